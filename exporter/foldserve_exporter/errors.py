@@ -1,0 +1,36 @@
+"""What can go wrong while exporting, each with the exit code the commands answer with.
+
+```
+FoldserveError
+└── ExportError
+    ├── CannotLoad           3   the file is not a model, or not one that can be read safely
+    ├── Refused              4   the model cannot be exported safely; the message names the layer and the remedy
+    └── VerificationFailed   5   an artifact does not answer as the model does; nothing was published
+```
+"""
+
+from foldserve_contract.errors import FoldserveError
+
+
+class ExportError(FoldserveError):
+    """The model was not exported; nothing was published."""
+
+    exit_code = 1
+
+
+class CannotLoad(ExportError):
+    """The file is not a Keras model, or not one that can be read safely."""
+
+    exit_code = 3
+
+
+class Refused(ExportError):
+    """The model cannot be exported safely; the message names what and why."""
+
+    exit_code = 4
+
+
+class VerificationFailed(ExportError):
+    """A candidate does not answer as the reference does."""
+
+    exit_code = 5
