@@ -1,0 +1,45 @@
+"""TensorFlow Serving's messages without TensorFlow.
+
+The descriptors live in a pool of their own, so that these classes can stand beside TensorFlow's in one process.
+Classes made at run time have no static type; they are `Any` to a type checker and documented by their proto files.
+"""
+
+from importlib.resources import files
+from typing import Any
+
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+
+DESCRIPTORS = files(__package__).joinpath("tfserving.binpb").read_bytes()
+
+
+def _load_pool() -> DescriptorPool:
+    pool = DescriptorPool()
+    for file in FileDescriptorSet.FromString(DESCRIPTORS).file:
+        pool.AddSerializedFile(file.SerializeToString())
+    return pool
+
+
+POOL = _load_pool()
+
+
+def message(full_name: str) -> Any:
+    """The class of a message by its full name, such as `tensorflow.TensorProto`.
+
+    Raises:
+        KeyError: The descriptor set has no such message.
+    """
+    return GetMessageClass(POOL.FindMessageTypeByName(full_name))
+
+
+TensorProto = message("tensorflow.TensorProto")
+SignatureDef = message("tensorflow.SignatureDef")
+PredictRequest = message("tensorflow.serving.PredictRequest")
+PredictResponse = message("tensorflow.serving.PredictResponse")
+PredictionLog = message("tensorflow.serving.PredictionLog")
+GetModelMetadataRequest = message("tensorflow.serving.GetModelMetadataRequest")
+GetModelMetadataResponse = message("tensorflow.serving.GetModelMetadataResponse")
+SignatureDefMap = message("tensorflow.serving.SignatureDefMap")
+GetModelStatusRequest = message("tensorflow.serving.GetModelStatusRequest")
+GetModelStatusResponse = message("tensorflow.serving.GetModelStatusResponse")

@@ -1,0 +1,34 @@
+"""Where bundles lie: `MODELS_DIR/NAME/VERSION`, as TensorFlow Serving and Triton have it."""
+
+import re
+from pathlib import Path
+
+from .errors import UnsafePath
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_VERSION = re.compile(r"[0-9]{1,18}")
+
+
+def check_name(name: str) -> str:
+    """The name, if it may name a model and a folder.
+
+    Raises:
+        UnsafePath: It holds anything but letters, digits, `.`, `_` and `-`, or begins with a sign.
+    """
+    if not _NAME.fullmatch(name):
+        raise UnsafePath(f"model name {name!r} must be letters, digits, '.', '_' and '-', beginning with the first two")
+    return name
+
+
+def models(root: Path) -> list[str]:
+    """The names of the folders that may hold versions, sorted."""
+    return sorted(path.name for path in root.iterdir() if _NAME.fullmatch(path.name) and path.is_dir())
+
+
+def versions(root: Path, name: str) -> dict[int, Path]:
+    """The version directories of a model by number, ascending; where `7` and `007` stand, the plain one is taken."""
+    found: dict[int, Path] = {}
+    for path in sorted((root / name).iterdir(), key=lambda path: (len(path.name), path.name)):
+        if _VERSION.fullmatch(path.name) and path.is_dir():
+            found.setdefault(int(path.name), path)
+    return dict(sorted(found.items()))

@@ -1,0 +1,97 @@
+"""Numpy arrays to TensorFlow's TensorProto and back."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .dtypes import DType, dtype_named, dtype_numbered
+from .errors import TensorError
+from .protos import TensorProto
+from .signature import Array
+
+MAX_DIMENSIONS = 254  # TensorFlow's own limit
+DEFAULT_MAX_BYTES = 1 << 30
+
+
+def encode(array: Array) -> Any:
+    """A TensorProto that carries the array in `tensor_content`.
+
+    Raises:
+        TensorError: The dtype has no place on the wire.
+    """
+    proto = TensorProto()
+    encode_into(proto, array)
+    return proto
+
+
+def encode_into(proto: Any, array: Array) -> None:
+    """As `encode`, into a message that exists: saves a copy of the bytes when it is part of a response."""
+    dtype = dtype_named(array.dtype.name)
+    proto.dtype = dtype.enum
+    for size in array.shape:
+        proto.tensor_shape.dim.add().size = size
+    proto.tensor_content = np.ascontiguousarray(array, dtype.numpy).tobytes()
+
+
+def decode(proto: Any, max_bytes: int = DEFAULT_MAX_BYTES) -> Array:
+    """The array a TensorProto carries, in `tensor_content` or in the typed field of its dtype.
+
+    A typed field shorter than the shape repeats its last value, and an empty one means zeros, as TensorFlow reads
+    them; `max_bytes` bounds the array after that, so that a few bytes cannot ask for gigabytes.
+
+    Returns:
+        An array that must not be written to: it may share the message's memory.
+
+    Raises:
+        TensorError: The dtype is not supported, the shape is not fully known or too large, or the contents do not
+            fill it.
+    """
+    dtype = dtype_numbered(proto.dtype)
+    shape = _shape(proto)
+    size = math.prod(shape) * dtype.numpy.itemsize
+    if size > max_bytes:
+        raise TensorError(f"a tensor of shape {list(shape)} takes {size:,} bytes; at most {max_bytes:,} are allowed")
+    if proto.tensor_content:
+        return _decode_content(proto.tensor_content, dtype, shape)
+    return _decode_field(getattr(proto, dtype.field), dtype, shape)
+
+
+def _shape(proto: Any) -> tuple[int, ...]:
+    shape = tuple(dim.size for dim in proto.tensor_shape.dim)
+    if proto.tensor_shape.unknown_rank or any(size < 0 for size in shape) or len(shape) > MAX_DIMENSIONS:
+        raise TensorError(f"a tensor's shape must be fully known, received {list(shape[:MAX_DIMENSIONS])}")
+    return shape
+
+
+def _decode_content(content: bytes, dtype: DType, shape: tuple[int, ...]) -> Array:
+    expected = math.prod(shape) * dtype.numpy.itemsize
+    if len(content) != expected:
+        raise TensorError(
+            f"tensor_content of shape {list(shape)} and dtype {dtype.name} must hold {expected:,} bytes,"
+            f" received {len(content):,}"
+        )
+    array = np.frombuffer(content, dtype.numpy).reshape(shape)
+    if dtype.name == "bool" and array.view(np.uint8).max(initial=0) > 1:
+        raise TensorError("tensor_content of dtype bool must hold zeros and ones only")
+    return array
+
+
+def _decode_field(values: Any, dtype: DType, shape: tuple[int, ...]) -> Array:
+    count = math.prod(shape)
+    if len(values) > count:
+        raise TensorError(f"{dtype.field} of shape {list(shape)} must hold {count:,} values, received {len(values):,}")
+    flat = _from_values(values, dtype)
+    if flat.size < count:
+        last = flat[-1] if flat.size else flat.dtype.type(0)
+        flat = np.concatenate([flat, np.full(count - flat.size, last, flat.dtype)])
+    return flat.reshape(shape)
+
+
+def _from_values(values: Any, dtype: DType) -> Array:
+    try:
+        if dtype.name == "float16":  # half_val holds the bits
+            return np.array(values, np.uint16).view(dtype.numpy)
+        return np.array(values, dtype.numpy)
+    except OverflowError as error:
+        raise TensorError(f"{dtype.field} holds a value that {dtype.name} cannot: {error}") from None

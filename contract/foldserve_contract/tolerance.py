@@ -1,0 +1,67 @@
+"""How far an answer may be from the reference, and how far it is."""
+
+import math
+
+import numpy as np
+
+from .signature import Array
+
+NOISE_FACTOR = 8
+ROUNDING_FACTOR = 16
+PROMISED_RELATIVE = 1e-5
+_EPS32 = float(np.finfo(np.float32).eps)
+
+
+def bound(noise: float, scale: float) -> float:
+    """The largest deviation a candidate may have: 8·noise + 16·eps32·scale.
+
+    Args:
+        noise: max|float32 − float64| of the unfolded model over the samples.
+        scale: max|reference| over the samples.
+    """
+    return NOISE_FACTOR * noise + ROUNDING_FACTOR * _EPS32 * scale
+
+
+def promised(bound: float, scale: float) -> float:
+    """The tolerance for other CPUs and GPUs: max(bound, 1e-5·scale)."""
+    return max(bound, PROMISED_RELATIVE * scale)
+
+
+def deviation(candidate: Array, reference: Array) -> float:
+    """max|candidate − reference| in float64; 0 for no elements, NaN or infinity where either is not finite alike.
+
+    An infinity answered by the same infinity is no deviation. Integers are compared exactly: any difference between
+    64-bit integers is at least 1.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    if candidate.shape != reference.shape:
+        raise ValueError(f"shapes differ: {candidate.shape} and {reference.shape}")
+    if candidate.size == 0:
+        return 0.0
+    if np.issubdtype(candidate.dtype, np.integer) or candidate.dtype == np.bool_:
+        return _integer_deviation(candidate, reference)
+    same = candidate == reference
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.abs(candidate.astype(np.float64) - reference.astype(np.float64))
+    return float(np.max(np.where(same, 0.0, difference)))
+
+
+def _integer_deviation(candidate: Array, reference: Array) -> float:
+    differs = candidate != reference
+    if not differs.any():
+        return 0.0
+    apart = np.abs(candidate[differs].astype(np.float64) - reference[differs].astype(np.float64))
+    return max(1.0, float(apart.max()))
+
+
+def within(deviation: float, bound: float) -> bool:
+    """Whether a deviation is allowed. NaN and infinity never are."""
+    return math.isfinite(deviation) and deviation <= bound
+
+
+def scale(reference: Array) -> float:
+    """max|reference| over the finite elements; 0 where there are none."""
+    finite = reference[np.isfinite(reference)] if reference.dtype.kind == "f" else reference
+    return float(np.max(np.abs(finite.astype(np.float64)))) if finite.size else 0.0
