@@ -1,0 +1,62 @@
+"""What the core answers instead of a prediction. Each protocol has one table from these to its own statuses.
+
+```
+FoldserveError
+└── ServingError
+    ├── InvalidRequest        the caller must change the request
+    ├── SignatureNotFound     the model has no such signature
+    ├── ServableNotFound      no such model, version or label is served
+    ├── Unavailable           not now: retry, after `retry_after_ms` where it is given
+    │   └── QueueFull         more rows or bytes wait than may
+    ├── ResourceExhausted     one request is larger than any may be
+    ├── DeadlineExceeded      its deadline passed before it was computed
+    └── EngineFailed          the engine could not compute it; the log says why
+LoadFailed                    a version was not put into service; the reason in words
+```
+"""
+
+from foldserve_contract.errors import FoldserveError
+
+
+class ServingError(FoldserveError):
+    """A request that is not answered with a prediction."""
+
+
+class InvalidRequest(ServingError):
+    """The request is wrong; the same request will fail again."""
+
+
+class SignatureNotFound(ServingError):
+    """The model has no signature of that name."""
+
+
+class ServableNotFound(ServingError):
+    """No such model, version or label is served."""
+
+
+class Unavailable(ServingError):
+    """It cannot be answered now; another try may succeed."""
+
+    def __init__(self, message: str, retry_after_ms: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_ms = retry_after_ms
+
+
+class QueueFull(Unavailable):
+    """More rows or bytes are waiting than may."""
+
+
+class ResourceExhausted(ServingError):
+    """The request alone is larger than any may be."""
+
+
+class DeadlineExceeded(ServingError):
+    """The deadline passed before the request was computed."""
+
+
+class EngineFailed(ServingError):
+    """The engine raised an error; callers are told no internals."""
+
+
+class LoadFailed(FoldserveError):
+    """A version was not put into service; the message is the reason shown to operators."""
