@@ -1,0 +1,45 @@
+"""What the core asks of whatever runs a model."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from foldserve_contract.manifest import Manifest
+from foldserve_contract.signature import Array, Arrays
+
+
+class Engine(Protocol):
+    """One version of a model, loaded, warmed and found to answer as it was verified."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What its bundle says."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the `bundle.json` it was loaded from."""
+
+    @property
+    def summary(self) -> str:
+        """What an operator wants to know of it in a line: engine, golden deviation, bound."""
+
+    @property
+    def available(self) -> bool:
+        """Whether it answers now; not while it is started again after a crash."""
+
+    def watch(self, changed: Callable[[], None], ended: Callable[[str], None]) -> None:
+        """Says whom to tell that `available` changed, and that it ended for good, with the reason."""
+
+    async def predict(self, inputs: Arrays, deadline_ns: int | None) -> Mapping[str, Array]:
+        """Every output for these inputs. A caller that leaves cancels.
+
+        Raises:
+            ServingError: It was not computed.
+        """
+
+    async def stop(self, grace_s: float) -> None:
+        """Ends its process once what was accepted is answered, or after the grace."""
+
+
+StartEngine = Callable[[Path], Awaitable[Engine]]
+"""Starts an engine for a version directory and passes it through the gate; raises `LoadFailed`."""

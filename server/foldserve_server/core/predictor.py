@@ -1,0 +1,64 @@
+"""From a query to an answer."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from foldserve_contract.dtypes import dtype_named
+from foldserve_contract.manifest import Manifest
+from foldserve_contract.signature import Array, Signature, TensorSpec
+
+from .errors import DeadlineExceeded, EngineFailed, SignatureNotFound
+from .query import Answer, Query
+from .table import Table
+from .validate import Limits, check_headers, check_names, read, wanted_outputs
+
+Clock = Callable[[], int]
+
+
+class Predictor:
+    """Finds the version, checks the request against its signature, and has it computed."""
+
+    def __init__(self, table: Table, limits: Limits, clock: Clock) -> None:
+        self._table = table
+        self._limits = limits
+        self._clock = clock
+
+    async def predict(self, query: Query) -> Answer:
+        """The answer.
+
+        Raises:
+            ServingError: There is none; see `core.errors`.
+        """
+        servable = self._table.find(query.model)
+        with servable.lease() as engine:
+            signature = signature_named(engine.manifest, query.signature)
+            check_names(signature, query.inputs)
+            wanted = wanted_outputs(signature, query.outputs)
+            rows = check_headers(signature, query.inputs, self._limits.max_rows or engine.manifest.max_batch_size)
+            inputs = read(signature, query.inputs, self._limits)
+            if not rows:
+                return Answer(servable.version, {spec.name: _empty(spec) for spec in wanted})
+            if query.deadline_ns is not None and self._clock() >= query.deadline_ns:
+                raise DeadlineExceeded("the deadline passed before the request was computed")
+            outputs = await engine.predict(inputs, query.deadline_ns)
+        try:
+            return Answer(servable.version, {spec.name: outputs[spec.name] for spec in wanted})
+        except KeyError as error:
+            raise EngineFailed(f"{servable}: the engine gave no output {error}") from error
+
+
+def signature_named(manifest: Manifest, name: str) -> Signature:
+    """The signature of that key.
+
+    Raises:
+        SignatureNotFound: The model has none.
+    """
+    try:
+        return manifest.signatures[name]
+    except KeyError:
+        raise SignatureNotFound(f'Serving signature key "{name}" not found.') from None
+
+
+def _empty(spec: TensorSpec) -> Array:
+    return np.zeros((0, *(max(size, 0) for size in spec.row_shape)), dtype_named(spec.dtype).numpy)

@@ -1,0 +1,95 @@
+"""One version of a model on its way from START to END."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+
+from .engine import Engine
+from .errors import Unavailable
+
+
+class State(IntEnum):
+    """TensorFlow Serving's states, with the numbers of its `ModelVersionStatus.State`."""
+
+    START = 10
+    LOADING = 20
+    AVAILABLE = 30
+    UNLOADING = 40
+    END = 50
+
+
+class Servable:
+    """A version, the state it is in and the callers it is answering.
+
+    Attributes:
+        failed: Whether END means that it could not be put into or kept in service.
+        reason: What operators should know: why it failed, or why its replacement was refused.
+    """
+
+    def __init__(self, name: str, version: int) -> None:
+        self.name = name
+        self.version = version
+        self.state = State.START
+        self.failed = False
+        self.reason = ""
+        self._engine: Engine | None = None
+        self._callers = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def __str__(self) -> str:
+        return f"{self.name}/{self.version}"
+
+    @property
+    def available(self) -> bool:
+        """Whether it answers at this moment."""
+        return self.state is State.AVAILABLE and self._engine is not None and self._engine.available
+
+    @property
+    def engine(self) -> Engine:
+        """What answers.
+
+        Raises:
+            Unavailable: Nothing does, yet or any more.
+        """
+        if self._engine is None:
+            raise Unavailable(f"{self} is not loaded")
+        return self._engine
+
+    def load(self) -> None:
+        """Its engine is being started."""
+        self.state = State.LOADING
+
+    def serve(self, engine: Engine) -> None:
+        """Its engine has passed the gate."""
+        self._engine = engine
+        self.state = State.AVAILABLE
+
+    def unload(self) -> None:
+        """It takes no new callers."""
+        self.state = State.UNLOADING
+
+    def end(self, failure: str | None = None) -> None:
+        """It is over; with the failure that ended it, if one did."""
+        self.state = State.END
+        self.failed = failure is not None
+        self.reason = failure or ""
+        self._engine = None
+
+    @contextmanager
+    def lease(self) -> Iterator[Engine]:
+        """Its engine, which is not stopped before the caller is done."""
+        engine = self.engine
+        self._callers += 1
+        self._idle.clear()
+        try:
+            yield engine
+        finally:
+            self._callers -= 1
+            if not self._callers:
+                self._idle.set()
+
+    async def drained(self) -> None:
+        """Returns when nobody is waiting for an answer of it."""
+        await self._idle.wait()
