@@ -1,0 +1,164 @@
+"""The client for coroutines."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, overload
+
+import grpc
+from numpy.typing import ArrayLike
+
+from foldserve_contract.signature import DEFAULT_SIGNATURE, Array, Signature
+
+from .core.address import ModelAddress
+from .core.chunks import ChunkSize
+from .core.flow import Flow, T, adrive
+from .core.prediction import Prediction
+from .core.shared import DEFAULT_TIMEOUT, Policy, Shared, unnamed
+from .retry import Retry
+from .status import VersionStatus
+from .stream import AsyncPredictionStream
+from .transport.asynchronous import AsyncGrpcTransport
+from .transport.connection import Tls, Token, connection
+from .transport.protocol import AsyncPending, AsyncTransport
+
+
+class AsyncClient:
+    """As `Client`, for coroutines: the same arguments, answers and errors, to be awaited.
+
+    ```python
+    async with AsyncClient("localhost:8500") as client:
+        probabilities = await client.predict("flowers", images)
+    ```
+    It belongs to the event loop that makes its first call.
+    """
+
+    def __init__(
+        self,
+        target: str = "localhost:8500",
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        retry: Retry | None = None,
+        chunk: ChunkSize | None = None,
+        in_flight: int = 4,
+        channels: int = 1,
+        tls: Tls | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+        token: Token | None = None,
+        transport: AsyncTransport | None = None,
+    ) -> None:
+        policy = Policy(timeout, retry or Retry(), chunk or ChunkSize(), in_flight)
+        self._transport: AsyncTransport = transport or AsyncGrpcTransport(
+            connection(target, tls=tls, credentials=credentials, token=token, channels=channels)
+        )
+        self._shared = Shared(self._transport, policy)
+
+    @overload
+    async def predict(
+        self,
+        model: str,
+        inputs: Mapping[str, ArrayLike],
+        *,
+        version: int | str | None = None,
+        signature: str = DEFAULT_SIGNATURE,
+        outputs: Sequence[str] | None = None,
+        timeout: float | None = None,
+    ) -> dict[str, Array]: ...
+
+    @overload
+    async def predict(
+        self,
+        model: str,
+        inputs: ArrayLike,
+        *,
+        version: int | str | None = None,
+        signature: str = DEFAULT_SIGNATURE,
+        outputs: Sequence[str] | None = None,
+        timeout: float | None = None,
+    ) -> Any: ...
+
+    async def predict(
+        self,
+        model: str,
+        inputs: Mapping[str, ArrayLike] | ArrayLike,
+        *,
+        version: int | str | None = None,
+        signature: str = DEFAULT_SIGNATURE,
+        outputs: Sequence[str] | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """As `Client.predict`."""
+        address = ModelAddress(model, version, signature)
+        return unnamed(await self._drive(self._shared.predict(address, inputs, outputs, timeout)), inputs)
+
+    async def predict_versioned(
+        self,
+        model: str,
+        inputs: Mapping[str, ArrayLike] | ArrayLike,
+        *,
+        version: int | str | None = None,
+        signature: str = DEFAULT_SIGNATURE,
+        outputs: Sequence[str] | None = None,
+        timeout: float | None = None,
+    ) -> Prediction:
+        """As `Client.predict_versioned`."""
+        address = ModelAddress(model, version, signature)
+        return await self._drive(self._shared.predict(address, inputs, outputs, timeout))
+
+    async def stream(
+        self,
+        model: str,
+        batches: Iterable[Mapping[str, ArrayLike] | ArrayLike],
+        *,
+        version: int | str | None = None,
+        signature: str = DEFAULT_SIGNATURE,
+        outputs: Sequence[str] | None = None,
+        timeout: float | None = None,
+    ) -> AsyncPredictionStream:
+        """As `Client.stream`."""
+        address = ModelAddress(model, version, signature)
+        pipeline = await self._drive(self._shared.pipeline(address, batches, outputs, timeout))
+        return AsyncPredictionStream(pipeline, self._transport.sleep)
+
+    async def metadata(
+        self,
+        model: str,
+        *,
+        version: int | str | None = None,
+        signature: str = DEFAULT_SIGNATURE,
+        timeout: float | None = None,
+    ) -> Signature:
+        """As `Client.metadata`."""
+        return await self._drive(self._shared.metadata(ModelAddress(model, version, signature), timeout))
+
+    async def resolve(self, model: str, *, version: int | str | None = None, timeout: float | None = None) -> int:
+        """As `Client.resolve`."""
+        return await self._drive(self._shared.version(ModelAddress(model, version), timeout))
+
+    async def status(
+        self, model: str, *, version: int | None = None, timeout: float | None = None
+    ) -> tuple[VersionStatus, ...]:
+        """As `Client.status`."""
+        return await self._drive(self._shared.status(ModelAddress(model, version), timeout))
+
+    async def wait_ready(
+        self, model: str | None = None, *, version: int | None = None, timeout: float | None = None
+    ) -> None:
+        """As `Client.wait_ready`."""
+        address = None if model is None else ModelAddress(model, version)
+        await self._drive(self._shared.wait_ready(address, timeout))
+
+    async def close(self) -> None:
+        """As `Client.close`."""
+        if self._shared.close():
+            await self._transport.close()
+
+    async def __aenter__(self) -> "AsyncClient":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _drive(self, flow: Flow[AsyncPending, T]) -> T:
+        return await adrive(flow, self._transport.sleep)

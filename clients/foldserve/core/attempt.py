@@ -1,0 +1,78 @@
+"""One call with its retries."""
+
+import random
+from dataclasses import dataclass, field
+from typing import Generic
+
+from ..errors import DeadlineExceeded, server_error
+from ..retry import Retry
+from ..status import Status
+from ..transport.protocol import Answer, Call, PendingT, Starter
+from .flow import Flow, Sleep, reply_of
+
+
+@dataclass(frozen=True, slots=True)
+class Sender(Generic[PendingT]):
+    """Begins calls that retry as the policy says."""
+
+    transport: Starter[PendingT]
+    retry: Retry
+    rng: random.Random = field(default_factory=random.Random)
+
+    def begin(self, path: str, body: bytes, deadline: float) -> "Attempt[PendingT]":
+        """Begins a call that must be answered before the transport's clock shows `deadline`."""
+        return Attempt(self, path, body, deadline)
+
+    def call(self, path: str, body: bytes, deadline: float) -> Flow[PendingT, bytes]:
+        """Begins a call and waits for its response."""
+        attempt = self.begin(path, body, deadline)
+        try:
+            return (yield from attempt.response())
+        finally:
+            attempt.cancel()
+
+
+class Attempt(Generic[PendingT]):
+    """A call in flight. It begins when it is made and is made again when `response` finds it UNAVAILABLE."""
+
+    def __init__(self, sender: Sender[PendingT], path: str, body: bytes, deadline: float) -> None:
+        self._sender = sender
+        self._path = path
+        self._body = body
+        self._deadline = deadline
+        self._pending = self._start()
+
+    def response(self) -> Flow[PendingT, bytes]:
+        """The serialized response.
+
+        Raises:
+            ServerError: What the server said, once retries are of no use or there is no time for them.
+        """
+        attempt = 1
+        while True:
+            reply = yield from reply_of(self._pending)
+            if isinstance(reply, Answer):
+                return reply.body
+            delay = self._sender.retry.delay(attempt, reply, self._sender.rng)
+            if delay is None or delay >= self._left():
+                raise server_error(reply.status, _message(reply.message, attempt))
+            yield Sleep(delay)
+            self._pending = self._start()
+            attempt += 1
+
+    def cancel(self) -> None:
+        """Gives the call up; harmless once it has ended."""
+        self._pending.cancel()
+
+    def _left(self) -> float:
+        return self._deadline - self._sender.transport.now()
+
+    def _start(self) -> PendingT:
+        left = self._left()
+        if left <= 0:
+            raise DeadlineExceeded(Status.DEADLINE_EXCEEDED, "the time was up before the call was made")
+        return self._sender.transport.start(Call(self._path, self._body, left))
+
+
+def _message(message: str, attempts: int) -> str:
+    return message if attempts == 1 else f"{message} (after {attempts} attempts)"

@@ -1,0 +1,68 @@
+"""Flows and the two ways to run them."""
+
+from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
+
+from ..transport.protocol import AsyncPending, PendingT, Reply, SyncPending
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Wait(Generic[PendingT]):
+    """The flow goes on with the reply of a call."""
+
+    pending: PendingT
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """The flow goes on after some seconds."""
+
+    seconds: float
+
+
+Flow: TypeAlias = Generator[Wait[PendingT] | Sleep, Reply | None, T]
+
+
+def reply_of(pending: PendingT) -> Flow[PendingT, Reply]:
+    """Waits for a call."""
+    reply = yield Wait(pending)
+    assert reply is not None, "a driver answers Wait with the reply"
+    return reply
+
+
+def drive(flow: Flow[SyncPending, T], sleep: Callable[[float], None]) -> T:
+    """Runs a flow to its end on this thread; whatever interrupts the wait also closes the flow."""
+    reply: Reply | None = None
+    try:
+        while True:
+            effect = flow.send(reply)
+            reply = None
+            if isinstance(effect, Wait):
+                reply = effect.pending.wait()
+            else:
+                sleep(effect.seconds)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]  # typeshed cannot tie it to the generator
+    finally:
+        flow.close()
+
+
+async def adrive(flow: Flow[AsyncPending, T], sleep: Callable[[float], Awaitable[None]]) -> T:
+    """As `drive`, on the running event loop; a cancelled caller also closes the flow."""
+    reply: Reply | None = None
+    try:
+        while True:
+            try:
+                effect = flow.send(reply)
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+            reply = None
+            if isinstance(effect, Wait):
+                reply = await effect.pending.wait()
+            else:
+                await sleep(effect.seconds)
+    finally:
+        flow.close()

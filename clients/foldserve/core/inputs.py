@@ -1,0 +1,44 @@
+"""The caller's inputs as the arrays a model takes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from foldserve_contract.signature import Array
+
+from ..errors import ConfigurationError
+from .address import ModelAddress
+from .casting import cast
+from .metadata import ModelMetadata
+
+
+def prepare(inputs: Any, metadata: ModelMetadata | None, address: ModelAddress) -> dict[str, Array]:
+    """Named arrays of the model's dtypes.
+
+    Args:
+        inputs: A mapping of names to array-likes, or one array-like for a model with one input.
+        metadata: What the model takes; None where the server does not tell, which leaves dtypes as they are.
+        address: The model, for the words of an error.
+
+    Raises:
+        ConfigurationError: One array was given and the model has several inputs, or it is not known which.
+        TensorError: A value cannot become the dtype the model takes.
+    """
+    named = inputs if isinstance(inputs, Mapping) else {_only_input(metadata, address): inputs}
+    if not named:
+        raise ConfigurationError(f"{address}: expected at least one input, received none")
+    dtypes = {port.name: port.dtype for port in metadata.inputs} if metadata else {}
+    return {name: cast(name, value, dtypes.get(name)) for name, value in named.items()}
+
+
+def _only_input(metadata: ModelMetadata | None, address: ModelAddress) -> str:
+    if metadata is None:
+        raise ConfigurationError(
+            f"{address}: the server does not tell the names of the model's inputs;"
+            f" give them yourself: predict({address.model!r}, {{'NAME': array}})"
+        )
+    names = [port.name for port in metadata.inputs]
+    if len(names) != 1:
+        raise ConfigurationError(
+            f"{address} has the inputs {names} and received one array; give a mapping of names to arrays"
+        )
+    return names[0]

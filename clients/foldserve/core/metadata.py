@@ -1,0 +1,105 @@
+"""What a server says a model takes and gives."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from foldserve_contract.dtypes import dtype_numbered
+from foldserve_contract.errors import TensorError
+from foldserve_contract.protos import GetModelMetadataRequest, GetModelMetadataResponse, SignatureDefMap
+from foldserve_contract.protos.methods import PREDICTION_METHODS
+from foldserve_contract.signature import Signature, TensorSpec
+
+from ..errors import FailedPrecondition, ProtocolError
+from ..status import Status
+from .address import ModelAddress
+
+PATH = PREDICTION_METHODS["GetModelMetadata"].path
+FIELD = "signature_def"
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input or output as any TensorFlow Serving may describe it.
+
+    Attributes:
+        name: Its name on the wire.
+        dtype: Numpy's name, or None for what has none here, such as strings.
+        shape: -1 for free dimensions, or None where not even the rank is known.
+    """
+
+    name: str
+    dtype: str | None
+    shape: tuple[int, ...] | None
+
+    def spec(self) -> TensorSpec:
+        """The contract's stricter record.
+
+        Raises:
+            TensorError: The dtype is not supported, or the rank or batch is not free as rows need it to be.
+        """
+        if self.dtype is None or self.shape is None:
+            raise TensorError(f"tensor {self.name!r} has a dtype or rank that numpy arrays of rows cannot have")
+        return TensorSpec(self.name, self.dtype, self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMetadata:
+    """One signature of the version that was asked, sorted by name: the wire has no order."""
+
+    version: int
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+
+    def signature(self) -> Signature:
+        """The contract's signature.
+
+        Raises:
+            TensorError: The model takes or gives something else than rows of numbers.
+        """
+        return Signature(tuple(port.spec() for port in self.inputs), tuple(port.spec() for port in self.outputs))
+
+
+def metadata_request(address: ModelAddress) -> bytes:
+    """The serialized question; a signature's name is not part of it."""
+    request = GetModelMetadataRequest(metadata_field=[FIELD])
+    address.write(request.model_spec)
+    request.model_spec.signature_name = ""
+    return request.SerializeToString()  # type: ignore[no-any-return]
+
+
+def parse_metadata(body: bytes, signature: str) -> ModelMetadata:
+    """One signature of the answer.
+
+    Raises:
+        ProtocolError: The answer cannot be read.
+        FailedPrecondition: The model has no signature of that name.
+    """
+    try:
+        response = GetModelMetadataResponse.FromString(body)
+        found = SignatureDefMap()
+        if not response.metadata[FIELD].Unpack(found):
+            raise ProtocolError("the server's metadata holds no signature_def")
+    except DecodeError as error:
+        raise ProtocolError(f"the server's metadata cannot be read: {error}") from error
+    if signature not in found.signature_def:
+        names = sorted(name for name in found.signature_def if not name.startswith("__"))
+        raise FailedPrecondition(
+            Status.FAILED_PRECONDITION, f'Serving signature key "{signature}" not found. The model has {names}'
+        )
+    entry = found.signature_def[signature]
+    return ModelMetadata(response.model_spec.version.value, _ports(entry.inputs), _ports(entry.outputs))
+
+
+def _ports(infos: Any) -> tuple[Port, ...]:
+    return tuple(_port(name, infos[name]) for name in sorted(infos))
+
+
+def _port(name: str, info: Any) -> Port:
+    try:
+        dtype = dtype_numbered(info.dtype).name
+    except TensorError:
+        dtype = None
+    shape = None if info.tensor_shape.unknown_rank else tuple(dim.size for dim in info.tensor_shape.dim)
+    return Port(name, dtype, shape)

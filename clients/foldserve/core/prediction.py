@@ -1,0 +1,64 @@
+"""The Predict call's request and response."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError
+
+from foldserve_contract import tensors
+from foldserve_contract.errors import TensorError
+from foldserve_contract.protos import PredictRequest, PredictResponse
+from foldserve_contract.protos.methods import PREDICTION_METHODS
+from foldserve_contract.signature import Array, Arrays
+
+from ..errors import ProtocolError
+from .address import ModelAddress
+
+PATH = PREDICTION_METHODS["Predict"].path
+MAX_BYTES = 1 << 31  # protobuf's own limit
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """An answer and where it came from.
+
+    Attributes:
+        outputs: The model's outputs by name, rows in the order of the inputs'.
+        model: The model that answered.
+        version: The version that answered, or None where the server does not tell.
+    """
+
+    outputs: dict[str, Array]
+    model: str
+    version: int | None
+
+
+def predict_request(address: ModelAddress, inputs: Arrays, outputs: Sequence[str]) -> bytes:
+    """The serialized request; no outputs named means all of them.
+
+    Raises:
+        TensorError: An input's dtype has no place on the wire.
+    """
+    request = PredictRequest(output_filter=outputs)
+    address.write(request.model_spec)
+    for name, array in inputs.items():
+        tensors.encode_into(request.inputs[name], array)
+    return request.SerializeToString()  # type: ignore[no-any-return]
+
+
+def parse_prediction(body: bytes, address: ModelAddress) -> Prediction:
+    """The prediction a server answered with.
+
+    Raises:
+        ProtocolError: The answer cannot be read.
+    """
+    try:
+        response = PredictResponse.FromString(body)
+        outputs = {name: tensors.decode(response.outputs[name], MAX_BYTES) for name in response.outputs}
+    except DecodeError as error:
+        raise ProtocolError(f"the server's answer for {address} cannot be read: {error}") from error
+    except TensorError as error:
+        raise ProtocolError(f"the server's answer for {address} holds a tensor that cannot be read: {error}") from error
+    spec = response.model_spec
+    version = spec.version.value if spec.HasField("version") else None
+    return Prediction(dict(sorted(outputs.items())), address.model, version)

@@ -1,0 +1,66 @@
+"""Predictions as they come."""
+
+from collections.abc import Awaitable, Callable
+
+from .core.flow import adrive, drive
+from .core.pipeline import Pipeline
+from .core.prediction import Prediction
+from .transport.protocol import AsyncPending, SyncPending
+
+
+class PredictionStream:
+    """Predictions of a `Client`'s batches, in order.
+
+    A batch the server refuses raises from its `next` and ends nothing: the `next` after it gives the prediction of
+    the batch after it. `close`, or leaving the `with`, gives up what is in flight.
+    """
+
+    def __init__(self, pipeline: Pipeline[SyncPending], sleep: Callable[[float], None]) -> None:
+        self._pipeline = pipeline
+        self._sleep = sleep
+
+    def __iter__(self) -> "PredictionStream":
+        return self
+
+    def __next__(self) -> Prediction:
+        prediction = drive(self._pipeline.next(), self._sleep)
+        if prediction is None:
+            raise StopIteration
+        return prediction
+
+    def close(self) -> None:
+        """Gives up what is in flight; the stream is then at its end."""
+        self._pipeline.close()
+
+    def __enter__(self) -> "PredictionStream":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+class AsyncPredictionStream:
+    """As `PredictionStream`, for an `AsyncClient`."""
+
+    def __init__(self, pipeline: Pipeline[AsyncPending], sleep: Callable[[float], Awaitable[None]]) -> None:
+        self._pipeline = pipeline
+        self._sleep = sleep
+
+    def __aiter__(self) -> "AsyncPredictionStream":
+        return self
+
+    async def __anext__(self) -> Prediction:
+        prediction = await adrive(self._pipeline.next(), self._sleep)
+        if prediction is None:
+            raise StopAsyncIteration
+        return prediction
+
+    def close(self) -> None:
+        """Gives up what is in flight; the stream is then at its end."""
+        self._pipeline.close()
+
+    async def __aenter__(self) -> "AsyncPredictionStream":
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.close()

@@ -1,0 +1,1 @@
+"""How calls reach a server; a client takes any transport that keeps `protocol`."""

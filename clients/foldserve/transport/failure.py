@@ -1,0 +1,25 @@
+"""A failed call of grpc as the client's own record."""
+
+from typing import Any
+
+import grpc
+
+from ..status import Status
+from .protocol import Failure
+
+PUSHBACK = "grpc-retry-pushback-ms"
+
+
+def failure(code: grpc.StatusCode, details: str | None, trailers: Any) -> Failure:
+    """What went wrong, with the server's pushback in seconds."""
+    return Failure(Status[code.name], details or "", _pushback(trailers or ()))
+
+
+def _pushback(trailers: Any) -> float | None:
+    for key, value in trailers:
+        if key == PUSHBACK:
+            try:
+                return int(value) / 1000
+            except ValueError:
+                return -1.0  # as gRPC has it: what cannot be read forbids a retry
+    return None
