@@ -1,0 +1,1 @@
+"""Bundles in, predictions out: the processes behind `serve-model`."""

@@ -1,0 +1,1 @@
+"""What the server does, whatever protocol its callers speak."""

@@ -9,9 +9,10 @@ from foldserve_contract.manifest import Manifest
 from foldserve_contract.signature import Array, Signature, TensorSpec
 
 from .errors import DeadlineExceeded, EngineFailed, SignatureNotFound
+from .limits import Limits
 from .query import Answer, Query
 from .table import Table
-from .validate import Limits, check_headers, check_names, read, wanted_outputs
+from .validate import check_headers, check_names, read, wanted_outputs
 
 Clock = Callable[[], int]
 

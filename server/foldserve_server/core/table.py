@@ -64,7 +64,7 @@ class Table:
         """A version is about to be loaded. It is not listed while another of its number serves."""
         known = self._versions.setdefault(servable.name, {})
         listed = known.get(servable.version)
-        if listed is None or listed.state is State.END:
+        if listed is None or listed.state is not State.AVAILABLE:
             known[servable.version] = servable
         servable.load()
         self.changes.ring()

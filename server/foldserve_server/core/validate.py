@@ -5,7 +5,6 @@ Where TensorFlow Serving has words for a fault, they are used.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,23 +12,11 @@ from foldserve_contract.errors import TensorError
 from foldserve_contract.signature import Array, Signature, TensorSpec
 
 from .errors import InvalidRequest
+from .limits import Limits
 from .query import Offer
 from .texts import name_set
 
 Offers = Mapping[str, Offer]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a request may be.
-
-    Attributes:
-        max_rows: Rows of one request; None for as many as the bundle was verified with.
-        reject_nonfinite: Whether NaN and infinity are refused.
-    """
-
-    max_rows: int | None = None
-    reject_nonfinite: bool = False
 
 
 def check_names(signature: Signature, offers: Offers) -> None:
@@ -39,13 +26,15 @@ def check_names(signature: Signature, offers: Offers) -> None:
         raise InvalidRequest(
             f"input size does not match signature: {len(offers)}!={len(wanted)}"
             f" len({name_set(offers)}) != len({name_set(wanted)})."
-            f" Sent extra: {name_set(offers.keys() - wanted)}. Missing but required: {name_set(wanted - offers.keys())}."
+            f" Sent extra: {name_set(offers.keys() - wanted)}."
+            f" Missing but required: {name_set(wanted - offers.keys())}."
         )
     for spec in signature.inputs:
         if spec.name not in offers:
             raise InvalidRequest(
                 f"Signature input alias: {spec.name}(feed name: {spec.name}:0) not found in request and no default"
-                f" value provided. Inputs expected to be in the request {name_set(offers)}, or default input alias set: "
+                " value provided. Inputs expected to be in the request"
+                f" {name_set(offers)}, or default input alias set: "
             )
 
 

@@ -1,0 +1,47 @@
+"""Whether a port can be had, asked before anything heavy is started."""
+
+import errno
+import socket
+from typing import Any
+
+from .errors import CannotStart
+
+_NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # `localhost` is ::1 too, also where there is no IPv6
+
+
+def check_free(host: str, port: int) -> None:
+    """Binds and lets go of every address the host stands for; gRPC alone is content with one of them.
+
+    Raises:
+        CannotStart: The port is in use, or the host is none of this machine's.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise CannotStart(f"--host {host}: {error}; give an address of this machine, such as 127.0.0.1") from error
+    tried = [_bind(family, address) for family, _, _, _, address in found]
+    errors = [failure for failure in tried if failure is not None]
+    elsewhere = [failure for failure in errors if failure.errno in _NOT_HERE]
+    if len(elsewhere) < len(errors) or len(errors) == len(found):
+        worst = next((failure for failure in errors if failure.errno not in _NOT_HERE), errors[0])
+        raise CannotStart(
+            f"cannot listen on {join(host, port)}: {worst.strerror};"
+            " is another server running? Choose another port with --port, or 0 for any"
+        )
+
+
+def _bind(family: socket.AddressFamily, address: tuple[Any, ...]) -> OSError | None:
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was just left is free
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind(address)
+    except OSError as error:
+        return error
+    return None
+
+
+def join(host: str, port: int) -> str:
+    """`host:port`, with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

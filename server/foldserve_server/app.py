@@ -1,0 +1,114 @@
+"""The server's life: load, listen, serve, drain, end."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Coroutine
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from .address import check_free, join
+from .core.engine import StartEngine
+from .core.table import Table
+from .errors import CannotStart
+from .options import Options
+from .repository.keeper import Keeper
+from .repository.watcher import Watcher
+
+if TYPE_CHECKING:
+    from .rpc.server import RpcServer
+
+log = logging.getLogger(__name__)
+
+
+async def serve(options: Options, start_engine: StartEngine) -> None:
+    """Serves until SIGTERM or SIGINT, then answers what was accepted; a second signal cuts that short.
+
+    Raises:
+        CannotStart: The repository is not there, or the port cannot be had.
+    """
+    _check_repository(options)
+    check_free(options.host, options.port)
+    stop = _signals()
+    table = Table()
+    watcher = Watcher(options.source, lambda name: Keeper(name, table, start_engine, options.grace_s))
+    loading = asyncio.ensure_future(_load(watcher))  # beside the import of gRPC: both take their time
+    patience = 0.0
+    try:
+        rpc = await _listen(options, table)
+        await _either(_serve(rpc, table, watcher, loading, options), stop)
+        patience = await _drain(rpc, options, stop)
+    finally:
+        loading.cancel()
+        await watcher.close(patience)
+
+
+async def _serve(
+    rpc: "RpcServer", table: Table, watcher: Watcher, loading: "asyncio.Future[None]", options: Options
+) -> None:
+    await loading
+    rpc.health.start()
+    print(ready_line(join(options.host, rpc.port), table, options), flush=True)
+    await watcher.run(options.poll_s)
+    await asyncio.Event().wait()
+
+
+async def _load(watcher: Watcher) -> None:
+    await watcher.look()
+    await watcher.settled()
+
+
+async def _listen(options: Options, table: Table) -> "RpcServer":
+    module = await asyncio.to_thread(import_module, f"{__package__}.rpc.server")
+    rpc: RpcServer = module.RpcServer(table, options.limits, options.max_message_bytes, module.monotonic_ns)
+    await rpc.start(join(options.host, options.port))
+    log.info("listening on %s", join(options.host, rpc.port))
+    return rpc
+
+
+async def _drain(rpc: "RpcServer", options: Options, again: asyncio.Event) -> float:
+    """Gives the seconds of the grace that are left."""
+    again.clear()
+    log.info("stopping: new work for %g s, accepted work for %g s more", options.drain_delay_s, options.grace_s)
+    rpc.health.drain()
+    await _either(asyncio.sleep(options.drain_delay_s), again)
+    now = asyncio.get_running_loop().time
+    end = now() + options.grace_s
+    await _either(rpc.stop(options.grace_s), again)
+    await rpc.stop(0)
+    return 0.0 if again.is_set() else max(0.0, end - now())
+
+
+async def _either(work: Coroutine[None, None, None], event: asyncio.Event) -> None:
+    """Does the work until the event; raises what the work raises."""
+    doing, waiting = asyncio.ensure_future(work), asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait({doing, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if doing.done():
+            doing.result()
+    finally:
+        waiting.cancel()
+        doing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await doing
+
+
+def _signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+def _check_repository(options: Options) -> None:
+    if not options.source.path.is_dir():
+        raise CannotStart(f"{options.source.path} is no directory; give the folder that holds NAME/VERSION/bundle.json")
+
+
+def ready_line(address: str, table: Table, options: Options) -> str:
+    """What is served where, in one line."""
+    serving = [servable for name in table.names() if (servable := table.serving(name)) is not None]
+    if not serving:
+        return f"serving on {address}: nothing yet; watching {options.source.path} for bundles"
+    return f"serving on {address}: " + ", ".join(f"{servable} ({servable.engine.summary})" for servable in serving)

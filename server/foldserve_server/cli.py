@@ -1,0 +1,43 @@
+"""`serve-model`."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from .command import parse
+from .errors import CannotStart
+from .log import configure
+
+log = logging.getLogger(__name__)
+USAGE = 2
+_NEEDED = {"grpc_health": "grpcio-health-checking", "grpc_reflection": "grpcio-reflection"}
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Serves until it is told to stop.
+
+    Returns:
+        The exit status: 0 after SIGTERM or SIGINT, 2 where a start is not possible.
+    """
+    try:
+        command = parse(sys.argv[1:] if words is None else words)
+        _check_extra()
+        configure(command.log_style, command.log_level)
+        for warning in command.warnings:
+            log.warning("%s", warning)
+        from .app import serve  # slow: not for --help
+        from .launcher import launcher
+
+        asyncio.run(serve(command.options, launcher(command.options)))
+    except CannotStart as error:
+        print(f"serve-model: {error}", file=sys.stderr)
+        return USAGE
+    return 0
+
+
+def _check_extra() -> None:
+    missing = [package for module, package in _NEEDED.items() if find_spec(module) is None]
+    if missing:
+        raise CannotStart(f"{', '.join(missing)} is not installed: pip install 'foldserve[server]'")

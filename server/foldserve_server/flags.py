@@ -1,0 +1,145 @@
+"""The command line of `serve-model`."""
+
+import argparse
+from collections.abc import Sequence
+
+from . import values
+from .options import MAX_MESSAGE_BYTES
+
+DESCRIPTION = """\
+Serve every bundle in MODELS_DIR over gRPC, as TensorFlow Serving's clients expect it.
+
+MODELS_DIR holds NAME/VERSION/bundle.json, as export-model writes it. The highest version of each model serves, after
+its golden samples came back from the very engine that will answer. New versions are picked up while the server runs;
+one that fails that check is refused, and the version before it keeps serving.
+"""
+EXAMPLES = """\
+examples:
+  serve-model models/                                  every model, on 127.0.0.1:8500
+  serve-model models/ --host 0.0.0.0 --port 9000       for other machines (there is no encryption yet)
+  serve-model models/ --port 0                         any free port; the line on stdout names it
+  serve-model --model_name=digits --model_base_path=/models/digits
+                                                       one model, as tensorflow_model_server is called
+  serve-model models/ --max_batch_size 32 --batch_timeout_micros 2000
+                                                       wait up to 2 ms for a fuller batch
+  serve-model models/ --drain-delay 5 --grace 30       on SIGTERM: 5 s for balancers to notice, 30 s to finish
+
+A name may be written with - or _, and a switch as --flag or --flag=true. Exit status: 0 after SIGTERM or SIGINT,
+2 where the command line or the machine does not allow a start.
+"""
+WITHOUT_MEANING = (
+    "rest_api_port",
+    "rest_api_num_threads",
+    "rest_api_timeout_in_ms",
+    "monitoring_config_file",
+    "num_load_threads",
+    "num_unload_threads",
+    "max_num_load_retries",
+    "load_retry_interval_micros",
+    "enable_model_warmup",
+    "enable_grpc_healthcheck_service",
+    "grpc_max_threads",
+    "grpc_channel_arguments",
+    "tensorflow_session_parallelism",
+    "tensorflow_intra_op_parallelism",
+    "tensorflow_inter_op_parallelism",
+    "per_process_gpu_memory_fraction",
+    "saved_model_tags",
+    "flush_filesystem_caches",
+)
+NOT_YET = ("model_config_file", "batching_parameters_file", "ssl_config_file", "grpc_socket_path")
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+class Parser(argparse.ArgumentParser):
+    """Takes `-` for `_` in a flag's name, and the other way round."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            prog="serve-model",
+            description=DESCRIPTION,
+            epilog=EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        self._spelled: dict[str, str] = {}
+
+    def flag(self, name: str, help: str, **how: object) -> None:
+        """Adds `--name`."""
+        self._spelled[name.replace("_", "-")] = name
+        self.add_argument(f"--{name}", help=help, **how)  # type: ignore[arg-type]
+
+    def switch(self, name: str, help: str, default: bool = False) -> None:
+        """Adds `--name`, which may also be `--name=true` and `--name=false`."""
+        self.flag(name, help, type=values.boolean, nargs="?", const=True, default=default, metavar="true|false")
+
+    def spell(self, words: Sequence[str]) -> list[str]:
+        """The words with every known flag spelled as it was added."""
+        return [self._spell(word) if word.startswith("--") else word for word in words]
+
+    def _spell(self, word: str) -> str:
+        name, equals, value = word[2:].partition("=")
+        return f"--{self._spelled.get(name.replace('_', '-'), name)}{equals}{value}"
+
+
+def parser() -> Parser:
+    """Every flag there is."""
+    parser = Parser()
+    parser.add_argument(
+        "models_dir", nargs="?", metavar="MODELS_DIR", help="folder of models: NAME/VERSION/bundle.json"
+    )
+    _add_models(parser)
+    _add_network(parser)
+    _add_engine(parser)
+    parser.flag("log-format", "text, or json: one object a line", choices=("text", "json"), default="text")
+    parser.flag("log-level", "debug, info, warning or error", default="info", choices=_LEVELS)
+    for name in (*WITHOUT_MEANING, *NOT_YET):
+        parser.flag(name, argparse.SUPPRESS, nargs="?", const="true")
+    return parser
+
+
+def _add_models(parser: Parser) -> None:
+    parser.flag("model_name", "serve this model only; with --model_base_path, the name it is served under")
+    parser.flag("model_base_path", "the folder of one model, holding its versions; instead of MODELS_DIR")
+    parser.flag(
+        "file_system_poll_wait_seconds",
+        "seconds between two looks for new versions; 0 looks once (default 1)",
+        type=values.seconds,
+        default=1.0,
+    )
+
+
+def _add_network(parser: Parser) -> None:
+    parser.flag("host", "address to listen on (default 127.0.0.1: this machine only)", default="127.0.0.1")
+    parser.flag("port", "gRPC port (default 8500); 0 takes any free one", type=values.port, default=8500)
+    parser.flag(
+        "max-message-bytes",
+        "largest request, such as 256MiB (the default)",
+        type=values.size,
+        default=MAX_MESSAGE_BYTES,
+    )
+    parser.flag(
+        "drain-delay", "seconds after SIGTERM in which new work is still taken", type=values.seconds, default=0.0
+    )
+    parser.flag("grace", "seconds that accepted work may then take (default 30)", type=values.seconds, default=30.0)
+
+
+def _add_engine(parser: Parser) -> None:
+    parser.flag("engine", "which artifact answers", choices=("auto", "onnx", "tensorflow"), default="auto")
+    parser.flag("device", "cpu or cuda:N (default cpu)", default="cpu")
+    parser.flag("threads", "threads of one engine (default: its own choice)", type=values.positive)
+    parser.switch("enable_batching", "put requests together while the engine is busy (default true)", default=True)
+    parser.flag(
+        "max_batch_size", "rows of the largest batch (default: what the bundle was verified with)", type=values.positive
+    )
+    parser.flag(
+        "allowed_batch_sizes", "batches are padded up to one of these, such as 1,8,32", type=values.sizes, default=()
+    )
+    parser.flag(
+        "batch_timeout_micros", "how long to wait for a fuller batch (default 0)", type=values.micros, default=0
+    )
+    parser.flag("max-queue-rows", "rows that may wait before callers are told to retry", type=values.positive)
+    parser.flag("max-queue-bytes", "bytes that may wait, such as 512MiB", type=values.size)
+    parser.flag("load-timeout", "seconds a version may take to load (default 300)", type=values.seconds, default=300.0)
+    parser.flag("engine-memory-limit", "what one engine may allocate, such as 4GiB", type=values.size)
+    parser.switch("reject-nonfinite", "refuse requests that hold NaN or infinity")

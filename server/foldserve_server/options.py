@@ -1,0 +1,56 @@
+"""What the command line says, as one record."""
+
+from dataclasses import dataclass
+
+from .core.limits import Limits
+from .repository.source import Source
+
+MAX_MESSAGE_BYTES = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How engines are run.
+
+    Attributes:
+        kind: `auto`, `onnx` or `tensorflow`.
+        device: `cpu` or `cuda:N`.
+        threads: Threads of one engine; None for as many as there are cores.
+        max_batch_size: Rows of the largest batch; None for what the bundle was verified with.
+        allowed_batch_sizes: The buckets; empty for the engine's own choice.
+        max_queue_rows: Rows that may wait.
+        max_queue_bytes: Bytes of input that may wait.
+        memory_limit_bytes: What an engine process may allocate; None for no limit.
+    """
+
+    kind: str = "auto"
+    device: str = "cpu"
+    threads: int | None = None
+    max_batch_size: int | None = None
+    allowed_batch_sizes: tuple[int, ...] = ()
+    batch_timeout_micros: int = 0
+    max_queue_rows: int | None = None
+    max_queue_bytes: int | None = None
+    load_timeout_s: float = 300.0
+    memory_limit_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the server is run.
+
+    Attributes:
+        poll_s: Seconds between two looks at the repository; 0 looks once.
+        drain_delay_s: How long SIGTERM leaves balancers to notice before new work is refused.
+        grace_s: How long accepted work may take after that.
+    """
+
+    source: Source
+    engine: EngineOptions
+    limits: Limits
+    host: str = "127.0.0.1"
+    port: int = 8500
+    poll_s: float = 1.0
+    max_message_bytes: int = MAX_MESSAGE_BYTES
+    drain_delay_s: float = 0.0
+    grace_s: float = 30.0

@@ -1,0 +1,92 @@
+"""What one look at a version directory tells."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from foldserve_contract.bundle import MANIFEST
+from foldserve_contract.digest import sha256
+from foldserve_contract.errors import BundleError
+from foldserve_contract.manifest import MAX_MANIFEST_BYTES, Manifest
+
+PATIENCE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A version directory as it stood.
+
+    Attributes:
+        digest: SHA-256 of `bundle.json`, which with the number is the version's identity; None where it has none yet.
+        fingerprint: Changes with the path, size or time of any file.
+        ready: Whether it may be loaded: whole, or looked at so often without a change that nobody is copying it.
+    """
+
+    version: int
+    path: Path
+    digest: str | None
+    fingerprint: str
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    fingerprint: str
+    digest: str | None
+    whole: bool
+    looks: int
+
+
+class Eye:
+    """Looks at version directories, and reads again only what changed."""
+
+    def __init__(self, patience: int = PATIENCE) -> None:
+        self._patience = patience
+        self._seen: dict[Path, _Seen] = {}
+
+    def look(self, version: int, path: Path) -> Sighting:
+        """The directory as it stands; not ready where it cannot be read, as while its files are being moved."""
+        try:
+            sizes, fingerprint = _walk(path)
+            seen = self._seen.get(path)
+            if seen is None or seen.fingerprint != fingerprint:
+                seen = _Seen(fingerprint, *_manifest(path, sizes), 0)
+        except OSError:
+            return Sighting(version, path, None, "", False)
+        seen = _Seen(fingerprint, seen.digest, seen.whole, seen.looks + 1)
+        self._seen[path] = seen
+        ready = seen.digest is not None and (seen.whole or seen.looks > self._patience)
+        return Sighting(version, path, seen.digest, fingerprint, ready)
+
+    def forget_all_but(self, there: set[Path]) -> None:
+        """Remembers nothing of directories that are gone."""
+        for path in self._seen.keys() - there:
+            del self._seen[path]
+
+
+def _walk(path: Path) -> tuple[dict[str, int], str]:
+    """The size of each file, and one word for sizes, times and inodes of all."""
+    sizes: dict[str, int] = {}
+    word = hashlib.sha256()
+    for directory, folders, names in os.walk(path):
+        folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
+        for name in sorted(name for name in names if not name.startswith(".")):
+            file = Path(directory) / name
+            status = file.stat()
+            key = file.relative_to(path).as_posix()
+            sizes[key] = status.st_size
+            word.update(f"{key}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ino}\0".encode())
+    return sizes, word.hexdigest()
+
+
+def _manifest(path: Path, sizes: dict[str, int]) -> tuple[str | None, bool]:
+    """The manifest's digest, and whether every file it names is there in its full size."""
+    if MANIFEST not in sizes or sizes[MANIFEST] > MAX_MANIFEST_BYTES:
+        return (None if MANIFEST not in sizes else ""), False
+    content = (path / MANIFEST).read_bytes()
+    try:
+        files = Manifest.from_bytes(content).files
+    except BundleError:
+        return sha256(content), False
+    return sha256(content), all(sizes.get(file.path) == file.size for file in files)

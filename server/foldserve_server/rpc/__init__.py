@@ -1,0 +1,1 @@
+"""TensorFlow Serving's gRPC services, health and reflection over the core."""

@@ -1,0 +1,41 @@
+"""tensorflow.serving.PredictionService."""
+
+from typing import Any
+
+from foldserve_contract.protos.methods import PREDICTION_METHODS, PREDICTION_SERVICE
+
+from ..core.predictor import Clock, Predictor
+from ..core.table import Table
+from . import metadata, wire
+from .unary import Handlers, service
+
+
+class PredictionServicer:
+    """Predict and GetModelMetadata."""
+
+    def __init__(self, table: Table, predictor: Predictor, clock: Clock, max_bytes: int) -> None:
+        self._table = table
+        self._predictor = predictor
+        self._clock = clock
+        self._max_bytes = max_bytes
+
+    async def predict(self, request: Any, context: Any) -> Any:
+        """PredictRequest to PredictResponse."""
+        query = wire.query(request, self._deadline(context), self._max_bytes)
+        return wire.response(query, await self._predictor.predict(query))
+
+    async def get_model_metadata(self, request: Any, context: Any) -> Any:
+        """GetModelMetadataRequest to GetModelMetadataResponse."""
+        ref = wire.model_ref(request)
+        metadata.check_fields(request.metadata_field)
+        servable = self._table.find(ref)
+        return metadata.describe(servable.name, servable.version, servable.engine.manifest)
+
+    def _deadline(self, context: Any) -> int | None:
+        remaining = context.time_remaining()
+        return None if remaining is None else self._clock() + int(remaining * 1e9)
+
+    def handlers(self) -> Handlers:
+        """What gRPC dispatches to."""
+        answers = {"Predict": self.predict, "GetModelMetadata": self.get_model_metadata}
+        return service(PREDICTION_SERVICE, PREDICTION_METHODS, answers)

@@ -1,0 +1,70 @@
+"""The gRPC server: every service on one port."""
+
+import time
+from collections.abc import Callable
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health_pb2_grpc
+
+from foldserve_contract.protos.methods import MODEL_SERVICE, PREDICTION_SERVICE
+
+from ..core.limits import Limits
+from ..core.predictor import Predictor
+from ..core.table import Table
+from ..errors import CannotStart
+from . import health, reflection
+from .model import ModelServicer
+from .prediction import PredictionServicer
+
+_PING_MS = 5_000  # callers may keep idle connections alive; gRPC's default hangs up on them
+
+
+class RpcServer:
+    """Listens from `start` on; `port` is then the real one."""
+
+    def __init__(self, table: Table, limits: Limits, max_message_bytes: int, clock: Callable[[], int]) -> None:
+        self.health = health.HealthServicer(table)
+        self.port = 0
+        self._reflection = reflection.ReflectionServicer(
+            (PREDICTION_SERVICE, MODEL_SERVICE, health.SERVICE, reflection.SERVICE)
+        )
+        self._server = grpc.aio.server(options=_options(max_message_bytes))
+        prediction = PredictionServicer(table, Predictor(table, limits, clock), clock, max_message_bytes)
+        services = (prediction.handlers(), ModelServicer(table).handlers(), *self._reflection.handlers())
+        self._server.add_generic_rpc_handlers(services)
+        health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
+
+    async def start(self, address: str) -> None:
+        """Begins to listen.
+
+        Raises:
+            CannotStart: The address cannot be had.
+        """
+        try:
+            self.port = self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise CannotStart(f"cannot listen on {address}: {error}") from error
+        await self._server.start()
+
+    async def stop(self, grace_s: float) -> None:
+        """Refuses new calls, answers those that were accepted, and ends after the grace at the latest."""
+        self.health.close()
+        self._reflection.close()
+        await self._server.stop(grace_s)
+
+
+def monotonic_ns() -> int:
+    """CLOCK_MONOTONIC, which deadlines are on."""
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+
+
+def _options(max_message_bytes: int) -> list[tuple[str, int]]:
+    return [
+        ("grpc.so_reuseport", 0),  # a second server on the port is to be refused, not to share it
+        ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", _PING_MS),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", _PING_MS),
+    ]

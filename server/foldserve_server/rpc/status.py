@@ -1,0 +1,51 @@
+"""The one table from the core's errors to gRPC's statuses, and the one place that ends a call with an error."""
+
+from typing import Any, NoReturn
+
+from grpc import StatusCode
+
+from ..core.errors import (
+    DeadlineExceeded,
+    EngineFailed,
+    InvalidRequest,
+    ResourceExhausted,
+    ServableNotFound,
+    ServingError,
+    SignatureNotFound,
+    Unavailable,
+)
+from ..core.texts import shorten
+
+STATUS: dict[type[ServingError], StatusCode] = {
+    InvalidRequest: StatusCode.INVALID_ARGUMENT,
+    SignatureNotFound: StatusCode.FAILED_PRECONDITION,
+    ServableNotFound: StatusCode.NOT_FOUND,
+    Unavailable: StatusCode.UNAVAILABLE,
+    ResourceExhausted: StatusCode.RESOURCE_EXHAUSTED,
+    DeadlineExceeded: StatusCode.DEADLINE_EXCEEDED,
+    EngineFailed: StatusCode.INTERNAL,
+}
+RETRY_AFTER_MS = 100
+PUSHBACK = "grpc-retry-pushback-ms"
+INTERNAL = "the server failed to answer; its log says why"
+
+
+def status_of(error: ServingError) -> StatusCode:
+    """The status of an error, or of the nearest error it descends from."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), StatusCode.INTERNAL)
+
+
+def pushback(error: ServingError) -> tuple[tuple[str, str], ...]:
+    """The trailing metadata that tells a client when to try again."""
+    if not isinstance(error, Unavailable):
+        return ()
+    after = RETRY_AFTER_MS if error.retry_after_ms is None else error.retry_after_ms
+    return ((PUSHBACK, str(after)),)
+
+
+async def abort(context: Any, error: ServingError) -> NoReturn:
+    """Ends the call with the error's status and words; callers are told no internals."""
+    code = status_of(error)
+    message = INTERNAL if code is StatusCode.INTERNAL else shorten(str(error))
+    await context.abort(code, message, pushback(error))
+    raise AssertionError("abort always raises")

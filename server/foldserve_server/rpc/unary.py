@@ -1,0 +1,59 @@
+"""One unary gRPC method: bytes in, the servicer's answer out, errors as statuses."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from foldserve_contract.protos.methods import Method
+
+from ..core.errors import EngineFailed, InvalidRequest, ServingError
+from .status import abort
+
+log = logging.getLogger(__name__)
+Handlers: TypeAlias = "grpc.GenericRpcHandler[Any, Any]"
+Answer = Callable[[Any, Any], Awaitable[Any]]
+
+
+def handler(method: Method, answer: Answer) -> Any:
+    """The handler gRPC calls for the method.
+
+    Args:
+        method: Says which messages go in and out.
+        answer: Gives the response for a request and its call's context, or raises a `ServingError`.
+    """
+
+    async def call(content: bytes, context: Any) -> bytes:
+        try:
+            return bytes((await answer(_parse(method, content), context)).SerializeToString())
+        except ServingError as error:
+            if isinstance(error, EngineFailed):
+                log.error("%s: %s", method.name, error)
+            return await abort(context, error)
+        except Exception:
+            log.exception("%s failed", method.name)
+            return await abort(context, EngineFailed(method.name))
+
+    return grpc.unary_unary_rpc_method_handler(call)  # no (de)serializer: bytes, so that a bad message is the caller's
+
+
+def service(name: str, methods: Mapping[str, Method], answers: Mapping[str, Answer]) -> Handlers:
+    """The handlers of a service; a method without an answer says that it has none."""
+    handlers = {key: handler(method, answers.get(key, _unimplemented(method))) for key, method in methods.items()}
+    return grpc.method_handlers_generic_handler(name, handlers)
+
+
+def _unimplemented(method: Method) -> Answer:
+    async def answer(request: Any, context: Any) -> Any:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{method.name} is not offered by this server; use Predict")
+
+    return answer
+
+
+def _parse(method: Method, content: bytes) -> Any:
+    try:
+        return method.request.FromString(content)
+    except DecodeError as error:
+        raise InvalidRequest(f"the request is no {method.request.DESCRIPTOR.full_name}: {error}") from error

@@ -1,0 +1,73 @@
+"""TensorFlow Serving's messages to queries, and answers to its messages."""
+
+from functools import partial
+from typing import Any
+
+from foldserve_contract.dtypes import dtype_numbered
+from foldserve_contract.errors import TensorError
+from foldserve_contract.protos import POOL, PredictResponse
+from foldserve_contract.signature import DEFAULT_SIGNATURE
+from foldserve_contract.tensors import decode, encode_into
+
+from ..core.errors import InvalidRequest
+from ..core.query import Answer, ModelRef, Offer, Query
+
+_DATA_TYPES = POOL.FindEnumTypeByName("tensorflow.DataType").values_by_number
+
+
+def model_ref(request: Any) -> ModelRef:
+    """The model a request is for.
+
+    Raises:
+        InvalidRequest: It names none.
+    """
+    if not request.HasField("model_spec"):
+        raise InvalidRequest("Missing ModelSpec")
+    spec = request.model_spec
+    choice = spec.WhichOneof("version_choice")
+    return ModelRef(
+        spec.name,
+        spec.version.value if choice == "version" else None,
+        spec.version_label if choice == "version_label" else None,
+    )
+
+
+def query(request: Any, deadline_ns: int | None, max_bytes: int) -> Query:
+    """A PredictRequest as a query whose tensors may take `max_bytes` each once unpacked.
+
+    Raises:
+        InvalidRequest: It names no model.
+    """
+    return Query(
+        model=model_ref(request),
+        inputs={name: offer(proto, max_bytes) for name, proto in request.inputs.items()},
+        outputs=tuple(request.output_filter),
+        signature=request.model_spec.signature_name or DEFAULT_SIGNATURE,
+        deadline_ns=deadline_ns,
+    )
+
+
+def offer(proto: Any, max_bytes: int) -> Offer:
+    """A TensorProto, its content unread."""
+    shape = tuple(dim.size for dim in proto.tensor_shape.dim)
+    known = not proto.tensor_shape.unknown_rank and all(size >= 0 for size in shape)
+    return Offer(_dtype(proto.dtype), shape if known else None, partial(decode, proto, max_bytes))
+
+
+def response(asked: Query, answer: Answer) -> Any:
+    """The PredictResponse; tensors are in `tensor_content`."""
+    message = PredictResponse()
+    message.model_spec.name = asked.model.name
+    message.model_spec.signature_name = asked.signature
+    message.model_spec.version.value = answer.version
+    for name, array in answer.outputs.items():
+        encode_into(message.outputs[name], array)
+    return message
+
+
+def _dtype(number: int) -> str | None:
+    try:
+        return dtype_numbered(number).name
+    except TensorError:
+        value = _DATA_TYPES.get(number)
+        return value.name.removeprefix("DT_").lower() if value is not None and number else None

@@ -1,0 +1,64 @@
+"""Words of the command line to values; argparse makes a ValueError a message that names the flag."""
+
+import argparse
+
+_UNITS = {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
+_TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no")
+
+
+def boolean(word: str) -> bool:
+    """`true` or `false`."""
+    if word.lower() in _TRUE + _FALSE:
+        return word.lower() in _TRUE
+    raise argparse.ArgumentTypeError(f"expected true or false, received {word!r}")
+
+
+def size(word: str) -> int:
+    """A number of bytes, such as `1048576` or `256MiB`."""
+    for unit, factor in _UNITS.items():
+        if word.lower().endswith(unit):
+            return positive(word[: -len(unit)]) * factor
+    return positive(word)
+
+
+def positive(word: str) -> int:
+    """A whole number above 0."""
+    return _whole(word, 1)
+
+
+def micros(word: str) -> int:
+    """Microseconds: a whole number, 0 included."""
+    return _whole(word, 0)
+
+
+def port(word: str) -> int:
+    """A port; 0 stands for any that is free."""
+    number = _whole(word, 0)
+    if number > 65535:
+        raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, received {number}")
+    return number
+
+
+def seconds(word: str) -> float:
+    """Seconds, 0 included."""
+    try:
+        value = float(word)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, received {word!r}")
+    return value
+
+
+def sizes(word: str) -> tuple[int, ...]:
+    """Batch sizes, ascending, such as `1,8,32`."""
+    found = tuple(positive(part.strip()) for part in word.split(","))
+    if list(found) != sorted(set(found)):
+        raise argparse.ArgumentTypeError(f"expected sizes that rise, such as 1,8,32, received {word!r}")
+    return found
+
+
+def _whole(word: str, least: int) -> int:
+    if not word.isascii() or not word.isdigit() or int(word) < least:
+        raise argparse.ArgumentTypeError(f"expected a whole number, {least} or more, received {word!r}")
+    return int(word)
