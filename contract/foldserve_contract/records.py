@@ -5,6 +5,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -15,7 +16,7 @@ class RecordError(ValueError):
 
 
 def to_json(value: Any) -> Any:
-    """A dataclass (of dataclasses, tuples, mappings, numbers, strings, None) as plain JSON values."""
+    """A dataclass (of dataclasses, tuples, mappings, enums, numbers, strings, None) as plain JSON values."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -64,11 +65,21 @@ def _parse_dataclass(kind: type, value: Any, where: str) -> Any:
 
 
 def _parse_scalar(kind: type, value: Any, where: str) -> Any:
+    if issubclass(kind, Enum):
+        return _parse_enum(kind, value, where)
     if kind is float and type(value) is int:
         value = float(value)
     if kind is float and isinstance(value, float) and not math.isfinite(value):
         raise RecordError(f"{where}: expected a finite number, received {value}")
     return _expect(kind, value, where)
+
+
+def _parse_enum(kind: type[Enum], value: Any, where: str) -> Any:
+    try:
+        return kind(value)
+    except ValueError:
+        choices = [member.value for member in kind]
+        raise RecordError(f"{where}: expected one of {choices}, received {value!r:.80}") from None
 
 
 def _expect(kind: type, value: Any, where: str) -> Any:

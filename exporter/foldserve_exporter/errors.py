@@ -9,7 +9,12 @@ FoldserveError
 ```
 """
 
+from typing import TYPE_CHECKING
+
 from foldserve_contract.errors import FoldserveError
+
+if TYPE_CHECKING:
+    from .report.record import Report
 
 
 class ExportError(FoldserveError):
@@ -31,6 +36,14 @@ class Refused(ExportError):
 
 
 class VerificationFailed(ExportError):
-    """A candidate does not answer as the reference does."""
+    """A candidate does not answer as the reference does.
+
+    Attributes:
+        report: What the export found, with every candidate's deviations.
+    """
 
     exit_code = 5
+
+    def __init__(self, message: str, report: "Report") -> None:
+        super().__init__(message)
+        self.report = report

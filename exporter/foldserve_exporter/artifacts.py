@@ -1,0 +1,35 @@
+"""Everything a version directory holds but its seal."""
+
+from pathlib import Path
+
+from foldserve_contract.bundle import GOLDEN, ONNX
+from foldserve_contract.golden import Golden
+from foldserve_contract.signature import Signature
+
+from .emit.onnx_model import write_onnx
+from .emit.saved_model import serving_function, write_saved_model
+from .emit.warmup import write_warmup
+from .naming import NamedModel
+from .samples.rows import VerificationRows
+from .verify.reference import Reference
+
+KERAS_FILE = "model.keras"
+
+
+def make_golden(rows: VerificationRows, reference: Reference, signature: Signature) -> Golden:
+    """The golden rows with their float64 answers rounded to the outputs' dtypes."""
+    outputs = {spec.name: reference.outputs[spec.name][: rows.golden].astype(spec.dtype) for spec in signature.outputs}
+    return Golden(rows.golden_inputs, outputs)
+
+
+def write_artifacts(folded: NamedModel, signature: Signature, golden: Golden, name: str, directory: Path) -> None:
+    """SavedModel, ONNX, golden samples and warmup records.
+
+    Raises:
+        Refused: No ONNX can be made of the model.
+    """
+    function = serving_function(folded, signature)
+    write_saved_model(function, folded, directory)
+    write_onnx(function, signature, directory / ONNX)
+    (directory / GOLDEN).write_bytes(golden.to_bytes())
+    write_warmup(golden, name, directory)

@@ -1,0 +1,140 @@
+"""`export-model`: words into options, errors into exit codes."""
+
+import argparse
+import sys
+import warnings
+from pathlib import Path
+
+from foldserve_contract.errors import FoldserveError
+
+from .errors import ExportError, VerificationFailed
+from .options import DEFAULT_GOLDEN, DEFAULT_MAX_BATCH, ExportOptions
+from .runtime import import_quietly, pin_runtime, reset_defaults
+
+USAGE_ERROR = 2
+_NEEDS = ("keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "PIL", "rich")
+
+_EPILOG = """\
+examples:
+  export-model flowers.keras -o models --name flowers --samples val.npz
+  export-model flowers.keras -o models --name flowers --samples images/ --json >report.json
+
+samples:
+  real inputs as the model takes them: an .npz with one array per input (or a single array under any name), an .npy, or
+  a folder of images (values 0..255, resized). They are what the export is verified on, and 32 of them become the
+  bundle's golden samples, which every server checks at every reload. Without them, synthetic ones are drawn.
+
+exit codes:
+  0  verified and published        3  the model cannot be read
+  1  the disk failed               4  refused: unsafe or unsupported, and named
+  2  usage                         5  an artifact does not answer as the model does
+Nothing is published unless the exit code is 0.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; gives its exit code."""
+    options = _parse(arguments)
+    if missing := _missing():
+        _complain(f"export-model needs {', '.join(missing)}: pip install 'foldserve[exporter]'")
+        return USAGE_ERROR
+    pin_runtime()
+    warnings.filterwarnings("ignore", module=r"(keras|tensorflow|tf2onnx|onnx)\b")
+    import_quietly()
+    reset_defaults()
+    try:
+        return _export(options)
+    except VerificationFailed as error:
+        _show(error.report, options.json)
+        _complain(str(error))
+        return error.exit_code
+    except FoldserveError as error:
+        _complain(str(error))
+        return error.exit_code if isinstance(error, ExportError) else USAGE_ERROR
+    except OSError as error:
+        _complain(f"{error}; nothing was published")
+        return 1
+
+
+def _export(options: argparse.Namespace) -> int:
+    from .pipeline import export_model
+    from .report.progress import TerminalProgress
+
+    with TerminalProgress(enabled=sys.stderr.isatty()) as progress:
+        exported = export_model(
+            options.model,
+            options.output,
+            options.name,
+            progress=progress,
+            version=options.version,
+            samples=options.samples,
+            golden=options.golden,
+            golden_synthetic=options.golden_synthetic,
+            seed=options.seed,
+            force=options.force,
+            keep_keras=options.keep_keras,
+            max_batch_size=options.max_batch_size,
+            trust_code=options.trust_code,
+            custom_objects=tuple(options.custom_objects),
+        )
+    _show(exported.report, options.json)
+    if not options.json:
+        print(f"bundle: {exported.path}\nreport: {exported.path / 'report.html'}")
+    return 0
+
+
+def _show(report: object, as_json: bool) -> None:
+    from rich.console import Console
+
+    from .report.files import as_json as to_json
+    from .report.record import Report
+    from .report.terminal import print_report
+
+    assert isinstance(report, Report)
+    if as_json:
+        print(to_json(report), end="")
+    else:
+        print_report(report, Console())
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    defaults = ExportOptions(Path(), "")
+    parser = argparse.ArgumentParser(
+        prog="export-model",
+        description="Folds a Keras model's BatchNormalization into its weights, proves that nothing changed, and "
+        "publishes a bundle with a SavedModel and an ONNX model.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("model", type=Path, metavar="MODEL", help="a .keras file")
+    add("-o", "--output", type=Path, required=True, metavar="MODELS_DIR", help="the model repository to publish into")
+    add("--name", required=True, help="the model's name")
+    add("--version", type=int, help="the version's number (default: the highest there plus one)")
+    add("--samples", type=Path, metavar="FILE", help="real inputs: .npz, .npy or a folder of images (see below)")
+    add("--golden", type=int, default=DEFAULT_GOLDEN, metavar="N", help=f"golden samples ({DEFAULT_GOLDEN})")
+    add("--golden-synthetic", action="store_true", help="draw the golden samples at random: keeps --samples private")
+    add("--seed", type=int, default=defaults.seed, help="of every random choice (0)")
+    add("--force", action="store_true", help="replace the version if it is there")
+    add("--keep-keras", action="store_true", help="keep the folded model as model.keras in the bundle")
+    add("--max-batch-size", type=int, default=DEFAULT_MAX_BATCH, metavar="N",
+        help=f"what Triton's config.pbtxt says ({DEFAULT_MAX_BATCH})")  # fmt: skip
+    add("--trust-code", action="store_true", help="let Lambda layers run code from the file")
+    add("--custom-objects", action="append", default=[], metavar="MODULE",
+        help="a module to import first; its classes register themselves with Keras; repeatable")  # fmt: skip
+    add("--json", action="store_true", help="print the report as JSON")
+    return parser.parse_args(arguments)
+
+
+def _missing() -> list[str]:
+    from importlib.util import find_spec
+
+    return [name for name in _NEEDS if find_spec(name) is None]
+
+
+def _complain(message: str) -> None:
+    print(f"export-model: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

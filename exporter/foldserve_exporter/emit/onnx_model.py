@@ -1,0 +1,78 @@
+"""The folded model as ONNX, converted by tf2onnx from the function that the SavedModel holds."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import onnx
+import tf2onnx
+
+from foldserve_contract.signature import Signature
+
+from ..errors import Refused
+from .saved_model import tensor_specs
+
+OPSET = 18
+_MAX_BYTES = (1 << 31) - 1  # a protobuf's limit
+
+
+def write_onnx(function: Any, signature: Signature, path: Path) -> None:
+    """Converts, gives the dimensions their names, checks the model and writes it.
+
+    Raises:
+        Refused: tf2onnx knows no ONNX for an operation, or the model is larger than a single file may be.
+    """
+    with _quiet():
+        model, _ = tf2onnx.convert.from_function(function, input_signature=tensor_specs(signature), opset=OPSET)
+    _require_known_operations(model)
+    _name_dimensions(model, signature)
+    if model.ByteSize() > _MAX_BYTES:
+        raise Refused(f"the ONNX model takes {model.ByteSize():,} bytes; a single file holds at most {_MAX_BYTES:,}")
+    onnx.checker.check_model(model, full_check=True)
+    path.write_bytes(model.SerializeToString())
+
+
+def _require_known_operations(model: Any) -> None:
+    """tf2onnx leaves operations it does not know in the graph and returns normally."""
+    domains = {opset.domain: opset.version for opset in model.opset_import}
+    unknown = sorted({node.op_type for node in model.graph.node if not _is_known(node, domains)})
+    if unknown:
+        places = [node.name for node in model.graph.node if node.op_type in unknown]
+        raise Refused(
+            f"no ONNX can be made of the TensorFlow operations {', '.join(unknown)} (at {', '.join(places[:3])});"
+            " replace the layers that make them"
+        )
+
+
+def _is_known(node: Any, domains: dict[str, int]) -> bool:
+    return node.domain in domains and onnx.defs.has(node.op_type, domains[node.domain], node.domain)
+
+
+def _name_dimensions(model: Any, signature: Signature) -> None:
+    """Free dimensions are `batch` and `NAME_AXIS` rather than `unk__12`; equal names mean equal sizes in ONNX."""
+    specs = {spec.name: spec for spec in (*signature.inputs, *signature.outputs)}
+    for value in (*model.graph.input, *model.graph.output):
+        sizes = specs[value.name].shape
+        shape = value.type.tensor_type.shape
+        del shape.dim[:]
+        for axis, size in enumerate(sizes):
+            dimension = shape.dim.add()
+            if size >= 0:
+                dimension.dim_value = size
+            else:
+                dimension.dim_param = "batch" if axis == 0 else f"{value.name}_{axis}"
+    del model.graph.value_info[:]  # it speaks of the old names, and engines infer it anew
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """tf2onnx logs what `_require_known_operations` says in words."""
+    logger = logging.getLogger("tf2onnx")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

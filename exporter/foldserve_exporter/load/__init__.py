@@ -1,0 +1,1 @@
+"""Model files to Keras 3 models, without running code that came with the file."""

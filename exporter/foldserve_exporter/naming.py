@@ -1,0 +1,73 @@
+"""A rebuilt model called with tensors by name: the names that artifacts, manifest and wire share."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from foldserve_contract.errors import TensorError
+from foldserve_contract.signature import Array, Arrays, Signature, TensorSpec
+
+from .errors import Refused
+from .graph import Graph
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NamedModel:
+    """A Keras model whose inputs and outputs have names of their own, in the order in which Keras flattens them."""
+
+    model: Any
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @classmethod
+    def of(cls, model: Any, graph: Graph) -> "NamedModel":
+        """A model rebuilt from a graph, with the graph's names as a SavedModel can hold them.
+
+        Raises:
+            Refused: Two names become one.
+        """
+        return cls(model, _servable(graph.input_names), _servable(graph.output_names))
+
+    def call(self, inputs: Mapping[str, Any], training: bool = False) -> dict[str, Any]:
+        """Tensors in, tensors out, by name; traceable by `tf.function`."""
+        flat = [inputs[name] for name in self.inputs]
+        structured = keras.tree.pack_sequence_as(self.model.input, flat)
+        outputs = keras.tree.flatten(self.model(structured, training=training))
+        return dict(zip(self.outputs, outputs, strict=True))
+
+    def run(self, inputs: Arrays, training: bool = False) -> dict[str, Array]:
+        """Arrays in, arrays out, by name; executed eagerly."""
+        outputs = self.call({name: keras.ops.convert_to_tensor(inputs[name]) for name in inputs}, training)
+        return {name: np.asarray(output) for name, output in outputs.items()}
+
+    def signature(self) -> Signature:
+        """Names, dtypes and shapes as the artifacts will have them.
+
+        Raises:
+            Refused: An output's first dimension is not the batch, or a tensor has a dtype no bundle can hold.
+        """
+        try:
+            return Signature(_specs(self.inputs, self.model.inputs), _specs(self.outputs, self.model.outputs))
+        except TensorError as error:
+            raise Refused(f"the model's signature cannot be served: {error}") from error
+
+
+def _servable(names: tuple[str, ...]) -> tuple[str, ...]:
+    """TensorFlow makes identifiers of a signature's names; all formats and the wire use the result."""
+    servable = tuple(re.sub(r"\W", "_", name, flags=re.ASCII) for name in names)
+    if len(set(servable)) != len(servable):
+        raise Refused(f"the names {list(names)} become {list(servable)} in a SavedModel, which are not distinct")
+    return servable
+
+
+def _specs(names: tuple[str, ...], tensors: Any) -> tuple[TensorSpec, ...]:
+    return tuple(_spec(name, tensor) for name, tensor in zip(names, tensors, strict=True))
+
+
+def _spec(name: str, tensor: Any) -> TensorSpec:
+    shape = tuple(-1 if size is None else int(size) for size in tensor.shape)
+    return TensorSpec(name, keras.backend.standardize_dtype(tensor.dtype), shape)

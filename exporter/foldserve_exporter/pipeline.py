@@ -1,0 +1,137 @@
+"""The export as a list of steps: load, fold, reference, diagnose, emit, verify, seal."""
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+from foldserve_contract.publish import Staging, stage
+from foldserve_contract.signature import Array, Arrays
+
+from .artifacts import KERAS_FILE, write_artifacts
+from .emit.triton import write_config
+from .errors import VerificationFailed
+from .options import ExportOptions
+from .preparation import diagnose, expect, fold_model, open_model
+from .progress import Progress, Silent, Steps
+from .report.compose import make_report
+from .report.files import write_reports
+from .report.record import Report
+from .runtime import require_runtime
+from .sealing import make_manifest, require_unchanged
+from .verify.verifier import Verifier
+from .verify.workers import Worker, started_workers
+
+FAILED = ".failed"
+
+
+class Choices(TypedDict, total=False):
+    """The keyword arguments of `export_model`; `ExportOptions` says what each means."""
+
+    version: int | None
+    samples: Path | str | Array | Arrays | None
+    golden: int
+    golden_synthetic: bool
+    seed: int
+    force: bool
+    keep_keras: bool
+    max_batch_size: int
+    trust_code: bool
+    custom_objects: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A published version.
+
+    Attributes:
+        path: The version directory.
+        report: What the export found.
+    """
+
+    path: Path
+    report: Report
+
+
+def export_model(
+    model: Any, output: Path | str, name: str, *, progress: Progress | None = None, **choices: Unpack[Choices]
+) -> Exported:
+    """Folds a Keras model, proves that nothing changed, and publishes it as `output/name/VERSION`.
+
+    Args:
+        model: A `.keras` file, or a built `keras.Model`, which comes back unchanged.
+        output: The model repository.
+        name: The model's name.
+        progress: Who is told of the steps.
+        **choices: See `ExportOptions`.
+
+    Raises:
+        OptionsError: A choice has a value that cannot be used.
+        CannotLoad: The file is no model, or not one that can be read safely.
+        Refused: The model cannot be exported safely; the message names what and why.
+        SamplesError: The samples do not fit the model.
+        VerificationFailed: An artifact does not answer as the model does; its report is kept, nothing is published.
+        VersionExists: The version is there and `force` was not given.
+        OSError: The disk is full or fails; nothing is published.
+    """
+    require_runtime()
+    options = ExportOptions(Path(output), name, **choices)
+    steps = Steps(progress or Silent())
+    with (
+        stage(options.output, name, options.version, force=options.force) as staging,
+        started_workers() as workers,
+        tempfile.TemporaryDirectory(prefix="foldserve-export-") as scratch,
+    ):
+        report = _make(model, options, staging, workers, Path(scratch), steps)
+        if not report.verification.passed:
+            raise _refuse(report, options.output)
+        with steps.step("seal"):
+            return _publish(report, options, staging)
+
+
+def _make(
+    model: Any, options: ExportOptions, staging: Staging, workers: tuple[Worker, ...], scratch: Path, steps: Steps
+) -> Report:
+    """All steps up to the verdict; what they wrote stands in the staging directory."""
+    with steps.step("load"):
+        loaded = open_model(model, options)
+    with steps.step("fold"):
+        folded = fold_model(loaded)
+    with steps.step("reference"):
+        expected = expect(folded, options)
+    with steps.step("diagnose"):
+        findings = diagnose(loaded, folded, expected)
+    with steps.step("emit"):
+        write_artifacts(folded.model, folded.signature, expected.golden, options.name, staging.path)
+        keras_file = (staging.path if options.keep_keras else scratch) / KERAS_FILE
+        folded.model.model.save(keras_file)
+    with steps.step("verify"):
+        before = staging.seal()
+        verifier = Verifier(
+            expected.reference, expected.rows, folded.signature, options.custom_objects, options.trust_code
+        )
+        verification = verifier.verify(folded.model, staging.path, keras_file, workers, steps.progress.detail)
+        require_unchanged(before, staging.seal())
+    return make_report(staging, options.name, loaded, folded, expected, findings, verification, steps.seconds)
+
+
+def _refuse(report: Report, output: Path) -> VerificationFailed:
+    """Keeps the report of a refused export where no server looks."""
+    folder = output / FAILED / f"{report.model}-{report.version}"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_reports(report, folder)
+    reasons = "".join(f"\n  {failure}" for failure in report.verification.failures)
+    return VerificationFailed(
+        f"the export of {report.model}/{report.version} does not answer as the model does; nothing was published."
+        f"{reasons}\nThe report: {folder / 'report.html'}",
+        report,
+    )
+
+
+def _publish(report: Report, options: ExportOptions, staging: Staging) -> Exported:
+    published = replace(report, published=True)
+    write_reports(published, staging.path)
+    manifest = make_manifest(published, staging.seal(), options.max_batch_size)
+    path = staging.publish(manifest, force=options.force)
+    write_config(path.parent, options.name, options.max_batch_size)
+    return Exported(path, published)

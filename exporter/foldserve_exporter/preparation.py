@@ -1,0 +1,117 @@
+"""What the artifacts are made from and judged by: the folded model, the rows, and the reference."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from foldserve_contract.digest import sha256
+from foldserve_contract.golden import Golden
+from foldserve_contract.manifest import GoldenInfo, Source
+from foldserve_contract.signature import Arrays, Signature
+
+from .artifacts import make_golden
+from .diagnose.findings import Findings, find
+from .fold import PlanEntry, fold_graph
+from .graph import Graph, rebuild, trace
+from .load.loader import Loaded, load_model
+from .naming import NamedModel
+from .options import ExportOptions
+from .samples.files import fit_samples, read_samples
+from .samples.rows import MIN_JUDGED, VerificationRows, choose_rows
+from .samples.synthetic import synthesize
+from .verify.reference import Reference, compute_reference
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoldedModel:
+    """The folded model, and the graph it was before."""
+
+    graph: Graph
+    model: NamedModel
+    plan: tuple[PlanEntry, ...]
+    signature: Signature
+
+
+def open_model(model: Any, options: ExportOptions) -> Loaded:
+    """A model file is loaded; a model object is taken as it is, and known by the digest of its weights."""
+    if isinstance(model, str | Path):
+        return load_model(Path(model), trust_code=options.trust_code, custom_objects=options.custom_objects)
+    content = b"".join(bytes(variable.numpy().tobytes()) for variable in model.variables)
+    return Loaded(model, Source(f"{type(model).__name__} {model.name!r} in memory", sha256(content)))
+
+
+def fold_model(loaded: Loaded) -> FoldedModel:
+    """Folds a copy of the model.
+
+    Raises:
+        Refused: The model cannot be folded or served safely.
+    """
+    graph = trace(loaded.model)
+    folded_graph, plan = fold_graph(graph)
+    model = NamedModel.of(rebuild(folded_graph), folded_graph)
+    return FoldedModel(graph, model, plan, model.signature())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expectation:
+    """What every candidate is asked, and what it must answer.
+
+    Attributes:
+        rows: The rows, golden ones first.
+        reference: The right answers.
+        golden: The golden samples of the bundle.
+        golden_info: Where they come from.
+    """
+
+    rows: VerificationRows
+    reference: Reference
+    golden: Golden
+    golden_info: GoldenInfo
+
+    @property
+    def promised(self) -> dict[str, float]:
+        """The tolerance every engine must keep, by output."""
+        return {output: self.reference.promised(output) for output in self.reference.outputs}
+
+
+def expect(folded: FoldedModel, options: ExportOptions) -> Expectation:
+    """Draws the rows and computes the reference.
+
+    Raises:
+        SamplesError: The samples cannot be read or do not fit the model.
+        Refused: The model's own answers are not finite.
+    """
+    rows, info = _draw_rows(folded, options)
+    reference = compute_reference(folded.graph, rows)
+    return Expectation(rows, reference, make_golden(rows, reference, folded.signature), info)
+
+
+def diagnose(loaded: Loaded, folded: FoldedModel, expected: Expectation) -> Findings:
+    """Looks at the model as it was given and as it was before the fold."""
+    unfolded = NamedModel.of(rebuild(folded.graph), folded.graph)
+    return find(loaded.model, folded.graph, unfolded, expected.rows.judged_inputs, expected.reference.outputs)
+
+
+def _draw_rows(folded: FoldedModel, options: ExportOptions) -> tuple[VerificationRows, GoldenInfo]:
+    """The rows to judge, the first of which become golden, and where those come from."""
+    wanted = max(options.golden, MIN_JUDGED)
+    synthetic = options.samples is None or options.golden_synthetic
+    drawn = synthesize(folded.graph, folded.signature, wanted, options.seed) if synthetic else None
+    if drawn is not None and options.samples is None:
+        rows = choose_rows(drawn, options.golden, options.seed)
+    else:
+        rows = choose_rows(
+            _samples(folded.signature, options), options.golden, options.seed, _head(drawn, options.golden)
+        )
+    return rows, GoldenInfo(rows.golden, synthetic, options.seed)
+
+
+def _samples(signature: Signature, options: ExportOptions) -> Arrays:
+    assert options.samples is not None
+    if isinstance(options.samples, str | Path):
+        return read_samples(Path(options.samples), signature)
+    return fit_samples(options.samples, signature)
+
+
+def _head(drawn: Arrays | None, rows: int) -> Arrays | None:
+    return None if drawn is None else {name: array[:rows] for name, array in drawn.items()}

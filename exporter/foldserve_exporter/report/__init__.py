@@ -1,0 +1,1 @@
+"""What an export found, for a terminal, a program and a browser."""

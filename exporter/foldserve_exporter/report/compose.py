@@ -1,0 +1,72 @@
+"""Puts the report together from what the steps found."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from foldserve_contract.manifest import FoldEntry, OutputTolerance
+from foldserve_contract.publish import Staging
+
+from ..diagnose.findings import Findings
+from ..fold import PlanEntry
+from ..load.loader import Loaded
+from ..preparation import Expectation, FoldedModel
+from ..runtime import cpu_model, tools
+from ..verify.reference import Reference
+from ..verify.sensitivity import sensitivity
+from ..verify.verdict import Verification
+from .record import Report
+from .warnings import warnings_for
+
+
+def make_report(
+    staging: Staging,
+    name: str,
+    loaded: Loaded,
+    folded: FoldedModel,
+    expected: Expectation,
+    findings: Findings,
+    verification: Verification,
+    seconds: Mapping[str, float],
+) -> Report:
+    """The report of an export that is verified, or refused, but not published yet."""
+    promised = expected.promised
+    bounds = {output: expected.reference.bound(output) for output in promised}
+    return Report(
+        model=name,
+        version=staging.version,
+        published=False,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        source=loaded.source,
+        tools=tools(),
+        host=cpu_model(),
+        signature=folded.signature,
+        fold=_fold_entries(folded.plan),
+        baked=findings.baked,
+        phases=findings.phases,
+        predict=findings.predict,
+        tolerances=_tolerances(expected.reference, verification),
+        verification=verification,
+        golden=expected.golden_info,
+        sensitivity=sensitivity(folded.model, expected.rows.golden_inputs, promised),
+        warnings=warnings_for(findings, expected.golden, expected.golden_info, promised, bounds),
+        seconds=dict(seconds),
+    )
+
+
+def _tolerances(reference: Reference, verification: Verification) -> dict[str, OutputTolerance]:
+    """Bound, measured and promised deviation of every output."""
+    return {
+        name: OutputTolerance(
+            reference.scale[name],
+            reference.noise[name],
+            reference.bound(name),
+            verification.measured(name),
+            reference.promised(name),
+        )
+        for name in reference.outputs
+    }
+
+
+def _fold_entries(plan: Sequence[PlanEntry]) -> tuple[FoldEntry, ...]:
+    """The plan as the manifest and the report hold it."""
+    return tuple(FoldEntry(entry.bn, entry.call, str(entry.action), entry.reason) for entry in plan)

@@ -1,0 +1,46 @@
+"""The steps of an export on a terminal."""
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+STEPS = ("load", "fold", "reference", "diagnose", "emit", "verify", "seal")
+
+
+class TerminalProgress:
+    """A line a step on standard error, with a spinner and the time it takes; nothing where it is no terminal."""
+
+    def __init__(self, *, enabled: bool) -> None:
+        """Shows nothing until entered."""
+        columns = (SpinnerColumn(finished_text="✓"), TextColumn("{task.description}"), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=Console(stderr=True), disable=not enabled)
+        self._name = ""
+
+    def __enter__(self) -> Self:
+        """Begins to show."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Finishes the last step where it ended well."""
+        if error is None:
+            self._finish()
+        self._progress.stop()
+
+    def step(self, name: str) -> None:
+        """Ticks the step before off and shows the next."""
+        self._finish()
+        self._name = f"{STEPS.index(name) + 1}/{len(STEPS)} {name}"
+        self._task = self._progress.add_task(self._name, total=1)
+
+    def detail(self, text: str) -> None:
+        """Says what within the step is under way."""
+        self._progress.update(self._task, description=f"{self._name}: {text}")
+
+    def _finish(self) -> None:
+        if self._name:
+            self._progress.update(self._task, completed=1, description=self._name)

@@ -1,0 +1,49 @@
+"""Everything an export found, as one frozen record: `report.json` is this, and `report.html` shows it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from foldserve_contract.manifest import FoldEntry, GoldenInfo, OutputTolerance, Source
+from foldserve_contract.signature import Signature
+
+from ..diagnose.phases import PhaseGap
+from ..verify.verdict import Verification
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One export, published or refused.
+
+    Attributes:
+        published: Whether the version was put in its place.
+        baked: Calls with a learning phase baked in; there is none in the artifacts.
+        phases: The unfolded model's outputs in phase 0 against phase 1.
+        predict: max|`predict` of the untouched model − reference| by output; judged by nobody.
+        sensitivity: Smallest relative change of a median weight that the golden samples notice, by kernel.
+        warnings: What the user should know, in words.
+        seconds: How long each step took.
+    """
+
+    model: str
+    version: int
+    published: bool
+    created: str
+    source: Source
+    tools: Mapping[str, str]
+    host: str
+    signature: Signature
+    fold: tuple[FoldEntry, ...]
+    baked: tuple[str, ...]
+    phases: Mapping[str, PhaseGap]
+    predict: Mapping[str, float]
+    tolerances: Mapping[str, OutputTolerance]
+    verification: Verification
+    golden: GoldenInfo
+    sensitivity: Mapping[str, float | None]
+    warnings: tuple[str, ...]
+    seconds: Mapping[str, float]
+
+    @property
+    def folded(self) -> int:
+        """How many BatchNormalization calls left nothing behind."""
+        return sum(1 for entry in self.fold if "affine" not in entry.action)

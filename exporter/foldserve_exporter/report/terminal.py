@@ -1,0 +1,50 @@
+"""The report on a terminal."""
+
+from rich.console import Console
+from rich.table import Table
+
+from ..verify.verdict import CandidateVerdict
+from .record import Report
+from .words import fold_summary, golden_line, phase_lines, verdict
+
+
+def print_report(report: Report, console: Console) -> None:
+    """The verdict first, then what it rests on."""
+    console.print(verdict(report), style="bold green" if report.published else "bold red", highlight=False)
+    console.print(fold_summary(report))
+    for line in phase_lines(report):
+        console.print(f"  {line}")
+    if report.fold:
+        console.print(_fold_table(report))
+    console.print(_candidate_table(report))
+    console.print(golden_line(report))
+    for warning in report.warnings:
+        console.print(f"warning: {warning}", style="yellow", highlight=False)
+
+
+def _fold_table(report: Report) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("BatchNormalization", "call", "action", "reason"):
+        table.add_column(heading, overflow="fold")
+    for entry in report.fold:
+        table.add_row(entry.bn, str(entry.call), entry.action, entry.reason)
+    return table
+
+
+def _candidate_table(report: Report) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("candidate", "output", "deviation", "bound", "among others", "verdict"):
+        table.add_column(heading, overflow="fold")
+    for candidate in report.verification.candidates:
+        _add_rows(table, candidate)
+    return table
+
+
+def _add_rows(table: Table, candidate: CandidateVerdict) -> None:
+    said = "passed" if candidate.passed else "; ".join(candidate.failures)
+    style = "green" if candidate.passed else "red"
+    if not candidate.outputs:
+        table.add_row(candidate.name, "", "", "", "", said, style=style)
+    for name, output in candidate.outputs.items():
+        numbers = (f"{output.deviation:.2e}", f"{output.bound:.2e}", f"{output.composition:.2e}")
+        table.add_row(candidate.name, name, *numbers, f"[{style}]{said}[/{style}]")

@@ -1,0 +1,45 @@
+"""The sentences that the terminal and the page have in common."""
+
+from .record import Report
+
+
+def verdict(report: Report) -> str:
+    """What came of it, in one line."""
+    if report.published:
+        return f"{report.model}/{report.version}: verified and published"
+    return f"{report.model}/{report.version}: refused, nothing was published"
+
+
+def fold_summary(report: Report) -> str:
+    """What became of the BatchNormalization calls, in one line."""
+    total = len(report.fold)
+    if total == 0:
+        return "no BatchNormalization in this model"
+    kept = total - report.folded
+    return f"{report.folded} of {total} BatchNormalization calls folded" + (
+        f", {kept} kept as an affine" if kept else ""
+    )
+
+
+def phase_lines(report: Report) -> list[str]:
+    """The predictions' difference between learning phases, a line for each output."""
+    lines = []
+    for name, gap in report.phases.items():
+        agreement = "" if gap.agreement is None else f"; the same class for {gap.agreement:.0%} of the samples"
+        lines.append(
+            f"{name}: phase 0 and phase 1 differ by up to {gap.largest:.3g} (scale {gap.scale:.3g}){agreement}"
+        )
+    return lines
+
+
+def golden_line(report: Report) -> str:
+    """What the golden samples are, and what they notice."""
+    kind = "synthetic" if report.golden.synthetic else "from the given samples"
+    noticed = [value for value in report.sensitivity.values() if value is not None]
+    if not noticed:
+        return f"{report.golden.samples} golden samples, {kind}"
+    blind = len(report.sensitivity) - len(noticed)
+    return (
+        f"{report.golden.samples} golden samples, {kind}: they notice a change of {max(noticed):.2g} (relative) in one"
+        " median weight of any layer" + (f" but {blind}" if blind else "")
+    )

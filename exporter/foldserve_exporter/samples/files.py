@@ -1,0 +1,81 @@
+"""Samples from files: `.npz`, `.npy`, or a folder of images."""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from foldserve_contract.errors import FoldserveError, TensorError
+from foldserve_contract.signature import Array, Arrays, Signature, TensorSpec
+
+from .images import read_images
+
+
+class SamplesError(FoldserveError):
+    """The samples cannot be read, or do not fit the model's inputs."""
+
+
+def read_samples(path: Path, signature: Signature) -> dict[str, Array]:
+    """Reads one array per input, each with the same number of rows.
+
+    An `.npz` holds one array per input under the input's name, or a single array under any name; an `.npy` is the only
+    input; a folder of images is read in order of names and resized to the input's height and width.
+
+    Raises:
+        SamplesError: The file is missing or unreadable, or its arrays do not fit the inputs.
+    """
+    return _fit_all(_read(path, signature.inputs), signature, str(path))
+
+
+def fit_samples(samples: Array | Arrays, signature: Signature) -> dict[str, Array]:
+    """As `read_samples`, for arrays that are at hand: one for the only input, or by name."""
+    arrays = dict(samples) if isinstance(samples, Mapping) else {signature.inputs[0].name: np.asarray(samples)}
+    return _fit_all(arrays, signature, "samples")
+
+
+def _fit_all(arrays: dict[str, Array], signature: Signature, origin: str) -> dict[str, Array]:
+    if len(arrays) == 1 and len(signature.inputs) == 1:
+        arrays = {signature.inputs[0].name: next(iter(arrays.values()))}
+    try:
+        fitted = {spec.name: _fit(arrays[spec.name], spec) for spec in signature.inputs if spec.name in arrays}
+        if signature.check_inputs({**arrays, **fitted}) == 0:
+            raise TensorError("there is no row in it")
+    except TensorError as error:
+        raise SamplesError(f"{origin} does not fit the model: {error}") from error
+    return fitted
+
+
+def _read(path: Path, inputs: tuple[TensorSpec, ...]) -> dict[str, Array]:
+    try:
+        if path.is_dir():
+            return {path.name: read_images(path, _only(path, inputs))}
+        if path.suffix == ".npy":
+            return {path.stem: np.load(path, allow_pickle=False)}
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise SamplesError(f"{path} cannot be read as samples: {error}") from error
+    raise SamplesError(f"{path} is no .npz, no .npy and no folder of images")
+
+
+def _only(path: Path, inputs: tuple[TensorSpec, ...]) -> TensorSpec:
+    if len(inputs) != 1:
+        names = [spec.name for spec in inputs]
+        raise ValueError(f"a folder of images needs a model with one input, and this one has {names}; give an .npz")
+    return inputs[0]
+
+
+def _fit(array: Array, spec: TensorSpec) -> Array:
+    """The array in the input's dtype, where no value changes but by rounding to a float."""
+    target = np.dtype(spec.dtype)
+    if array.dtype.kind not in "biuf" or not (
+        np.can_cast(array.dtype, target, "same_kind") or (target.kind == "f" and array.dtype.kind in "biu")
+    ):
+        raise TensorError(f"tensor {spec.name!r}: expected dtype {spec.dtype}, received {array.dtype}")
+    fitted = array.astype(target)
+    if target.kind == "f" and not np.isfinite(fitted).all():
+        row = int(np.argwhere(~np.isfinite(fitted))[0][0])
+        raise TensorError(f"tensor {spec.name!r}: row {row} holds a value that is not finite in {spec.dtype}")
+    return fitted

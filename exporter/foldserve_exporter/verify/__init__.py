@@ -1,0 +1,1 @@
+"""Proves that every artifact answers as the model does, whatever else is in the batch."""

@@ -1,0 +1,130 @@
+"""What passes between the verifier and its fresh processes: plain JSON and arrays in a folder."""
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+
+from foldserve_contract.records import from_json, to_json
+from foldserve_contract.signature import Signature
+
+from ..samples.rows import VerificationRows
+from .batches import Answers, Batch
+
+
+class WorkerKind(StrEnum):
+    """Which libraries a fresh process imports."""
+
+    TENSORFLOW = "tensorflow"
+    ONNXRUNTIME = "onnxruntime"
+
+
+class CandidateKind(StrEnum):
+    """How an artifact is loaded."""
+
+    SAVED_MODEL = "saved_model"
+    KERAS = "keras"
+    ONNX = "onnx"
+
+    @property
+    def worker(self) -> WorkerKind:
+        """The process that loads it."""
+        return WorkerKind.ONNXRUNTIME if self is CandidateKind.ONNX else WorkerKind.TENSORFLOW
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One artifact in one setting.
+
+    Attributes:
+        key: Names its files in the job's folder.
+        name: What reports call it.
+        kind: How it is loaded.
+        path: The file or directory.
+        training: Whether it is called in learning phase 1.
+        optimise: Whether the engine may optimise its graph.
+    """
+
+    key: str
+    name: str
+    kind: CandidateKind
+    path: str
+    training: bool = False
+    optimise: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    candidates: tuple[Candidate, ...]
+    signature: Signature
+    batches: tuple[Batch, ...]
+    judged: int
+    golden: int
+    custom_objects: tuple[str, ...]
+    trust_code: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """Everything a fresh process needs to know."""
+
+    candidates: tuple[Candidate, ...]
+    signature: Signature
+    rows: VerificationRows
+    batches: tuple[Batch, ...]
+    custom_objects: tuple[str, ...] = ()
+    trust_code: bool = False
+
+    def write(self, folder: Path) -> None:
+        """Writes the job for the workers to read."""
+        plan = _Plan(
+            self.candidates,
+            self.signature,
+            self.batches,
+            self.rows.judged,
+            self.rows.golden,
+            self.custom_objects,
+            self.trust_code,
+        )
+        (folder / "job.json").write_text(json.dumps(to_json(plan)), encoding="utf-8")
+        np.savez(folder / "rows.npz", allow_pickle=False, **dict(self.rows.inputs))
+
+    @classmethod
+    def read(cls, folder: Path) -> "Job":
+        """Reads what `write` wrote."""
+        plan = from_json(_Plan, json.loads((folder / "job.json").read_text(encoding="utf-8")))
+        with np.load(folder / "rows.npz", allow_pickle=False) as archive:
+            rows = VerificationRows({name: archive[name] for name in archive.files}, plan.judged, plan.golden)
+        return cls(plan.candidates, plan.signature, rows, plan.batches, plan.custom_objects, plan.trust_code)
+
+
+def write_answers(folder: Path, candidate: Candidate, answers: Answers) -> None:
+    """Keeps a candidate's answers for the verifier."""
+    arrays = {f"{index}/{name}": array for index, batch in enumerate(answers.outputs) for name, array in batch.items()}
+    np.savez(folder / f"{candidate.key}.npz", allow_pickle=False, **arrays)
+
+
+def read_answers(folder: Path, candidate: Candidate, batches: int) -> Answers | None:
+    """A candidate's answers, or None where it left none."""
+    path = folder / f"{candidate.key}.npz"
+    if not path.exists():
+        return None
+    outputs: list[dict[str, np.ndarray]] = [{} for _ in range(batches)]
+    with np.load(path, allow_pickle=False) as archive:
+        for key in archive.files:
+            index, _, name = key.partition("/")
+            outputs[int(index)][name] = archive[key]
+    return Answers(tuple(outputs))
+
+
+def write_error(folder: Path, candidate: Candidate, message: str) -> None:
+    """Keeps why a candidate did not answer."""
+    (folder / f"{candidate.key}.error").write_text(message, encoding="utf-8")
+
+
+def read_error(folder: Path, candidate: Candidate) -> str | None:
+    """Why a candidate did not answer, where it said so."""
+    path = folder / f"{candidate.key}.error"
+    return path.read_text(encoding="utf-8") if path.exists() else None

@@ -1,0 +1,77 @@
+"""The reference: the unfolded graph on moving statistics in float64, and how far float32 alone is from it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from foldserve_contract import tolerance
+from foldserve_contract.signature import Array, Arrays
+
+from ..errors import Refused
+from ..graph import Graph, rebuild
+from ..naming import NamedModel
+from ..samples.rows import VerificationRows
+
+_CHUNK = 8  # float64 activations of a large network are large
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """What is right, and how exactly it can be asked for.
+
+    Attributes:
+        outputs: The float64 model's answers to the judged rows, by output.
+        float32: The unfolded float32 model's answers, by output.
+        noise: max|float32 − reference|, by output.
+        scale: max|reference|, by output.
+    """
+
+    outputs: Arrays
+    float32: Arrays
+    noise: dict[str, float]
+    scale: dict[str, float]
+
+    def bound(self, output: str) -> float:
+        """The largest deviation from the reference that a candidate may have; integers must be equal."""
+        if self.outputs[output].dtype.kind != "f":
+            return 0.0
+        return tolerance.bound(self.noise[output], self.scale[output])
+
+    def promised(self, output: str) -> float:
+        """The tolerance that every engine on any machine must keep."""
+        bound = self.bound(output)
+        return tolerance.promised(bound, self.scale[output]) if bound else 0.0
+
+
+def compute_reference(graph: Graph, rows: VerificationRows) -> Reference:
+    """Evaluates the unfolded graph in float64 and in float32.
+
+    Raises:
+        Refused: An answer is not finite, so that nothing could be compared with it.
+    """
+    outputs = _evaluate(graph, "float64", rows.judged_inputs)
+    _require_finite(outputs)
+    float32 = _evaluate(graph, "float32", rows.judged_inputs)
+    noise = {name: tolerance.deviation(float32[name], outputs[name]) for name in outputs}
+    return Reference(outputs, float32, noise, {name: tolerance.scale(array) for name, array in outputs.items()})
+
+
+def _evaluate(graph: Graph, dtype: str, inputs: Arrays) -> dict[str, Array]:
+    model = NamedModel.of(rebuild(graph, dtype), graph)
+    wide = {name: array.astype(dtype) if array.dtype.kind == "f" else array for name, array in inputs.items()}
+    rows = next(iter(wide.values())).shape[0]
+    parts = [
+        model.run({name: array[start : start + _CHUNK] for name, array in wide.items()})
+        for start in range(0, rows, _CHUNK)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in graph.output_names}
+
+
+def _require_finite(outputs: Arrays) -> None:
+    for name, array in outputs.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            row = int(np.argwhere(~np.isfinite(array))[0][0])
+            raise Refused(
+                f"output {name!r} of the model itself is not finite for sample {row}:"
+                " look for overflow, or give samples as the model expects them"
+            )

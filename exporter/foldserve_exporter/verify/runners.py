@@ -1,0 +1,46 @@
+"""Loads a candidate in a fresh process, by the code that serves it where there is such."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from foldserve_contract.signature import Array, Arrays
+from foldserve_engine.protocol import EngineOptions
+
+from .job import Candidate, CandidateKind, Job
+
+Run = Callable[[Arrays], dict[str, Array]]
+
+
+def open_candidate(candidate: Candidate, job: Job) -> Run:
+    """A function from arrays by name to arrays by name."""
+    return _OPENERS[candidate.kind](candidate, job)
+
+
+def _open_saved_model(candidate: Candidate, job: Job) -> Run:
+    from foldserve_engine.tensorflow_engine import TensorFlowEngine
+
+    return TensorFlowEngine.from_directory(Path(candidate.path), job.signature, EngineOptions()).run
+
+
+def _open_onnx(candidate: Candidate, job: Job) -> Run:
+    from foldserve_engine.onnx_engine import OnnxEngine
+
+    options = EngineOptions(optimise=candidate.optimise)
+    return OnnxEngine.from_bytes(Path(candidate.path).read_bytes(), job.signature, options).run
+
+
+def _open_keras(candidate: Candidate, job: Job) -> Run:
+    from ..load.loader import load_model
+    from ..naming import NamedModel
+    from .tracing import traced
+
+    loaded = load_model(Path(candidate.path), trust_code=job.trust_code, custom_objects=job.custom_objects)
+    names = [tuple(spec.name for spec in specs) for specs in (job.signature.inputs, job.signature.outputs)]
+    return traced(NamedModel(loaded.model, *names), training=candidate.training)
+
+
+_OPENERS = {
+    CandidateKind.SAVED_MODEL: _open_saved_model,
+    CandidateKind.ONNX: _open_onnx,
+    CandidateKind.KERAS: _open_keras,
+}

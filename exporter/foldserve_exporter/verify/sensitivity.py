@@ -1,0 +1,53 @@
+"""How small a change of one weight the golden samples notice."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from foldserve_contract.signature import Array, Arrays
+
+from ..naming import NamedModel
+
+_SAMPLES = 4
+Sensitivity = Mapping[str, float | None]
+
+
+def sensitivity(model: NamedModel, golden: Arrays, promised: Mapping[str, float]) -> dict[str, float | None]:
+    """The relative change of a weight of median influence that moves an answer beyond what is promised, by layer.
+
+    To first order a change of weight w by the share δ moves output y by |∂y/∂w|·|w|·δ, so that the smallest δ noticed is
+    promised / (|∂y/∂w|·|w|). The largest element of every output of a few samples is looked at. None: no change of such a weight is noticed.
+    """
+    kernels = [variable for variable in model.model.trainable_variables if len(variable.shape) > 1]
+    influence = [np.zeros(tuple(kernel.shape)) for kernel in kernels]
+    for gradients in _gradients(model, golden, promised, kernels):
+        for index, gradient in enumerate(gradients):
+            if gradient is not None:
+                influence[index] = np.maximum(influence[index], np.abs(gradient * np.array(kernels[index])))
+    return {kernel.path: _smallest(values) for kernel, values in zip(kernels, influence, strict=True)}
+
+
+def _gradients(
+    model: NamedModel, golden: Arrays, promised: Mapping[str, float], kernels: list[Any]
+) -> Iterator[list[Array | None]]:
+    """Gradients of single elements of the outputs, each in units of its promised tolerance."""
+    rows = next(iter(golden.values())).shape[0]
+    for row in range(min(rows, _SAMPLES)):
+        inputs = {name: tf.constant(array[row : row + 1]) for name, array in golden.items()}
+        with tf.GradientTape(persistent=True) as tape:
+            outputs = model.call(inputs)
+            peaks = [
+                tf.reduce_max(output) / promised[name]
+                for name, output in outputs.items()
+                if output.dtype.is_floating and promised[name] > 0
+            ]
+        for peak in peaks:
+            found = tape.gradient(peak, [kernel.value for kernel in kernels])
+            yield [None if gradient is None else np.asarray(tf.convert_to_tensor(gradient)) for gradient in found]
+
+
+def _smallest(influence: Array) -> float | None:
+    median = float(np.median(influence))
+    return 1 / median if median > 0 else None

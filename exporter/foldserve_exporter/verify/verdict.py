@@ -1,0 +1,84 @@
+"""What the verification found: for each candidate how far it was from the reference, and whether that is allowed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class OutputVerdict:
+    """One output of one candidate.
+
+    Attributes:
+        deviation: max|candidate − reference| over every batch.
+        bound: What is allowed.
+        worst_sample: The judged row that deviates most.
+        worst_batch: The kind of batch it was in.
+        composition: max difference between a row alone and the same row among others.
+        flips: Rows whose top-1 class differs although the reference's margin exceeds twice the bound.
+        close_flips: Rows whose top-1 class differs within that margin; counted, not judged.
+    """
+
+    deviation: float
+    bound: float
+    worst_sample: int
+    worst_batch: str
+    composition: float
+    flips: int
+    close_flips: int
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateVerdict:
+    """One candidate: an artifact in one engine and setting.
+
+    Attributes:
+        name: Such as `onnxruntime, optimised`.
+        outputs: By output name; empty where the candidate did not answer at all.
+        failures: Why it is refused, in words; empty where it passed.
+        exact: Whether it equals the folded model bit for bit; None where that is not to be expected.
+    """
+
+    name: str
+    outputs: Mapping[str, OutputVerdict]
+    failures: tuple[str, ...]
+    exact: bool | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the candidate may be published."""
+        return not self.failures
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """All candidates of one export."""
+
+    candidates: tuple[CandidateVerdict, ...]
+    rows: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether every candidate passed. No candidates is no proof."""
+        return bool(self.candidates) and all(candidate.passed for candidate in self.candidates)
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Every failure, with the candidate's name before it."""
+        return tuple(f"{candidate.name}: {failure}" for candidate in self.candidates for failure in candidate.failures)
+
+    def measured(self, output: str) -> float:
+        """The worst deviation of an output over all candidates."""
+        return max(verdict.deviation for verdict in self._verdicts(output))
+
+    def composition(self, output: str) -> float:
+        """The worst difference that neighbours in the batch made to a row of an output."""
+        return max(verdict.composition for verdict in self._verdicts(output))
+
+    def _verdicts(self, output: str) -> list[OutputVerdict]:
+        """Those of every candidate that answered; the folded model itself always does."""
+        return [candidate.outputs[output] for candidate in self.candidates if output in candidate.outputs]
+
+    def deviations(self, prefix: str) -> dict[str, float]:
+        """The worst deviation by output over the candidates whose names begin so."""
+        chosen = [candidate for candidate in self.candidates if candidate.name.startswith(prefix)]
+        return {name: max(c.outputs[name].deviation for c in chosen) for name in chosen[0].outputs}

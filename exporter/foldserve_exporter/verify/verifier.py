@@ -1,0 +1,83 @@
+"""Asks every candidate every batch, each reload in a fresh process, and judges the answers."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from foldserve_contract.bundle import ONNX
+from foldserve_contract.signature import Signature
+
+from ..naming import NamedModel
+from ..samples.rows import VerificationRows
+from .batches import Answers, Batch, ask, plan_batches
+from .job import Candidate, CandidateKind, Job, read_answers, read_error
+from .judge import judge
+from .reference import Reference
+from .tracing import traced
+from .verdict import CandidateVerdict, Verification
+from .workers import Worker
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verifier:
+    """Everything candidates are compared with."""
+
+    reference: Reference
+    rows: VerificationRows
+    signature: Signature
+    custom_objects: tuple[str, ...] = ()
+    trust_code: bool = False
+
+    def verify(
+        self, folded: NamedModel, artifacts: Path, keras_file: Path, workers: tuple[Worker, ...], progress: Progress
+    ) -> Verification:
+        """Judges the folded model in this process, and every artifact in the workers' while it does so."""
+        batches = plan_batches(self.rows)
+        with tempfile.TemporaryDirectory(prefix="foldserve-verify-") as name:
+            folder = Path(name)
+            job = self._job(artifacts, keras_file, batches)
+            job.write(folder)
+            for worker in workers:
+                worker.give(folder)
+            progress("folded model, phases 0 and 1")
+            phase_0 = ask(traced(folded, training=False), self.rows, batches)
+            phase_1 = ask(traced(folded, training=True), self.rows, batches)
+            progress("reloads in fresh processes")
+            ends = {worker.kind: worker.wait() for worker in workers}
+            verdicts = [
+                self._judge("folded model, phase 0", phase_0, batches),
+                self._judge("folded model, phase 1", phase_1, batches, phase_0),
+            ]
+            for candidate in job.candidates:
+                end = ends.get(candidate.kind.worker, "no process was started for it")
+                verdicts.append(self._judge_reload(folder, candidate, batches, phase_0, end))
+        return Verification(tuple(verdicts), self.rows.judged)
+
+    def _job(self, artifacts: Path, keras_file: Path, batches: tuple[Batch, ...]) -> Job:
+        keras_path, onnx_path = str(keras_file), str(artifacts / ONNX)
+        candidates = (
+            Candidate("saved_model", "tensorflow, SavedModel", CandidateKind.SAVED_MODEL, str(artifacts)),
+            Candidate("keras_0", "Keras reload, phase 0", CandidateKind.KERAS, keras_path),
+            Candidate("keras_1", "Keras reload, phase 1", CandidateKind.KERAS, keras_path, training=True),
+            Candidate("onnx_plain", "onnxruntime, not optimised", CandidateKind.ONNX, onnx_path, optimise=False),
+            Candidate("onnx", "onnxruntime, optimised", CandidateKind.ONNX, onnx_path),
+        )
+        return Job(candidates, self.signature, self.rows, batches, self.custom_objects, self.trust_code)
+
+    def _judge(
+        self, name: str, answers: Answers, batches: tuple[Batch, ...], exact_as: Answers | None = None
+    ) -> CandidateVerdict:
+        return judge(name, answers, batches, self.reference, self.signature, exact_as)
+
+    def _judge_reload(
+        self, folder: Path, candidate: Candidate, batches: tuple[Batch, ...], phase_0: Answers, end: str | None
+    ) -> CandidateVerdict:
+        answers = read_answers(folder, candidate, len(batches))
+        if answers is None:
+            reason = read_error(folder, candidate) or end or "it left no answer"
+            return CandidateVerdict(candidate.name, {}, (f"it does not answer: {reason}",), None)
+        same_runtime = candidate.kind is not CandidateKind.ONNX
+        return self._judge(candidate.name, answers, batches, phase_0 if same_runtime else None)

@@ -1,0 +1,50 @@
+"""A fresh process that reloads artifacts and answers with them: `python -m foldserve_exporter.verify.worker KIND`.
+
+It imports what its kind needs, then waits for one line on standard input: the folder of its job. A fresh process,
+because a registry, a cache or a default left by the export could make a broken artifact answer.
+"""
+
+import sys
+import traceback
+from pathlib import Path
+
+from ..runtime import pin_runtime
+from .batches import ask
+from .job import Candidate, Job, WorkerKind, write_answers, write_error
+
+
+def main() -> int:
+    """Warms up, waits for the job and answers it; 0 when every candidate answered or left an error."""
+    pin_runtime()
+    kind = WorkerKind(sys.argv[1])
+    _import(kind)
+    line = sys.stdin.readline().strip()
+    if not line:
+        return 0  # the export ended before there was anything to verify
+    folder = Path(line)
+    job = Job.read(folder)
+    for candidate in job.candidates:
+        if candidate.kind.worker is kind:
+            _answer(folder, job, candidate)
+    return 0
+
+
+def _import(kind: WorkerKind) -> None:
+    if kind is WorkerKind.TENSORFLOW:
+        import keras  # noqa: F401
+    else:
+        import onnxruntime  # noqa: F401
+
+
+def _answer(folder: Path, job: Job, candidate: Candidate) -> None:
+    from .runners import open_candidate
+
+    try:
+        write_answers(folder, candidate, ask(open_candidate(candidate, job), job.rows, job.batches))
+    except Exception as error:  # whatever an artifact raises is the verdict over it, not a fault of this process
+        traceback.print_exc()
+        write_error(folder, candidate, f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
