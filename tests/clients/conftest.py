@@ -1,14 +1,56 @@
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from foldserve import AsyncClient, Client
+from foldserve.stream import AsyncPredictionStream
 
 from .fake_server import ModelServer, sum_and_difference, times
 
-Ask = Callable[..., Any]
+Connect = Callable[..., Client]
+
+
+class Awaited:
+    """An `AsyncClient` that is called like a `Client`: each call runs on a loop until it has ended."""
+
+    def __init__(self, client: AsyncClient, runner: asyncio.Runner) -> None:
+        self._client = client
+        self._runner = runner
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return lambda *args, **kwargs: self._run(getattr(self._client, name)(*args, **kwargs))
+
+    def _run(self, coroutine: Any) -> Any:
+        result = self._runner.run(_await(coroutine))
+        return self._iterate(result) if isinstance(result, AsyncPredictionStream) else result
+
+    def _iterate(self, stream: AsyncPredictionStream) -> Iterator[Any]:
+        return _AwaitedStream(stream, self._run)
+
+
+class _AwaitedStream:
+    def __init__(self, stream: AsyncPredictionStream, run: Callable[[Any], Any]) -> None:
+        self._stream = stream
+        self._run = run
+
+    def __iter__(self) -> "_AwaitedStream":
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return self._run(self._stream.__anext__())
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+async def _await(coroutine: Any) -> Any:
+    return await coroutine
 
 
 @pytest.fixture
@@ -19,18 +61,19 @@ def server() -> Iterator[ModelServer]:
 
 
 @pytest.fixture(params=["sync", "async"])
-def ask(request: pytest.FixtureRequest, server: ModelServer) -> Ask:
-    """`ask(use, **options)` gives a client of either kind to `use`, whose awaitables are awaited."""
+def connect(request: pytest.FixtureRequest, server: ModelServer) -> Iterator[Connect]:
+    """Makes clients of either kind; what holds for one holds for the other."""
+    with asyncio.Runner() as runner, ExitStack() as stack:
 
-    def ask_sync(use: Callable[[Any], Any], **options: Any) -> Any:
-        with Client(server.target, **options) as client:
-            return use(client)
+        def make(target: str | None = None, **options: Any) -> Any:
+            kind = Client if request.param == "sync" else lambda *a, **k: Awaited(AsyncClient(*a, **k), runner)
+            client = kind(target or server.target, **options)
+            stack.callback(client.close)
+            return client
 
-    def ask_async(use: Callable[[Any], Any], **options: Any) -> Any:
-        async def run() -> Any:
-            async with AsyncClient(server.target, **options) as client:
-                return await use(client)
+        yield make
 
-        return asyncio.run(run())
 
-    return ask_sync if request.param == "sync" else ask_async
+@pytest.fixture
+def client(connect: Connect) -> Client:
+    return connect()

@@ -50,7 +50,7 @@ def _within_range(name: str, array: Array, wanted: np.dtype[Any]) -> Array:
     if wanted.kind == "f":
         with np.errstate(over="ignore"):
             result = array.astype(wanted)
-        fits = wanted.itemsize >= array.dtype.itemsize or not (np.isinf(result) & np.isfinite(array)).any()
+        fits = np.can_cast(array.dtype, wanted) or not bool((np.isinf(result) & np.isfinite(array)).any())
     else:
         limits = np.iinfo(wanted)
         fits = array.size == 0 or (int(array.min()) >= limits.min and int(array.max()) <= limits.max)
