@@ -1,0 +1,88 @@
+"""Hosts that take up the affine map behind them: one function a kind of layer, the formula in `arithmetic`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import keras
+
+from ..graph import Node, Op, Weight
+from . import arithmetic
+from .arithmetic import Affine, Array
+from .einsum import absorb_einsum
+from .refusal import Refusal, Why
+
+_L = keras.layers
+
+
+def absorb_backward(node: Node, axis: int, affine: Affine) -> Op | Refusal:
+    """The op of ``node`` with the affine map on its output's ``axis`` taken up, or why it cannot be."""
+    rule = _RULES.get(node.op.kind)
+    if rule is None:
+        return Refusal(Why.NOT_A_HOST, f"{node.op.path} is a {node.op.kind.__name__} without weights to fold into")
+    if not is_linear(node.op):
+        return Refusal(
+            Why.ACTIVATION,
+            f"{node.op.path} applies its activation {activation(node.op)!r} before the normalization; "
+            "give the activation a layer of its own behind it to let it fold",
+        )
+    return rule(node, axis, affine)
+
+
+def is_linear(op: Op) -> bool:
+    """Whether a layer applies no activation."""
+    return activation(op) in (None, "linear")
+
+
+def activation(op: Op) -> Any:
+    """The name of a layer's activation, as its configuration has it."""
+    named = op.config.get("activation")
+    return named.get("config", named) if isinstance(named, Mapping) else named
+
+
+def channel_axis(node: Node) -> int:
+    """The axis of a layer's channels in its output."""
+    return 1 if node.op.config.get("data_format") == "channels_first" else len(node.outputs[0].shape) - 1
+
+
+def with_weights(op: Op, values: Mapping[str, Array]) -> Op:
+    """The op with some weights replaced, and with a bias where it gained one."""
+    order = [weight.name for weight in op.weights]
+    order += [name for name in values if name not in order]
+    weights = tuple(Weight(n, values[n] if n in values else _known(op, n)) for n in order)
+    return replace(op, config={**op.config, "use_bias": "bias" in order}, weights=weights)
+
+
+def _known(op: Op, name: str) -> Array:
+    value = op.weight(name)
+    assert value is not None
+    return value
+
+
+Formula = Callable[[Array, Array | None, Affine], tuple[Array, Array]]
+
+
+def _by(formula: Formula, kernel: str = "kernel") -> Callable[[Node, int, Affine], Op | Refusal]:
+    def rule(node: Node, axis: int, affine: Affine) -> Op | Refusal:
+        if axis != channel_axis(node):
+            return Refusal(Why.OTHER_AXIS, f"it normalizes axis {axis}, not the channel axis of {node.op.path}")
+        stored = node.op.weight(kernel)
+        if stored is None or not {w.name for w in node.op.weights} <= _PLAIN:
+            return Refusal(Why.NOT_A_HOST, f"{node.op.path} holds weights other than kernel and bias")
+        folded, bias = formula(stored, node.op.weight("bias"), affine)
+        return with_weights(node.op, {kernel: folded, "bias": bias})
+
+    return rule
+
+
+_PLAIN = {"kernel", "bias", "depthwise_kernel", "pointwise_kernel"}
+
+_RULES: Mapping[type[Any], Callable[[Node, int, Affine], Op | Refusal]] = {
+    **dict.fromkeys((_L.Conv1D, _L.Conv2D, _L.Conv3D, _L.Dense), _by(arithmetic.backward_last_axis)),
+    **dict.fromkeys((_L.DepthwiseConv1D, _L.DepthwiseConv2D), _by(arithmetic.backward_depthwise)),
+    **dict.fromkeys(
+        (_L.SeparableConv1D, _L.SeparableConv2D), _by(arithmetic.backward_last_axis, kernel="pointwise_kernel")
+    ),
+    **dict.fromkeys((_L.Conv1DTranspose, _L.Conv2DTranspose, _L.Conv3DTranspose), _by(arithmetic.backward_transposed)),
+    _L.EinsumDense: absorb_einsum,
+}

@@ -1,0 +1,120 @@
+"""Hosts that take up the affine map before them.
+
+Zero padding is why a shift is often refused: the padded zeros come after the map, so near the border a shifted input
+would count for less than the bias says. A scale passes through zeros unharmed.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from ..graph import Node, Op
+from . import arithmetic
+from .arithmetic import Affine, Array
+from .backward import with_weights
+from .einsum import forward_einsum
+from .refusal import Refusal, Why
+
+_L = keras.layers
+Rule = Callable[[Node, int, int, Affine], Op | Refusal]
+
+
+def absorb_forward(node: Node, axis: int, rank: int, affine: Affine) -> Op | Refusal:
+    """The op of ``node`` with the map before it, along ``axis`` of its input of ``rank`` axes, taken up, or why not.
+
+    The shift of ``affine`` is taken up whole or the host refuses; send a map without shift to ask for its scale alone.
+    """
+    rule = _RULES.get(node.op.kind)
+    if rule is None:
+        return Refusal(Why.NOT_A_HOST, f"{node.op.path} is a {node.op.kind.__name__} without weights to fold into")
+    if axis != _input_axis(node, rank) and node.op.kind is not _L.EinsumDense:
+        return Refusal(Why.OTHER_AXIS, f"{node.op.path} reads its channels along another axis than {axis}")
+    if not {w.name for w in node.op.weights} <= {"kernel", "bias", "depthwise_kernel", "pointwise_kernel"}:
+        return Refusal(Why.NOT_A_HOST, f"{node.op.path} holds weights other than kernel and bias")
+    return rule(node, axis, rank, affine)
+
+
+def _input_axis(node: Node, rank: int) -> int:
+    return 1 if node.op.config.get("data_format") == "channels_first" else rank - 1
+
+
+def _pads(op: Op) -> bool:
+    """Whether a convolution reads zeros beyond its input's border."""
+    sizes = op.config["kernel_size"]
+    ones = all(size == 1 for size in ([sizes] if isinstance(sizes, int) else sizes))
+    return op.config["padding"] != "valid" and not ones
+
+
+def _refuses_shift(op: Op, affine: Affine) -> Refusal | None:
+    if affine.has_shift and _pads(op):
+        return Refusal(
+            Why.PADDING,
+            f"{op.path} pads with zeros (padding={op.config['padding']!r}), which a shift must not reach; "
+            "its scale is folded into the kernel where every reader allows it",
+        )
+    return None
+
+
+def _conv(node: Node, axis: int, rank: int, affine: Affine) -> Op | Refusal:
+    kernel, groups = _kernel(node.op, "kernel"), int(node.op.config.get("groups", 1))
+    folded = arithmetic.forward_kernel(kernel, affine, groups)
+    if not affine.has_shift:
+        return with_weights(node.op, {"kernel": folded})
+    bias = arithmetic.forward_bias(kernel, node.op.weight("bias"), affine, groups)
+    return _refuses_shift(node.op, affine) or with_weights(node.op, {"kernel": folded, "bias": bias})
+
+
+def _depthwise(node: Node, axis: int, rank: int, affine: Affine) -> Op | Refusal:
+    kernel = _kernel(node.op, "kernel")
+    folded = arithmetic.forward_depthwise_kernel(kernel, affine)
+    if not affine.has_shift:
+        return with_weights(node.op, {"kernel": folded})
+    bias = arithmetic.forward_depthwise_bias(kernel, node.op.weight("bias"), affine)
+    return _refuses_shift(node.op, affine) or with_weights(node.op, {"kernel": folded, "bias": bias})
+
+
+def _separable(node: Node, axis: int, rank: int, affine: Affine) -> Op | Refusal:
+    depthwise, pointwise = _kernel(node.op, "depthwise_kernel"), _kernel(node.op, "pointwise_kernel")
+    folded = arithmetic.forward_depthwise_kernel(depthwise, affine)
+    if not affine.has_shift:
+        return with_weights(node.op, {"depthwise_kernel": folded})
+    middle = arithmetic.forward_depthwise_bias(depthwise, None, affine)
+    bias = arithmetic.forward_bias(pointwise, node.op.weight("bias"), Affine(np.ones_like(middle), middle))
+    return _refuses_shift(node.op, affine) or with_weights(node.op, {"depthwise_kernel": folded, "bias": bias})
+
+
+def _transposed(node: Node, axis: int, rank: int, affine: Affine) -> Op | Refusal:
+    if affine.has_shift:
+        return Refusal(
+            Why.POSITION, f"what a shift adds behind the transposed convolution {node.op.path} depends on the position"
+        )
+    folded = arithmetic.backward_axis(_kernel(node.op, "kernel"), affine, -1)
+    return with_weights(node.op, {"kernel": folded})
+
+
+def _dense(node: Node, axis: int, rank: int, affine: Affine) -> Op | Refusal:
+    kernel = _kernel(node.op, "kernel")
+    folded = arithmetic.forward_kernel(kernel, affine)
+    if not affine.has_shift:
+        return with_weights(node.op, {"kernel": folded})
+    return with_weights(
+        node.op, {"kernel": folded, "bias": arithmetic.forward_bias(kernel, node.op.weight("bias"), affine)}
+    )
+
+
+def _kernel(op: Op, name: str) -> Array:
+    value = op.weight(name)
+    assert value is not None
+    return value
+
+
+_RULES: Mapping[type[Any], Rule] = {
+    **dict.fromkeys((_L.Conv1D, _L.Conv2D, _L.Conv3D), _conv),
+    **dict.fromkeys((_L.DepthwiseConv1D, _L.DepthwiseConv2D), _depthwise),
+    **dict.fromkeys((_L.SeparableConv1D, _L.SeparableConv2D), _separable),
+    **dict.fromkeys((_L.Conv1DTranspose, _L.Conv2DTranspose, _L.Conv3DTranspose), _transposed),
+    _L.Dense: _dense,
+    _L.EinsumDense: forward_einsum,
+}

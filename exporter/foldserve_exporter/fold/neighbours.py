@@ -1,0 +1,50 @@
+"""Stock layers other than BatchNormalization that are affine maps, with which one may merge."""
+
+import keras
+import numpy as np
+
+from ..graph import Graph, Node, Op
+from .affine_op import affine_op
+from .arithmetic import Affine
+
+_EPSILON = 1e-7
+
+
+def neighbour(graph: Graph, node: Node) -> Op | None:
+    """The affine op that a Rescaling or Normalization with one value per channel, or one for all, computes."""
+    shape = node.outputs[0].shape
+    channels = shape[-1]
+    if channels is None or len(node.inputs) != 1:
+        return None
+    affine = None
+    if node.op.kind is keras.layers.Rescaling:
+        affine = _per_channel(node.op.config["scale"], node.op.config["offset"], channels)
+    elif node.op.kind is keras.layers.Normalization:
+        affine = _normalization(node, channels)
+    return None if affine is None else affine_op(node.op.path, affine, len(shape) - 1)
+
+
+def _per_channel(scale: object, shift: object, channels: int) -> Affine | None:
+    values = [np.asarray(value, np.float64) for value in (scale, shift)]
+    if any(value.shape not in ((), (1,), (channels,)) for value in values):
+        return None
+    return Affine(*(np.broadcast_to(value, (channels,)).copy() for value in values))
+
+
+def _normalization(node: Node, channels: int) -> Affine | None:
+    """(x − μ)/max(√σ², 1e-7), or its inverse x·max(√σ², 1e-7) + μ, as keras.layers.Normalization has it."""
+    config, rank = node.op.config, len(node.outputs[0].shape)
+    mean, variance = node.op.weight("mean"), node.op.weight("variance")
+    if mean is None or variance is None:
+        mean, variance = np.asarray(config["mean"]), np.asarray(config["variance"])
+    axes = config["axis"] if isinstance(config["axis"], list | tuple) else [config["axis"]]
+    if mean.size > 1 and [axis % rank for axis in axes] != [rank - 1]:
+        return None
+    spread = np.maximum(np.sqrt(variance.astype(np.float64)), _EPSILON)
+    centre = mean.astype(np.float64)
+    scale, shift = (spread, centre) if config.get("invert") else (1 / spread, -centre / spread)
+    return _per_channel(scale.reshape(-1) if scale.size > 1 else scale.reshape(()), _like(shift), channels)
+
+
+def _like(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> object:
+    return values.reshape(-1) if values.size > 1 else values.reshape(())

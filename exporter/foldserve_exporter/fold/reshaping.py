@@ -1,0 +1,49 @@
+"""Affine maps through layers that only move values: reshaping, flattening, permuting."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..graph import Node
+from .arithmetic import Affine, Floats, along
+from .refusal import Refusal, Why
+
+Sent = tuple[int, Affine]
+
+
+def through_reshape(
+    node: Node, axis: int, affine: Affine, start: Sequence[int | None], end: Sequence[int | None]
+) -> Sent | Refusal:
+    """The map on a tensor of shape ``end`` that does what ``affine`` does along ``axis`` of one of shape ``start``.
+
+    A last axis that keeps its length keeps its values, whatever happens in front of it, to the batch too. Otherwise the
+    map is written out over the whole sample, moved as the values are, and read back along one axis if it can be.
+    """
+    if axis == len(start) - 1 and start[-1] is not None and start[-1] == end[-1]:
+        return len(end) - 1, affine
+    inner, outer = start[1:], end[1:]
+    if axis == 0 or None in inner or None in outer or math.prod(inner) != math.prod(outer):  # type: ignore[arg-type]
+        return Refusal(Why.DYNAMIC_SHAPE, f"{node.op.path} reshapes a tensor whose size is not fixed")
+    scale, shift = (_moved(values, axis - 1, inner, outer) for values in (affine.scale, affine.shift))
+    for position in range(len(outer) - 1, -1, -1):
+        found = _along(scale, position), _along(shift, position)
+        if found[0] is not None and found[1] is not None:
+            return position + 1, Affine(found[0], found[1])
+    return Refusal(Why.OTHER_AXIS, f"{node.op.path} spreads the channels over several axes")
+
+
+def through_permute(axis: int, affine: Affine, order: Sequence[int], upwards: bool) -> Sent:
+    """The map behind (or, ``upwards``, before) a transposition; ``order`` names all axes, the batch as 0."""
+    return (order[axis] if upwards else list(order).index(axis)), affine
+
+
+def _moved(values: Floats, axis: int, start: Sequence[int | None], end: Sequence[int | None]) -> Floats:
+    whole = np.broadcast_to(along(values, axis, len(start)), [int(n or 0) for n in start])
+    return whole.reshape([int(n or 0) for n in end])
+
+
+def _along(whole: Floats, axis: int) -> Floats | None:
+    """The values along one axis if they are the same everywhere else."""
+    first = np.moveaxis(whole, axis, -1).reshape(-1, whole.shape[axis])
+    return first[0].copy() if np.array_equal(first, np.broadcast_to(first[:1], first.shape)) else None

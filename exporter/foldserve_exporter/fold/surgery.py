@@ -1,0 +1,29 @@
+"""Carry out a decision: a new graph, the old one as it was."""
+
+from dataclasses import replace
+
+from ..graph import Graph, Node, Op, Ref
+from .plan import Decision
+
+
+def applied(graph: Graph, node: Node, decision: Decision) -> Graph:
+    """The graph in which ``decision`` about the affine node ``node`` has been carried out."""
+    if decision.left is node.op and not decision.absorbed:
+        return graph
+    ops: dict[int, Op] = {absorb.node: absorb.op for absorb in decision.absorbed}
+    if decision.left is not None:
+        ops[node.key] = decision.left
+    changed = replace(graph, nodes=tuple(replace(n, op=ops.get(n.key, n.op)) for n in graph.nodes))
+    return changed if decision.left is not None else without(changed, node)
+
+
+def without(graph: Graph, node: Node) -> Graph:
+    """The graph less one node of one input and one output: its readers read its input."""
+    source = node.inputs[0]
+
+    def swap(ref: Ref) -> Ref:
+        return source if ref == node.ref else ref
+
+    kept = (each for each in graph.nodes if each.key != node.key)
+    nodes = tuple(each.rewired(swap) if node.ref in each.inputs else each for each in kept)
+    return replace(graph, nodes=nodes, output_refs=tuple(map(swap, graph.output_refs)))

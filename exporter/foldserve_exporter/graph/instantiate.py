@@ -1,0 +1,75 @@
+"""Make the Keras object behind an op: a fresh layer from its configuration, or a copy of a weightless operation."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+
+from ..errors import Refused
+from . import keras_private as private
+from .config import for_inference
+from .ir import Op
+
+
+@contextmanager
+def policy(dtype: str) -> Iterator[None]:
+    """Layers that a custom layer makes for itself take the global policy: lend them ``dtype``."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def is_stock(kind: type[Any]) -> bool:
+    """Whether a class comes with Keras."""
+    return kind.__module__.split(".")[0] == "keras"
+
+
+def instantiate(op: Op, name: str, dtype: str) -> Any:
+    """A new Keras layer or operation that computes in ``dtype``; its weights are not set yet.
+
+    Raises:
+        Refused: the layer cannot be made again from its own configuration.
+    """
+    if op.template is not None and not isinstance(op.template, keras.layers.Layer):
+        return _operation(op.template, name, dtype)
+    config = for_inference(op.config, name, dtype, is_stock(op.kind))
+    if op.template is not None:
+        return private.cloned_lambda(op.template, config)
+    try:
+        with policy(dtype):
+            return op.kind.from_config(config)
+    except Exception as error:
+        raise Refused(
+            f"{op.path}: a {op.kind.__name__} cannot be made again from its get_config(): {error}. "
+            "Give the class a get_config() that returns every constructor argument."
+        ) from error
+
+
+def assign(layer: Any, op: Op) -> None:
+    """Set a built layer's weights from the op's, each cast once to the dtype of its variable.
+
+    Raises:
+        Refused: the new layer's weights are not those of the old one.
+    """
+    variables = layer.weights if op.weights else []
+    expected = [(weight.name, tuple(weight.value.shape)) for weight in op.weights]
+    found = [(variable.name, tuple(variable.shape)) for variable in variables]
+    if expected != found:
+        raise Refused(f"{op.path}: made again, the {op.kind.__name__} has weights {found} instead of {expected}.")
+    for variable, weight in zip(variables, op.weights, strict=True):
+        variable.assign(weight.value.astype(variable.dtype))
+    if isinstance(layer, keras.layers.Normalization):
+        layer.finalize_state()
+
+
+def _operation(template: Any, name: str, dtype: str) -> Any:
+    aimed = getattr(template, "dtype", None)
+    if isinstance(aimed, str) and "float" in aimed and aimed != dtype:
+        return type(template).from_config({**template.get_config(), "dtype": dtype, "name": name})
+    operation = private.detached(template)
+    operation.name = name
+    return operation

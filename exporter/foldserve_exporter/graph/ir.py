@@ -1,0 +1,189 @@
+"""The intermediate representation: frozen nodes that call frozen ops, each edge a `Ref`."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Shape = tuple[int | None, ...]
+INPUT = -1
+"""The `Ref.node` of a model input; `Ref.output` is then the input's position."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """One tensor: the ``output``-th result of the node with key ``node``."""
+
+    node: int
+    output: int = 0
+
+    @property
+    def is_input(self) -> bool:
+        """Whether this is a model input rather than a node's result."""
+        return self.node == INPUT
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """Name, shape (None where dynamic, the batch first) and dtype of a tensor."""
+
+    name: str
+    shape: Shape
+    dtype: str
+
+    @property
+    def is_float(self) -> bool:
+        """Whether the dtype is a floating one (bfloat16 and float8 too)."""
+        return "float" in self.dtype
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weight:
+    """A named weight, in the order in which the Keras layer lists it."""
+
+    name: str
+    value: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Op:
+    """What a node calls: a layer as class, config and weights, or a weightless Keras operation as ``template``.
+
+    Several nodes that call one shared layer hold the same `Op` object.
+    """
+
+    path: str
+    kind: type[Any]
+    config: Mapping[str, Any] = field(default_factory=dict)
+    weights: tuple[Weight, ...] = ()
+    template: Any = None
+
+    @property
+    def name(self) -> str:
+        """The last part of the path: the layer's own name."""
+        return self.path.rsplit("/", 1)[-1]
+
+    def weight(self, name: str) -> Array | None:
+        """The value of the weight called ``name``, or None where the layer has none."""
+        return next((w.value for w in self.weights if w.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """One call of an op. Tensors in ``args`` and ``kwargs`` are `Ref` leaves; there is no ``training`` among them.
+
+    ``call`` counts the calls of the same op; ``training`` is what the model had baked into this one.
+    """
+
+    key: int
+    op: Op
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    outputs: tuple[TensorSpec, ...]
+    call: int = 0
+    training: bool | None = None
+
+    @property
+    def ref(self) -> Ref:
+        """The node's first output."""
+        return Ref(self.key)
+
+    @property
+    def inputs(self) -> tuple[Ref, ...]:
+        """Every tensor that the call reads, in order, repeated where read twice."""
+        return tuple(_refs((self.args, self.kwargs)))
+
+    def rewired(self, swap: Callable[[Ref], Ref]) -> "Node":
+        """The same call reading other tensors."""
+        args, kwargs = map_refs((self.args, self.kwargs), swap)
+        return replace(self, args=args, kwargs=kwargs)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Graph:
+    """A whole model. Nodes stand in topological order; the structures hold positions in ``inputs`` and ``outputs``."""
+
+    name: str
+    nodes: tuple[Node, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    output_refs: tuple[Ref, ...]
+    input_structure: Any
+    output_structure: Any
+    _by_key: Mapping[int, Node] = field(init=False, repr=False)
+    _readers: Mapping[Ref, tuple[Node, ...]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        readers: dict[Ref, list[Node]] = defaultdict(list)
+        for node in self.nodes:
+            for ref in node.inputs:
+                readers[ref].append(node)
+        object.__setattr__(self, "_by_key", {node.key: node for node in self.nodes})
+        object.__setattr__(self, "_readers", {ref: tuple(nodes) for ref, nodes in readers.items()})
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the inputs, in the order of the flattened input structure."""
+        return tuple(spec.name for spec in self.inputs)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the outputs, in the order of the flattened output structure."""
+        return tuple(spec.name for spec in self.outputs)
+
+    @property
+    def batch_norms(self) -> tuple[Node, ...]:
+        """Every call of a BatchNormalization, subclasses included."""
+        return tuple(n for n in self.nodes if issubclass(n.op.kind, keras.layers.BatchNormalization))
+
+    def node(self, key: int) -> Node:
+        """The node with this key."""
+        return self._by_key[key]
+
+    def has(self, key: int) -> bool:
+        """Whether a node with this key is (still) there."""
+        return key in self._by_key
+
+    def spec(self, ref: Ref) -> TensorSpec:
+        """Shape and dtype of a tensor."""
+        return self.inputs[ref.output] if ref.is_input else self.node(ref.node).outputs[ref.output]
+
+    def readers(self, ref: Ref) -> tuple[Node, ...]:
+        """The nodes that read a tensor, repeated where one reads it twice."""
+        return self._readers.get(ref, ())
+
+    def is_output(self, ref: Ref) -> bool:
+        """Whether a tensor is an output of the model."""
+        return ref in self.output_refs
+
+
+def map_refs(structure: Any, swap: Callable[[Ref], Any]) -> Any:
+    """The structure with every `Ref` leaf replaced by what ``swap`` makes of it."""
+    if isinstance(structure, Ref):
+        return swap(structure)
+    if type(structure) in (tuple, list):
+        return type(structure)(map_refs(item, swap) for item in structure)
+    if isinstance(structure, Mapping):
+        return {key: map_refs(item, swap) for key, item in structure.items()}
+    return structure
+
+
+def _refs(structure: Any) -> Iterator[Ref]:
+    if isinstance(structure, Ref):
+        yield structure
+    elif isinstance(structure, Mapping):
+        for item in structure.values():
+            yield from _refs(item)
+    elif type(structure) in (tuple, list):
+        for item in structure:
+            yield from _refs(item)
+
+
+def as_array(variable: Any) -> Array:
+    """A copy of a Keras variable's value in the dtype it is stored in."""
+    return np.array(variable.numpy() if hasattr(variable, "numpy") else variable)

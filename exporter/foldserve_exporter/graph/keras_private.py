@@ -1,0 +1,124 @@
+"""The one place that reads private parts of Keras (checked against 3.15)."""
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+from keras.src.models.functional import Functional
+
+
+def functional(model: Any) -> Any | None:
+    """The functional graph behind a Functional or a built Sequential model; None for anything else.
+
+    A subclass that overrides ``call`` computes something of its own and is no functional model.
+    """
+    if isinstance(model, keras.Sequential):
+        return model._functional if type(model).call is keras.Sequential.call else None
+    return model if isinstance(model, Functional) and type(model).call is Functional.call else None
+
+
+def input_structure(model: Any) -> Any:
+    """The structure of symbolic tensors that a functional model was made with."""
+    return model._inputs_struct
+
+
+def output_structure(model: Any) -> Any:
+    """The structure of symbolic tensors that a functional model returns."""
+    return model._outputs_struct
+
+
+def calls_in_order(model: Any) -> list[Any]:
+    """Every call node of a functional model but its inputs, in an order in which they can be computed."""
+    by_depth = model._nodes_by_depth
+    nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+    return [node for node in nodes if node.operation and not node.is_input]
+
+
+def calls_between(inputs: Iterable[Any], outputs: Iterable[Any]) -> list[Any]:
+    """The call nodes that lead from some symbolic tensors to others, in an order in which they can be computed."""
+    known = {id(tensor) for tensor in inputs}
+    ordered: list[Any] = []
+    done: set[int] = set()
+    stack: list[tuple[Any, bool]] = [(producer(tensor), False) for tensor in outputs if id(tensor) not in known]
+    while stack:
+        node, expanded = stack.pop()
+        if node is None or id(node) in done:
+            continue
+        if expanded:
+            done.add(id(node))
+            ordered.append(node)
+            continue
+        stack.append((node, True))
+        stack.extend((producer(tensor), False) for tensor in node.input_tensors if id(tensor) not in known)
+    return ordered
+
+
+def producer(tensor: Any) -> Any | None:
+    """The call node that made a symbolic tensor; None where nothing did."""
+    history = getattr(tensor, "_keras_history", None)
+    if history is None or history.operation is None:
+        return None
+    return history.operation._inbound_nodes[history.node_index]
+
+
+def input_layer(tensor: Any) -> Any:
+    """The layer that a model's input tensor belongs to."""
+    return tensor._keras_history.operation
+
+
+def is_optional(tensor: Any) -> bool:
+    """Whether a model's input may be left out."""
+    return bool(getattr(input_layer(tensor), "optional", False))
+
+
+def sublayers(layer: Any) -> list[Any]:
+    """Every layer below a layer, at any depth."""
+    return list(layer._flatten_layers(include_self=False, recursive=True))
+
+
+def detached(operation: Any) -> Any:
+    """A copy of a weightless operation that shares no call history with the original."""
+    twin = copy.copy(operation)
+    twin._inbound_nodes = []
+    twin._outbound_nodes = []
+    return twin
+
+
+def cloned_lambda(layer: Any, config: Mapping[str, Any]) -> Any:
+    """A Lambda around the same Python function, without serialising it."""
+    return keras.layers.Lambda(
+        layer.function,
+        output_shape=layer._output_shape,
+        mask=layer.mask,
+        arguments=dict(layer.arguments),
+        name=config["name"],
+        dtype=config["dtype"],
+    )
+
+
+def build_shapes(layer: Any) -> Mapping[str, Any] | None:
+    """The input shapes, by argument name, that a subclassed layer was built with."""
+    shapes: Mapping[str, Any] | None = layer._build_shapes_dict
+    return shapes
+
+
+def accepts(layer: Any, argument: str) -> bool:
+    """Whether ``layer.call`` takes an argument of this name."""
+    return argument in layer._call_signature.parameters
+
+
+@contextmanager
+def lent_call_history(layer: Any) -> Iterator[None]:
+    """Let symbolic calls happen on a layer and all below it, and forget them afterwards."""
+    layers = [layer, *sublayers(layer)]
+    kept = [(each, list(each._inbound_nodes), list(each._outbound_nodes)) for each in layers]
+    inner = [f for f in map(functional, layers) if f is not None]
+    kept += [(op, list(op._inbound_nodes), list(op._outbound_nodes)) for f in inner for op in f.operations]
+    try:
+        yield
+    finally:
+        for each, inbound, outbound in kept:
+            each._inbound_nodes[:] = inbound
+            each._outbound_nodes[:] = outbound

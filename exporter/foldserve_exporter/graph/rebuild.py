@@ -1,0 +1,82 @@
+"""Graph to Keras model: every layer new, every weight copied, one dtype throughout."""
+
+from typing import Any
+
+import keras
+
+from ..errors import Refused
+from .instantiate import assign, instantiate
+from .ir import Graph, Node, Op, Ref, map_refs
+from .names import op_names
+
+
+def rebuild(graph: Graph, dtype: str = "float32") -> Any:
+    """A new functional model that computes a graph in ``dtype``, with no learning phase baked in and no dropout.
+
+    A BatchNormalization that is still in the graph hears the phase of the outermost call and nothing else: a reference
+    is called with ``training=False``.
+
+    Args:
+        graph: what `trace` or the fold made.
+        dtype: "float32", or "float64" for a reference to measure against; each weight is cast once.
+
+    Returns:
+        A `keras.Model` with the graph's input names, structures and integer input dtypes; the batch is dynamic.
+
+    Raises:
+        Refused: a layer cannot be made again, with its name and the remedy.
+    """
+    builder = _Builder(graph, dtype)
+    inputs = [_input(graph, position, dtype) for position in range(len(graph.inputs))]
+    outputs = builder.run(inputs)
+    return keras.Model(
+        inputs=keras.tree.map_structure(lambda position: inputs[position], graph.input_structure),
+        outputs=keras.tree.map_structure(lambda position: outputs[position], graph.output_structure),
+        name=graph.name,
+    )
+
+
+def _input(graph: Graph, position: int, dtype: str) -> Any:
+    spec = graph.inputs[position]
+    return keras.Input(
+        batch_shape=(None, *spec.shape[1:]), dtype=dtype if spec.is_float else spec.dtype, name=spec.name
+    )
+
+
+class _Builder:
+    def __init__(self, graph: Graph, dtype: str) -> None:
+        self.graph = graph
+        self.dtype = dtype
+        self.names = op_names(graph)
+        self.layers: dict[int, Any] = {}
+        self.tensors: dict[Ref, Any] = {}
+
+    def run(self, inputs: list[Any]) -> list[Any]:
+        self.tensors = {Ref(-1, position): tensor for position, tensor in enumerate(inputs)}
+        for node in self.graph.nodes:
+            self._call(node)
+        return [self._output(ref) for ref in self.graph.output_refs]
+
+    def _call(self, node: Node) -> None:
+        args, kwargs = map_refs((node.args, dict(node.kwargs)), self.tensors.__getitem__)
+        known = id(node.op) in self.layers
+        layer = self.layers[id(node.op)] if known else self._new(node.op)
+        try:
+            results = layer(*args, **kwargs)
+        except (TypeError, ValueError) as error:
+            raise Refused(
+                f"{node.op.path}: a {node.op.kind.__name__} cannot be called in {self.dtype} for inference: {error}"
+            ) from error
+        for position, tensor in enumerate(keras.tree.flatten(results)):
+            self.tensors[Ref(node.key, position)] = tensor
+        if not known and node.op.weights:
+            assign(layer, node.op)
+
+    def _new(self, op: Op) -> Any:
+        layer = self.layers[id(op)] = instantiate(op, self.names[id(op)], self.dtype)
+        return layer
+
+    def _output(self, ref: Ref) -> Any:
+        """A model whose output is its own input needs a layer in between."""
+        tensor = self.tensors[ref]
+        return keras.layers.Identity(dtype=self.dtype)(tensor) if ref.is_input else tensor

@@ -1,0 +1,33 @@
+"""Which layers say nothing in inference, and so have no place in a graph for it."""
+
+from typing import Any
+
+import keras
+
+_layers = keras.layers
+_AUGMENTATION = {name for name in dir(_layers) if name.startswith("Random")} - {"RandomCrop"}
+_MIXING = {"AugMix", "CutMix", "MixUp", "RandAugment"}
+_NOISE = {"ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise"}
+_SPATIAL = {"SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"}
+SILENT: tuple[type[Any], ...] = tuple(
+    getattr(_layers, name) for name in sorted(_AUGMENTATION | _MIXING | _NOISE | _SPATIAL) if hasattr(_layers, name)
+)
+"""Stock layers that return their input outside of training."""
+
+SILENCED_ARGUMENTS = ("dropout", "recurrent_dropout", "drop_path_rate")
+"""Constructor arguments that make a layer random in training."""
+
+_SILENT_BY_NAME = ("StochasticDepth", "DropPath")
+
+
+def is_silent(layer: Any) -> bool:
+    """Whether a layer returns its input outside of training.
+
+    Drop-path layers are no stock layers, so these are known by their class name (as keras.applications names them).
+    """
+    return type(layer) in SILENT or type(layer).__name__ in _SILENT_BY_NAME
+
+
+def has_phase(layer: Any) -> bool:
+    """Whether a layer by itself, its sublayers apart, behaves differently in training."""
+    return is_silent(layer) or isinstance(layer, (keras.layers.BatchNormalization, *SILENT))

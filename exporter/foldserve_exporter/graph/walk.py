@@ -1,0 +1,210 @@
+"""Walk through a model call by call and write down one node for each that inference needs."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from ..errors import Refused
+from . import keras_private as private
+from .entry import Entry
+from .instantiate import is_stock
+from .ir import Node, Op, Ref, TensorSpec, Weight, as_array, map_refs
+from .silence import has_phase, is_silent
+
+
+class Walker:
+    """Collects nodes while models are entered, each nested one in place of its call."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.nodes: list[Node] = []
+        self.specs: dict[Ref, TensorSpec] = {}
+        self._ops: dict[int, Op] = {}
+        self._kept: list[Any] = []
+        self._calls: Counter[int] = Counter()
+        self._baked: list[bool | None] = [None]
+
+    def enter(self, model: Any, start: Entry, refs: list[Ref]) -> tuple[list[Ref], Any, list[str]]:
+        """Walk the outermost model: its output refs, their structure and the names of the layers that make them."""
+        inner = private.functional(model)
+        if inner is None:
+            feed = keras.tree.map_structure(lambda position: refs[position], start.structure)
+            return self._outputs(self.symbolic(model, (feed,), {}, ""), None)
+        return self._outputs(self.inline(inner, refs, ""), private.output_structure(inner))
+
+    def _outputs(self, results: Any, tensors: Any) -> tuple[list[Ref], Any, list[str]]:
+        structure = results if tensors is None else tensors
+        flat = keras.tree.flatten(results)
+        count = iter(range(len(flat)))
+        positions = keras.tree.map_structure(lambda _: next(count), structure)
+        names = [""] * len(flat)
+        if tensors is not None:
+            names = [private.input_layer(tensor).name for tensor in keras.tree.flatten(tensors)]
+        if isinstance(structure, Mapping) and len(structure) == len(flat):
+            names = [str(key) for key in keras.tree.flatten({key: key for key in structure})]
+        return flat, positions, names
+
+    def inline(self, model: Any, refs: list[Ref], scope: str) -> list[Ref]:
+        """Walk a functional model whose inputs are ``refs``; its outputs' refs, flat."""
+        known = {id(t): ref for t, ref in zip(model.inputs, self._fit(model, refs), strict=True)}
+        self._follow(private.calls_in_order(model), known, scope)
+        return [known[id(tensor)] for tensor in model.outputs]
+
+    def _follow(self, calls: list[Any], known: dict[int, Ref], scope: str) -> None:
+        for call in calls:
+            if any(id(tensor) not in known for tensor in call.input_tensors):
+                continue
+            args, kwargs = keras.tree.map_structure(
+                lambda leaf: known[id(leaf)] if isinstance(leaf, keras.KerasTensor) else _constant(leaf),
+                (call.arguments.args, call.arguments.kwargs),
+            )
+            specs = tuple(_spec(tensor) for tensor in call.outputs)
+            for tensor, ref in zip(call.outputs, self.call(call.operation, args, kwargs, specs, scope), strict=True):
+                known[id(tensor)] = ref
+
+    def call(
+        self, operation: Any, args: Any, kwargs: dict[str, Any], specs: tuple[TensorSpec, ...], scope: str
+    ) -> list[Ref]:
+        """Write down one call, in the way that fits what is called; the refs of its results."""
+        path = f"{scope}/{operation.name}" if scope else operation.name
+        if is_silent(operation):
+            return self._bypass(keras.tree.flatten(args)[:1], specs)
+        if isinstance(operation, keras.layers.SpectralNormalization):
+            return self.call(operation.layer, args, _without_phase(kwargs), specs, scope)
+        inner = private.functional(operation)
+        if inner is not None or _hides_phase(operation):
+            return self._enter_nested(operation, inner, args, kwargs, path)
+        return self.record(self._op(operation, path), args, kwargs, specs)
+
+    def _enter_nested(self, layer: Any, inner: Any, args: Any, kwargs: dict[str, Any], path: str) -> list[Ref]:
+        """A phase that is baked into the call of a model holds for every layer in it that has none of its own."""
+        self._baked.append(self._baked[-1] if kwargs.get("training") is None else kwargs["training"])
+        try:
+            if inner is not None:
+                return self.inline(inner, self._arguments(inner, args, kwargs), path)
+            return list(keras.tree.flatten(self.symbolic(layer, args, kwargs, path)))
+        finally:
+            self._baked.pop()
+
+    def record(self, op: Op, args: Any, kwargs: dict[str, Any], specs: tuple[TensorSpec, ...]) -> list[Ref]:
+        """Add one node and name its results."""
+        node = Node(
+            key=len(self.nodes),
+            op=op,
+            args=tuple(args),
+            kwargs=_without_phase(kwargs),
+            outputs=specs,
+            call=self._calls[id(op)],
+            training=self._baked[-1] if kwargs.get("training") is None else kwargs["training"],
+        )
+        self._calls[id(op)] += 1
+        self.nodes.append(node)
+        refs = [Ref(node.key, position) for position in range(len(specs))]
+        self.specs.update(zip(refs, specs, strict=True))
+        return refs
+
+    def symbolic(self, layer: Any, args: Any, kwargs: dict[str, Any], scope: str) -> Any:
+        """Walk a subclassed model or layer by calling its ``call`` on symbolic tensors; refs in its output's structure.
+
+        Raises:
+            Refused: ``call`` does something that symbolic tensors cannot go through.
+        """
+        known: dict[int, Ref] = {}
+
+        def stand_in(ref: Ref) -> Any:
+            spec = self.specs[ref]
+            tensor = keras.KerasTensor(spec.shape, "float32" if spec.is_float else spec.dtype)
+            known[id(tensor)] = ref
+            inputs.append(tensor)
+            return tensor
+
+        inputs: list[Any] = []
+        fed, words = map_refs((tuple(args), _without_phase(kwargs)), stand_in)
+        if private.accepts(layer, "training"):
+            words["training"] = False
+        with private.lent_call_history(layer):
+            try:
+                results = layer.call(*fed, **words)
+            except Exception as error:
+                raise Refused(_untraceable(layer, scope, error)) from error
+            self._kept.append(results)
+            self._follow(private.calls_between(inputs, keras.tree.flatten(results)), known, scope)
+        return keras.tree.map_structure(lambda tensor: known[id(tensor)], results)
+
+    def _arguments(self, model: Any, args: Any, kwargs: dict[str, Any]) -> list[Ref]:
+        fed = args[0] if args else kwargs["inputs"]
+        wanted = private.input_structure(model)
+        if isinstance(fed, Mapping) and not isinstance(wanted, Mapping):
+            return [fed[tensor.name] for tensor in model.inputs]
+        return list(keras.tree.flatten(fed))
+
+    def _fit(self, model: Any, refs: list[Ref]) -> list[Ref]:
+        """Cast where a nested model takes another kind of number than it is fed, as Keras does."""
+        wanted = [_spec(tensor) for tensor in model.inputs]
+        return [self._cast(ref, spec) for ref, spec in zip(refs, wanted, strict=True)]
+
+    def _bypass(self, refs: list[Ref], specs: tuple[TensorSpec, ...]) -> list[Ref]:
+        return [self._cast(ref, spec) for ref, spec in zip(refs, specs, strict=True)]
+
+    def _cast(self, ref: Ref, wanted: TensorSpec) -> Ref:
+        given = self.specs[ref]
+        if given.dtype == wanted.dtype or (given.is_float and wanted.is_float):
+            return ref
+        operation = _cast_operation(wanted.dtype)
+        spec = TensorSpec(operation.name, given.shape, wanted.dtype)
+        return self.record(self._op(operation, operation.name), (ref,), {}, (spec,))[0]
+
+    def _op(self, operation: Any, path: str) -> Op:
+        if id(operation) not in self._ops:
+            self._kept.append(operation)
+            self._ops[id(operation)] = _read(operation, path)
+        return self._ops[id(operation)]
+
+
+def _read(operation: Any, path: str) -> Op:
+    kind = type(operation)
+    if not isinstance(operation, keras.layers.Layer):
+        return Op(path, kind, template=private.detached(operation))
+    weights = tuple(Weight(v.name, as_array(v)) for v in operation.weights)
+    if isinstance(operation, keras.layers.Lambda):
+        return Op(path, kind, {"dtype": "float32"}, weights, template=operation)
+    try:
+        return Op(path, kind, operation.get_config(), weights)
+    except NotImplementedError as error:
+        raise Refused(
+            f"{path}: {kind.__name__} has no get_config(). Give the class one that returns its constructor arguments."
+        ) from error
+
+
+def _cast_operation(dtype: str) -> Any:
+    tensor = keras.ops.cast(keras.KerasTensor((None,), "int32" if "float" in dtype else "float32"), dtype)
+    return private.producer(tensor).operation  # type: ignore[union-attr]
+
+
+def _hides_phase(layer: Any) -> bool:
+    """Whether a custom layer holds layers that inference must see."""
+    if not isinstance(layer, keras.layers.Layer) or is_stock(type(layer)) or has_phase(layer):
+        return False
+    return any(has_phase(below) for below in private.sublayers(layer))
+
+
+def _without_phase(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in kwargs.items() if key != "training"}
+
+
+def _constant(leaf: Any) -> Any:
+    """A tensor or variable captured by a call becomes an array; anything else stays."""
+    return as_array(leaf) if keras.ops.is_tensor(leaf) or isinstance(leaf, keras.Variable) else leaf
+
+
+def _spec(tensor: Any) -> TensorSpec:
+    return TensorSpec(tensor.name, tuple(tensor.shape), str(tensor.dtype))
+
+
+def _untraceable(layer: Any, scope: str, error: Exception) -> str:
+    return (
+        f"{scope or layer.name}: {type(layer).__name__} hides BatchNormalization or dropout in a call() that cannot "
+        f"be read: {error}. Write it with keras.ops and layers alone, or as a functional model."
+    )

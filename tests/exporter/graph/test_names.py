@@ -1,0 +1,66 @@
+from typing import Any
+
+import keras
+
+from foldserve_exporter.graph import rebuild, trace
+from foldserve_exporter.graph.names import tensor_names
+
+L = keras.layers
+
+
+def backbone(name: str) -> Any:
+    inputs = keras.Input((6,))
+    return keras.Model(inputs, L.BatchNormalization(name="bn")(L.Dense(4, name="dense")(inputs)), name=name)
+
+
+def names(model: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    graph = trace(model)
+    return graph.input_names, graph.output_names
+
+
+def test_input_and_output_layers_give_the_names() -> None:
+    a, b = keras.Input((6,), name="a"), keras.Input((6,), name="b")
+    dense = L.Dense(2, name="probs")
+    model = keras.Model([a, b], [dense(a), dense(b), L.BatchNormalization(name="norm")(b)])
+    assert names(model) == (("a", "b"), ("probs", "probs_1", "norm"))
+
+
+def test_a_nested_model_as_output_layer_gives_its_own_name() -> None:
+    model = keras.Sequential([keras.Input((6,), name="x"), backbone("tower")])
+    assert names(model) == (("x",), ("tower",))
+
+
+def test_keys_of_dicts_are_names_and_structures_are_kept() -> None:
+    a, b = keras.Input((6,), name="a"), keras.Input((6,), name="b")
+    model = keras.Model({"b": b, "a": a}, {"sum": L.Add()([a, b]), "a2": L.Dense(1)(a)})
+    assert names(model) == (("a", "b"), ("a2", "sum"))
+    again = rebuild(trace(model))
+    assert set(again.input) == {"a", "b"} and set(again.output) == {"sum", "a2"}
+    assert again.output["sum"].shape == (None, 6)
+
+
+def test_a_list_of_one_stays_a_list() -> None:
+    a = keras.Input((6,), name="a")
+    again = rebuild(trace(keras.Model([a], [L.Dense(2)(a)])))
+    assert isinstance(again.input, list) and isinstance(again.output, list)
+
+
+def test_generated_names_become_plain_ones() -> None:
+    assert tensor_names(["keras_tensor_12", "keras_tensor_13CLONE", "x"], "input") == ("input", "input_1", "x")
+    middle = backbone("m")
+    part = keras.Model(middle.get_layer("dense").output, middle.output)
+    assert trace(part).input_names == ("input",)
+
+
+def test_a_number_never_meets_a_name_that_is_there() -> None:
+    assert tensor_names(["p", "p", "p_1"], "output") == ("p", "p_2", "p_1")
+
+
+def test_layers_of_one_name_are_told_apart_by_their_paths() -> None:
+    inputs = keras.Input((6,), name="x")
+    model = keras.Model(inputs, L.Add(name="add")([backbone("left")(inputs), backbone("right")(inputs)]))
+    again = rebuild(trace(model))
+    assert [op.name for op in again.operations if op.name != "x"].count("add") == 1
+    assert {op.name for op in again.operations} == {
+        "x", "add", "left_dense", "left_bn", "right_dense", "right_bn"
+    }  # fmt: skip
