@@ -1,0 +1,92 @@
+import pytest
+
+from foldserve_server.core.errors import InvalidRequest, ServableNotFound
+from foldserve_server.core.query import ModelRef
+from foldserve_server.core.servable import Servable, State
+from foldserve_server.core.table import Table
+from tests.server.fakes import FakeEngine, serving
+
+
+def states(table: Table, name: str = "m") -> list[tuple[int, State]]:
+    return [(servable.version, servable.state) for servable in table.status(ModelRef(name))]
+
+
+@pytest.mark.parametrize(
+    ("ref", "message"),
+    [
+        (ModelRef("other"), "Servable not found for request: Latest(other)"),
+        (ModelRef("m", 9), "Servable not found for request: Specific(m, 9)"),
+        (ModelRef("m", -1), "Servable not found for request: Specific(m, -1)"),
+    ],
+)
+def test_what_is_not_served_is_not_found(ref: ModelRef, message: str) -> None:
+    with pytest.raises(ServableNotFound) as caught:
+        serving(FakeEngine()).find(ref)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("ref", "message"),
+    [
+        (ModelRef(""), "ModelSpec has no name specified."),
+        (ModelRef("m", label="canary"), "Unrecognized servable version label: canary"),
+    ],
+)
+def test_a_name_and_no_label_is_what_finds_a_model(ref: ModelRef, message: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        serving(FakeEngine()).find(ref)
+    assert str(caught.value) == message
+
+
+def test_a_version_is_served_when_it_is_published_and_not_before() -> None:
+    table = Table()
+    servable = Servable("m", 3)
+    table.begin(servable)
+    assert states(table) == [(3, State.LOADING)]
+    with pytest.raises(ServableNotFound):
+        table.find(ModelRef("m"))
+    table.publish(servable, FakeEngine())
+    assert table.find(ModelRef("m")) is table.find(ModelRef("m", 3)) is servable
+
+
+def test_the_version_before_is_still_found_by_its_number_until_it_is_unloaded() -> None:
+    table = serving(FakeEngine())
+    serving(FakeEngine(), version=2, table=table)
+    assert table.find(ModelRef("m")).version == 2
+    before = table.find(ModelRef("m", 1))
+    table.unload(before)
+    with pytest.raises(ServableNotFound):
+        table.find(ModelRef("m", 1))
+    table.end(before)
+    assert states(table) == [(2, State.AVAILABLE), (1, State.END)]
+
+
+def test_a_reload_under_the_same_number_leaves_what_serves_in_the_list() -> None:
+    table = serving(FakeEngine())
+    reload = Servable("m", 1)
+    table.begin(reload)
+    assert states(table) == [(1, State.AVAILABLE)]
+    before = table.publish(reload, FakeEngine())
+    assert before is not None and before is not table.find(ModelRef("m"))
+
+
+def test_the_status_of_what_was_never_there_is_not_found() -> None:
+    table = serving(FakeEngine())
+    with pytest.raises(ServableNotFound, match="^Could not find version 2 of model m$"):
+        table.status(ModelRef("m", 2))
+    with pytest.raises(ServableNotFound, match="^Could not find any versions of model x$"):
+        table.status(ModelRef("x"))
+
+
+def test_every_change_rings() -> None:
+    table = Table()
+    servable = Servable("m", 1)
+    for change in (
+        lambda: table.begin(servable),
+        lambda: table.publish(servable, FakeEngine()),
+        lambda: table.unload(servable),
+        lambda: table.end(servable),
+    ):
+        ticket = table.changes.ticket()
+        change()
+        assert ticket.is_set()

@@ -1,0 +1,56 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from foldserve_contract.bundle import MANIFEST, Bundle
+from foldserve_server.repository.sighting import Eye
+from tests.bundles import dense_model, make_bundle
+
+
+@pytest.fixture
+def version(tmp_path: Path) -> Path:
+    return make_bundle(tmp_path, model=dense_model())
+
+
+def test_a_whole_bundle_is_ready_at_first_sight(version: Path) -> None:
+    sighting = Eye().look(1, version)
+    assert sighting.ready
+    assert sighting.digest == Bundle.open(version).digest
+
+
+def test_a_directory_without_a_manifest_is_no_bundle_yet(version: Path) -> None:
+    (version / MANIFEST).unlink()
+    eye = Eye(patience=1)
+    assert not any(eye.look(1, version).ready for _ in range(5))
+
+
+@pytest.mark.parametrize("spoil", ["missing", "short", "torn manifest"])
+def test_a_directory_that_is_being_copied_waits_until_nothing_changes_any_more(version: Path, spoil: str) -> None:
+    victim = version / (MANIFEST if spoil == "torn manifest" else "model.onnx")
+    content = victim.read_bytes()
+    if spoil == "missing":
+        victim.unlink()
+    else:
+        victim.write_bytes(content[: len(content) // 2])
+    eye = Eye(patience=2)
+    assert [eye.look(1, version).ready for _ in range(4)] == [False, False, True, True]
+    if spoil != "missing":
+        victim.write_bytes(content[: len(content) // 2 + 1])
+        assert not eye.look(1, version).ready
+    victim.write_bytes(content)
+    assert eye.look(1, version).ready
+
+
+def test_a_touched_file_changes_the_fingerprint_and_not_the_digest(version: Path) -> None:
+    eye = Eye()
+    before = eye.look(1, version)
+    os.utime(version / "model.onnx", ns=(1, 1))
+    after = eye.look(1, version)
+    assert before.fingerprint != after.fingerprint and before.digest == after.digest
+
+
+def test_a_directory_that_cannot_be_read_is_there_and_not_ready(tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "model.onnx").symlink_to("nowhere")
+    assert not Eye().look(1, tmp_path / "1").ready

@@ -1,0 +1,230 @@
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from foldserve_server.core.query import ModelRef
+from foldserve_server.core.servable import State
+from foldserve_server.core.table import Table
+from foldserve_server.repository.keeper import Keeper
+from foldserve_server.repository.source import Source
+from foldserve_server.repository.watcher import Watcher
+from tests.server.fakes import Starter, write_version
+
+
+class House:
+    """A repository, a watcher over it, and engines that are none."""
+
+    def __init__(self, root: Path, source: Source | None = None) -> None:
+        self.root = root
+        self.table = Table()
+        self.starter = Starter()
+        self.watcher = Watcher(source or Source(root), lambda name: Keeper(name, self.table, self.starter, 5.0))
+
+    async def look(self) -> None:
+        await self.watcher.look()
+        await self.watcher.settled()
+
+    def serving(self, name: str = "m") -> int | None:
+        servable = self.table.serving(name)
+        return servable and servable.version
+
+    def state(self, version: int) -> State:
+        return self.table.status(ModelRef("m", version))[0].state
+
+    def reason(self, version: int) -> str:
+        return self.table.status(ModelRef("m", version))[0].reason
+
+
+Scenario = Callable[[House], Awaitable[None]]
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Callable[[Scenario], None]:
+    async def run(scenario: Scenario) -> None:
+        house = House(tmp_path)
+        await scenario(house)
+        await house.watcher.close(0)
+
+    return lambda scenario: asyncio.run(run(scenario))
+
+
+def test_the_highest_version_of_every_model_is_served(play: Callable[[Scenario], None]) -> None:
+    async def scenario(house: House) -> None:
+        for name, version in (("m", 1), ("m", 2), ("n", 7)):
+            write_version(house.root, version, name=name)
+        await house.look()
+        assert (house.serving("m"), house.serving("n")) == (2, 7)
+        assert sorted(house.starter.started) == ["m/2", "n/7"]
+
+    play(scenario)
+
+
+def test_a_new_version_serves_before_the_old_one_is_stopped(play: Callable[[Scenario], None]) -> None:
+    async def scenario(house: House) -> None:
+        write_version(house.root, 1)
+        await house.look()
+        old = house.starter.engines["m/1"]
+        write_version(house.root, 2)
+        with house.table.find(ModelRef("m")).lease():
+            await house.look()
+            assert house.serving() == 2 and house.state(1) is State.UNLOADING
+            assert not old.stopped.is_set(), "somebody is waiting for its answer"
+        await asyncio.wait_for(old.stopped.wait(), 5)
+        await asyncio.sleep(0)
+        assert house.state(1) is State.END and not house.reason(1)
+
+    play(scenario)
+
+
+def test_a_version_that_fails_leaves_the_old_one_serving_and_says_why(play: Callable[[Scenario], None]) -> None:
+    async def scenario(house: House) -> None:
+        write_version(house.root, 1)
+        await house.look()
+        house.starter.failing["m/2"] = "sample 3 deviates"
+        write_version(house.root, 2)
+        await house.look()
+        await house.look()
+        assert house.serving() == 1 and house.state(2) is State.END and house.reason(2) == "sample 3 deviates"
+        assert house.starter.started == ["m/1", "m/2"], "it is not tried again while nothing changes"
+
+    play(scenario)
+
+
+def test_a_version_that_failed_is_tried_again_when_its_directory_changes(play: Callable[[Scenario], None]) -> None:
+    async def scenario(house: House) -> None:
+        write_version(house.root, 1)
+        house.starter.failing["m/2"] = "spoiled"
+        write_version(house.root, 2)
+        await house.look()
+        assert house.serving() == 1, "a server started beside a spoiled version serves the one below"
+        del house.starter.failing["m/2"]
+        write_version(house.root, 2, created="later")
+        await house.look()
+        assert house.serving() == 2
+
+    play(scenario)
+
+
+def test_a_bundle_replaced_in_place_is_a_reload(play: Callable[[Scenario], None]) -> None:
+    async def scenario(house: House) -> None:
+        write_version(house.root, 1)
+        await house.look()
+        old = house.starter.engines["m/1"]
+        house.starter.failing["m/1"] = "spoiled"
+        write_version(house.root, 1, created="later")
+        await house.look()
+        assert house.state(1) is State.AVAILABLE and "spoiled" in house.reason(1)
+        del house.starter.failing["m/1"]
+        write_version(house.root, 1, created="later still")
+        await house.look()
+        await asyncio.wait_for(old.stopped.wait(), 5)
+        assert house.state(1) is State.AVAILABLE and not house.reason(1)
+        assert house.table.find(ModelRef("m", 1)).engine is house.starter.engines["m/1"] is not old
+
+    play(scenario)
+
+
+def test_a_removed_version_is_left_for_the_one_below_once_it_is_surely_gone(play: Callable[[Scenario], None]) -> None:
+    async def scenario(house: House) -> None:
+        write_version(house.root, 1)
+        shutil.rmtree(write_version(house.root, 2))
+        path = write_version(house.root, 2)
+        await house.look()
+        shutil.rmtree(path)
+        await house.look()
+        assert house.serving() == 2, "it may be away for a moment only"
+        await house.look()
+        assert house.serving() == 1
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("how", ["versions", "model", "repository"])
+def test_an_empty_or_failing_listing_unloads_nothing(play: Callable[[Scenario], None], how: str) -> None:
+    async def scenario(house: House) -> None:
+        path = write_version(house.root, 1)
+        write_version(house.root, 1, name="other")
+        await house.look()
+        shutil.rmtree({"versions": path, "model": path.parent, "repository": house.root}[how])
+        for _ in range(3):
+            await house.look()
+        assert house.serving() == 1 and house.state(1) is State.AVAILABLE
+
+    play(scenario)
+
+
+def test_an_empty_repository_picks_up_what_arrives(play: Callable[[Scenario], None]) -> None:
+    async def scenario(house: House) -> None:
+        await house.look()
+        assert house.table.names() == []
+        write_version(house.root, 1)
+        await house.look()
+        assert house.serving() == 1
+
+    play(scenario)
+
+
+def test_an_engine_that_ends_is_refused_and_the_version_below_serves(play: Callable[[Scenario], None]) -> None:
+    async def scenario(house: House) -> None:
+        write_version(house.root, 1)
+        write_version(house.root, 2)
+        await house.look()
+        house.starter.engines["m/2"].ended("five crashes in 60 s")
+        assert house.serving() is None and house.reason(2) == "five crashes in 60 s"
+        await house.watcher.settled()
+        assert house.serving() == 1 and house.state(2) is State.END
+
+    play(scenario)
+
+
+def test_closing_kills_the_candidate_and_stops_what_serves(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        house = House(tmp_path)
+        write_version(house.root, 1)
+        await house.look()
+        house.starter.gate.clear()
+        write_version(house.root, 2)
+        await house.watcher.look()
+        await asyncio.sleep(0)
+        await house.watcher.close(5)
+        assert house.starter.cancelled == ["m/2"]
+        assert house.starter.engines["m/1"].stopped.is_set()
+
+    asyncio.run(scenario())
+
+
+def test_the_folder_of_a_single_model_is_served_under_the_name_given(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        write_version(tmp_path, 3, name="anything")
+        house = House(tmp_path, Source(tmp_path / "anything", "digits", single=True))
+        await house.look()
+        assert house.serving("digits") == 3
+        await house.watcher.close(0)
+
+    asyncio.run(scenario())
+
+
+def test_it_looks_after_every_interval(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        house = House(tmp_path)
+        waits: list[float] = []
+
+        async def wait(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 2:
+                write_version(tmp_path, 1)
+            if len(waits) == 3:
+                raise asyncio.CancelledError
+
+        with pytest.raises(asyncio.CancelledError):
+            await house.watcher.run(0.5, wait)
+        await house.watcher.settled()
+        assert waits == [0.5] * 3 and house.serving() == 1
+        await house.watcher.run(0)
+
+        await house.watcher.close(0)
+
+    asyncio.run(scenario())
