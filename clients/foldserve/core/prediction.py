@@ -13,6 +13,7 @@ from foldserve_contract.signature import Array, Arrays
 
 from ..errors import ProtocolError
 from .address import ModelAddress
+from .wire import with_inputs
 
 PATH = PREDICTION_METHODS["Predict"].path
 MAX_BYTES = 1 << 31  # protobuf's own limit
@@ -41,9 +42,7 @@ def predict_request(address: ModelAddress, inputs: Arrays, outputs: Sequence[str
     """
     request = PredictRequest(output_filter=outputs)
     address.write(request.model_spec)
-    for name, array in inputs.items():
-        tensors.encode_into(request.inputs[name], array)
-    return request.SerializeToString()  # type: ignore[no-any-return]
+    return with_inputs(request, inputs)
 
 
 def parse_prediction(body: bytes, address: ModelAddress) -> Prediction:
