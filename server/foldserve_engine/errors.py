@@ -1,0 +1,43 @@
+"""What goes wrong with an engine.
+
+```
+FoldserveError
+└── EngineError
+    ├── RuntimeMissing        the library that would run the artifact is not installed
+    ├── RuntimeConflict       onnxruntime and onnxruntime-gpu are both installed
+    ├── DeviceNotFound        the device asked for is not there; nothing else is taken instead
+    ├── ArtifactUnusable      the library refuses the artifact
+    ├── SignatureMismatch     the artifact does not have the names, dtypes and shapes of the manifest
+    └── RunFailed             the engine could not compute a batch
+```
+"""
+
+from foldserve_contract.errors import FoldserveError
+
+
+class EngineError(FoldserveError):
+    """An engine cannot be made, or cannot compute."""
+
+
+class RuntimeMissing(EngineError):
+    """The library that would run the artifact is not installed."""
+
+
+class RuntimeConflict(EngineError):
+    """Two libraries are installed that overwrite each other's files."""
+
+
+class DeviceNotFound(EngineError):
+    """The device asked for is not there."""
+
+
+class ArtifactUnusable(EngineError):
+    """The library refuses the artifact."""
+
+
+class SignatureMismatch(EngineError):
+    """The artifact's names, dtypes or shapes are not the manifest's."""
+
+
+class RunFailed(EngineError):
+    """A batch could not be computed."""

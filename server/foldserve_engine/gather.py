@@ -1,0 +1,81 @@
+"""Rows of several callers put together for one run, and padded."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from foldserve_contract.signature import Array, Arrays, Signature
+
+from .batching import padded
+from .protocol import Engine
+
+Rows = tuple[Arrays, int, int]
+
+
+class Gather:
+    """Puts rows together in memory that is used again for every batch."""
+
+    def __init__(self) -> None:
+        """Nothing is held before the first batch."""
+        self._scratch: dict[str, Array] = {}
+
+    def collect(self, parts: Sequence[Rows], size: int) -> dict[str, Array]:
+        """The rows of all parts, then copies of the last one up to `size`. Valid until the next call.
+
+        Args:
+            parts: Arrays by input name, and which of their rows: from, up to. At least one row in all.
+            size: Rows to pad to.
+        """
+        first, start, stop = parts[0]
+        if len(parts) == 1 and stop - start == size:
+            return {name: array[start:stop] for name, array in first.items()}
+        batch = {name: self._room(name, size, array) for name, array in first.items()}
+        at = 0
+        for arrays, start, stop in parts:
+            for name, array in arrays.items():
+                batch[name][at : at + stop - start] = array[start:stop]
+            at += stop - start
+        for array in batch.values() if at < size else ():
+            array[at:] = array[at - 1]
+        return batch
+
+    def _room(self, name: str, rows: int, like: Array) -> Array:
+        shape = (rows, *like.shape[1:])
+        size = int(np.prod(shape, dtype=np.int64)) * like.itemsize
+        scratch = self._scratch.get(name)
+        if scratch is None or scratch.size < size:
+            scratch = self._scratch[name] = np.empty(size, np.uint8)
+        return scratch[:size].view(like.dtype).reshape(shape)
+
+
+class Bucketed:
+    """An engine that only ever computes allowed batch sizes: pads what it is given, and cuts what it gives."""
+
+    def __init__(self, engine: Engine, sizes: Sequence[int]) -> None:
+        """The engine, and its sizes, ascending; none: any size."""
+        self._engine = engine
+        self._sizes = sizes
+        self._gather = Gather()
+
+    @property
+    def signature(self) -> Signature:
+        """What it takes and gives."""
+        return self._engine.signature
+
+    def run(self, inputs: Arrays) -> dict[str, Array]:
+        """Computes every output; see `Engine.run`."""
+        rows = next(iter(inputs.values())).shape[0]
+        size = padded(rows, self._sizes)
+        if size == rows:
+            return self._engine.run(inputs)
+        outputs = self._engine.run(self._gather.collect([(inputs, 0, rows)], size))
+        return _cut(outputs, size, rows)
+
+    def close(self) -> None:
+        """Closes the engine."""
+        self._engine.close()
+
+
+def _cut(outputs: Mapping[str, Array], size: int, rows: int) -> dict[str, Array]:
+    """The first rows; an output that does not have `size` rows is left as it is, for whoever checks it."""
+    return {name: array[:rows] if array.shape[:1] == (size,) else array for name, array in outputs.items()}

@@ -1,0 +1,60 @@
+"""What an engine process asks of the system about itself."""
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_OOM = Path("/proc/self/oom_score_adj")
+_THREADS = Path("/proc/self/task")
+_FIRST_TO_GO = "1000"
+
+
+def die_with_parent(parent: int) -> None:
+    """Asks to be killed when the thread that started this process ends; ends at once if that has happened."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def limit_memory(limit_bytes: int) -> None:
+    """Bounds the private memory of this process (RLIMIT_DATA)."""
+    resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
+
+
+@contextlib.contextmanager
+def first_to_go() -> Iterator[None]:
+    """While inside, the kernel kills this process before any other when memory runs out."""
+    before = _OOM.read_text() if _OOM.exists() else "0"
+    with contextlib.suppress(OSError):
+        _OOM.write_text(_FIRST_TO_GO)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            _OOM.write_text(before)
+
+
+@contextlib.contextmanager
+def on_one_core(wanted: bool = True) -> Iterator[None]:
+    """While inside, this process and the threads it starts leave all cores but one to others."""
+    cores = os.sched_getaffinity(0)
+    if not wanted or len(cores) == 1:
+        yield
+        return
+    os.sched_setaffinity(0, {max(cores)})
+    try:
+        yield
+    finally:
+        for thread in _THREADS.iterdir():  # a thread keeps what its maker had
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(int(thread.name), cores)
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0))

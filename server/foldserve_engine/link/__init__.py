@@ -1,0 +1,1 @@
+"""What crosses between a front end and an engine process: descriptors on a socket, tensors in shared memory."""

@@ -1,0 +1,105 @@
+"""What is said once: how an engine is to run, and what became of its start."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from foldserve_contract.records import from_json, to_json
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What an engine process is to load, and how.
+
+    Attributes:
+        bundle: The version directory.
+        kind: An `EngineKind`.
+        device: The name of a `Device`.
+        threads: Threads of one operation; 0: as many as there are cores.
+        optimise: Whether the library may rewrite the graph.
+        spinning: Whether idle threads spin.
+        max_batch_size: Most rows in a batch; None: what the manifest says was verified.
+        allowed_batch_sizes: Sizes batches are padded up to; none: any.
+        batch_timeout_ns: How long an unfilled batch waits for more rows.
+        credit_rows: Most rows that may be submitted and not answered.
+        credit_bytes: Most bytes of them.
+        memory_limit_bytes: Most private memory of the process (RLIMIT_DATA), or of ONNX Runtime on a GPU.
+        load_on_one_core: Whether loading leaves the other cores to those who serve.
+        parent: The front end's process.
+    """
+
+    bundle: str
+    kind: str
+    device: str
+    threads: int
+    optimise: bool
+    spinning: bool
+    max_batch_size: int | None
+    allowed_batch_sizes: tuple[int, ...]
+    batch_timeout_ns: int
+    credit_rows: int
+    credit_bytes: int
+    memory_limit_bytes: int | None
+    load_on_one_core: bool
+    parent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Warmed:
+    """A batch size that was warmed, and the seconds that took."""
+
+    rows: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class OutputReport:
+    """How one output answered the golden samples; see `golden.OutputVerdict`."""
+
+    output: str
+    deviation: float
+    sample: int
+    batch: int
+    bound: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An engine that was loaded, warmed and checked.
+
+    Attributes:
+        digest: SHA-256 of the manifest that was loaded.
+        max_batch_size: Most rows in a batch.
+        credit_rows: Rows that may be submitted and not answered: the engine's word, not the front end's wish.
+        credit_bytes: Bytes of them.
+        golden_samples: How many golden samples were asked.
+        golden: How each output answered them.
+        warmed: By size, ascending.
+        stages: Seconds of each stage of the start.
+    """
+
+    digest: str
+    max_batch_size: int
+    credit_rows: int
+    credit_bytes: int
+    golden_samples: int
+    golden: tuple[OutputReport, ...]
+    warmed: tuple[Warmed, ...]
+    stages: Mapping[str, float]
+
+
+def dump(document: Hello | Ready) -> bytes:
+    """The document as JSON."""
+    return json.dumps(to_json(document), allow_nan=False).encode()
+
+
+def parse(kind: type[T], content: bytes) -> T:
+    """The document that the JSON holds.
+
+    Raises:
+        ValueError: It is no such document.
+    """
+    return from_json(kind, json.loads(content))

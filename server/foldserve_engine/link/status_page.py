@@ -1,0 +1,71 @@
+"""A page in which an engine says what it is computing, and since when.
+
+It needs no message and survives the engine: after a crash the front end reads which requests were in the batch that
+died, and at any time how long a batch has been running.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..batching import JobKey
+from .memory import Memory
+
+_BATCHES, _STARTED, _ROWS, _JOBS, _FIRST = range(5)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A batch that is being computed: its start on CLOCK_MONOTONIC, its rows, and whose they are."""
+
+    started_ns: int
+    rows: int
+    jobs: frozenset[JobKey]
+
+
+class StatusPage:
+    """The page, as either side sees it."""
+
+    def __init__(self, memory: Memory) -> None:
+        """A view of a page's memory."""
+        self.memory = memory
+        self._words = np.frombuffer(memory.map, np.int64)
+
+    @classmethod
+    def create(cls, max_jobs: int) -> "StatusPage":
+        """A page for batches of up to `max_jobs` jobs."""
+        return cls(Memory.create((_FIRST + max_jobs) * 8, "status"))
+
+    @classmethod
+    def attach(cls, descriptor: int) -> "StatusPage":
+        """The page that another process made."""
+        return cls(Memory.attach(descriptor))
+
+    @property
+    def batches(self) -> int:
+        """How many batches were begun."""
+        return int(self._words[_BATCHES])
+
+    def begin(self, jobs: Iterable[JobKey], rows: int, now_ns: int) -> None:
+        """Says that a batch is being computed. The start is written last: without it there is no batch."""
+        packed = [slot << 32 | generation for slot, generation in jobs]
+        words = self._words
+        words[_FIRST : _FIRST + len(packed)] = packed
+        words[_JOBS], words[_ROWS] = len(packed), rows
+        words[_BATCHES] += 1
+        words[_STARTED] = now_ns
+
+    def end(self) -> None:
+        """Says that nothing is being computed."""
+        self._words[_STARTED] = 0
+
+    def running(self) -> Running | None:
+        """The batch that is being computed, or was when the engine died."""
+        words = self._words
+        started = int(words[_STARTED])
+        if not started:
+            return None
+        packed = words[_FIRST : _FIRST + int(words[_JOBS])].tolist()
+        jobs = frozenset((word >> 32, word & 0xFFFFFFFF) for word in packed)
+        return Running(started, int(words[_ROWS]), jobs)

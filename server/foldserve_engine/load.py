@@ -1,0 +1,30 @@
+"""Loads an artifact of a sealed bundle."""
+
+from foldserve_contract.bundle import ONNX, SAVED_MODEL, Bundle
+from foldserve_contract.errors import MissingFile
+
+from .protocol import Engine, EngineKind, EngineOptions
+
+
+def load_engine(bundle: Bundle, kind: EngineKind, options: EngineOptions | None = None) -> Engine:
+    """The engine that runs the bundle's artifact of that kind.
+
+    ONNX is loaded from the very bytes whose digest was compared; a SavedModel from its directory, which is compared
+    with the seal once more after TensorFlow has read it.
+
+    Raises:
+        BundleError: The artifact is missing, or is not the sealed one.
+        EngineError: It cannot be loaded as the options ask; see `errors`.
+    """
+    signature = bundle.manifest.signature
+    if kind is EngineKind.ONNXRUNTIME:
+        from .onnx_engine import OnnxEngine
+
+        return OnnxEngine.from_bytes(bundle.read(ONNX), signature, options)
+    if all(file.path != SAVED_MODEL for file in bundle.manifest.files):
+        raise MissingFile(f"{bundle.path}: the bundle holds no {SAVED_MODEL}")
+    from .tensorflow_engine import TensorFlowEngine
+
+    engine = TensorFlowEngine.from_directory(bundle.path, signature, options)
+    bundle.verify()
+    return engine

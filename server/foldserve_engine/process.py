@@ -1,0 +1,126 @@
+"""The engine process: `python -P -m foldserve_engine.process --control N`.
+
+It is started with one end of a socket pair, loads what the first packet says, and computes until the other end is
+closed or its parent dies. It imports no gRPC.
+"""
+
+import argparse
+import faulthandler
+import logging
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from socket import socket
+
+from foldserve_contract.errors import FoldserveError
+
+from . import limits
+from .batching import BatchQueue
+from .device import Device, DeviceKind
+from .link.channel import Channel, Closed, Packet
+from .link.documents import Hello, Ready, dump, parse
+from .link.memory import Memory
+from .link.messages import Kind
+from .link.status_page import StatusPage
+from .load import load_engine
+from .start import Loader, Stages, Started, start
+from .worker import Worker
+
+_log = logging.getLogger("foldserve_engine")
+_MAX_REASON = 16 << 10
+
+
+def main(arguments: Sequence[str] | None = None, load: Loader = load_engine) -> int:
+    """Runs an engine process to its end; its exit status."""
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    parser = argparse.ArgumentParser(prog="foldserve_engine.process", description="started by a foldserve server")
+    parser.add_argument("--control", type=int, required=True, help="descriptor of the control socket")
+    channel = _channel(parser.parse_args(arguments).control)
+    try:
+        return _run(channel, load)
+    except Closed:
+        return 0
+
+
+def _run(channel: Channel, load: Loader) -> int:
+    packet = _wait(channel)
+    hello = parse(Hello, bytes(packet.payload))
+    limits.die_with_parent(hello.parent)
+    page = StatusPage.attach(packet.descriptors[0])
+    if hello.memory_limit_bytes is not None and Device.parse(hello.device).kind is DeviceKind.CPU:
+        limits.limit_memory(hello.memory_limit_bytes)
+    cores = limits.cores()
+    with limits.first_to_go(), limits.on_one_core(hello.load_on_one_core):
+        started = _start(hello, load, cores)
+    if isinstance(started, str):
+        _say(channel, Kind.FAILED, started.encode()[:_MAX_REASON])
+        return 1
+    _say_ready(channel, started.ready)
+    queue = BatchQueue(started.ready.max_batch_size, hello.allowed_batch_sizes, hello.batch_timeout_ns)
+    Worker(channel, started.engine, queue, page).serve()
+    return 0
+
+
+def _start(hello: Hello, load: Loader, cores: int) -> Started | str:
+    """The engine, or why it must not serve."""
+    try:
+        return start(hello, load, cores, Stages({"interpreter": time.process_time()}))
+    except Exception as error:
+        _log.exception("the engine was not put into service")
+        return _reason(error)
+
+
+def _say_ready(channel: Channel, ready: Ready) -> None:
+    document = dump(ready)
+    memory = Memory.create(len(document), "ready")
+    memory.map[:] = document
+    _say(channel, Kind.READY, b"", [memory.descriptor])
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FoldserveError | ValueError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for it"
+    return f"{type(error).__name__}: {error}"
+
+
+def _channel(descriptor: int) -> Channel:
+    """The control socket, under a small number: select(2) takes none above 1023."""
+    low = os.dup(descriptor)
+    os.close(descriptor)
+    return Channel(socket(fileno=low))
+
+
+def _wait(channel: Channel) -> Packet:
+    while (packet := channel.receive()) is None:
+        select.select([channel], [], [])
+    return packet
+
+
+def _say(channel: Channel, kind: Kind, content: bytes, descriptors: Sequence[int] = ()) -> None:
+    channel.put(kind, content, descriptors)
+    while not channel.flush():
+        select.select([], [channel], [])
+
+
+def run(load: Loader = load_engine) -> None:
+    """Runs an engine process and ends it without the teardown of native libraries, which may hang or crash."""
+    status = 1
+    try:
+        status = main(load=load)
+    except BaseException:
+        _log.exception("the engine process failed")
+    finally:
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,53 @@
+"""What every engine can do, and how one is asked for."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from foldserve_contract.signature import Array, Arrays, Signature
+
+from .device import Device
+
+
+class EngineKind(StrEnum):
+    """The library that runs the artifact."""
+
+    ONNXRUNTIME = "onnxruntime"
+    TENSORFLOW = "tensorflow"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How an engine is to run.
+
+    Attributes:
+        threads: Threads for one operation; 0 lets the library decide.
+        optimise: Whether the library may rewrite the graph. Off for a check of correctness.
+        device: Where to run. A device that is not there is an error, never another device.
+        spinning: Whether idle threads spin for work: faster alone, slower beside other engines.
+        memory_limit_bytes: Most device memory ONNX Runtime may take on a GPU; None for no limit.
+    """
+
+    threads: int = 0
+    optimise: bool = True
+    device: Device = field(default_factory=Device)
+    spinning: bool = False
+    memory_limit_bytes: int | None = None
+
+
+class Engine(Protocol):
+    """A loaded artifact."""
+
+    @property
+    def signature(self) -> Signature:
+        """What it takes and gives."""
+
+    def run(self, inputs: Arrays) -> dict[str, Array]:
+        """Computes every output for one batch of inputs that fit the signature.
+
+        Raises:
+            RunFailed: The library could not.
+        """
+
+    def close(self) -> None:
+        """Gives back what it holds; it cannot run afterwards."""

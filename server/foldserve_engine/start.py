@@ -1,0 +1,108 @@
+"""The steps from a version directory to an engine that may serve."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from foldserve_contract.bundle import Bundle
+from foldserve_contract.golden import Golden
+from foldserve_contract.signature import Array
+
+from .batching import check_sizes
+from .device import Device
+from .gather import Bucketed, Gather
+from .golden import GoldenVerdict, check_golden
+from .link.documents import Hello, OutputReport, Ready, Warmed
+from .protocol import Engine, EngineKind, EngineOptions
+
+Loader = Callable[[Bundle, EngineKind, EngineOptions], Engine]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An engine that was loaded, warmed and checked, and what to report of it."""
+
+    engine: Engine
+    ready: Ready
+
+
+@dataclass(slots=True)
+class Stages:
+    """Seconds of each stage, in order."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measures what is done inside."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = time.perf_counter() - start
+
+
+def start(hello: Hello, load: Loader, threads: int, stages: Stages) -> Started:
+    """Opens and verifies the bundle, loads its artifact, warms every size, and checks the golden samples.
+
+    Args:
+        hello: What to load, and how.
+        load: Makes the engine.
+        threads: Threads of one operation, where `hello` leaves them open.
+        stages: Where the seconds are noted.
+
+    Raises:
+        FoldserveError: It must not serve; the message is the reason.
+        ValueError: The batch sizes contradict one another.
+    """
+    with stages.stage("verify"):
+        bundle = Bundle.open(Path(hello.bundle))
+        golden = bundle.golden()
+    largest = hello.max_batch_size or max(hello.allowed_batch_sizes, default=bundle.manifest.max_batch_size)
+    check_sizes(largest, hello.allowed_batch_sizes)
+    with stages.stage("load"):
+        engine = load(bundle, EngineKind(hello.kind), _options(hello, threads))
+    with stages.stage("warm"):
+        warmed = tuple(_warm(engine, golden, size) for size in hello.allowed_batch_sizes or sorted({1, largest}))
+    with stages.stage("golden"):
+        bucketed = Bucketed(engine, hello.allowed_batch_sizes)
+        verdict = check_golden(bucketed, golden, bundle.manifest.tolerances, largest)
+    verdict.require()
+    return Started(engine, _ready(hello, bundle, largest, verdict, warmed, stages))
+
+
+def _options(hello: Hello, threads: int) -> EngineOptions:
+    return EngineOptions(
+        threads=hello.threads or threads,
+        optimise=hello.optimise,
+        device=Device.parse(hello.device),
+        spinning=hello.spinning,
+        memory_limit_bytes=hello.memory_limit_bytes,
+    )
+
+
+def _warm(engine: Engine, golden: Golden, size: int) -> Warmed:
+    """Runs a batch of golden samples, repeated up to the size."""
+    rows = min(size, golden.rows)
+    inputs: dict[str, Array] = Gather().collect([(golden.inputs, 0, rows)], size)
+    begin = time.perf_counter()
+    engine.run(inputs)
+    return Warmed(size, time.perf_counter() - begin)
+
+
+def _ready(
+    hello: Hello, bundle: Bundle, largest: int, verdict: GoldenVerdict, warmed: tuple[Warmed, ...], stages: Stages
+) -> Ready:
+    golden = tuple(OutputReport(one.output, one.deviation, one.sample, one.batch, one.bound) for one in verdict.outputs)
+    return Ready(
+        digest=bundle.digest,
+        max_batch_size=largest,
+        credit_rows=hello.credit_rows,
+        credit_bytes=hello.credit_bytes,
+        golden_samples=verdict.samples,
+        golden=golden,
+        warmed=warmed,
+        stages=dict(stages.seconds),
+    )

@@ -1,0 +1,114 @@
+"""Runs a SavedModel with TensorFlow; Keras is never imported."""
+
+from pathlib import Path
+from typing import Any
+
+from foldserve_contract.signature import DEFAULT_SIGNATURE, Array, Arrays, Signature
+
+from .device import DeviceKind
+from .errors import ArtifactUnusable, DeviceNotFound, EngineError, RunFailed, RuntimeMissing
+from .offered import Offered, compare
+from .protocol import EngineOptions
+
+
+class TensorFlowEngine:
+    """The default signature of one SavedModel."""
+
+    def __init__(self, tensorflow: Any, model: Any, device: str, signature: Signature) -> None:
+        """Made by `from_directory`."""
+        self.signature = signature
+        self._tensorflow = tensorflow
+        self._model = model  # its variables die with it, even while a function of it lives
+        self._function = model.signatures[DEFAULT_SIGNATURE]
+        self._device = device
+
+    @classmethod
+    def from_directory(
+        cls, path: Path, signature: Signature, options: EngineOptions | None = None
+    ) -> "TensorFlowEngine":
+        """Loads a SavedModel.
+
+        Raises:
+            RuntimeMissing: TensorFlow is not installed.
+            DeviceNotFound: The device asked for is not there.
+            ArtifactUnusable: TensorFlow refuses the SavedModel.
+            SignatureMismatch: `serving_default` has other names, dtypes or shapes.
+            EngineError: TensorFlow runs in this process already with another number of threads.
+        """
+        options = options or EngineOptions()
+        tensorflow = _import_tensorflow()
+        device = _device(tensorflow, options)
+        _configure(tensorflow, options)
+        model = _load(tensorflow, path, device)
+        function = model.signatures[DEFAULT_SIGNATURE]
+        compare(
+            signature,
+            _offered(function.structured_input_signature[1]),
+            _offered(function.structured_outputs),
+            "the SavedModel",
+        )
+        return cls(tensorflow, model, device, signature)
+
+    def run(self, inputs: Arrays) -> dict[str, Array]:
+        """Computes every output; see `Engine.run`."""
+        try:
+            with self._tensorflow.device(self._device):
+                tensors = {name: self._tensorflow.convert_to_tensor(array) for name, array in inputs.items()}
+                return {name: value.numpy() for name, value in self._function(**tensors).items()}
+        except Exception as error:
+            raise RunFailed(f"TensorFlow could not compute the batch: {error}") from error
+
+    def close(self) -> None:
+        """Lets the model go; TensorFlow keeps its own threads and memory pools until the process ends."""
+        self._function = self._model = None
+
+
+def _import_tensorflow() -> Any:
+    try:
+        import tensorflow
+    except ImportError as error:
+        raise RuntimeMissing("tensorflow is not installed; install foldserve[tensorflow]") from error
+    return tensorflow
+
+
+def _device(tensorflow: Any, options: EngineOptions) -> str:
+    if options.device.kind is DeviceKind.CPU:
+        return "/CPU:0"
+    if options.device.kind is not DeviceKind.CUDA:
+        raise DeviceNotFound(f"TensorFlow runs on cpu or cuda:N, not on {options.device}")
+    found = tensorflow.config.list_physical_devices("GPU")
+    if options.device.index >= len(found):
+        raise DeviceNotFound(f"device {options.device} is not there; TensorFlow sees {len(found)} GPUs")
+    return f"/GPU:{options.device.index}"
+
+
+def _configure(tensorflow: Any, options: EngineOptions) -> None:
+    if options.device.kind is DeviceKind.CUDA:
+        tensorflow.config.experimental.enable_tensor_float_32_execution(False)
+        tensorflow.config.experimental.enable_op_determinism()
+    threading = tensorflow.config.threading
+    if options.threads and threading.get_intra_op_parallelism_threads() != options.threads:
+        try:
+            threading.set_intra_op_parallelism_threads(options.threads)
+        except RuntimeError as error:
+            raise EngineError(f"TensorFlow runs already and cannot take {options.threads} threads") from error
+    if not options.optimise:
+        tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
+def _load(tensorflow: Any, path: Path, device: str) -> Any:
+    try:
+        with tensorflow.device(device):
+            model = tensorflow.saved_model.load(str(path))
+    except Exception as error:
+        raise ArtifactUnusable(f"TensorFlow refuses the SavedModel: {error}") from error
+    if DEFAULT_SIGNATURE not in model.signatures:
+        raise ArtifactUnusable(f"the SavedModel has no signature {DEFAULT_SIGNATURE!r}")
+    return model
+
+
+def _offered(specs: Any) -> list[Offered]:
+    return [
+        Offered(name, spec.dtype.name, None if spec.shape.rank is None else tuple(spec.shape.as_list()))
+        for name, spec in specs.items()
+    ]

@@ -1,0 +1,7 @@
+"""Engines in processes of their own, as a front end sees them. No engine library is imported here."""
+
+from .engine_process import EngineProcess, EngineState
+from .report import LoadReport
+from .settings import EngineSettings, Restarts, Watchdog
+
+__all__ = ["EngineProcess", "EngineSettings", "EngineState", "LoadReport", "Restarts", "Watchdog"]

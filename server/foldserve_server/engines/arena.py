@@ -1,0 +1,104 @@
+"""The front end's side of the shared memory: slabs that hold one request each, its inputs and then its outputs."""
+
+from dataclasses import dataclass
+from mmap import mmap
+
+import numpy as np
+
+from foldserve_contract.signature import Array, Arrays, Signature
+from foldserve_engine.link.layout import Dims, Layout
+from foldserve_engine.link.memory import Memory
+from foldserve_engine.link.messages import Arena
+
+from .settings import EngineSettings
+
+MAX_SLOTS = 1024
+_LEAST_SLOTS = 16
+_SLAB_BYTES = (64 << 10, 1 << 20)
+_PAGE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What a request takes: its rows and dims, the bytes of its inputs, and of its outputs as far as is known."""
+
+    rows: int
+    dims: Dims
+    inputs: int
+    outputs: int
+
+    @property
+    def total(self) -> int:
+        """Bytes of inputs and outputs."""
+        return self.inputs + self.outputs
+
+
+@dataclass(slots=True)
+class Place:
+    """Where a request lies. `own` is memory that was made for it because a slab is too small."""
+
+    memory: mmap
+    offset: int
+    own: Memory | None
+
+
+class Slabs:
+    """One memory of equal slabs. A slab that was never used takes no memory; the last freed is used first."""
+
+    def __init__(self, signature: Signature, max_batch_size: int, settings: EngineSettings) -> None:
+        """Slabs that hold a full batch where that is small, and always a row, within the bytes that may be queued."""
+        self._inputs, self._outputs = Layout(signature.inputs), Layout(signature.outputs)
+        self.input_dims, self.output_dims = self._inputs.dims_count, self._outputs.dims_count
+        self.arena = self._plan(max_batch_size, settings)
+        self._memory = Memory.create(self.arena.slots * self.arena.slab_bytes, "arena")
+
+    @property
+    def descriptor(self) -> int:
+        """The memory, to be attached by an engine."""
+        return self._memory.descriptor
+
+    def measure(self, inputs: Arrays) -> Size:
+        """What a request with these inputs takes."""
+        rows = next(iter(inputs.values())).shape[0]
+        dims = self._inputs.dims(inputs)
+        outputs = 0 if self.output_dims else self._outputs.size(rows, ())
+        return Size(rows, dims, self._inputs.size(rows, dims), outputs)
+
+    def write(self, slot: int, size: Size, inputs: Arrays) -> Place:
+        """Copies the inputs into the slot's slab, or into memory of their own.
+
+        Raises:
+            OSError: There is no memory or descriptor left.
+        """
+        if size.total > self.arena.slab_bytes:
+            own = Memory.create(size.total, "request")
+            place = Place(own.map, 0, own)
+        else:
+            place = Place(self._memory.map, slot * self.arena.slab_bytes, None)
+        for name, view in self._inputs.views(place.memory, place.offset, size.rows, size.dims).items():
+            np.copyto(view, inputs[name], casting="no")
+        return place
+
+    def read(self, place: Place, size: Size, dims: Dims) -> dict[str, Array]:
+        """Copies of the outputs that an engine wrote behind the inputs."""
+        views = self._outputs.views(place.memory, place.offset + size.inputs, size.rows, dims)
+        return {name: view.copy() for name, view in views.items()}
+
+    def read_own(self, memory: Memory, size: Size, dims: Dims) -> dict[str, Array]:
+        """The outputs for which an engine made memory; the arrays keep it."""
+        return self._outputs.views(memory.map, 0, size.rows, dims)
+
+    def close(self) -> None:
+        """Gives the memory back."""
+        self._memory.close()
+
+    def _plan(self, max_batch_size: int, settings: EngineSettings) -> Arena:
+        least, most = _SLAB_BYTES
+        if not self.input_dims and not self.output_dims:
+            row = self._inputs.size(1, ()) + self._outputs.size(1, ())
+            batch = self._inputs.size(max_batch_size, ()) + self._outputs.size(max_batch_size, ())
+            most = max(most, row)
+            least = max(least, min(batch, most))
+        slab = -(-least // _PAGE) * _PAGE
+        slots = min(MAX_SLOTS, settings.max_queue_rows, settings.max_queue_bytes // slab)
+        return Arena(max(_LEAST_SLOTS, slots), slab)

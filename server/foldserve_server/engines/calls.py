@@ -1,0 +1,103 @@
+"""Requests that were accepted and are not settled, and how many there may be."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from foldserve_contract.signature import Array
+
+from ..core.errors import QueueFull, ResourceExhausted
+from .arena import Place, Size
+
+_GENERATIONS = 1 << 32
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A request whose slot is taken: until an engine says it is done with it, whoever has left.
+
+    Attributes:
+        slot: Its slab.
+        generation: How often the slot was used before; with it, a late word on an earlier request is told apart.
+        size: What it takes.
+        future: What its caller awaits.
+        place: Where its inputs lie.
+        record: What was, or is to be, submitted.
+        timer: Fires at its deadline.
+    """
+
+    slot: int
+    generation: int
+    size: Size
+    future: "asyncio.Future[dict[str, Array]]"
+    place: Place | None = None
+    record: bytes = b""
+    timer: asyncio.TimerHandle | None = None
+
+
+class Calls:
+    """The slots, and the credits in rows and bytes that the engine granted."""
+
+    def __init__(self, slots: int, credit_rows: int, credit_bytes: int, request_bytes: int) -> None:
+        """All slots are free."""
+        self._free = list(range(slots - 1, -1, -1))
+        self._generations = [0] * slots
+        self._calls: list[Call | None] = [None] * slots
+        self._credit_rows, self._credit_bytes = credit_rows, credit_bytes
+        self._request_bytes = request_bytes
+        self.rows = self.bytes = 0
+
+    def __len__(self) -> int:
+        """Taken slots."""
+        return len(self._calls) - len(self._free)
+
+    def __iter__(self) -> Iterator[Call]:
+        """Every call that has a slot."""
+        return (call for call in self._calls if call is not None)
+
+    def admit(self, size: Size, future: "asyncio.Future[dict[str, Array]]", retry_after_ms: int) -> Call:
+        """Takes a slot for a request.
+
+        Raises:
+            ResourceExhausted: It is larger than any may be.
+            QueueFull: There is no room now.
+        """
+        self._check(size, retry_after_ms)
+        slot = self._free.pop()
+        call = Call(slot, self._generations[slot], size, future)
+        self._calls[slot] = call
+        self.rows += size.rows
+        self.bytes += size.total
+        return call
+
+    def find(self, slot: int, generation: int) -> Call | None:
+        """The call in a slot, unless it is another than the one meant."""
+        call = self._calls[slot] if slot < len(self._calls) else None
+        return call if call is not None and call.generation == generation else None
+
+    def free(self, call: Call) -> None:
+        """Gives a slot back. No engine may know of the call any more."""
+        self._calls[call.slot] = None
+        self._generations[call.slot] = (call.generation + 1) % _GENERATIONS
+        self._free.append(call.slot)
+        self.rows -= call.size.rows
+        self.bytes -= call.size.total
+        if call.timer is not None:
+            call.timer.cancel()
+        if call.place is not None and call.place.own is not None:
+            call.place.own.close()
+
+    def _check(self, size: Size, retry_after_ms: int) -> None:
+        most = min(self._request_bytes, self._credit_bytes)
+        if size.total > most:
+            raise ResourceExhausted(f"the request takes {size.total:,} bytes; at most {most:,} are allowed: send less")
+        if size.rows > self._credit_rows:
+            raise ResourceExhausted(
+                f"the request has {size.rows:,} rows; at most {self._credit_rows:,} are allowed: send less"
+            )
+        fits = self.rows + size.rows <= self._credit_rows and self.bytes + size.total <= self._credit_bytes
+        if not fits or not self._free:
+            raise QueueFull(
+                f"{len(self):,} requests of {self.rows:,} rows and {self.bytes:,} bytes are waiting; try again later",
+                retry_after_ms,
+            )

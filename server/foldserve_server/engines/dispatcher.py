@@ -1,0 +1,189 @@
+"""Hands requests to an engine and its answers to the callers; outlives an engine that crashes."""
+
+import asyncio
+import os
+from collections.abc import Collection, Iterator
+
+from foldserve_contract.signature import Array, Arrays
+from foldserve_engine.batching import JobKey
+from foldserve_engine.link.channel import Packet
+from foldserve_engine.link.memory import Memory
+from foldserve_engine.link.messages import Kind, Outcome, Result, ResultCodec, Submit, SubmitCodec
+
+from ..core.errors import DeadlineExceeded, EngineFailed, InvalidRequest, ServingError, Unavailable
+from .arena import Slabs
+from .calls import Call, Calls
+from .connection import Connection
+
+_EXPIRED = "the deadline passed before the request was computed"
+
+
+class Dispatcher:
+    """The only owner of a model version's calls.
+
+    Every caller is answered once; a slot is freed when no engine can write to it any more.
+    """
+
+    def __init__(self, slabs: Slabs, calls: Calls) -> None:
+        """Without an engine, requests wait."""
+        self._slabs = slabs
+        self._calls = calls
+        self._submits = SubmitCodec(slabs.input_dims)
+        self._results = ResultCodec(slabs.output_dims)
+        self._loop = asyncio.get_running_loop()
+        self._connection: Connection | None = None
+        self._refusal: Unavailable | None = None
+        self._answered = asyncio.Event()
+        self.retry_after_ms = 10
+
+    async def predict(self, inputs: Arrays, deadline_ns: int | None) -> dict[str, Array]:
+        """The outputs for inputs that fit the signature; see `EngineProcess.predict`."""
+        call = self._begin(inputs, deadline_ns)
+        try:
+            return await call.future
+        finally:
+            if call.future.cancelled():
+                self._leave(call)
+
+    def attach(self, connection: Connection) -> None:
+        """Takes an engine; what waits is submitted to it."""
+        self._connection = connection
+        self._refusal = None
+        connection.on_packet = self._on_packet
+        connection.put(Kind.ATTACH, self._slabs.arena.pack(), [os.dup(self._slabs.descriptor)])
+        for call in self._calls:
+            self._send(call, connection)
+
+    def detach(self, died: Collection[JobKey], refusal: Unavailable) -> None:
+        """Says that the engine is gone, and which requests it was computing. The others wait for the next engine.
+
+        Args:
+            died: The requests that are answered with `refusal`.
+            refusal: The answer to them, and to every new request.
+        """
+        self._connection = None
+        self._refusal = refusal
+        for call in list(self._calls):
+            if (call.slot, call.generation) in died and not call.future.done():
+                call.future.set_exception(_again(refusal))
+            if call.future.done():
+                self._free(call)
+
+    def refuse(self, refusal: Unavailable) -> None:
+        """Takes no new requests."""
+        self._refusal = refusal
+
+    def fail(self, error: ServingError) -> None:
+        """Answers every caller with an error."""
+        for call in list(self._calls):
+            if not call.future.done():
+                call.future.set_exception(_again(error))
+                self._leave(call)
+
+    async def answered(self) -> None:
+        """Returns once no caller is waiting."""
+        while self._has_callers():
+            self._answered.clear()
+            await self._answered.wait()
+
+    def close(self) -> None:
+        """Gives the shared memory back. No engine may be attached."""
+        self._slabs.close()
+
+    def _begin(self, inputs: Arrays, deadline_ns: int | None) -> Call:
+        if self._refusal is not None:
+            raise _again(self._refusal)
+        deadline_s = None if deadline_ns is None else deadline_ns / 1e9
+        if deadline_s is not None and deadline_s <= self._loop.time():
+            raise DeadlineExceeded(_EXPIRED)
+        call = self._calls.admit(self._slabs.measure(inputs), self._loop.create_future(), self.retry_after_ms)
+        try:
+            call.place = self._slabs.write(call.slot, call.size, inputs)
+        except (OSError, TypeError) as error:
+            self._calls.free(call)
+            raise _refused(error) from error
+        own = call.place.own is not None
+        submit = Submit(call.slot, call.generation, call.size.rows, deadline_ns or 0, own, call.size.dims)
+        call.record = self._submits.pack(submit)
+        if deadline_s is not None:
+            call.timer = self._loop.call_at(deadline_s, self._expire, call)
+        if self._connection is not None:
+            self._send(call, self._connection, at_once=len(self._calls) == 1)
+        return call
+
+    def _send(self, call: Call, connection: Connection, *, at_once: bool = False) -> None:
+        own = call.place.own if call.place else None
+        connection.put(Kind.WORK, call.record, [os.dup(own.descriptor)] if own else [], at_once=at_once)
+
+    def _expire(self, call: Call) -> None:
+        if not call.future.done():
+            call.future.set_exception(DeadlineExceeded(_EXPIRED))
+            self._leave(call)
+
+    def _leave(self, call: Call) -> None:
+        """The caller needs no answer: the engine is told, and the slot is freed on its word, or now without one."""
+        if self._calls.find(call.slot, call.generation) is not call:
+            return
+        if self._connection is None:
+            self._free(call)
+        else:
+            self._connection.put(Kind.WORK, self._submits.pack_cancel(call.slot, call.generation))
+            self._answered.set()
+
+    def _on_packet(self, packet: Packet) -> None:
+        descriptors = iter(packet.descriptors)
+        if packet.kind is Kind.RESULTS:
+            for result in self._results.unpack(packet.payload):
+                self._settle(result, self._own_memory(result, descriptors))
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    def _own_memory(self, result: Result, descriptors: Iterator[int]) -> Memory | None:
+        descriptor = next(descriptors, None) if result.own_memory else None
+        if descriptor is None:
+            return None
+        memory = Memory.attach(descriptor)
+        memory.close()  # the mapping stays
+        return memory
+
+    def _settle(self, result: Result, own: Memory | None) -> None:
+        call = self._calls.find(result.slot, result.generation)
+        if call is None:
+            return
+        if not call.future.done():
+            self._answer(call, result, own)
+        self._free(call)
+
+    def _answer(self, call: Call, result: Result, own: Memory | None) -> None:
+        if result.outcome is not Outcome.DONE or call.place is None:
+            call.future.set_exception(_error(result.outcome))
+        elif own is not None:
+            call.future.set_result(self._slabs.read_own(own, call.size, result.dims))
+        else:
+            call.future.set_result(self._slabs.read(call.place, call.size, result.dims))
+
+    def _free(self, call: Call) -> None:
+        self._calls.free(call)
+        self._answered.set()
+
+    def _has_callers(self) -> bool:
+        return any(not call.future.done() for call in self._calls)
+
+
+def _error(outcome: Outcome) -> ServingError:
+    if outcome is Outcome.EXPIRED:
+        return DeadlineExceeded(_EXPIRED)
+    return EngineFailed("the engine could not compute the request; the server's log says why")
+
+
+def _refused(error: Exception) -> ServingError:
+    if isinstance(error, TypeError):
+        return InvalidRequest(f"the inputs do not have the dtypes of the signature: {error}")
+    return Unavailable(f"there is no memory for the request: {error}")
+
+
+def _again(error: ServingError) -> ServingError:
+    """The same error as an object of its own: each caller's gets a traceback."""
+    if isinstance(error, Unavailable):
+        return type(error)(str(error), error.retry_after_ms)
+    return type(error)(str(error))

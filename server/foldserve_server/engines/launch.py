@@ -1,0 +1,127 @@
+"""Starts an engine process and waits until it may serve."""
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from foldserve_engine.link.channel import Packet, pair
+from foldserve_engine.link.documents import Hello, Ready, dump, parse
+from foldserve_engine.link.memory import Memory
+from foldserve_engine.link.messages import Kind
+from foldserve_engine.link.status_page import StatusPage
+
+from ..core.errors import LoadFailed
+from .child import Child
+from .connection import Connection
+from .settings import EngineSettings
+
+ENGINE_COMMAND = (sys.executable, "-P", "-m", "foldserve_engine.process", "--control")
+MAX_JOBS = 1024
+
+
+class CandidateDied(LoadFailed):
+    """An engine process ended, or ran out of time, before it said anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """An engine process that is ready.
+
+    Attributes:
+        path: The version directory it loaded.
+        child: The process.
+        connection: Its channel.
+        page: Where it says what it computes.
+        ready: What it said.
+        seconds: From start to ready.
+    """
+
+    path: Path
+    child: Child
+    connection: Connection
+    page: StatusPage
+    ready: Ready
+    seconds: float
+
+
+async def launch(path: Path, settings: EngineSettings, command: Sequence[str] = ENGINE_COMMAND) -> Launched:
+    """Starts an engine process; returns once it has loaded, warmed and checked the bundle.
+
+    Whatever else happens, cancellation included, the process is gone when this has ended.
+
+    Raises:
+        CandidateDied: It ended or took too long.
+        LoadFailed: It refused the bundle; the message is its reason.
+    """
+    begin = time.perf_counter()
+    words: asyncio.Queue[Packet | None] = asyncio.Queue()
+    child, connection = _start(command, words)
+    page = StatusPage.create(MAX_JOBS)
+    try:
+        connection.put(Kind.HELLO, dump(_hello(path, settings)), [os.dup(page.memory.descriptor)], at_once=True)
+        ready = await _first_word(child, words, settings)
+    except BaseException:
+        connection.close()
+        child.kill()
+        await asyncio.shield(child.exited)
+        raise
+    finally:
+        page.memory.close()
+    return Launched(path, child, connection, page, ready, time.perf_counter() - begin)
+
+
+def _start(command: Sequence[str], words: "asyncio.Queue[Packet | None]") -> tuple[Child, Connection]:
+    ours, theirs = pair()
+    with theirs:
+        try:
+            child = Child(command, theirs.fileno())
+        except OSError as error:
+            ours.close()
+            raise LoadFailed(f"no engine process can be started: {error}") from error
+    return child, Connection(ours, lambda packet: words.put_nowait(packet.kept()), lambda: words.put_nowait(None))
+
+
+async def _first_word(child: Child, words: "asyncio.Queue[Packet | None]", settings: EngineSettings) -> Ready:
+    try:
+        async with asyncio.timeout(settings.load_timeout_s):
+            packet = await words.get()
+            if packet is None:
+                await asyncio.shield(child.exited)
+    except TimeoutError:
+        raise CandidateDied(f"loading took longer than {settings.load_timeout_s:g} s") from None
+    if packet is None:
+        raise CandidateDied(f"while loading, {child.describe_exit()}")
+    return _ready(packet)
+
+
+def _ready(packet: Packet) -> Ready:
+    if packet.kind is Kind.FAILED:
+        raise LoadFailed(bytes(packet.payload).decode(errors="replace"))
+    if packet.kind is not Kind.READY:
+        raise LoadFailed(f"the engine process began with a packet of kind {packet.kind.name}")
+    with contextlib.closing(Memory.attach(packet.descriptors[0])) as memory:
+        return parse(Ready, memory.map[:])
+
+
+def _hello(path: Path, settings: EngineSettings) -> Hello:
+    return Hello(
+        bundle=str(path.absolute()),
+        kind=settings.kind.value,
+        device=settings.device,
+        threads=settings.threads,
+        optimise=settings.optimise,
+        spinning=settings.spinning,
+        max_batch_size=settings.max_batch_size,
+        allowed_batch_sizes=settings.allowed_batch_sizes,
+        batch_timeout_ns=settings.batch_timeout_micros * 1000,
+        credit_rows=settings.max_queue_rows,
+        credit_bytes=settings.max_queue_bytes,
+        memory_limit_bytes=settings.memory_limit_bytes,
+        load_on_one_core=settings.load_on_one_core,
+        parent=os.getpid(),
+    )

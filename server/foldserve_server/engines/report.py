@@ -1,0 +1,78 @@
+"""What is known of an engine that was put into service."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from foldserve_contract.bundle import MANIFEST
+from foldserve_contract.digest import sha256
+from foldserve_contract.manifest import Manifest
+from foldserve_contract.signature import Signature
+from foldserve_engine.golden import GoldenVerdict, OutputVerdict
+from foldserve_engine.link.documents import Ready, Warmed
+
+from ..core.errors import LoadFailed
+from .launch import Launched
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What an engine process said when it was ready.
+
+    Attributes:
+        manifest: The bundle's.
+        digest: SHA-256 of `bundle.json`: with the version number, the identity of what is loaded.
+        verdict: How the golden samples were answered.
+        warmed: Batch sizes that were warmed, and the seconds each took.
+        max_batch_size: Most rows in a batch.
+        stages: Seconds of each stage of the start: interpreter, verify, load, warm, golden.
+        seconds: Seconds from the start of the process to ready.
+        pid: The engine process.
+    """
+
+    manifest: Manifest
+    digest: str
+    verdict: GoldenVerdict
+    warmed: tuple[Warmed, ...]
+    max_batch_size: int
+    stages: Mapping[str, float]
+    seconds: float
+    pid: int
+
+    @property
+    def signature(self) -> Signature:
+        """The default signature."""
+        return self.manifest.signature
+
+    @classmethod
+    def of(cls, launched: Launched) -> "LoadReport":
+        """The report on an engine that is ready.
+
+        Raises:
+            LoadFailed: The manifest is not the one that the engine loaded.
+        """
+        ready = launched.ready
+        return cls(
+            manifest=_manifest(launched, ready),
+            digest=ready.digest,
+            verdict=_verdict(ready),
+            warmed=ready.warmed,
+            max_batch_size=ready.max_batch_size,
+            stages=ready.stages,
+            seconds=launched.seconds,
+            pid=launched.child.pid,
+        )
+
+
+def _manifest(launched: Launched, ready: Ready) -> Manifest:
+    try:
+        content = (launched.path / MANIFEST).read_bytes()
+    except OSError as error:
+        raise LoadFailed(f"{launched.path}: the bundle went away while it was loaded: {error}") from error
+    if sha256(content) != ready.digest:
+        raise LoadFailed(f"{launched.path}: the bundle was changed while it was loaded; it is tried again on a change")
+    return Manifest.from_bytes(content)
+
+
+def _verdict(ready: Ready) -> GoldenVerdict:
+    outputs = tuple(OutputVerdict(one.output, one.deviation, one.sample, one.batch, one.bound) for one in ready.golden)
+    return GoldenVerdict(ready.golden_samples, outputs)
