@@ -47,7 +47,7 @@ def parse(words: Sequence[str]) -> Command:
     options = Options(
         source=_source(said),
         engine=_engine(said),
-        limits=Limits(said.max_batch_size, said.reject_nonfinite),
+        limits=Limits(said.enable_large_batch_splitting, said.reject_nonfinite),
         host=said.host,
         port=said.port,
         poll_s=said.file_system_poll_wait_seconds,

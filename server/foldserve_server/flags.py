@@ -135,6 +135,7 @@ def _add_engine(parser: Parser) -> None:
     parser.flag(
         "allowed_batch_sizes", "batches are padded up to one of these, such as 1,8,32", type=values.sizes, default=()
     )
+    parser.switch("enable_large_batch_splitting", "split larger requests instead of refusing them")
     parser.flag(
         "batch_timeout_micros", "how long to wait for a fuller batch (default 0)", type=values.micros, default=0
     )

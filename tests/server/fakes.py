@@ -47,6 +47,7 @@ class FakeEngine:
 
     def __init__(self, bundle: Manifest | None = None, digest: str = "digest") -> None:
         self.manifest = manifest() if bundle is None else bundle
+        self.max_batch_size = self.manifest.max_batch_size
         self.digest = digest
         self.summary = "fake"
         self.available = True

@@ -16,6 +16,10 @@ class Engine(Protocol):
         """What its bundle says."""
 
     @property
+    def max_batch_size(self) -> int:
+        """The most rows it runs at once."""
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the `bundle.json` it was loaded from."""
 

@@ -8,9 +8,9 @@ class Limits:
     """Bounds that hold for every model.
 
     Attributes:
-        max_rows: Rows of one request; None for as many as the bundle was verified with.
+        split_large: Whether a request of more rows than a batch may have is split; it is refused otherwise.
         reject_nonfinite: Whether NaN and infinity are refused.
     """
 
-    max_rows: int | None = None
+    split_large: bool = False
     reject_nonfinite: bool = False

@@ -36,7 +36,7 @@ class Predictor:
             signature = signature_named(engine.manifest, query.signature)
             check_names(signature, query.inputs)
             wanted = wanted_outputs(signature, query.outputs)
-            rows = check_headers(signature, query.inputs, self._limits.max_rows or engine.manifest.max_batch_size)
+            rows = check_headers(signature, query.inputs, None if self._limits.split_large else engine.max_batch_size)
             inputs = read(signature, query.inputs, self._limits)
             if not rows:
                 return Answer(servable.version, {spec.name: _empty(spec) for spec in wanted})

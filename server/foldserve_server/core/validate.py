@@ -38,7 +38,7 @@ def check_names(signature: Signature, offers: Offers) -> None:
             )
 
 
-def check_headers(signature: Signature, offers: Offers, max_rows: int) -> int:
+def check_headers(signature: Signature, offers: Offers, max_rows: int | None) -> int:
     """The number of rows.
 
     Raises:
@@ -48,7 +48,7 @@ def check_headers(signature: Signature, offers: Offers, max_rows: int) -> int:
     if len(set(rows.values())) != 1:
         raise InvalidRequest(f"Batching Run() input tensors must have equal 0th-dimension size, received {rows}")
     count = next(iter(rows.values()))
-    if count > max_rows:
+    if max_rows is not None and count > max_rows:
         raise InvalidRequest(f"Task size {count} is larger than maximum input batch size {max_rows}")
     return count
 

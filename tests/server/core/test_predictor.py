@@ -1,5 +1,4 @@
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -89,8 +88,9 @@ def test_a_tensor_that_does_not_fit_is_refused_before_the_engine(array: Array, m
     assert refusal(query({"x": offer(array)})) == message
 
 
-def test_the_limit_of_rows_can_be_set_lower_than_the_bundle_s() -> None:
-    assert refusal(query(), limits=Limits(max_rows=2)) == "Task size 3 is larger than maximum input batch size 2"
+def test_a_large_request_reaches_an_engine_that_may_split_it() -> None:
+    asked = query({"x": offer(np.zeros((5, 2), np.float32))})
+    assert predict(asked, limits=Limits(split_large=True)).outputs["y"].shape == (5, 2)
 
 
 def test_inputs_of_unequal_rows_are_refused() -> None:
@@ -168,8 +168,8 @@ def test_a_version_is_drained_when_its_last_caller_has_its_answer() -> None:
         engine.gate.clear()
         table = serving(engine)
         servable = table.find(ModelRef("m"))
-        call: Callable[[], Any] = lambda: Predictor(table, Limits(), lambda: 0).predict(query())  # noqa: E731
-        calls = [asyncio.ensure_future(call()) for _ in range(2)]
+        predictor = Predictor(table, Limits(), lambda: 0)
+        calls = [asyncio.ensure_future(predictor.predict(query())) for _ in range(2)]
         await engine.entered.wait()
         drained = asyncio.ensure_future(servable.drained())
         calls[0].cancel()

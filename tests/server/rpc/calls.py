@@ -1,0 +1,68 @@
+"""A gRPC server over fakes, and calls to it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import numpy as np
+
+from foldserve_contract.protos import PredictRequest
+from foldserve_contract.protos.methods import MODEL_METHODS, PREDICTION_METHODS
+from foldserve_contract.signature import Array
+from foldserve_contract.tensors import encode
+from foldserve_server.core.limits import Limits
+from foldserve_server.core.table import Table
+from foldserve_server.rpc.server import RpcServer, monotonic_ns
+
+METHODS = {**PREDICTION_METHODS, **MODEL_METHODS}
+ROWS = np.arange(6, dtype=np.float32).reshape(3, 2)
+MAX_BYTES = 1 << 20
+
+
+class Caller:
+    """Calls methods by name."""
+
+    def __init__(self, rpc: RpcServer, channel: grpc.aio.Channel) -> None:
+        self.rpc = rpc
+        self.channel = channel
+
+    def call(self, method: str, request: Any, timeout: float | None = 10) -> Any:
+        known = METHODS[method]
+        multi = self.channel.unary_unary(
+            known.path,
+            request_serializer=lambda message: message if isinstance(message, bytes) else message.SerializeToString(),
+            response_deserializer=known.response.FromString,
+        )
+        return multi(request, timeout=timeout)
+
+    async def failure(self, method: str, request: Any) -> tuple[grpc.StatusCode, str]:
+        error = await self.error(method, request)
+        return error.code(), error.details() or ""
+
+    async def error(self, method: str, request: Any) -> grpc.aio.AioRpcError:
+        try:
+            await self.call(method, request)
+        except grpc.aio.AioRpcError as error:
+            return error
+        raise AssertionError(f"{method} was answered")
+
+
+@asynccontextmanager
+async def listening(table: Table, limits: Limits | None = None) -> AsyncIterator[Caller]:
+    rpc = RpcServer(table, limits or Limits(), MAX_BYTES, monotonic_ns)
+    await rpc.start("127.0.0.1:0")
+    rpc.health.start()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{rpc.port}") as channel:
+            yield Caller(rpc, channel)
+    finally:
+        await rpc.stop(0)
+
+
+def predict_request(name: str = "m", **inputs: Array) -> Any:
+    request = PredictRequest()
+    request.model_spec.name = name
+    for key, array in (inputs or {"x": ROWS}).items():
+        request.inputs[key].CopyFrom(encode(array))
+    return request
