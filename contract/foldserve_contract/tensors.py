@@ -89,9 +89,10 @@ def _decode_field(values: Any, dtype: DType, shape: tuple[int, ...]) -> Array:
 
 
 def _from_values(values: Any, dtype: DType) -> Array:
-    try:
-        if dtype.name == "float16":  # half_val holds the bits
-            return np.array(values, np.uint16).view(dtype.numpy)
-        return np.array(values, dtype.numpy)
-    except OverflowError as error:
-        raise TensorError(f"{dtype.field} holds a value that {dtype.name} cannot: {error}") from None
+    wide = np.array(values)  # in the field's own type: `int_val` has 32 bits also for uint8
+    if dtype.name == "float16":  # half_val holds the bits
+        return wide.astype(np.uint16).view(dtype.numpy)
+    narrow = wide.astype(dtype.numpy)
+    if dtype.numpy.kind in "iu" and (narrow != wide).any():
+        raise TensorError(f"{dtype.field} holds a value that {dtype.name} cannot")
+    return narrow

@@ -17,8 +17,9 @@ Sensitivity = Mapping[str, float | None]
 def sensitivity(model: NamedModel, golden: Arrays, promised: Mapping[str, float]) -> dict[str, float | None]:
     """The relative change of a weight of median influence that moves an answer beyond what is promised, by layer.
 
-    To first order a change of weight w by the share δ moves output y by |∂y/∂w|·|w|·δ, so that the smallest δ noticed is
-    promised / (|∂y/∂w|·|w|). The largest element of every output of a few samples is looked at. None: no change of such a weight is noticed.
+    To first order a change of weight w by the share δ moves output y by |∂y/∂w|·|w|·δ, so that the smallest δ noticed
+    is promised / (|∂y/∂w|·|w|). The largest element of every output of a few samples is looked at. None: no change of
+    such a weight is noticed.
     """
     kernels = [variable for variable in model.model.trainable_variables if len(variable.shape) > 1]
     influence = [np.zeros(tuple(kernel.shape)) for kernel in kernels]
