@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from . import values
-from .options import MAX_MESSAGE_BYTES
+from .options import MAX_MESSAGE_BYTES, EngineOptions
 
 DESCRIPTION = """\
 Serve every bundle in MODELS_DIR over gRPC, as TensorFlow Serving's clients expect it.
@@ -48,6 +48,7 @@ WITHOUT_MEANING = (
     "flush_filesystem_caches",
 )
 NOT_YET = ("model_config_file", "batching_parameters_file", "ssl_config_file", "grpc_socket_path")
+_ENGINE = EngineOptions()
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -127,7 +128,9 @@ def _add_network(parser: Parser) -> None:
 def _add_engine(parser: Parser) -> None:
     parser.flag("engine", "which artifact answers", choices=("auto", "onnx", "tensorflow"), default="auto")
     parser.flag("device", "cpu or cuda:N (default cpu)", default="cpu")
-    parser.flag("threads", "threads of one engine (default: its own choice)", type=values.positive)
+    parser.flag(
+        "threads", "threads of one engine (default 0: as many as there are cores)", type=values.count, default=0
+    )
     parser.switch("enable_batching", "put requests together while the engine is busy (default true)", default=True)
     parser.flag(
         "max_batch_size", "rows of the largest batch (default: what the bundle was verified with)", type=values.positive
@@ -136,11 +139,19 @@ def _add_engine(parser: Parser) -> None:
         "allowed_batch_sizes", "batches are padded up to one of these, such as 1,8,32", type=values.sizes, default=()
     )
     parser.switch("enable_large_batch_splitting", "split larger requests instead of refusing them")
+    parser.flag("batch_timeout_micros", "how long to wait for a fuller batch (default 0)", type=values.count, default=0)
     parser.flag(
-        "batch_timeout_micros", "how long to wait for a fuller batch (default 0)", type=values.micros, default=0
+        "max-queue-rows",
+        "rows that may wait before callers are told to retry (default 16384)",
+        type=values.positive,
+        default=_ENGINE.max_queue_rows,
     )
-    parser.flag("max-queue-rows", "rows that may wait before callers are told to retry", type=values.positive)
-    parser.flag("max-queue-bytes", "bytes that may wait, such as 512MiB", type=values.size)
+    parser.flag(
+        "max-queue-bytes",
+        "bytes that may wait, such as 512MiB (the default)",
+        type=values.size,
+        default=_ENGINE.max_queue_bytes,
+    )
     parser.flag("load-timeout", "seconds a version may take to load (default 300)", type=values.seconds, default=300.0)
     parser.flag("engine-memory-limit", "what one engine may allocate, such as 4GiB", type=values.size)
     parser.switch("reject-nonfinite", "refuse requests that hold NaN or infinity")

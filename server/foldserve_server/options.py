@@ -15,22 +15,22 @@ class EngineOptions:
     Attributes:
         kind: `auto`, `onnx` or `tensorflow`.
         device: `cpu` or `cuda:N`.
-        threads: Threads of one engine; None for as many as there are cores.
+        threads: Threads of one engine; 0 for as many as there are cores.
         max_batch_size: Rows of the largest batch; None for what the bundle was verified with.
         allowed_batch_sizes: The buckets; empty for the engine's own choice.
         max_queue_rows: Rows that may wait.
-        max_queue_bytes: Bytes of input that may wait.
+        max_queue_bytes: Bytes of inputs and outputs that may wait.
         memory_limit_bytes: What an engine process may allocate; None for no limit.
     """
 
     kind: str = "auto"
     device: str = "cpu"
-    threads: int | None = None
+    threads: int = 0
     max_batch_size: int | None = None
     allowed_batch_sizes: tuple[int, ...] = ()
     batch_timeout_micros: int = 0
-    max_queue_rows: int | None = None
-    max_queue_bytes: int | None = None
+    max_queue_rows: int = 16_384
+    max_queue_bytes: int = 512 << 20
     load_timeout_s: float = 300.0
     memory_limit_bytes: int | None = None
 

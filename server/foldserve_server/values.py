@@ -26,8 +26,8 @@ def positive(word: str) -> int:
     return _whole(word, 1)
 
 
-def micros(word: str) -> int:
-    """Microseconds: a whole number, 0 included."""
+def count(word: str) -> int:
+    """A whole number, 0 included."""
     return _whole(word, 0)
 
 

@@ -1,0 +1,124 @@
+"""Engine processes as the core asks for them."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from foldserve_contract.bundle import ONNX
+from foldserve_contract.errors import FoldserveError
+from foldserve_contract.manifest import Manifest
+from foldserve_contract.signature import Array, Arrays
+from foldserve_engine.golden import OutputVerdict
+from foldserve_engine.protocol import EngineKind
+
+from .core.engine import StartEngine
+from .engines import EngineProcess, EngineSettings, EngineState
+from .errors import CannotStart
+from .options import EngineOptions, Options
+
+_KINDS = {"onnx": EngineKind.ONNXRUNTIME, "tensorflow": EngineKind.TENSORFLOW}
+
+
+class ServingEngine:
+    """An engine process behind the core's protocol."""
+
+    def __init__(self, process: EngineProcess, kind: EngineKind) -> None:
+        self._process = process
+        self._kind = kind
+
+    @property
+    def manifest(self) -> Manifest:
+        """What its bundle says."""
+        return self._process.report.manifest
+
+    @property
+    def max_batch_size(self) -> int:
+        """The most rows it runs at once."""
+        return self._process.report.max_batch_size
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the `bundle.json` it was loaded from."""
+        return self._process.report.digest
+
+    @property
+    def summary(self) -> str:
+        """Its kind, and how its golden samples came back."""
+        worst = max(self._process.report.verdict.outputs, key=_share)
+        return f"{self._kind.value}, golden deviation {brief(worst.deviation)} of {brief(worst.bound)} promised"
+
+    @property
+    def available(self) -> bool:
+        """Whether it answers now."""
+        return self._process.available
+
+    def watch(self, changed: Callable[[], None], ended: Callable[[str], None]) -> None:
+        """See `core.engine.Engine`."""
+
+        def on_state(state: EngineState, reason: str) -> None:
+            if state is EngineState.ENDED:
+                ended(reason)
+            changed()
+
+        self._process.on_state = on_state
+        if self._process.state is EngineState.ENDED:
+            ended("it ended as soon as it was ready")
+
+    async def predict(self, inputs: Arrays, deadline_ns: int | None) -> Mapping[str, Array]:
+        """See `core.engine.Engine`."""
+        return await self._process.predict(inputs, deadline_ns)
+
+    async def stop(self, grace_s: float) -> None:
+        """See `core.engine.Engine`."""
+        await self._process.stop(grace_s)
+
+
+def launcher(options: Options) -> StartEngine:
+    """Starts engines as the options say.
+
+    Raises:
+        CannotStart: No engine can be run so.
+    """
+    settings = {kind: _settings(kind, options) for kind in EngineKind}
+
+    async def start(path: Path) -> ServingEngine:
+        kind = choose(path, options.engine)
+        return ServingEngine(await EngineProcess.start(path, settings[kind]), kind)
+
+    return start
+
+
+def choose(path: Path, options: EngineOptions) -> EngineKind:
+    """The engine asked for; where any may be, ONNX Runtime if the bundle has a model for it."""
+    if options.kind in _KINDS:
+        return _KINDS[options.kind]
+    return EngineKind.ONNXRUNTIME if (path / ONNX).exists() else EngineKind.TENSORFLOW
+
+
+def brief(value: float) -> str:
+    """One figure: `3e-8`, `0.02`."""
+    return re.sub(r"e([-+])0+", r"e\1", f"{value:.1g}")
+
+
+def _share(verdict: OutputVerdict) -> float:
+    return verdict.deviation / verdict.bound if verdict.bound else verdict.deviation
+
+
+def _settings(kind: EngineKind, options: Options) -> EngineSettings:
+    asked = options.engine
+    try:
+        return EngineSettings(
+            kind=kind,
+            device=asked.device,
+            threads=asked.threads,
+            max_batch_size=asked.max_batch_size,
+            allowed_batch_sizes=asked.allowed_batch_sizes,
+            batch_timeout_micros=asked.batch_timeout_micros,
+            max_queue_rows=asked.max_queue_rows,
+            max_queue_bytes=asked.max_queue_bytes,
+            max_request_bytes=options.max_message_bytes,
+            load_timeout_s=asked.load_timeout_s,
+            memory_limit_bytes=asked.memory_limit_bytes,
+        )
+    except (ValueError, FoldserveError) as error:
+        raise CannotStart(str(error)) from error
