@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from foldserve import Client
-from foldserve.errors import InvalidInput, NotFound
+from foldserve.errors import InvalidInput, NotFound, TensorError
 
 from .conftest import Connect
 from .fake_server import ModelServer, times
@@ -44,6 +44,15 @@ def test_a_refused_batch_does_not_end_the_stream(client: Client) -> None:
     np.testing.assert_array_equal(next(stream).outputs["y"], BATCHES[1] * 2)
     with pytest.raises(StopIteration):
         next(stream)
+
+
+def test_a_batch_that_cannot_be_sent_fails_in_its_place(client: Client, server: ModelServer) -> None:
+    server.models["ints"] = {1: times(2, dtype="int32")}
+    stream = client.stream("ints", [[[1, 2, 3]], [[0.5, 0, 0]], [[4, 5, 6]]])
+    assert next(stream).outputs["y"].tolist() == [[2, 4, 6]]
+    with pytest.raises(TensorError, match="takes int32"):
+        next(stream)
+    assert next(stream).outputs["y"].tolist() == [[8, 10, 12]]
 
 
 def test_a_stream_stays_with_its_version(connect: Connect, server: ModelServer) -> None:

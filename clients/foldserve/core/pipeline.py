@@ -2,11 +2,11 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Generic
+from typing import Any, Generic
 
 from foldserve_contract.signature import Arrays
 
-from ..errors import ProtocolError
+from ..errors import FoldserveError, ProtocolError
 from ..transport.protocol import PendingT
 from .address import ModelAddress
 from .attempt import Attempt, Sender
@@ -25,8 +25,9 @@ class Pipeline(Generic[PendingT]):
         self,
         sender: Sender[PendingT],
         address: ModelAddress,
-        batches: Iterator[Arrays],
+        batches: Iterator[Any],
         *,
+        prepare: Callable[[Any], Arrays],
         outputs: Sequence[str],
         in_flight: int,
         deadline: Callable[[], float],
@@ -34,10 +35,11 @@ class Pipeline(Generic[PendingT]):
         self._sender = sender
         self._address = address
         self._batches = batches
+        self._prepare = prepare
         self._outputs = outputs
         self._in_flight = in_flight
         self._deadline = deadline
-        self._flying: deque[Attempt[PendingT]] = deque()
+        self._flying: deque[Attempt[PendingT] | FoldserveError] = deque()
         self._more = True
         self._answered = False
 
@@ -52,6 +54,8 @@ class Pipeline(Generic[PendingT]):
         if not self._flying:
             return None
         attempt = self._flying.popleft()
+        if isinstance(attempt, FoldserveError):
+            raise attempt
         try:
             body = yield from attempt.response()
         finally:
@@ -65,19 +69,28 @@ class Pipeline(Generic[PendingT]):
         """Gives up everything in flight."""
         self._more = False
         while self._flying:
-            self._flying.popleft().cancel()
+            attempt = self._flying.popleft()
+            if not isinstance(attempt, FoldserveError):
+                attempt.cancel()
 
     def _fill(self) -> None:
         limit = self._in_flight if self._address.pinned else 1
         while self._more and len(self._flying) < limit:
-            inputs = next(self._batches, None)
-            if inputs is None:
+            batch = next(self._batches, None)
+            if batch is None:
                 self._more = False
                 return
             if self._answered and not self._address.pinned:
                 raise ProtocolError(f"the server does not tell which version of {self._address} answers; name one")
-            body = predict_request(self._address, inputs, self._outputs)
-            self._flying.append(self._sender.begin(PATH, body, self._deadline()))
+            self._flying.append(self._begin(batch))
+
+    def _begin(self, batch: Any) -> Attempt[PendingT] | FoldserveError:
+        """A batch that cannot even be sent keeps its place in the order, as its error."""
+        try:
+            body = predict_request(self._address, self._prepare(batch), self._outputs)
+            return self._sender.begin(PATH, body, self._deadline())
+        except FoldserveError as error:
+            return error
 
     def _pin(self, prediction: Prediction) -> None:
         if prediction.version is None:

@@ -98,6 +98,7 @@ class Predictor(Generic[PendingT]):
             self._sender,
             question.address,
             iter(chunks),
+            prepare=lambda chunk: chunk,
             outputs=question.outputs,
             in_flight=self._in_flight,
             deadline=lambda: question.deadline,

@@ -1,10 +1,10 @@
 """All that a client does, as flows: what `Client` and `AsyncClient` have in common."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic
 
-from foldserve_contract.signature import Array, Signature
+from foldserve_contract.signature import Signature
 
 from ..errors import ClientClosed, ConfigurationError
 from ..retry import Retry
@@ -89,11 +89,11 @@ class Shared(Generic[PendingT]):
         """The predictions of batches of the caller's own making, all from one version; each has its own deadline."""
         deadline = self._deadline(timeout)
         metadata = self._signatures.known(address) or (yield from self._signatures.ask(address, deadline))
-        prepared: Iterator[dict[str, Array]] = (prepare(batch, metadata, address) for batch in batches)
         return Pipeline(
             self._sender,
             address,
-            prepared,
+            iter(batches),
+            prepare=lambda batch: prepare(batch, metadata, address),
             outputs=_names(outputs),
             in_flight=self._policy.in_flight,
             deadline=lambda: self._deadline(timeout),
