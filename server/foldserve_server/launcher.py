@@ -48,6 +48,13 @@ class ServingEngine:
         return f"{self._kind.value}, golden deviation {brief(worst.deviation)} of {brief(worst.bound)} promised"
 
     @property
+    def details(self) -> str:
+        """How long each stage of its start took, and its process."""
+        report = self._process.report
+        stages = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in report.stages.items())
+        return f"{report.seconds:.2f} s: {stages}; pid {report.pid}"
+
+    @property
     def available(self) -> bool:
         """Whether it answers now."""
         return self._process.available

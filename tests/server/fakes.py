@@ -49,7 +49,7 @@ class FakeEngine:
         self.manifest = manifest() if bundle is None else bundle
         self.max_batch_size = self.manifest.max_batch_size
         self.digest = digest
-        self.summary = "fake"
+        self.summary = self.details = "fake"
         self.available = True
         self.gate = asyncio.Event()
         self.gate.set()

@@ -28,6 +28,10 @@ class Engine(Protocol):
         """What an operator wants to know of it in a line: engine, golden deviation, bound."""
 
     @property
+    def details(self) -> str:
+        """What the log should keep of its start: seconds of each stage, process."""
+
+    @property
     def available(self) -> bool:
         """Whether it answers now; not while it is started again after a crash."""
 

@@ -105,7 +105,7 @@ class Keeper:
         self._loaded = Loaded(servable.version, engine.digest)
         self._missed = False
         self._refused.pop(servable.version, None)
-        log.info("%s: serving (%s)", servable, engine.summary)
+        log.info("%s: serving (%s; %s)", servable, engine.summary, engine.details)
         engine.watch(self._table.changes.ring, lambda reason: self._ended(servable, sighting, engine, reason))
         if before is not None:
             self._retire(before, self._grace_s)
