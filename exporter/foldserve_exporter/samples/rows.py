@@ -70,7 +70,8 @@ def _joined(first: Arrays, second: Arrays) -> dict[str, Array]:
 def _mix(arrays: Arrays, rows: int, generator: np.random.Generator) -> dict[str, Array]:
     """New rows between two of the given: averages of floats, elements of either where they are no floats."""
     available = _rows(arrays)
-    first, second = generator.integers(0, available, (2, rows))
+    first = generator.integers(0, available, rows)
+    second = (first + generator.integers(1, max(available, 2), rows)) % available
     share = generator.uniform(0, 1, rows)
     mixed = {}
     for name, array in arrays.items():

@@ -1,0 +1,128 @@
+"""Samples are read as the model takes them, or refused with what was wrong."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from foldserve_contract.signature import Signature, TensorSpec
+from foldserve_exporter.samples.files import SamplesError, fit_samples, read_samples
+from foldserve_exporter.samples.rows import MIN_JUDGED, choose_rows
+from foldserve_exporter.samples.synthetic import synthesize
+
+OUTPUT = (TensorSpec("y", "float32", (-1, 2)),)
+IMAGE = Signature((TensorSpec("image", "float32", (-1, 6, 5, 3)),), OUTPUT)
+TWO = Signature((TensorSpec("a", "float32", (-1, 3)), TensorSpec("b", "int32", (-1, 2))), OUTPUT)
+
+
+def test_a_single_array_may_have_any_name(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).random((4, 6, 5, 3), np.float32)
+    np.savez(tmp_path / "one.npz", whatever=array)
+    np.save(tmp_path / "one.npy", array)
+    for name in ("one.npz", "one.npy"):
+        np.testing.assert_array_equal(read_samples(tmp_path / name, IMAGE)["image"], array)
+
+
+def test_several_inputs_go_by_name(tmp_path: Path) -> None:
+    a, b = np.ones((4, 3)), np.ones((4, 2), np.uint8)
+    np.savez(tmp_path / "two.npz", a=a, b=b)
+    read = read_samples(tmp_path / "two.npz", TWO)
+    assert (read["a"].dtype, read["b"].dtype) == (np.float32, np.int32)
+
+
+def test_a_folder_of_images_is_resized_in_order_of_names(tmp_path: Path) -> None:
+    for index, level in enumerate((0, 100, 255)):
+        Image.new("RGB", (20, 10), (level, level, level)).save(tmp_path / f"{index}.png")
+    (tmp_path / "notes.txt").write_text("no image")
+    read = read_samples(tmp_path, IMAGE)["image"]
+    assert read.shape == (3, 6, 5, 3)
+    assert [float(row.max()) for row in read] == [0, 100, 255]
+
+
+WRONG = {
+    "shape": ({"a": np.ones((4, 4)), "b": np.ones((4, 2), "i4")}, r"expected shape \[-1, 3\].*\[4, 4\]"),
+    "a float for an integer": ({"a": np.ones((4, 3)), "b": np.ones((4, 2))}, "expected dtype int32, received float64"),
+    "a missing input": ({"a": np.ones((4, 3))}, r"expected the inputs \['a', 'b'\]"),
+    "rows": ({"a": np.ones((4, 3)), "b": np.ones((5, 2), "i4")}, "same number of rows"),
+    "no row": ({"a": np.ones((0, 3)), "b": np.ones((0, 2), "i4")}, "no row"),
+    "NaN": ({"a": np.array([[1, 2, 3], [1, np.nan, 3]]), "b": np.ones((2, 2), "i4")}, "row 1 .* not finite"),
+    "text": ({"a": np.array([["x", "y", "z"]]), "b": np.ones((1, 2), "i4")}, "expected dtype float32"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
+def test_samples_that_do_not_fit_are_refused_in_words(wrong: str) -> None:
+    arrays, words = WRONG[wrong]
+    with pytest.raises(SamplesError, match=words):
+        fit_samples(arrays, TWO)
+
+
+def test_files_that_are_no_samples_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "bad.npz").write_bytes(b"no zip")
+    np.save(tmp_path / "pickle.npy", np.array([object()]), allow_pickle=True)
+    (tmp_path / "table.csv").write_text("1,2")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "x.png").write_bytes(b"no image")
+    for name in ("bad.npz", "pickle.npy", "table.csv", "folder", "broken", "absent.npz"):
+        with pytest.raises(SamplesError, match=name):
+            read_samples(tmp_path / name, IMAGE)
+
+
+def test_golden_rows_are_drawn_by_seed_from_the_samples_alone() -> None:
+    samples = {"x": np.arange(100, dtype=np.float32).reshape(100, 1)}
+    rows = choose_rows(samples, 10, seed=3)
+    assert (rows.golden, rows.judged) == (10, MIN_JUDGED)
+    assert set(rows.golden_inputs["x"].ravel()) <= set(range(100))
+    np.testing.assert_array_equal(rows.inputs["x"], choose_rows(samples, 10, seed=3).inputs["x"])
+    assert not np.array_equal(rows.inputs["x"], choose_rows(samples, 10, seed=4).inputs["x"])
+
+
+def test_few_samples_are_all_golden_and_mixed_up_to_enough_to_judge() -> None:
+    samples = {"x": np.random.default_rng(0).random((3, 4), np.float32), "n": np.array([[1], [2], [3]])}
+    rows = choose_rows(samples, 32, seed=0)
+    assert (rows.golden, rows.judged) == (3, MIN_JUDGED)
+    np.testing.assert_array_equal(rows.golden_inputs["x"], samples["x"])
+    assert len(np.unique(rows.judged_inputs["x"], axis=0)) == MIN_JUDGED
+    assert set(rows.judged_inputs["n"].ravel()) <= {1, 2, 3}
+
+
+def test_private_samples_are_judged_but_never_golden() -> None:
+    private = {"x": np.full((40, 2), 7, np.float32)}
+    public = {"x": np.random.default_rng(0).random((5, 2), np.float32)}
+    rows = choose_rows(private, 5, seed=0, public=public)
+    np.testing.assert_array_equal(rows.golden_inputs["x"], public["x"])
+    assert rows.judged == 5 + MIN_JUDGED
+    assert (rows.judged_inputs["x"][5:] == 7).all()
+
+
+def test_synthetic_samples_suit_the_first_layer() -> None:
+    import keras
+
+    from foldserve_exporter.graph import trace
+
+    pixels = keras.Input((8, 6, 3), name="pixels")
+    tokens = keras.Input((5,), dtype="int32", name="tokens")
+    raw = keras.Input((4, 4, 1), dtype="uint8", name="raw")
+    outputs = [
+        keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels),
+        keras.layers.Embedding(7, 2)(tokens),
+        keras.layers.Rescaling(1 / 255)(raw),
+    ]
+    model = keras.Model([pixels, tokens, raw], outputs)
+    signature = Signature(
+        (
+            TensorSpec("pixels", "float32", (-1, 8, 6, 3)),
+            TensorSpec("tokens", "int32", (-1, 5)),
+            TensorSpec("raw", "uint8", (-1, 4, 4, 1)),
+        ),
+        OUTPUT,
+    )
+    drawn = synthesize(trace(model), signature, 64, seed=0)
+    signature.check_inputs(drawn)
+    assert abs(float(drawn["pixels"].mean()) - 127.5) < 20
+    assert 40 < float(drawn["pixels"].std()) < 90
+    assert set(drawn["tokens"].ravel()) == set(range(7))
+    assert (drawn["raw"].min(), drawn["raw"].max()) == (0, 255)
+    assert len(np.unique(drawn["raw"].reshape(64, -1), axis=0)) == 64
