@@ -1,7 +1,6 @@
 """A bundle is opened whole and as it was sealed, or not at all."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,7 +93,7 @@ def test_a_file_that_was_not_sealed_is_refused_but_hidden_ones_are_nobodys(versi
 
 def test_links_inside_a_bundle_are_refused_even_to_the_same_bytes(version: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside.onnx"
-    os.replace(version / "model.onnx", outside)
+    (version / "model.onnx").rename(outside)
     (version / "model.onnx").symlink_to(outside)
     with pytest.raises(UnsafePath, match="symbolic link"):
         Bundle.open(version)
@@ -102,7 +101,7 @@ def test_links_inside_a_bundle_are_refused_even_to_the_same_bytes(version: Path,
 
 def test_a_linked_manifest_is_refused(version: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside.json"
-    os.replace(version / "bundle.json", outside)
+    (version / "bundle.json").rename(outside)
     (version / "bundle.json").symlink_to(outside)
     with pytest.raises(UnsafePath):
         Bundle.open(version)
@@ -158,7 +157,7 @@ def test_golden_samples_with_pickles_are_refused(version: Path) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, **{"input/x": np.array([object()], dtype=object)})
     signature = Bundle.open(version).manifest.signature
-    with pytest.raises(GoldenInvalid, match="[Pp]ickle|allow_pickle|Object arrays"):
+    with pytest.raises(GoldenInvalid, match="cannot be used"):
         Golden.from_bytes(buffer.getvalue(), signature)
 
 

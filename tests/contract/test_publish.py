@@ -1,7 +1,6 @@
 """A version is published whole or not at all."""
 
 import errno
-import os
 import signal
 import subprocess
 import sys
@@ -52,7 +51,7 @@ def test_a_version_that_appears_meanwhile_is_not_overwritten(tmp_path: Path, tem
     with stage(tmp_path, "m", 7) as staging:
         manifest = fill(staging, template)
         publish_one(tmp_path / "other", template)
-        os.rename(tmp_path / "other" / "m" / "1", tmp_path / "m" / "7")
+        (tmp_path / "other" / "m" / "1").rename(tmp_path / "m" / "7")
         with pytest.raises(VersionExists):
             staging.publish(manifest)
     assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["7"]
