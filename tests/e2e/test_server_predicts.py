@@ -74,7 +74,7 @@ def test_no_rows_are_answered_with_no_rows(server: Running) -> None:
 
 
 def test_outputs_can_be_chosen(server: Running, models: Path) -> None:
-    inputs, outputs = golden(models, "heads", 3)
+    inputs, _ = golden(models, "heads", 3)
     request = predict_request("heads", **inputs)
     request.output_filter.append("product")
     response = server.call("Predict", request)

@@ -12,8 +12,8 @@ from foldserve_contract.digest import sha256
 from foldserve_contract.manifest import GoldenInfo, Manifest, OutputTolerance, Source
 from foldserve_contract.signature import DEFAULT_SIGNATURE, Array, Arrays, Signature, TensorSpec
 from foldserve_server.core.errors import LoadFailed
-from foldserve_server.core.table import Table
 from foldserve_server.core.servable import Servable
+from foldserve_server.core.table import Table
 
 SIGNATURE = Signature((TensorSpec("x", "float32", (-1, 2)),), (TensorSpec("y", "float32", (-1, 2)),))
 TWO_BY_TWO = Signature(

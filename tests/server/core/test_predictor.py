@@ -53,7 +53,7 @@ def test_the_engine_s_answer_comes_with_the_version() -> None:
 
 
 def test_an_unknown_signature_is_named() -> None:
-    with pytest.raises(SignatureNotFound, match='^Serving signature key "nope" not found.$'):
+    with pytest.raises(SignatureNotFound, match=r'^Serving signature key "nope" not found\.$'):
         predict(query(signature="nope"))
 
 

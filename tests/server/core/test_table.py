@@ -72,9 +72,9 @@ def test_a_reload_under_the_same_number_leaves_what_serves_in_the_list() -> None
 
 def test_the_status_of_what_was_never_there_is_not_found() -> None:
     table = serving(FakeEngine())
-    with pytest.raises(ServableNotFound, match="^Could not find version 2 of model m$"):
+    with pytest.raises(ServableNotFound, match=r"^Could not find version 2 of model m$"):
         table.status(ModelRef("m", 2))
-    with pytest.raises(ServableNotFound, match="^Could not find any versions of model x$"):
+    with pytest.raises(ServableNotFound, match=r"^Could not find any versions of model x$"):
         table.status(ModelRef("x"))
 
 

@@ -1,0 +1,248 @@
+"""What the hop into an engine process costs: `serve-model` against gRPC and ONNX Runtime in one process.
+
+Run it with `python benchmarks/hop.py`. Both servers stand at once, each answers the same requests for the same tiny
+CNN with one thread, and a load generator in a process of its own asks them in turns, so that whatever else the
+machine does meets both alike. Numbers are medians over the turns.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import numpy as np
+import onnxruntime
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from foldserve_contract import tolerance
+from foldserve_contract.bundle import GOLDEN, ONNX
+from foldserve_contract.golden import Golden
+from foldserve_contract.manifest import GoldenInfo, Manifest, OutputTolerance, Source, VerifiedEngine
+from foldserve_contract.protos import PredictRequest, PredictResponse
+from foldserve_contract.protos.methods import PREDICTION_METHODS
+from foldserve_contract.publish import stage
+from foldserve_contract.signature import DEFAULT_SIGNATURE, Array, Signature, TensorSpec
+from foldserve_contract.tensors import decode, encode, encode_into
+
+SIDE, CLASSES = 32, 10
+CALLERS = (1, 8, 32)
+PREDICT = PREDICTION_METHODS["Predict"]
+SERVERS = ("serve-model", "one process")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One turn of load: answers a second, and the time to an answer in milliseconds."""
+
+    rate: float
+    p50_ms: float
+    p99_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Medians of one server under one number of callers."""
+
+    callers: int
+    server: str
+    sample: Sample
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of a turn (default 2)")
+    parser.add_argument("--turns", type=int, default=5, help="turns of each server for each number of callers")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--plain", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--load", nargs=2, metavar=("ADDRESS", "CALLERS"), help=argparse.SUPPRESS)
+    said = parser.parse_args()
+    if said.plain:
+        asyncio.run(serve_plainly(said.plain))
+    elif said.load:
+        print(json.dumps(asdict(asyncio.run(load(said.load[0], int(said.load[1]), said.seconds)))))
+    else:
+        rows = measure(said.seconds, said.turns)
+        print(as_json(rows) if said.json else as_table(rows))
+
+
+def measure(seconds: float, turns: int) -> list[Row]:
+    with tempfile.TemporaryDirectory() as folder:
+        version = publish(Path(folder))
+        plain = (sys.executable, __file__, "--plain", str(version / ONNX))
+        program = "import sys; from foldserve_server.cli import main; sys.exit(main())"
+        served = (sys.executable, "-c", program, folder, "--port=0", "--threads=1", "--log-level=warning")
+        with server(*served) as ours, server(*plain) as theirs:
+            addresses = dict(zip(SERVERS, (ours, theirs), strict=True))
+            found = [(callers, name, turn(addresses[name], callers, seconds)) for callers, name in plan(turns)]
+    return [
+        Row(callers, name, middle([sample for *key, sample in found if key == [callers, name]]))
+        for callers in CALLERS
+        for name in SERVERS
+    ]
+
+
+def plan(turns: int) -> Iterator[tuple[int, str]]:
+    """Who is asked when: the servers in turns, and each first as often as second."""
+    for number in range(turns):
+        for callers in CALLERS:
+            yield from ((callers, name) for name in (SERVERS if number % 2 else SERVERS[::-1]))
+
+
+def middle(samples: list[Sample]) -> Sample:
+    columns = zip(*((sample.rate, sample.p50_ms, sample.p99_ms) for sample in samples), strict=True)
+    return Sample(*(statistics.median(column) for column in columns))
+
+
+@contextmanager
+def server(*command: str) -> Iterator[str]:
+    """Starts a server; its address is the third word of its first line."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().split()[2].rstrip(":")
+        finally:
+            process.terminate()
+
+
+def turn(address: str, callers: int, seconds: float) -> Sample:
+    command = (sys.executable, __file__, "--load", address, str(callers), "--seconds", str(seconds))
+    return Sample(**json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+
+
+async def load(address: str, callers: int, seconds: float) -> Sample:
+    """Callers that each ask again as soon as they are answered; the first tenth of the time is not counted."""
+    request = PredictRequest()
+    request.model_spec.name = "tiny"
+    request.inputs["image"].CopyFrom(encode(draw(1)))
+    content = request.SerializeToString()
+    async with grpc.aio.insecure_channel(address) as channel:
+        call = channel.unary_unary(PREDICT.path)
+        start = time.perf_counter() + seconds / 10
+        times: list[float] = []
+
+        async def ask() -> None:
+            while (begin := time.perf_counter()) < start + seconds:
+                await call(content)
+                if begin >= start:
+                    times.append(time.perf_counter() - begin)
+
+        await asyncio.gather(*(ask() for _ in range(callers)))
+        spent = time.perf_counter() - start
+    cuts = statistics.quantiles(times, n=100)
+    return Sample(len(times) / spent, cuts[49] * 1e3, cuts[98] * 1e3)
+
+
+async def serve_plainly(model: Path) -> None:
+    """The least there can be: a handler that runs the session in the event loop's own thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+
+    async def predict(request: Any, context: Any) -> Any:
+        (scores,) = session.run(["scores"], {"image": decode(request.inputs["image"])})
+        response = PredictResponse()
+        encode_into(response.outputs["scores"], scores)
+        return response
+
+    handler = grpc.unary_unary_rpc_method_handler(
+        predict, PREDICT.request.FromString, PREDICT.response.SerializeToString
+    )
+    running = grpc.aio.server()
+    running.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(PREDICT.service, {PREDICT.name: handler}),))
+    port = running.add_insecure_port("127.0.0.1:0")
+    await running.start()
+    print(f"serving on 127.0.0.1:{port}", flush=True)
+    await running.wait_for_termination()
+
+
+def draw(rows: int) -> Array:
+    return np.random.default_rng(rows).normal(size=(rows, SIDE, SIDE, 3)).astype(np.float32)
+
+
+def tiny() -> ModelProto:
+    """`image` [-1, 32, 32, 3] to `scores` [-1, 10]: convolution, ReLU, mean, matrix product, softmax."""
+    random = np.random.default_rng(0)
+    nodes = [
+        helper.make_node("Transpose", ["image"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["planes", "filters"], ["convolved"], kernel_shape=[3, 3], strides=[2, 2]),
+        helper.make_node("Relu", ["convolved"], ["rectified"]),
+        helper.make_node("GlobalAveragePool", ["rectified"], ["means"]),
+        helper.make_node("Flatten", ["means"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "kernel"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["scores"], axis=1),
+    ]
+    weights = {"filters": random.normal(size=(16, 3, 3, 3)), "kernel": random.normal(size=(16, CLASSES))}
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ("n", SIDE, SIDE, 3))],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ("n", CLASSES))],
+        [numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def publish(root: Path) -> Path:
+    """A bundle of the tiny CNN."""
+    model = tiny().SerializeToString()
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    images = draw(8)
+    golden = Golden({"image": images}, {"scores": session.run(["scores"], {"image": images})[0]})
+    signature = Signature(
+        (TensorSpec("image", "float32", (-1, SIDE, SIDE, 3)),), (TensorSpec("scores", "float32", (-1, CLASSES)),)
+    )
+    bound = tolerance.bound(0.0, 1.0)
+    with stage(root, "tiny") as staging:
+        (staging.path / ONNX).write_bytes(model)
+        (staging.path / GOLDEN).write_bytes(golden.to_bytes())
+        manifest = Manifest(
+            model="tiny",
+            version=staging.version,
+            created="",
+            tools={},
+            host="",
+            source=Source("", ""),
+            signatures={DEFAULT_SIGNATURE: signature},
+            tolerances={"scores": OutputTolerance(1.0, 0.0, bound, 0.0, tolerance.promised(bound, 1.0))},
+            engines={"onnxruntime": VerifiedEngine(onnxruntime.__version__, "cpu", {"scores": 0.0})},
+            batch_composition={"scores": 0.0},
+            max_batch_size=32,
+            fold=(),
+            golden=GoldenInfo(golden.rows, True, 0),
+            files=staging.seal(),
+        )
+        return staging.publish(manifest)
+
+
+def as_json(rows: list[Row]) -> str:
+    return json.dumps([asdict(row) for row in rows], indent=2)
+
+
+def as_table(rows: list[Row]) -> str:
+    lines = [
+        f"{'callers':>7}  {'server':<12} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8}   against one process: req/s, p50"
+    ]
+    for ours, theirs in zip(rows[::2], rows[1::2], strict=True):
+        for row in (ours, theirs):
+            sample = row.sample
+            lines.append(
+                f"{row.callers:>7}  {row.server:<12} {sample.rate:>8.0f} {sample.p50_ms:>8.2f} {sample.p99_ms:>8.2f}"
+            )
+        ratios = ours.sample.rate / theirs.sample.rate, ours.sample.p50_ms / theirs.sample.p50_ms
+        lines[-2] += "   ×{:.2f}, ×{:.2f}".format(*ratios)
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
