@@ -1,0 +1,54 @@
+import pytest
+
+from foldserve_engine.link.documents import Hello, Ready, Warmed, dump, parse
+from foldserve_engine.link.messages import Arena, Outcome, Result, ResultCodec, Submit, SubmitCodec
+from foldserve_engine.link.status_page import Running, StatusPage
+
+
+def test_submits_are_read_as_they_were_written() -> None:
+    codec = SubmitCodec(2)
+    submit = Submit(3, 2**32 - 1, 7, 2**62, True, (5, 6))
+    first, second = codec.unpack(codec.pack(submit) + codec.pack_cancel(4, 9))
+    assert first == submit
+    assert (second.cancel, second.slot, second.generation) == (True, 4, 9)
+
+
+def test_results_are_read_as_they_were_written() -> None:
+    codec = ResultCodec(1)
+    results = [Result(3, 1, Outcome.DONE, True, (5,)), Result(4, 0, Outcome.EXPIRED, False, (0,))]
+    assert list(codec.unpack(b"".join(map(codec.pack, results)))) == results
+
+
+def test_an_arena_is_read_as_it_was_written() -> None:
+    assert Arena.unpack(Arena(1024, 1 << 20).pack()) == Arena(1024, 1 << 20)
+
+
+def test_documents_are_read_as_they_were_written() -> None:
+    hello = Hello("/m/1", "onnxruntime", "cpu", 0, True, False, None, (1, 4), 0, 10, 20, None, True, 7)
+    ready = Ready("digest", 4, 10, 20, 8, (), (Warmed(1, 0.5),), {"load": 0.25})
+    assert parse(Hello, dump(hello)) == hello
+    assert parse(Ready, dump(ready)) == ready
+
+
+def test_a_document_of_another_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="missing fields"):
+        parse(Hello, b"{}")
+
+
+def test_the_status_page_tells_what_is_computed_to_whoever_shares_it() -> None:
+    page = StatusPage.create(4)
+    seen = StatusPage.attach(page.memory.descriptor)
+    assert seen.running() is None
+    page.begin([(1, 2), (3, 2**31)], 5, 77)
+    assert seen.running() == Running(77, 5, frozenset({(1, 2), (3, 2**31)}))
+    page.end()
+    assert (seen.running(), seen.batches) == (None, 1)
+
+
+def test_a_later_batch_leaves_nothing_of_an_earlier_one() -> None:
+    page = StatusPage.create(4)
+    page.begin([(1, 0), (2, 0)], 2, 1)
+    page.end()
+    page.begin([(3, 0)], 1, 2)
+    assert page.running() == Running(2, 1, frozenset({(3, 0)}))
+    page.memory.close()
