@@ -1,0 +1,1 @@
+"""`predict-model`: a whole data set through a served model."""

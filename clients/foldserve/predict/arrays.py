@@ -1,0 +1,178 @@
+"""Inputs that are arrays: `.npy` mapped into memory, `.npz` read in passing."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import numpy as np
+
+from foldserve_contract.signature import Array, Signature, TensorSpec
+
+from ..core.casting import cast
+from ..errors import TensorError
+from .errors import UsageError
+from .imaging import Imaging
+from .source import Part, RowFailure, Rows
+
+
+class Column(Protocol):
+    """One array on disk, by rows."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The element type."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows first."""
+
+    def __getitem__(self, rows: slice) -> Array:
+        """Some consecutive rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArraySource:
+    """An array file."""
+
+    path: Path
+    columns: Mapping[str | None, Column]
+
+    @property
+    def names(self) -> tuple[str]:
+        """The one file."""
+        return (str(self.path),)
+
+    @property
+    def rows(self) -> tuple[int]:
+        """Its rows."""
+        return (next(iter(self.columns.values())).shape[0],)
+
+    @property
+    def files(self) -> tuple[Path]:
+        """The one file."""
+        return (self.path,)
+
+    def reader(self, signature: Signature, imaging: Imaging) -> "ArrayReader":
+        """Ties the arrays to the model's inputs, by name where there are several."""
+        wanted = {spec.name: spec for spec in signature.inputs}
+        if len(wanted) == len(self.columns) == 1:
+            ((name, spec),) = wanted.items()
+            named: dict[str, Column] = {name: next(iter(self.columns.values()))}
+            wanted = {name: spec}
+        else:
+            named = {name: column for name, column in self.columns.items() if name is not None}
+        if named.keys() != wanted.keys():
+            raise UsageError(
+                f"{self.path}: the model takes the inputs {sorted(wanted)}, the file holds"
+                f" {sorted(named) or 'one array without a name'}; give an .npz with these names"
+            )
+        for name, column in named.items():
+            _check(self.path, wanted[name], column)
+        return ArrayReader(str(self.path), named, wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayReader:
+    """Rows of an array file."""
+
+    path: str
+    columns: Mapping[str, Column]
+    specs: Mapping[str, TensorSpec]
+
+    def read(self, start: int, stop: int, offset: int) -> Rows:
+        """Rows cast as the client casts; where a batch does not fit the dtype, row by row to find which do."""
+        try:
+            rows = tuple(range(start + offset, stop + offset))
+            return Rows((Part(rows, self._cast(slice(start, stop))),), ())
+        except TensorError as error:
+            if stop - start == 1:
+                return Rows((), (RowFailure(start + offset, self.path, str(error)),))
+        single = [self.read(row, row + 1, offset) for row in range(start, stop)]
+        return Rows(
+            tuple(part for rows in single for part in rows.parts),
+            tuple(failure for rows in single for failure in rows.failures),
+        )
+
+    def _cast(self, rows: slice) -> dict[str, Array]:
+        return {name: cast(name, column[rows], self.specs[name].dtype) for name, column in self.columns.items()}
+
+
+@dataclass(slots=True)
+class NpzColumn:
+    """A member of an `.npz`, compressed or not, read forward without ever being whole in memory."""
+
+    stream: IO[bytes]
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    begin: int = field(default=0)
+
+    def __getitem__(self, rows: slice) -> Array:
+        """Reads on from where the last read ended; going back begins at the front."""
+        start, stop, _ = rows.indices(self.shape[0])
+        row_bytes = int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
+        self.stream.seek(self.begin + start * row_bytes)
+        content = self.stream.read((stop - start) * row_bytes)
+        return np.frombuffer(content, self.dtype).reshape(stop - start, *self.shape[1:])
+
+
+def open_npy(path: Path) -> ArraySource:
+    """A `.npy` file.
+
+    Raises:
+        UsageError: It is none, holds Python objects or has no rows.
+    """
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UsageError(f"{path} cannot be read as .npy: {error}") from None
+    return _source(path, {None: array})
+
+
+def open_npz(path: Path) -> ArraySource:
+    """An `.npz` file.
+
+    Raises:
+        UsageError: It is none, or its arrays are not rows that go together.
+    """
+    try:
+        archive = zipfile.ZipFile(path)
+        members = [name for name in archive.namelist() if name.endswith(".npy")]
+        return _source(path, {name.removesuffix(".npy"): _column(archive.open(name)) for name in members})
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UsageError(f"{path} cannot be read as .npz: {error}") from None
+
+
+def _column(stream: IO[bytes]) -> NpzColumn:
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(stream)
+    if fortran and len(shape) > 1:
+        raise ValueError("an array is in Fortran order; save np.ascontiguousarray(array) instead")
+    if dtype.hasobject:
+        raise ValueError("an array holds Python objects; save one of numbers")
+    return NpzColumn(stream, dtype, shape, stream.seek(0, io.SEEK_CUR))
+
+
+def _source(path: Path, columns: Mapping[str | None, Column]) -> ArraySource:
+    counts = {name: column.shape[:1] for name, column in columns.items()}
+    if not counts:
+        raise UsageError(f"{path} holds no arrays")
+    if () in counts.values() or len(set(counts.values())) != 1:
+        told = {name or "array": list(column.shape) for name, column in columns.items()}
+        raise UsageError(f"{path}: expected arrays with one row per example and equally many, received shapes {told}")
+    return ArraySource(path, columns)
+
+
+def _check(path: Path, spec: TensorSpec, column: Column) -> None:
+    if not spec.accepts(column.shape):
+        raise UsageError(
+            f"{path}: input {spec.name!r} takes the shape {list(spec.shape)} (-1 is free), the file has"
+            f" {list(column.shape)}"
+        )
+    try:
+        cast(spec.name, np.empty((0, *column.shape[1:]), column.dtype), spec.dtype)
+    except TensorError as error:
+        raise UsageError(f"{path}: {error}") from None

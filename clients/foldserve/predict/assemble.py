@@ -1,0 +1,87 @@
+"""The finished file."""
+
+import itertools
+import os
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .collector import Collector
+from .dataset import Dataset
+from .errors import UsageError
+from .partial import Job
+from .rowfile import RowFile, header_of
+
+OWN_NAMES = ("row_ok", "input_names", "input_rows", "model_name", "model_version")
+_STEP = 4 << 20
+
+
+def assemble(out: Path, job: Job, dataset: Dataset, collector: Collector, folder: Path) -> None:
+    """Puts the file in its place in one step; until then whatever stood there stays."""
+    if out.suffix == ".npy":
+        (finished,) = (file.path for file in collector.outputs.values())
+    else:
+        finished = folder / "out.npz"
+        _write_npz(finished, job, dataset, collector)
+    _sync(finished)
+    finished.replace(out)
+
+
+def check_names(out: Path, outputs: Iterable[str]) -> None:
+    """Whether these outputs can go into the file.
+
+    Raises:
+        UsageError: A `.npy` holds one output, and an `.npz` some names of its own.
+    """
+    names = list(outputs)
+    if out.suffix == ".npy" and len(names) != 1:
+        raise UsageError(f"{out} can hold one output, the model has {names}; write .npz, or choose with --output NAME")
+    if out.suffix == ".npz" and (taken := sorted(set(names) & set(OWN_NAMES))):
+        raise UsageError(f"the outputs {taken} have names that the .npz uses itself; choose others with --output NAME")
+
+
+def _write_npz(path: Path, job: Job, dataset: Dataset, collector: Collector) -> None:
+    names = list(dataset.names)
+    width = max(map(len, names))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for name, file in sorted(collector.outputs.items()):
+            _add_file(archive, name, file)
+        _add_file(archive, "row_ok", collector.ok)
+        _add(archive, "input_names", np.dtype(f"<U{width}"), (len(names),), _encoded(names, f"<U{width}"))
+        _add(archive, "input_rows", np.dtype("<i8"), (len(names),), _encoded(dataset.rows_by_name, "<i8"))
+        _add(archive, "model_name", np.dtype(f"<U{len(job.model)}"), (), [np.array(job.model).tobytes()])
+        _add(archive, "model_version", np.dtype("<i8"), (), [np.array(job.version, "<i8").tobytes()])
+
+
+def _add_file(archive: zipfile.ZipFile, name: str, file: RowFile) -> None:
+    step = max(1, _STEP // max(1, file.row_bytes))
+    pieces = (file.read(start, min(start + step, file.shape[0])).data for start in range(0, file.shape[0], step))
+    _add(archive, name, file.dtype, file.shape, pieces)
+
+
+def _add(
+    archive: zipfile.ZipFile,
+    name: str,
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+    pieces: Iterable[bytes | memoryview],
+) -> None:
+    entry = zipfile.ZipInfo(f"{name}.npy")  # always dated 1980: the same run gives the same bytes
+    with archive.open(entry, "w", force_zip64=True) as member:
+        member.write(header_of(dtype, shape))
+        for piece in pieces:
+            member.write(piece)
+
+
+def _encoded(values: Iterable[Any], dtype: str) -> Iterator[bytes]:
+    iterator = iter(values)
+    while piece := list(itertools.islice(iterator, 10_000)):
+        yield np.array(piece, dtype).tobytes()
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,124 @@
+"""Predictions and failures on their way to disk."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from foldserve_contract.signature import Array, Signature
+
+from ..core.prediction import Prediction
+from .errors import ServerFailed
+from .partial import Partial, advanced
+from .rowfile import RowFile, create, reopen
+from .source import RowFailure
+
+SAVE_EVERY = 1.0
+OK_FILE = "row_ok.npy"
+
+
+class Collector:
+    """Writes batches in order and says, about once a second, how far it has come."""
+
+    def __init__(
+        self, partial: Partial, rows: int, save_every: float = SAVE_EVERY, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._partial = partial
+        self._rows = rows
+        self._save_every = save_every
+        self._clock = clock
+        self._saved_at = clock()
+        self.progress = partial.progress()
+        self._errors = partial.errors.open("ab")
+        self._errors.truncate(self.progress.errors_bytes)
+        ok = partial.folder / OK_FILE
+        self.ok = reopen(ok) if ok.exists() else create(ok, np.dtype(bool), (rows,))
+        self.outputs: dict[str, RowFile] = {
+            name: reopen(partial.folder / file) for name, file in partial.outputs().items()
+        }
+
+    def predictions(self, rows: Sequence[int], prediction: Prediction) -> None:
+        """Puts the predictions of some rows in their place.
+
+        Raises:
+            ServerFailed: The outputs are not rows of one shape.
+        """
+        if not self.outputs:
+            self._create({name: array.shape[1:] for name, array in prediction.outputs.items()}, prediction.outputs)
+        for name, array in prediction.outputs.items():
+            self._check(name, array, len(rows))
+        for name, array in prediction.outputs.items():
+            for first, chunk in _runs(rows, array):
+                self.outputs[name].write(first, chunk)
+        for first, chunk in _runs(rows, np.ones(len(rows), bool)):
+            self.ok.write(first, chunk)
+
+    def end_batch(self, stop: int, failures: Sequence[RowFailure]) -> None:
+        """Everything up to a row has been given."""
+        for failure in failures:
+            self._errors.write(json.dumps(asdict(failure), ensure_ascii=False).encode() + b"\n")
+        self.progress = advanced(self.progress, stop, len(failures), self._errors.tell())
+        if self._clock() - self._saved_at >= self._save_every:
+            self.save()
+
+    def save(self) -> None:
+        """From here a killed run resumes."""
+        for file in (self.ok, *self.outputs.values()):
+            file.sync()
+        self._errors.flush()
+        os.fsync(self._errors.fileno())
+        self._partial.save(self.progress)
+        self._saved_at = self._clock()
+
+    def finish(self, signature: Signature, wanted: Sequence[str]) -> None:
+        """Fills rows without a prediction with NaN where there is one, and makes files where no row has any."""
+        if not self.outputs:
+            specs = [spec for spec in signature.outputs if not wanted or spec.name in wanted]
+            shapes = {spec.name: tuple(max(0, size) for size in spec.row_shape) for spec in specs}
+            self._create(shapes, {spec.name: np.empty(0, spec.dtype) for spec in specs})
+        for file in self.outputs.values():
+            if file.dtype.kind == "f" and self.progress.failed:
+                self._fill(file)
+        self.save()
+
+    def close(self) -> None:
+        """Closes the files."""
+        for file in (self.ok, *self.outputs.values()):
+            file.handle.close()
+        self._errors.close()
+
+    def _fill(self, file: RowFile) -> None:
+        blank = np.full((1, *file.shape[1:]), np.nan, file.dtype)
+        for start in range(0, self._rows, 1 << 20):
+            ok = self.ok.read(start, min(start + (1 << 20), self._rows))
+            for row in np.flatnonzero(~ok):
+                file.write(start + int(row), blank)
+
+    def _create(self, row_shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, Array]) -> None:
+        files = {name: f"output-{number}.npy" for number, name in enumerate(sorted(row_shapes))}
+        for name, file in files.items():
+            dtype = arrays[name].dtype.newbyteorder("<")
+            self.outputs[name] = create(self._partial.folder / file, dtype, (self._rows, *row_shapes[name]))
+        self._partial.save_outputs(files)
+
+    def _check(self, name: str, array: Array, rows: int) -> None:
+        file = self.outputs.get(name)
+        if file is None or array.shape != (rows, *file.shape[1:]) or array.dtype != file.dtype:
+            raise ServerFailed(
+                f"output {name!r}: expected {rows} rows of {file and (list(file.shape[1:]), file.dtype.name)}, received"
+                f" {list(array.shape)} {array.dtype.name}; one array can hold rows of one shape and dtype alone"
+            )
+
+
+def _runs(rows: Sequence[int], array: Array) -> list[tuple[int, Array]]:
+    """Rows cut where their numbers jump, with the first number of each run."""
+    numbers = np.asarray(rows)
+    cuts = np.flatnonzero(np.diff(numbers) != 1) + 1
+    return [
+        (int(run[0]), chunk)
+        for run, chunk in zip(np.split(numbers, cuts), np.split(array, cuts), strict=True)
+        if run.size
+    ]

@@ -1,0 +1,109 @@
+"""All inputs of a run as one sequence of rows."""
+
+import bisect
+import hashlib
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from foldserve_contract.signature import Signature
+
+from .arrays import open_npy, open_npz
+from .errors import UsageError
+from .images import SUFFIXES, ImageSource, open_folder, open_image
+from .imaging import Imaging
+from .source import Reader, Rows, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Sources one behind the other; row numbers run through all of them."""
+
+    sources: tuple[Source, ...]
+
+    @property
+    def rows(self) -> int:
+        """All rows."""
+        return sum(sum(source.rows) for source in self.sources)
+
+    @property
+    def names(self) -> Iterator[str]:
+        """The files, in the order of their rows."""
+        return itertools.chain.from_iterable(source.names for source in self.sources)
+
+    @property
+    def rows_by_name(self) -> Iterator[int]:
+        """How many rows each file has."""
+        return itertools.chain.from_iterable(source.rows for source in self.sources)
+
+    @property
+    def ignored(self) -> tuple[Path, ...]:
+        """Files in folders that are no images."""
+        return tuple(path for source in self.sources if isinstance(source, ImageSource) for path in source.ignored)
+
+    def fingerprint(self) -> str:
+        """Changes when a file is added, removed, renamed or written to."""
+        digest = hashlib.sha256()
+        for source in self.sources:
+            for name, path in zip(source.names, source.files, strict=True):
+                state = path.stat()
+                digest.update(f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+        return digest.hexdigest()
+
+    def readers(self, signature: Signature, imaging: Imaging) -> "Readers":
+        """Prepares all sources for a model.
+
+        Raises:
+            UsageError: One of them cannot be what the model takes.
+        """
+        starts = [0, *itertools.accumulate(sum(source.rows) for source in self.sources)]
+        return Readers(tuple(source.reader(signature, imaging) for source in self.sources), tuple(starts))
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """Rows by their number in the whole data set."""
+
+    readers: tuple[Reader, ...]
+    starts: tuple[int, ...]
+
+    def read(self, start: int, stop: int) -> Rows:
+        """Rows `start` to `stop`; a part never crosses from one source to the next."""
+        found: list[Rows] = []
+        while start < stop:
+            index = bisect.bisect_right(self.starts, start) - 1
+            offset, end = self.starts[index], min(stop, self.starts[index + 1])
+            found.append(self.readers[index].read(start - offset, end - offset, offset))
+            start = end
+        return Rows(
+            tuple(part for rows in found for part in rows.parts),
+            tuple(failure for rows in found for failure in rows.failures),
+        )
+
+
+def collect(inputs: Sequence[Path]) -> Dataset:
+    """The words of the command line as a data set.
+
+    Raises:
+        UsageError: One is not there, or of no kind that is read.
+    """
+    dataset = Dataset(tuple(_open(path) for path in inputs))
+    if not dataset.rows:
+        raise UsageError(f"there are no rows in {', '.join(map(str, inputs))}")
+    return dataset
+
+
+def _open(path: Path) -> Source:
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        return open_folder(path)
+    if not path.exists():
+        raise UsageError(f"input {path} is not there")
+    if suffix == ".npy":
+        return open_npy(path)
+    if suffix == ".npz":
+        return open_npz(path)
+    if suffix in SUFFIXES:
+        return open_image(path)
+    raise UsageError(f"input {path}: expected .npy, .npz, an image or a folder of them, received {suffix or 'a file'}")

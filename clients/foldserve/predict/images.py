@@ -1,0 +1,115 @@
+"""Inputs that are images."""
+
+import itertools
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from foldserve_contract.signature import Array, Signature
+
+from .errors import UsageError
+from .imaging import ImagePlan, Imaging, plan_images
+from .source import Part, RowFailure, Rows
+
+SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+_DECODERS = min(8, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSource:
+    """Image files, one row each.
+
+    Attributes:
+        files: In the order of their names.
+        ignored: Files of the folder that are no images by their suffix.
+    """
+
+    files: tuple[Path, ...]
+    ignored: tuple[Path, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The files with the folder as the user named it."""
+        return tuple(path.as_posix() for path in self.files)
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """One each."""
+        return (1,) * len(self.files)
+
+    def reader(self, signature: Signature, imaging: Imaging) -> "ImageReader":
+        """Prepares for a model with one input that takes images."""
+        if len(signature.inputs) != 1:
+            names = [spec.name for spec in signature.inputs]
+            raise UsageError(f"the model takes the inputs {names}; images can only be the input of a model with one")
+        (spec,) = signature.inputs
+        return ImageReader(self.files, spec.name, plan_images(spec, imaging), ThreadPoolExecutor(_DECODERS))
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReader:
+    """Images decoded side by side."""
+
+    files: tuple[Path, ...]
+    input: str
+    plan: ImagePlan
+    decoders: ThreadPoolExecutor
+
+    def read(self, start: int, stop: int, offset: int) -> Rows:
+        """A part for each run of images of one size; those that cannot be decoded are failures."""
+        decoded = list(self.decoders.map(self._decode, self.files[start:stop]))
+        rows = list(enumerate(decoded, start + offset))
+        failures = [
+            RowFailure(row, self.files[row - offset].as_posix(), image) for row, image in rows if isinstance(image, str)
+        ]
+        images = [(row, image) for row, image in rows if not isinstance(image, str)]
+        runs = itertools.groupby(images, key=lambda item: item[1].shape)
+        return Rows(tuple(self._part(run) for _, run in runs), tuple(failures))
+
+    def _part(self, run: Iterable[tuple[int, Array]]) -> Part:
+        rows, images = zip(*run, strict=True)
+        return Part(rows, {self.input: np.stack(images)})
+
+    def _decode(self, path: Path) -> Array | str:
+        from PIL import Image
+
+        try:
+            with Image.open(path) as image:
+                return self.plan.row(image)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # all that Pillow raises
+            return f"{type(error).__name__}: {error}"
+
+
+def open_image(path: Path) -> ImageSource:
+    """A single image."""
+    _need_pillow()
+    return ImageSource((path,))
+
+
+def open_folder(folder: Path) -> ImageSource:
+    """All images below a folder, sorted by path. Hidden files are left out.
+
+    Raises:
+        UsageError: There is none.
+    """
+    _need_pillow()
+    files = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    images = tuple(path for path in files if path.suffix.lower() in SUFFIXES)
+    if not images:
+        raise UsageError(f"{folder} holds no images; they are told by their suffix: {', '.join(sorted(SUFFIXES))}")
+    return ImageSource(images, tuple(path for path in files if path.suffix.lower() not in SUFFIXES))
+
+
+def _need_pillow() -> None:
+    try:
+        import PIL  # noqa: F401
+    except ImportError:
+        raise UsageError("reading images needs Pillow: pip install 'foldserve[batch]'") from None

@@ -1,0 +1,115 @@
+"""How an image becomes a row."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from foldserve_contract.signature import DYNAMIC, Array, TensorSpec
+
+from .errors import UsageError
+
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+EIGHT_BITS = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "La", "CMYK", "YCbCr", "HSV", "LAB"})
+
+
+class Filter(StrEnum):
+    """Pillow's resampling filters, by Pillow's names."""
+
+    NEAREST = "nearest"
+    BILINEAR = "bilinear"
+    BICUBIC = "bicubic"
+    LANCZOS = "lanczos"
+
+
+@dataclass(frozen=True, slots=True)
+class Imaging:
+    """What the user wants done with images.
+
+    Attributes:
+        resize: Whether images are brought to the model's height and width, without keeping their proportions.
+        filter: With which filter; all but nearest average over the source pixels when making smaller.
+        scale: What the values 0 and 255 become; None leaves them.
+    """
+
+    resize: bool = True
+    filter: Filter = Filter.BILINEAR
+    scale: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePlan:
+    """Images for one input of a model.
+
+    Attributes:
+        height: Pixels, or None where the model takes any.
+        width: Pixels, or None where the model takes any.
+        channels: 1 (grey), 3 (RGB) or 4 (RGBA).
+        first: Whether channels come before height and width.
+        dtype: Of the input.
+        imaging: What the user wants.
+    """
+
+    height: int | None
+    width: int | None
+    channels: int
+    first: bool
+    dtype: str
+    imaging: Imaging
+
+    def row(self, image: Any) -> Array:
+        """One row from an opened image; its EXIF orientation is left alone, as Keras and TensorFlow do.
+
+        Raises:
+            ValueError: The image is not what the model takes and must not be made so.
+        """
+        if image.mode not in EIGHT_BITS:
+            raise ValueError(f"an image of mode {image.mode} has more than 8 bits a channel; convert it first")
+        image = self._sized(image.convert(MODES[self.channels]))
+        pixels = np.asarray(image).reshape(image.height, image.width, self.channels)
+        return self._scaled(pixels.transpose(2, 0, 1) if self.first else pixels)
+
+    def _sized(self, image: Any) -> Any:
+        width, height = self.width or image.width, self.height or image.height
+        if (image.width, image.height) == (width, height):
+            return image
+        if not self.imaging.resize:
+            raise ValueError(
+                f"the image is {image.height}×{image.width}, the model takes {height}×{width};"
+                f" without --no-resize it is resized"
+            )
+        from PIL import Image
+
+        return image.resize((width, height), Image.Resampling[self.imaging.filter.name])
+
+    def _scaled(self, pixels: Array) -> Array:
+        values: Array = pixels.astype(self.dtype)
+        if self.imaging.scale is None:
+            return values
+        low, high = self.imaging.scale
+        kind = values.dtype.type
+        scaled: Array = values * kind((high - low) / 255) + kind(low)
+        return scaled
+
+
+def plan_images(spec: TensorSpec, imaging: Imaging) -> ImagePlan:
+    """How to make images into rows of an input.
+
+    Raises:
+        UsageError: The input takes no images, or the scale does not go with its dtype.
+    """
+    if len(spec.row_shape) != 3:
+        raise UsageError(f"input {spec.name!r} has the shape {list(spec.shape)} and takes no images; give .npy or .npz")
+    first = spec.row_shape[0] in MODES and spec.row_shape[2] not in MODES
+    channels, height, width = spec.row_shape if first else (spec.row_shape[2], *spec.row_shape[:2])
+    channels = 3 if channels == DYNAMIC else channels
+    if channels not in MODES:
+        raise UsageError(f"input {spec.name!r} has {channels} channels; images have 1, 3 or 4. Give .npy or .npz")
+    kind = np.dtype(spec.dtype).kind
+    if kind == "b" or (kind in "ui" and np.iinfo(spec.dtype).max < 255):
+        raise UsageError(f"input {spec.name!r} takes {spec.dtype}, which cannot hold 0 to 255; give .npy or .npz")
+    if imaging.scale is not None and kind != "f":
+        raise UsageError(f"--scale is for models that take floats; input {spec.name!r} takes {spec.dtype}")
+    size = [None if side == DYNAMIC else side for side in (height, width)]
+    return ImagePlan(size[0], size[1], channels, first, spec.dtype, imaging)

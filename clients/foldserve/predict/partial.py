@@ -1,0 +1,169 @@
+"""An unfinished run on disk: what it is, how far it has come, and what it has so far."""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import IO, Any
+
+from foldserve_contract.records import RecordError, from_json, to_json
+
+from .errors import UsageError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a run computes. Two runs with the same job end with the same file.
+
+    Attributes:
+        format: Of this folder.
+        model: The model's name.
+        version: The version that answers every row.
+        signature: The entry point.
+        interface: The signature's inputs and outputs, in words.
+        outputs: The outputs wanted; none means all.
+        batch: Rows in one request: the batch may change the last bits of an answer.
+        imaging: How images become arrays, in words.
+        inputs: The data set's fingerprint.
+        rows: How many rows it has.
+    """
+
+    format: int
+    model: str
+    version: int
+    signature: str
+    interface: str
+    outputs: tuple[str, ...]
+    batch: int
+    imaging: str
+    inputs: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come; what is written beyond it is written again.
+
+    Attributes:
+        rows: Rows done, from the first.
+        failed: How many of them have no prediction.
+        errors_bytes: How long their list is.
+    """
+
+    rows: int = 0
+    failed: int = 0
+    errors_bytes: int = 0
+
+
+class Partial:
+    """The folder `OUT.partial`, held by one process at a time."""
+
+    def __init__(self, out: Path) -> None:
+        self.folder = out.with_name(out.name + ".partial")
+        self._lock = self._take()
+
+    @property
+    def errors(self) -> Path:
+        """The list of failures so far."""
+        return self.folder / "errors.jsonl"
+
+    def job(self) -> Job | None:
+        """What the run that was left here computes.
+
+        Raises:
+            UsageError: The folder was written by another foldserve.
+        """
+        return self._read("job.json", Job)
+
+    def begin(self, job: Job) -> None:
+        """Throws away what is here and begins anew."""
+        for path in self.folder.iterdir():
+            if path.name != "lock":
+                path.unlink()
+        self._write("job.json", to_json(job))
+
+    def progress(self) -> Progress:
+        """How far it had come."""
+        return self._read("progress.json", Progress) or Progress()
+
+    def save(self, progress: Progress) -> None:
+        """Says how far it has come; everything up to there must be on the disk."""
+        self._write("progress.json", to_json(progress))
+
+    def outputs(self) -> Mapping[str, str]:
+        """Which file holds which output; empty until there has been an answer."""
+        path = self.folder / "outputs.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def save_outputs(self, files: Mapping[str, str]) -> None:
+        """Says which file holds which output."""
+        self._write("outputs.json", dict(files))
+
+    def release(self) -> None:
+        """Lets another process have the folder."""
+        self._lock.close()
+
+    def remove(self) -> None:
+        """Ends the run for good."""
+        shutil.rmtree(self.folder)
+
+    def _take(self) -> IO[str]:
+        try:
+            self.folder.mkdir(exist_ok=True)
+            lock = (self.folder / "lock").open("w")
+        except OSError as error:
+            raise UsageError(f"cannot write beside the output, in {self.folder}: {error.strerror}") from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            raise UsageError(f"another predict-model is at work in {self.folder}; wait for it or end it") from None
+        return lock
+
+    def _read(self, name: str, kind: type[Any]) -> Any:
+        path = self.folder / name
+        if not path.exists():
+            return None
+        try:
+            return from_json(kind, json.loads(path.read_text()))
+        except (RecordError, ValueError) as error:
+            raise UsageError(
+                f"{path} cannot be read ({error}); begin again with --restart, or finish it with the foldserve"
+                f" that began it"
+            ) from None
+
+    def _write(self, name: str, value: Any) -> None:
+        path, new = self.folder / name, self.folder / f"{name}.new"
+        with new.open("w") as file:
+            json.dump(value, file)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+
+
+def check_same(before: Job, now: Job) -> None:
+    """Whether a run may be resumed.
+
+    Raises:
+        UsageError: It would not end with the same file; says in what the two differ.
+    """
+    if before == now:
+        return
+    differ = [field.name for field in fields(Job) if getattr(before, field.name) != getattr(now, field.name)]
+    told = ", ".join(
+        "inputs (other files, or changed since)"
+        if name == "inputs"
+        else f"{name} ({getattr(before, name)} before, {getattr(now, name)} now)"
+        for name in differ
+    )
+    raise UsageError(f"an unfinished run differs from this one in {told}; resume it as it was, or begin with --restart")
+
+
+def advanced(progress: Progress, rows: int, failed: int, errors_bytes: int) -> Progress:
+    """The progress after some more rows."""
+    return replace(progress, rows=rows, failed=progress.failed + failed, errors_bytes=errors_bytes)
