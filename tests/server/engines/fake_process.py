@@ -1,0 +1,83 @@
+"""An engine process that does what the rows of a `dense_model` bundle tell it. Only tests start it.
+
+The first feature of a row commands: see `Command`; everything else is computed as it should be. Files beside the
+version directory change how it loads: see `Loading`. `entered` and `gate` are named pipes: the engine writes to the
+one when it computes a HOLD row, and goes on when the other is written to.
+"""
+
+import os
+import signal
+import threading
+from enum import IntEnum, StrEnum
+from pathlib import Path
+
+from foldserve_contract.bundle import Bundle
+from foldserve_contract.signature import Array, Arrays
+from foldserve_engine.errors import ArtifactUnusable, RunFailed
+from foldserve_engine.load import load_engine
+from foldserve_engine.process import run
+from foldserve_engine.protocol import Engine, EngineKind, EngineOptions
+
+ENTERED, GATE = "entered", "gate"
+
+
+class Command(IntEnum):
+    """What a row can ask for."""
+
+    HOLD = 1000
+    DIE = 1001
+    FAIL = 1002
+    HANG = 1003
+    SPEAK_AND_ABORT = 1004
+
+
+class Loading(StrEnum):
+    """Files that change how it loads."""
+
+    DIES = "dies"
+    HANGS = "hangs"
+    REFUSES = "refuses"
+
+
+class Commanded:
+    """ONNX Runtime, and the commands."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self.signature = engine.signature
+        self._engine = engine
+        self._folder = folder
+
+    def run(self, inputs: Arrays) -> dict[str, Array]:
+        commands = set(inputs["features"][:, 0].tolist())
+        if Command.DIE in commands:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if Command.SPEAK_AND_ABORT in commands:
+            os.write(2, b"native library: assertion failed\n")
+            os.abort()
+        if Command.HANG in commands:
+            threading.Event().wait()
+        if Command.FAIL in commands:
+            raise RunFailed("it was told to fail at /secret/path")
+        if Command.HOLD in commands:
+            (self._folder / ENTERED).write_bytes(b".")
+            (self._folder / GATE).read_bytes()
+        return self._engine.run(inputs)
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+def load(bundle: Bundle, kind: EngineKind, options: EngineOptions) -> Engine:
+    folder = bundle.path.parent
+    if (folder / Loading.DIES).exists():
+        os.kill(os.getpid(), signal.SIGKILL)
+    if (folder / Loading.HANGS).exists():
+        (folder / ENTERED).write_bytes(b".")
+        threading.Event().wait()
+    if (folder / Loading.REFUSES).exists():
+        raise ArtifactUnusable("it was told to refuse")
+    return Commanded(load_engine(bundle, kind, options), folder)
+
+
+if __name__ == "__main__":
+    run(load)

@@ -1,0 +1,356 @@
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from foldserve_contract.bundle import Bundle
+from foldserve_engine.protocol import EngineKind
+from foldserve_server.core.errors import (
+    DeadlineExceeded,
+    EngineFailed,
+    InvalidRequest,
+    LoadFailed,
+    QueueFull,
+    ResourceExhausted,
+    Unavailable,
+)
+from foldserve_server.engines import EngineProcess
+from tests.bundles import change_weight, make_bundle, sequence_model, two_headed_model
+from tests.server.engines.fake_process import Command, Loading
+from tests.server.engines.support import FAKE, SETTINGS, Pipes, expected, in_ms, rows, run, started
+
+REAL = (sys.executable, "-P", "-m", "foldserve_engine.process", "--control")
+
+
+def test_a_bundle_is_served_by_a_process_of_its_own(path: Path) -> None:
+    async def test() -> None:
+        async with started(path, command=REAL) as engine:
+            answer = await engine.predict(rows(1, 2, 3))
+            np.testing.assert_allclose(answer["scores"], expected(path, rows(1, 2, 3)), atol=1e-5)
+            assert engine.report.pid != os.getpid()
+            assert engine.available
+
+    run(test())
+
+
+def test_the_report_tells_what_was_verified(path: Path) -> None:
+    async def test() -> None:
+        async with started(path, command=REAL, allowed_batch_sizes=(1, 4)) as engine:
+            bundle, report = Bundle.open(path), engine.report
+            assert (report.digest, report.manifest) == (bundle.digest, bundle.manifest)
+            assert report.verdict.passed
+            assert report.verdict.samples == bundle.manifest.golden.samples
+            assert list(report.stages) == ["interpreter", "verify", "load", "warm", "golden"]
+            assert [size.rows for size in report.warmed] == [1, 4]
+            assert report.max_batch_size == 4
+
+    run(test())
+
+
+def test_every_input_and_output_has_its_place(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with started(make_bundle(tmp_path, model=two_headed_model()), command=REAL) as engine:
+            left, right = np.full((3, 4), 2, np.float32), np.full((3, 2), 5, np.float32)
+            answer = await engine.predict({"right": right, "left": left})
+            assert answer["joined"].tolist() == np.concatenate([left, right], axis=1).tolist()
+            assert answer["product"].shape == (3, 3)
+
+    run(test())
+
+
+def test_outputs_that_no_one_could_foresee_come_in_memory_of_their_own(tmp_path: Path) -> None:
+    async def test() -> None:
+        path = make_bundle(tmp_path, model=sequence_model(repeat=40))
+        async with started(path, command=REAL) as engine:
+            steps = np.random.default_rng(0).normal(size=(2, 500, 4)).astype(np.float32)
+            large, small = await asyncio.gather(
+                engine.predict({"steps": steps}), engine.predict({"steps": steps[:1, :2]})
+            )
+            assert large["scores"].shape == (2, 20_000, 3)
+            assert np.array_equal(large["scores"][:, :500], large["scores"][:, -500:])
+            assert small["scores"].shape == (1, 80, 3)
+
+    run(test())
+
+
+def test_a_request_larger_than_a_slab_has_memory_of_its_own_and_is_answered_in_order(path: Path) -> None:
+    async def test() -> None:
+        async with started(path, max_batch_size=64, max_queue_rows=100_000) as engine:
+            inputs = {"features": np.random.default_rng(0).normal(size=(20_000, 4)).astype(np.float32)}
+            large, small = await asyncio.gather(engine.predict(inputs), engine.predict(rows(1)))
+            np.testing.assert_allclose(large["scores"], expected(path, inputs), atol=1e-5)
+            np.testing.assert_allclose(small["scores"], expected(path, rows(1)), atol=1e-5)
+
+    run(test())
+
+
+def test_a_request_larger_than_any_may_be_is_refused(path: Path) -> None:
+    async def test() -> None:
+        async with started(path, max_request_bytes=1000, max_queue_rows=50) as engine:
+            with pytest.raises(ResourceExhausted, match="at most 1,000"):
+                await engine.predict(rows(*range(40)))
+            with pytest.raises(ResourceExhausted, match=r"bytes|rows"):
+                await engine.predict(rows(*range(51)))
+            await engine.predict(rows(1))
+
+    run(test())
+
+
+def test_no_rows_are_answered_with_no_rows(path: Path) -> None:
+    async def test() -> None:
+        async with started(path) as engine:
+            answer = await engine.predict({"features": np.zeros((0, 4), np.float32)})
+            assert (answer["scores"].shape, answer["scores"].dtype) == ((0, 3), np.float32)
+
+    run(test())
+
+
+def test_arrays_of_any_layout_are_taken_and_answers_are_the_callers_own(path: Path) -> None:
+    async def test() -> None:
+        async with started(path) as engine:
+            inputs = np.asfortranarray(rows(1, 2, 3)["features"])
+            first = (await engine.predict({"features": inputs}))["scores"]
+            before = first.copy()
+            await engine.predict(rows(7, 8, 9))
+            assert np.array_equal(first, before)
+            first[:] = 0  # it may be written to
+
+    run(test())
+
+
+def test_another_dtype_is_the_callers_fault(path: Path) -> None:
+    async def test() -> None:
+        async with started(path) as engine:
+            with pytest.raises(InvalidRequest, match="dtypes"):
+                await engine.predict({"features": np.zeros((1, 4), np.float64)})
+            await engine.predict(rows(1))
+
+    run(test())
+
+
+def test_a_failure_is_one_callers_and_tells_no_internals(path: Path) -> None:
+    async def test() -> None:
+        pipes = Pipes(path)
+        async with started(path) as engine:
+            held = asyncio.create_task(engine.predict(rows(Command.HOLD)))
+            await pipes.entered()
+            failing, fine = engine.predict(rows(Command.FAIL)), engine.predict(rows(1))
+            together = asyncio.gather(failing, fine, return_exceptions=True)
+            await pipes.release()
+            error, answer = await together
+            assert isinstance(error, EngineFailed)
+            assert "secret" not in str(error)
+            np.testing.assert_allclose(answer["scores"], expected(path, rows(1)), atol=1e-5)
+            await held
+
+    run(test())
+
+
+def test_a_deadline_passes_while_the_engine_is_busy_with_others(path: Path) -> None:
+    async def test() -> None:
+        pipes = Pipes(path)
+        async with started(path) as engine:
+            held = asyncio.create_task(engine.predict(rows(Command.HOLD)))
+            await pipes.entered()
+            with pytest.raises(DeadlineExceeded):
+                await engine.predict(rows(Command.DIE), deadline_ns=in_ms(1))
+            with pytest.raises(DeadlineExceeded):
+                await engine.predict(rows(Command.DIE), deadline_ns=in_ms(-1))
+            await pipes.release()
+            await held
+            await engine.predict(rows(1), deadline_ns=in_ms(60_000))
+
+    run(test())
+
+
+def test_what_a_caller_who_left_had_asked_is_not_computed(path: Path) -> None:
+    async def test() -> None:
+        pipes = Pipes(path)
+        async with started(path) as engine:
+            held = asyncio.create_task(engine.predict(rows(Command.HOLD)))
+            await pipes.entered()
+            leaving = asyncio.create_task(engine.predict(rows(Command.DIE)))
+            await asyncio.sleep(0)
+            leaving.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await leaving
+            await pipes.release()
+            await held
+            await engine.predict(rows(1))
+            assert engine.available
+
+    run(test())
+
+
+def test_a_full_queue_is_told_with_a_time_to_wait(path: Path) -> None:
+    async def test() -> None:
+        pipes = Pipes(path)
+        async with started(path, max_queue_rows=3) as engine:
+            held = asyncio.create_task(engine.predict(rows(Command.HOLD)))
+            await pipes.entered()
+            waiting = asyncio.create_task(engine.predict(rows(1, 2)))
+            await asyncio.sleep(0)
+            with pytest.raises(QueueFull) as caught:
+                await engine.predict(rows(1))
+            assert caught.value.retry_after_ms
+            await pipes.release()
+            await asyncio.gather(held, waiting)
+            await engine.predict(rows(1, 2, 3))
+
+    run(test())
+
+
+def test_the_room_of_a_caller_who_left_is_free_only_when_the_engine_says_so(path: Path) -> None:
+    async def test() -> None:
+        pipes = Pipes(path)
+        async with started(path, max_queue_rows=1) as engine:
+            leaving = asyncio.create_task(engine.predict(rows(Command.HOLD)))
+            await pipes.entered()
+            leaving.cancel()
+            await asyncio.wait([leaving])
+            with pytest.raises(QueueFull):
+                await engine.predict(rows(1))
+            await pipes.release()
+            await until_there_is_room(engine)
+
+    run(test())
+
+
+async def until_there_is_room(engine: EngineProcess) -> None:
+    while True:
+        try:
+            await engine.predict(rows(1))
+        except QueueFull:
+            await asyncio.sleep(0)
+        else:
+            return
+
+
+def test_stopping_answers_what_was_accepted_and_refuses_what_comes(path: Path) -> None:
+    async def test() -> None:
+        pipes = Pipes(path)
+        async with started(path) as engine:
+            accepted = [asyncio.create_task(engine.predict(rows(value))) for value in (Command.HOLD, 1, 2)]
+            await pipes.entered()
+            stopping = asyncio.create_task(engine.stop(60))
+            await asyncio.sleep(0)
+            assert not engine.available
+            with pytest.raises(Unavailable, match="unloaded"):
+                await engine.predict(rows(1))
+            await pipes.release()
+            await asyncio.gather(*accepted, stopping)
+            assert not Path(f"/proc/{engine.report.pid}").exists()
+
+    run(test())
+
+
+def test_stopping_without_grace_tells_those_who_wait(path: Path) -> None:
+    async def test() -> None:
+        async with started(path) as engine:
+            hanging = asyncio.create_task(engine.predict(rows(Command.HANG)))
+            await asyncio.sleep(0)
+            await engine.stop(0)
+            with pytest.raises(Unavailable, match="unloaded"):
+                await hanging
+
+    run(test())
+
+
+def test_cancelling_the_start_kills_the_candidate(path: Path) -> None:
+    async def test() -> None:
+        (path.parent / Loading.HANGS).touch()
+        starting = asyncio.create_task(EngineProcess.start(path, SETTINGS, command=FAKE))
+        await Pipes(path).entered()
+        assert children()
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        assert not children()
+
+    run(test())
+
+
+def children() -> str:
+    threads = Path(f"/proc/{os.getpid()}/task")
+    return "".join((thread / "children").read_text() for thread in threads.iterdir()).strip()
+
+
+def test_a_load_that_takes_too_long_is_given_up(path: Path) -> None:
+    (path.parent / Loading.HANGS).touch()
+    listening = threading.Thread(target=lambda: asyncio.run(Pipes(path).entered()))
+    listening.start()
+    with pytest.raises(LoadFailed, match=r"longer than 1\.5 s"):
+        run(refused(path, load_timeout_s=1.5))
+    listening.join()
+
+
+async def refused(path: Path, **changes: object) -> None:
+    async with started(path, **changes):
+        raise AssertionError("it was put into service")
+
+
+@pytest.mark.parametrize(
+    ("loading", "reason"), [(Loading.REFUSES, "told to refuse"), (Loading.DIES, "while loading.* SIGKILL")]
+)
+def test_a_candidate_that_fails_is_told_with_its_reason(path: Path, loading: Loading, reason: str) -> None:
+    (path.parent / loading).touch()
+    with pytest.raises(LoadFailed, match=reason):
+        run(refused(path))
+
+
+def test_a_changed_weight_under_a_right_seal_is_found_by_the_golden_samples(path: Path) -> None:
+    change_weight(path, by=0.01)
+    with pytest.raises(LoadFailed, match=r"output 'scores', sample \d+ .* is promised"):
+        run(refused(path, command=REAL))
+
+
+def test_a_file_that_was_changed_is_refused(path: Path) -> None:
+    with (path / "model.onnx").open("ab") as model:
+        model.write(b".")
+    with pytest.raises(LoadFailed, match="not the file that was sealed"):
+        run(refused(path, command=REAL))
+
+
+def test_a_missing_file_is_refused(path: Path) -> None:
+    (path / "golden.npz").unlink()
+    with pytest.raises(LoadFailed, match=r"golden\.npz is missing"):
+        run(refused(path, command=REAL))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"kind": EngineKind.TENSORFLOW}, "saved_model"),
+        ({"device": "cuda:0"}, "cuda:0 needs"),
+        ({"memory_limit_bytes": 1 << 20}, "memory"),
+    ],
+)
+def test_an_engine_that_cannot_be_had_is_refused(path: Path, changes: dict[str, object], reason: str) -> None:
+    with pytest.raises(LoadFailed, match=reason):
+        run(refused(path, command=REAL, **changes))
+
+
+def test_a_command_that_is_not_there_is_refused(path: Path) -> None:
+    with pytest.raises(LoadFailed, match="no engine process can be started"):
+        run(refused(path, command=("/nowhere/python",)))
+
+
+def test_the_front_end_imports_no_engine_library() -> None:
+    code = "import sys, foldserve_server.engines; print(*{name.partition('.')[0] for name in sys.modules})"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"onnxruntime", "tensorflow", "keras", "grpc", "onnx"} & set(found)
+
+
+def test_the_engine_process_imports_no_grpc() -> None:
+    code = """
+import sys
+import foldserve_engine.process, onnxruntime
+print(*{name.partition('.')[0] for name in sys.modules})
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"grpc", "google", "foldserve_server", "foldserve", "tensorflow", "keras"} & set(found)

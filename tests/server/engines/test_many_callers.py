@@ -1,0 +1,52 @@
+import asyncio
+import random
+from pathlib import Path
+
+import numpy as np
+
+from foldserve_server.core.errors import DeadlineExceeded
+from tests.server.engines.support import expected, in_ms, rows, run, started
+
+CALLERS = 200
+
+
+def test_callers_who_come_and_leave_and_run_out_of_time_are_each_answered_once_and_rightly(path: Path) -> None:
+    draw = random.Random(0)
+
+    async def test() -> list[str]:
+        async with started(path, max_batch_size=8) as engine:
+
+            async def caller(number: int) -> str:
+                inputs = rows(*(number + index / 100 for index in range(draw.randint(0, 20))))
+                patience_ms = draw.choice([None, 0.2, 5, 60_000])
+                for _ in range(draw.randint(0, 20)):
+                    await asyncio.sleep(0)
+                task = asyncio.create_task(engine.predict(inputs, None if patience_ms is None else in_ms(patience_ms)))
+                if draw.random() < 0.3:
+                    for _ in range(draw.randint(0, 20)):
+                        await asyncio.sleep(0)
+                    task.cancel()
+                return await outcome(task, expected(path, inputs) if len(inputs["features"]) else None)
+
+            outcomes = await asyncio.gather(*(caller(number) for number in range(CALLERS)))
+            await engine.stop(60)
+            assert not len(engine._dispatcher._calls)
+            return outcomes
+
+    outcomes = run(test())
+    assert len(outcomes) == CALLERS
+    assert set(outcomes) == {"answered", "left", "late"}
+
+
+async def outcome(task: "asyncio.Task[dict[str, np.ndarray]]", right: np.ndarray | None) -> str:
+    try:
+        answer = (await task)["scores"]
+    except asyncio.CancelledError:
+        return "left"
+    except DeadlineExceeded:
+        return "late"
+    if right is None:
+        assert answer.shape == (0, 3)
+    else:
+        np.testing.assert_allclose(answer, right, atol=1e-4)
+    return "answered"
