@@ -1,0 +1,115 @@
+"""Who may import whom: read from the source, so that a crossing fails before it grows."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = {
+    "foldserve_contract": ROOT / "contract" / "foldserve_contract",
+    "foldserve_engine": ROOT / "server" / "foldserve_engine",
+    "foldserve_server": ROOT / "server" / "foldserve_server",
+    "foldserve_exporter": ROOT / "exporter" / "foldserve_exporter",
+    "foldserve": ROOT / "clients" / "foldserve",
+}
+MAY_IMPORT = {
+    "foldserve_contract": set(),
+    "foldserve_engine": {"foldserve_contract"},
+    "foldserve_server": {"foldserve_contract", "foldserve_engine"},
+    "foldserve_exporter": {"foldserve_contract", "foldserve_engine"},
+    "foldserve": {"foldserve_contract", "foldserve_engine"},
+}
+FOREIGN = {
+    "foldserve_contract": {"numpy", "google"},
+    "foldserve_engine": {"numpy", "onnxruntime", "tensorflow"},
+    "foldserve_server": {"numpy", "google", "grpc", "grpc_health", "grpc_reflection"},
+    "foldserve": {"numpy", "google", "grpc", "PIL", "rich"},
+}
+LAYERS = {
+    "foldserve_exporter/fold/arithmetic.py": {"numpy"},
+    "foldserve_server/core": {"numpy", "foldserve_contract", "foldserve_engine"},
+}
+ONE_PLACE_FOR_PRIVATE_KERAS = "foldserve_exporter/graph/keras_private.py"
+
+
+def sources(package: str) -> list[Path]:
+    return sorted(PACKAGES[package].rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Full names of the modules a file imports from elsewhere; relative imports stay inside by definition."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module
+
+
+def roots(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imports(path)}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_parts_meet_only_where_they_may(package: str) -> None:
+    files = sources(package)
+    assert files
+    for path in files:
+        crossed = (roots(path) & PACKAGES.keys()) - MAY_IMPORT[package]
+        assert not crossed, f"{path.relative_to(ROOT)} imports {crossed}"
+
+
+@pytest.mark.parametrize("package", FOREIGN)
+def test_parts_need_only_the_libraries_they_name(package: str) -> None:
+    allowed = FOREIGN[package] | PACKAGES.keys() | set(sys.stdlib_module_names)
+    for path in sources(package):
+        assert roots(path) <= allowed, f"{path.relative_to(ROOT)} imports {roots(path) - allowed}"
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_layers_keep_their_distance(layer: str) -> None:
+    package, _, rest = layer.partition("/")
+    place = PACKAGES[package] / rest
+    files = [place] if place.is_file() else sorted(place.rglob("*.py"))
+    assert files
+    for path in files:
+        assert roots(path) <= LAYERS[layer] | set(sys.stdlib_module_names), path
+
+
+def test_private_parts_of_keras_are_read_in_one_place() -> None:
+    for path in sources("foldserve_exporter"):
+        if any(name.startswith("keras.src") for name in imports(path)):
+            assert path.as_posix().endswith(ONE_PLACE_FOR_PRIVATE_KERAS), path
+
+
+def test_relative_imports_do_not_leave_their_package() -> None:
+    for package, folder in PACKAGES.items():
+        for path in sources(package):
+            depth = len(path.relative_to(folder).parts)
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ImportFrom):
+                    assert node.level <= depth, f"{path}: from {'.' * node.level}{node.module}"
+
+
+HEAVY = {"tensorflow", "keras", "onnxruntime", "onnx", "tf2onnx"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import foldserve", HEAVY | {"PIL", "rich"}),
+        ("import foldserve_contract.bundle, foldserve_contract.protos", HEAVY | {"grpc"}),
+        ("import foldserve_server.app", HEAVY),
+        ("import foldserve_engine.process", HEAVY | {"grpc"}),
+        ("import foldserve_exporter, foldserve_exporter.cli", HEAVY | {"grpc"}),
+        ("import foldserve_exporter.verify.worker", HEAVY | {"grpc"}),
+    ],
+)
+def test_importing_brings_nothing_heavy_with_it(statement: str, absent: set[str]) -> None:
+    code = f"import sys; {statement}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "foldserve_contract" in loaded or "foldserve_exporter" in loaded
+    assert not absent & set(loaded)
