@@ -37,8 +37,11 @@ async def serve(options: Options, start_engine: StartEngine) -> None:
     patience = 0.0
     try:
         rpc = await _listen(options, table)
-        await _either(_serve(rpc, table, watcher, loading, options), stop)
-        patience = await _drain(rpc, options, stop)
+        try:
+            await _either(_serve(rpc, table, watcher, loading, options), stop)
+            patience = await _drain(rpc, options, stop)
+        finally:
+            await rpc.stop(0)
     finally:
         loading.cancel()
         await watcher.close(patience)
@@ -76,7 +79,6 @@ async def _drain(rpc: "RpcServer", options: Options, again: asyncio.Event) -> fl
     now = asyncio.get_running_loop().time
     end = now() + options.grace_s
     await _either(rpc.stop(options.grace_s), again)
-    await rpc.stop(0)
     return 0.0 if again.is_set() else max(0.0, end - now())
 
 

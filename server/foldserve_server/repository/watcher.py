@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
+from foldserve_contract.bundle import MANIFEST
 from foldserve_contract.repository import versions
 
 from .keeper import Keeper
@@ -29,16 +30,14 @@ class Watcher:
         self._keep = keep
         self._eye = eye or Eye()
         self._keepers: dict[str, Keeper] = {}
-        self._trouble = ""
+        self._known_troubles: frozenset[str] = frozenset()
 
     async def look(self) -> None:
         """Looks once. A repository that cannot be read changes nothing."""
-        try:
-            listings = await asyncio.to_thread(self._scan)
-        except OSError as error:
-            self._report(f"{self._source.path} cannot be read: {error}")
-            return
-        self._report("" if any(listings.values()) else f"{self._source.path} holds no bundle")
+        listings, troubles = await asyncio.to_thread(self._scan)
+        for trouble in sorted(troubles - self._known_troubles):  # not again at every look
+            log.warning("%s", trouble)
+        self._known_troubles = troubles
         for name in listings.keys() - self._keepers.keys():
             self._keepers[name] = self._keep(name)
         for name, keeper in self._keepers.items():
@@ -62,27 +61,31 @@ class Watcher:
         """Ends every engine."""
         await asyncio.gather(*(keeper.close(grace_s) for keeper in self._keepers.values()))
 
-    def _scan(self) -> Listings:
-        found = {name: _versions(folder) for name, folder in self._source.folders().items()}
+    def _scan(self) -> tuple[Listings, frozenset[str]]:
+        troubles: list[str] = []
+        found: dict[str, Mapping[int, Path]] = {}
+        try:
+            folders = self._source.folders()
+        except OSError as error:
+            return {}, frozenset([f"{self._source.path} cannot be read: {error}; what serves keeps serving"])
+        for name, folder in folders.items():
+            try:
+                found[name] = versions(folder.parent, folder.name)
+            except OSError as error:
+                troubles.append(f"{folder} cannot be read: {error}; what serves of it keeps serving")
         self._eye.forget_all_but({path for paths in found.values() for path in paths.values()})
-        return {
+        listings = {
             name: tuple(self._eye.look(version, path) for version, path in paths.items())
             for name, paths in found.items()
         }
+        return listings, frozenset(troubles + self._missing(listings))
 
-    def _report(self, trouble: str) -> None:
-        """Says what is wrong when it begins and when it ends, not at every look."""
-        if trouble and trouble != self._trouble:
-            log.warning("%s; looking again at every interval, what serves keeps serving", trouble)
-        if self._trouble and not trouble:
-            log.info("%s is in order again", self._source.path)
-        self._trouble = trouble
-
-
-def _versions(folder: Path) -> Mapping[int, Path]:
-    """The versions of a model; none where its folder cannot be read now, which unloads nothing."""
-    try:
-        return versions(folder.parent, folder.name)
-    except OSError as error:
-        log.warning("%s cannot be read: %s", folder, error)
-        return {}
+    def _missing(self, listings: Listings) -> list[str]:
+        seen = [sighting for sightings in listings.values() for sighting in sightings]
+        if not any(sighting.digest for sighting in seen):
+            return [f"{self._source.path} holds no bundle; what arrives there will be served"]
+        return [
+            f"{sighting.path} is no bundle, or not one yet: it has no {MANIFEST}"
+            for sighting in seen
+            if not sighting.digest
+        ]

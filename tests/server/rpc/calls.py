@@ -49,10 +49,11 @@ class Caller:
 
 
 @asynccontextmanager
-async def listening(table: Table, limits: Limits | None = None) -> AsyncIterator[Caller]:
+async def listening(table: Table, limits: Limits | None = None, *, started: bool = True) -> AsyncIterator[Caller]:
     rpc = RpcServer(table, limits or Limits(), MAX_BYTES, monotonic_ns)
     await rpc.start("127.0.0.1:0")
-    rpc.health.start()
+    if started:
+        rpc.health.start()
     try:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{rpc.port}") as channel:
             yield Caller(rpc, channel)

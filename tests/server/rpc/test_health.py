@@ -1,0 +1,98 @@
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from foldserve_server.core.servable import Servable
+from foldserve_server.core.table import Table
+from tests.server.fakes import FakeEngine, serving
+
+from .calls import Caller, listening
+
+SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+
+
+def stub(caller: Caller) -> Any:
+    return health_pb2_grpc.HealthStub(caller.channel)
+
+
+async def check(caller: Caller, service: str = "") -> int:
+    response = await stub(caller).Check(health_pb2.HealthCheckRequest(service=service), timeout=10)
+    return int(response.status)
+
+
+async def watch(caller: Caller, service: str = "") -> AsyncIterator[int]:
+    async for response in stub(caller).Watch(health_pb2.HealthCheckRequest(service=service), timeout=10):
+        yield response.status
+
+
+def test_nothing_serves_before_something_is_loaded() -> None:
+    async def scenario() -> None:
+        table = Table()
+        async with listening(table) as caller:
+            overall, model = watch(caller), watch(caller, "m")
+            assert (await anext(overall), await anext(model)) == (NOT_SERVING, UNKNOWN)
+            servable = Servable("m", 1)
+            table.begin(servable)
+            assert await anext(model) == NOT_SERVING
+            table.publish(servable, FakeEngine())
+            assert (await anext(overall), await anext(model)) == (SERVING, SERVING)
+
+    asyncio.run(scenario())
+
+
+def test_the_server_as_a_whole_waits_for_all_that_was_there_at_its_start() -> None:
+    async def scenario() -> None:
+        async with listening(serving(FakeEngine()), started=False) as caller:
+            assert (await check(caller), await check(caller, "m")) == (NOT_SERVING, SERVING)
+            caller.rpc.health.start()
+            assert await check(caller) == SERVING
+
+    asyncio.run(scenario())
+
+
+def test_an_engine_that_restarts_is_not_serving_and_its_neighbour_is() -> None:
+    async def scenario() -> None:
+        engine, table = FakeEngine(), serving(FakeEngine(), name="n")
+        serving(engine, table=table)
+        async with listening(table) as caller:
+            model = watch(caller, "m")
+            assert await anext(model) == SERVING
+            engine.available = False
+            table.changes.ring()
+            assert await anext(model) == NOT_SERVING
+            assert (await check(caller, "n"), await check(caller)) == (SERVING, SERVING)
+            engine.available = True
+            table.changes.ring()
+            assert await anext(model) == SERVING
+
+    asyncio.run(scenario())
+
+
+def test_draining_says_so_to_every_watcher_and_ends_every_watch() -> None:
+    async def scenario() -> None:
+        async with listening(serving(FakeEngine())) as caller:
+            watches = [watch(caller, service) for service in ("", "m", "x")]
+            assert [await anext(one) for one in watches] == [SERVING, SERVING, UNKNOWN]
+            caller.rpc.health.drain()
+            assert [await anext(one) for one in watches[:2]] == [NOT_SERVING, NOT_SERVING]
+            await asyncio.wait_for(caller.rpc.stop(60), 10)
+            for one in watches:
+                with pytest.raises(StopAsyncIteration):
+                    await anext(one)
+
+    asyncio.run(scenario())
+
+
+def test_what_is_unknown_is_not_found() -> None:
+    async def scenario() -> None:
+        async with listening(Table()) as caller:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await check(caller, "m")
+            assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+    asyncio.run(scenario())

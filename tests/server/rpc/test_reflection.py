@@ -1,0 +1,49 @@
+import asyncio
+from typing import Any
+
+import pytest
+from grpc_reflection.v1alpha import reflection_pb2
+
+from foldserve_server.core.table import Table
+
+from .calls import Caller, listening
+
+NAMES = ("grpc.reflection.v1alpha.ServerReflection", "grpc.reflection.v1.ServerReflection")
+
+
+def stream(caller: Caller, service: str) -> Any:
+    return caller.channel.stream_stream(
+        f"/{service}/ServerReflectionInfo",
+        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+    )(timeout=10)
+
+
+@pytest.mark.parametrize("service", NAMES)
+def test_clients_of_both_versions_are_answered(service: str) -> None:
+    async def scenario() -> None:
+        async with listening(Table()) as caller:
+            call = stream(caller, service)
+            await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
+            listed = (await call.read()).list_services_response.service
+            assert "tensorflow.serving.PredictionService" in [one.name for one in listed]
+            symbol = "tensorflow.serving.PredictRequest"
+            await call.write(reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol))
+            assert (await call.read()).file_descriptor_response.file_descriptor_proto
+            await call.write(reflection_pb2.ServerReflectionRequest(file_containing_symbol="no.Such"))
+            assert (await call.read()).error_response.error_code == 5
+            await call.done_writing()
+            assert (await call.code()).name == "OK"
+
+    asyncio.run(scenario())
+
+
+def test_a_stream_that_stays_open_does_not_keep_the_server_from_ending() -> None:
+    async def scenario() -> None:
+        async with listening(Table()) as caller:
+            call = stream(caller, NAMES[0])
+            await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
+            await call.read()
+            await asyncio.wait_for(caller.rpc.stop(60), 10)
+
+    asyncio.run(scenario())

@@ -1,0 +1,101 @@
+from pathlib import Path
+
+import pytest
+
+from foldserve_server import cli
+from foldserve_server.command import parse
+from foldserve_server.errors import CannotStart
+from foldserve_server.launcher import brief, launcher
+from foldserve_server.options import EngineOptions
+from foldserve_server.repository.source import Source
+
+
+def test_a_folder_is_all_that_must_be_said() -> None:
+    options = parse(["models"]).options
+    assert options.source == Source(Path("models").absolute())
+    assert (options.host, options.port, options.poll_s, options.grace_s) == ("127.0.0.1", 8500, 1.0, 30.0)
+    assert options.engine == EngineOptions()
+
+
+def test_the_flags_of_tensorflow_serving_mean_the_same() -> None:
+    words = "--port=9000 --model_name=digits --model_base_path=/models/digits --file_system_poll_wait_seconds=0"
+    options = parse(words.split()).options
+    assert options.source == Source(Path("/models/digits"), "digits", single=True)
+    assert (options.port, options.poll_s) == (9000, 0)
+
+
+def test_a_name_may_be_written_either_way() -> None:
+    said = parse(["models", "--max-batch-size=8", "--drain_delay", "2", "--allowed-batch-sizes=1,8"]).options
+    assert said.engine.max_batch_size == 8 and said.engine.allowed_batch_sizes == (1, 8)
+    assert said.drain_delay_s == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"), [([], False), (["--reject-nonfinite"], True), (["--reject_nonfinite=false"], False)]
+)
+def test_a_switch_may_carry_its_value(words: list[str], expected: bool) -> None:
+    assert parse(["models", *words]).options.limits.reject_nonfinite is expected
+
+
+@pytest.mark.parametrize(("word", "expected"), [("1048576", 1 << 20), ("3MiB", 3 << 20), ("1gib", 1 << 30)])
+def test_bytes_may_carry_a_unit(word: str, expected: int) -> None:
+    assert parse(["models", f"--max-message-bytes={word}"]).options.max_message_bytes == expected
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--port=70000"],
+        ["--port=-1"],
+        ["--max_batch_size=0"],
+        ["--grace=nan"],
+        ["--reject-nonfinite=maybe"],
+        ["--allowed_batch_sizes=8,1"],
+        ["--max-message-bytes=lots"],
+        ["--no-such-flag"],
+    ],
+)
+def test_what_cannot_be_understood_ends_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(["models", *words])
+    assert caught.value.code == 2
+    assert words[0].partition("=")[0] in capsys.readouterr().err
+
+
+def test_what_has_no_meaning_here_is_warned_of_and_what_would_harm_is_refused() -> None:
+    warnings = parse(["models", "--rest_api_port=8501", "--num_load_threads=4", "--enable_batching=false"]).warnings
+    assert len(warnings) == 4
+    for flag in ("ssl_config_file", "model_config_file", "batching_parameters_file", "grpc_socket_path"):
+        with pytest.raises(CannotStart, match=flag):
+            parse(["models", f"--{flag}=x"])
+
+
+def test_help_teaches_by_example(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--help"])
+    assert caught.value.code == 0
+    assert "serve-model models/ --port 0" in capsys.readouterr().out
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(cli, "find_spec", lambda name: None)
+    assert cli.main(["models"]) == 2
+    assert "pip install 'foldserve[server]'" in capsys.readouterr().err
+
+
+def test_two_runtimes_over_one_another_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "version", lambda name: "1.0")
+    assert cli.main(["models"]) == 2
+    assert "onnxruntime and onnxruntime-gpu are both installed" in capsys.readouterr().err
+
+
+def test_settings_no_engine_can_have_are_refused_before_anything_starts() -> None:
+    with pytest.raises(CannotStart, match="quantum"):
+        launcher(parse(["models", "--device=quantum"]).options)
+
+
+@pytest.mark.parametrize(("value", "text"), [(3.21e-8, "3e-8"), (0.0, "0"), (0.02, "0.02"), (1e-10, "1e-10")])
+def test_deviations_are_told_in_one_figure(value: float, text: str) -> None:
+    assert brief(value) == text
