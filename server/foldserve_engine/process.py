@@ -36,7 +36,8 @@ _MAX_REASON = 16 << 10
 def main(arguments: Sequence[str] | None = None, load: Loader = load_engine) -> int:
     """Runs an engine process to its end; its exit status."""
     faulthandler.enable()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a service manager may send it to all; the front end decides
+        signal.signal(number, signal.SIG_IGN)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     parser = argparse.ArgumentParser(prog="foldserve_engine.process", description="started by a foldserve server")
     parser.add_argument("--control", type=int, required=True, help="descriptor of the control socket")

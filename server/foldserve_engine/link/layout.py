@@ -1,7 +1,7 @@
 """Where the tensors of one request lie in its memory: one after the other, aligned, in the signature's order."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from mmap import mmap
 
@@ -23,6 +23,9 @@ class _Tensor:
     row_bytes: int
 
 
+_Row = tuple[_Tensor, tuple[int, ...], int]
+
+
 class Layout:
     """Places for the inputs, or the outputs, of a signature.
 
@@ -36,6 +39,7 @@ class Layout:
         self._free = [
             (spec.name, axis) for spec in specs for axis, size in enumerate(spec.shape) if axis and size == DYNAMIC
         ]
+        self._fixed = None if self._free else tuple((one, one.row_shape, one.row_bytes) for one in self._tensors)
 
     @property
     def dims_count(self) -> int:
@@ -66,8 +70,11 @@ class Layout:
             offset += _aligned(rows * row_bytes)
         return views
 
-    def _rows(self, dims: Dims) -> Iterator[tuple[_Tensor, tuple[int, ...], int]]:
+    def _rows(self, dims: Dims) -> Iterable[_Row]:
         """Each tensor with the shape and the bytes of a row."""
+        return self._sized(dims) if self._fixed is None else self._fixed
+
+    def _sized(self, dims: Dims) -> Iterator[_Row]:
         left = iter(dims)
         for tensor in self._tensors:
             if not tensor.dynamic:

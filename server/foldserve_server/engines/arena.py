@@ -69,6 +69,7 @@ class Slabs:
 
         Raises:
             OSError: There is no memory or descriptor left.
+            ValueError, TypeError: An input has another shape or dtype than the signature's.
         """
         if size.total > self.arena.slab_bytes:
             own = Memory.create(size.total, "request")
@@ -76,7 +77,10 @@ class Slabs:
         else:
             place = Place(self._memory.map, slot * self.arena.slab_bytes, None)
         for name, view in self._inputs.views(place.memory, place.offset, size.rows, size.dims).items():
-            np.copyto(view, inputs[name], casting="no")
+            array = inputs[name]
+            if array.shape != view.shape:  # it would be broadcast
+                raise ValueError(f"input {name!r} has shape {array.shape} where {view.shape} is expected")
+            np.copyto(view, array, casting="no")
         return place
 
     def read(self, place: Place, size: Size, dims: Dims) -> dict[str, Array]:

@@ -10,6 +10,7 @@ from ..core.errors import QueueFull, ResourceExhausted
 from .arena import Place, Size
 
 _GENERATIONS = 1 << 32
+_LONGEST_RETRY_MS = 10_000
 
 
 @dataclass(slots=True, eq=False)
@@ -36,7 +37,13 @@ class Call:
 
 
 class Calls:
-    """The slots, and the credits in rows and bytes that the engine granted."""
+    """The slots, and the credits in rows and bytes that the engine granted.
+
+    Attributes:
+        rows: Rows that are taken.
+        bytes: Bytes that are taken.
+        seconds_per_row: What a row takes in a full batch, for those who are told to come again.
+    """
 
     def __init__(self, slots: int, credit_rows: int, credit_bytes: int, request_bytes: int) -> None:
         """All slots are free."""
@@ -46,6 +53,7 @@ class Calls:
         self._credit_rows, self._credit_bytes = credit_rows, credit_bytes
         self._request_bytes = request_bytes
         self.rows = self.bytes = 0
+        self.seconds_per_row = 0.0
 
     def __len__(self) -> int:
         """Taken slots."""
@@ -55,14 +63,14 @@ class Calls:
         """Every call that has a slot."""
         return (call for call in self._calls if call is not None)
 
-    def admit(self, size: Size, future: "asyncio.Future[dict[str, Array]]", retry_after_ms: int) -> Call:
+    def admit(self, size: Size, future: "asyncio.Future[dict[str, Array]]") -> Call:
         """Takes a slot for a request.
 
         Raises:
             ResourceExhausted: It is larger than any may be.
             QueueFull: There is no room now.
         """
-        self._check(size, retry_after_ms)
+        self._check(size)
         slot = self._free.pop()
         call = Call(slot, self._generations[slot], size, future)
         self._calls[slot] = call
@@ -87,7 +95,7 @@ class Calls:
         if call.place is not None and call.place.own is not None:
             call.place.own.close()
 
-    def _check(self, size: Size, retry_after_ms: int) -> None:
+    def _check(self, size: Size) -> None:
         most = min(self._request_bytes, self._credit_bytes)
         if size.total > most:
             raise ResourceExhausted(f"the request takes {size.total:,} bytes; at most {most:,} are allowed: send less")
@@ -99,5 +107,9 @@ class Calls:
         if not fits or not self._free:
             raise QueueFull(
                 f"{len(self):,} requests of {self.rows:,} rows and {self.bytes:,} bytes are waiting; try again later",
-                retry_after_ms,
+                self._retry_after_ms(),
             )
+
+    def _retry_after_ms(self) -> int:
+        """About how long the rows take that are waiting."""
+        return min(_LONGEST_RETRY_MS, 1 + int(1000 * self.rows * self.seconds_per_row))

@@ -34,7 +34,6 @@ class Dispatcher:
         self._connection: Connection | None = None
         self._refusal: Unavailable | None = None
         self._answered = asyncio.Event()
-        self.retry_after_ms = 10
 
     async def predict(self, inputs: Arrays, deadline_ns: int | None) -> dict[str, Array]:
         """The outputs for inputs that fit the signature; see `EngineProcess.predict`."""
@@ -96,10 +95,10 @@ class Dispatcher:
         deadline_s = None if deadline_ns is None else deadline_ns / 1e9
         if deadline_s is not None and deadline_s <= self._loop.time():
             raise DeadlineExceeded(_EXPIRED)
-        call = self._calls.admit(self._slabs.measure(inputs), self._loop.create_future(), self.retry_after_ms)
+        call = self._calls.admit(self._slabs.measure(inputs), self._loop.create_future())
         try:
             call.place = self._slabs.write(call.slot, call.size, inputs)
-        except (OSError, TypeError) as error:
+        except (OSError, TypeError, ValueError) as error:
             self._calls.free(call)
             raise _refused(error) from error
         own = call.place.own is not None
@@ -177,9 +176,9 @@ def _error(outcome: Outcome) -> ServingError:
 
 
 def _refused(error: Exception) -> ServingError:
-    if isinstance(error, TypeError):
-        return InvalidRequest(f"the inputs do not have the dtypes of the signature: {error}")
-    return Unavailable(f"there is no memory for the request: {error}")
+    if isinstance(error, OSError):
+        return Unavailable(f"there is no memory for the request: {error}")
+    return InvalidRequest(f"the inputs do not have the dtypes and shapes of the signature: {error}")
 
 
 def _again(error: ServingError) -> ServingError:

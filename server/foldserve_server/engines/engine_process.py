@@ -52,7 +52,10 @@ class EngineProcess:
         self._path, self._settings, self._command = path, settings, command
         self._loop = asyncio.get_running_loop()
         self._crashes = Crashes(settings.restarts)
-        self._dispatcher = _dispatcher(self.report, launched, settings)
+        slabs = Slabs(self.report.signature, self.report.max_batch_size, settings)
+        ready = launched.ready
+        self._calls = Calls(slabs.arena.slots, ready.credit_rows, ready.credit_bytes, settings.max_request_bytes)
+        self._dispatcher = Dispatcher(slabs, self._calls)
         self._launched = launched
         self._restarting: asyncio.Task[None] | None = None
         self._watchdog: asyncio.TimerHandle | None = None
@@ -78,10 +81,11 @@ class EngineProcess:
         launched = await launch(path, settings, command)
         try:
             return cls(path, settings, command, launched)
+        except OSError as error:
+            await launched.discard()
+            raise LoadFailed(f"there is no memory for its requests: {error}") from error
         except BaseException:
-            launched.connection.close()
-            launched.child.kill()
-            await asyncio.shield(launched.child.exited)
+            await launched.discard()
             raise
 
     @property
@@ -142,7 +146,8 @@ class EngineProcess:
         self._hung = False
         launched.connection.on_end = launched.child.kill
         launched.child.exited.add_done_callback(lambda _: self._on_exit(launched))
-        self._dispatcher.retry_after_ms = 1 + int(launched.ready.warmed[-1].seconds * 1000)
+        largest = launched.ready.warmed[-1]
+        self._calls.seconds_per_row = largest.seconds / largest.rows
         self._dispatcher.attach(launched.connection)
         self._watch()
 
@@ -187,19 +192,26 @@ class EngineProcess:
         await asyncio.sleep(delay_s)
         try:
             launched = await launch(self._path, self._settings, self._command)
+            report = await self._same_bundle(launched)
         except CandidateDied as error:
             self._crashed(str(error), frozenset())
-            return
         except LoadFailed as error:
             self._end(f"after a crash it was not put into service again: {error}")
-            return
-        if launched.ready.digest != self.report.digest:
-            await _discard(launched)
-            self._end("after a crash another bundle was found in its place")
-            return
-        self.report = LoadReport.of(launched)
-        self._enter(launched)
-        self._announce(EngineState.AVAILABLE, "restarted after a crash")
+        else:
+            self.report = report
+            self._enter(launched)
+            self._announce(EngineState.AVAILABLE, "restarted after a crash")
+
+    async def _same_bundle(self, launched: Launched) -> LoadReport:
+        """The report on a restarted engine, if it has loaded what was served before; else it is ended."""
+        try:
+            report = LoadReport.of(launched)
+            if report.digest != self.report.digest:
+                raise LoadFailed("another bundle was found in its place")
+        except BaseException:
+            await launched.discard()
+            raise
+        return report
 
     def _end(self, reason: str) -> None:
         refusal = Unavailable(f"the engine has ended: {reason}")
@@ -219,16 +231,3 @@ class EngineProcess:
             await asyncio.wait([self._restarting])
         if self._launched.child.exited.done():
             self._dispatcher.fail(Unavailable("the engine was unloaded before the request was computed", 0))
-
-
-async def _discard(launched: Launched) -> None:
-    launched.connection.close()
-    launched.child.kill()
-    await asyncio.shield(launched.child.exited)
-
-
-def _dispatcher(report: LoadReport, launched: Launched, settings: EngineSettings) -> Dispatcher:
-    slabs = Slabs(report.signature, report.max_batch_size, settings)
-    ready = launched.ready
-    calls = Calls(slabs.arena.slots, ready.credit_rows, ready.credit_bytes, settings.max_request_bytes)
-    return Dispatcher(slabs, calls)

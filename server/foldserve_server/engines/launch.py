@@ -16,12 +16,12 @@ from foldserve_engine.link.messages import Kind
 from foldserve_engine.link.status_page import StatusPage
 
 from ..core.errors import LoadFailed
+from .arena import MAX_SLOTS
 from .child import Child
 from .connection import Connection
 from .settings import EngineSettings
 
 ENGINE_COMMAND = (sys.executable, "-P", "-m", "foldserve_engine.process", "--control")
-MAX_JOBS = 1024
 
 
 class CandidateDied(LoadFailed):
@@ -48,6 +48,12 @@ class Launched:
     ready: Ready
     seconds: float
 
+    async def discard(self) -> None:
+        """Ends the process at once; returns when it is gone."""
+        self.connection.close()
+        self.child.kill()
+        await asyncio.shield(self.child.exited)
+
 
 async def launch(path: Path, settings: EngineSettings, command: Sequence[str] = ENGINE_COMMAND) -> Launched:
     """Starts an engine process; returns once it has loaded, warmed and checked the bundle.
@@ -61,7 +67,7 @@ async def launch(path: Path, settings: EngineSettings, command: Sequence[str] = 
     begin = time.perf_counter()
     words: asyncio.Queue[Packet | None] = asyncio.Queue()
     child, connection = _start(command, words)
-    page = StatusPage.create(MAX_JOBS)
+    page = StatusPage.create(MAX_SLOTS)
     try:
         connection.put(Kind.HELLO, dump(_hello(path, settings)), [os.dup(page.memory.descriptor)], at_once=True)
         ready = await _first_word(child, words, settings)

@@ -86,7 +86,7 @@ class States:
 
 def rows(*first: float) -> dict[str, Array]:
     """Inputs: one row for each number, which is its first feature."""
-    return {"features": np.array([[value, 1, 2, 3] for value in first], np.float32)}
+    return {"features": np.array([[value, 1, 2, 3] for value in first], np.float32).reshape(-1, 4)}
 
 
 def in_ms(milliseconds: float) -> int:
