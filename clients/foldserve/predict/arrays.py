@@ -89,12 +89,16 @@ class ArrayReader:
             return Rows((Part(rows, self._cast(slice(start, stop))),), ())
         except TensorError as error:
             if stop - start == 1:
-                return Rows((), (RowFailure(start + offset, self.path, str(error)),))
+                return Rows((), (RowFailure(start + offset, self.name_of(start), str(error)),))
         single = [self.read(row, row + 1, offset) for row in range(start, stop)]
         return Rows(
             tuple(part for rows in single for part in rows.parts),
             tuple(failure for rows in single for failure in rows.failures),
         )
+
+    def name_of(self, row: int) -> str:
+        """The file and the row in it."""
+        return f"{self.path}[{row}]"
 
     def _cast(self, rows: slice) -> dict[str, Array]:
         return {name: cast(name, column[rows], self.specs[name].dtype) for name, column in self.columns.items()}

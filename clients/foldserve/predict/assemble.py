@@ -3,11 +3,13 @@
 import itertools
 import os
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from foldserve_contract.signature import Signature
 
 from .collector import Collector
 from .dataset import Dataset
@@ -30,13 +32,16 @@ def assemble(out: Path, job: Job, dataset: Dataset, collector: Collector, folder
     finished.replace(out)
 
 
-def check_names(out: Path, outputs: Iterable[str]) -> None:
-    """Whether these outputs can go into the file.
+def check_names(out: Path, signature: Signature, wanted: Sequence[str]) -> None:
+    """Whether the outputs wanted can go into the file.
 
     Raises:
-        UsageError: A `.npy` holds one output, and an `.npz` some names of its own.
+        UsageError: There is none of that name; a `.npy` holds one output, and an `.npz` some names of its own.
     """
-    names = list(outputs)
+    there = [spec.name for spec in signature.outputs]
+    names = list(wanted) or there
+    if unknown := sorted(set(names) - set(there)):
+        raise UsageError(f"the model has the outputs {there}, and not {unknown}")
     if out.suffix == ".npy" and len(names) != 1:
         raise UsageError(f"{out} can hold one output, the model has {names}; write .npz, or choose with --output NAME")
     if out.suffix == ".npz" and (taken := sorted(set(names) & set(OWN_NAMES))):

@@ -59,6 +59,7 @@ class Collector:
     def end_batch(self, stop: int, failures: Sequence[RowFailure]) -> None:
         """Everything up to a row has been given."""
         for failure in failures:
+            self.ok.write(failure.row, np.zeros(1, bool))  # a killed run may have got further
             self._errors.write(json.dumps(asdict(failure), ensure_ascii=False).encode() + b"\n")
         self.progress = advanced(self.progress, stop, len(failures), self._errors.tell())
         if self._clock() - self._saved_at >= self._save_every:
@@ -74,13 +75,13 @@ class Collector:
         self._saved_at = self._clock()
 
     def finish(self, signature: Signature, wanted: Sequence[str]) -> None:
-        """Fills rows without a prediction with NaN where there is one, and makes files where no row has any."""
+        """Fills rows without a prediction with NaN (integers: 0), and makes the files where no row has any."""
         if not self.outputs:
             specs = [spec for spec in signature.outputs if not wanted or spec.name in wanted]
             shapes = {spec.name: tuple(max(0, size) for size in spec.row_shape) for spec in specs}
             self._create(shapes, {spec.name: np.empty(0, spec.dtype) for spec in specs})
         for file in self.outputs.values():
-            if file.dtype.kind == "f" and self.progress.failed:
+            if self.progress.failed:
                 self._fill(file)
         self.save()
 
@@ -91,7 +92,7 @@ class Collector:
         self._errors.close()
 
     def _fill(self, file: RowFile) -> None:
-        blank = np.full((1, *file.shape[1:]), np.nan, file.dtype)
+        blank = np.full((1, *file.shape[1:]), np.nan if file.dtype.kind == "f" else 0, file.dtype)
         for start in range(0, self._rows, 1 << 20):
             ok = self.ok.read(start, min(start + (1 << 20), self._rows))
             for row in np.flatnonzero(~ok):
@@ -117,8 +118,5 @@ def _runs(rows: Sequence[int], array: Array) -> list[tuple[int, Array]]:
     """Rows cut where their numbers jump, with the first number of each run."""
     numbers = np.asarray(rows)
     cuts = np.flatnonzero(np.diff(numbers) != 1) + 1
-    return [
-        (int(run[0]), chunk)
-        for run, chunk in zip(np.split(numbers, cuts), np.split(array, cuts), strict=True)
-        if run.size
-    ]
+    runs = zip(np.split(numbers, cuts), np.split(array, cuts), strict=True)
+    return [(int(run[0]), chunk) for run, chunk in runs if run.size]

@@ -72,7 +72,7 @@ class Readers:
         """Rows `start` to `stop`; a part never crosses from one source to the next."""
         found: list[Rows] = []
         while start < stop:
-            index = bisect.bisect_right(self.starts, start) - 1
+            index = self._index(start)
             offset, end = self.starts[index], min(stop, self.starts[index + 1])
             found.append(self.readers[index].read(start - offset, end - offset, offset))
             start = end
@@ -80,6 +80,14 @@ class Readers:
             tuple(part for rows in found for part in rows.parts),
             tuple(failure for rows in found for failure in rows.failures),
         )
+
+    def name_of(self, row: int) -> str:
+        """A row as the user would name it."""
+        index = self._index(row)
+        return self.readers[index].name_of(row - self.starts[index])
+
+    def _index(self, row: int) -> int:
+        return bisect.bisect_right(self.starts, row) - 1
 
 
 def collect(inputs: Sequence[Path]) -> Dataset:

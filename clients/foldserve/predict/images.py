@@ -63,12 +63,14 @@ class ImageReader:
         """A part for each run of images of one size; those that cannot be decoded are failures."""
         decoded = list(self.decoders.map(self._decode, self.files[start:stop]))
         rows = list(enumerate(decoded, start + offset))
-        failures = [
-            RowFailure(row, self.files[row - offset].as_posix(), image) for row, image in rows if isinstance(image, str)
-        ]
+        failures = [RowFailure(row, self.name_of(row - offset), image) for row, image in rows if isinstance(image, str)]
         images = [(row, image) for row, image in rows if not isinstance(image, str)]
         runs = itertools.groupby(images, key=lambda item: item[1].shape)
         return Rows(tuple(self._part(run) for _, run in runs), tuple(failures))
+
+    def name_of(self, row: int) -> str:
+        """The file."""
+        return self.files[row].as_posix()
 
     def _part(self, run: Iterable[tuple[int, Array]]) -> Part:
         rows, images = zip(*run, strict=True)

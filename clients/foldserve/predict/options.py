@@ -42,6 +42,7 @@ class Options:
         in_flight: Requests on their way at once.
         channels: Connections.
         timeout: Seconds for one request, retries and all.
+        save_every: Seconds of work that a killed run may lose.
         imaging: How images become arrays.
         overwrite: Whether `out` may be there already.
         restart: Whether an unfinished run is thrown away.
@@ -58,6 +59,7 @@ class Options:
     in_flight: int
     channels: int
     timeout: float
+    save_every: float
     imaging: Imaging
     overwrite: bool
     restart: bool

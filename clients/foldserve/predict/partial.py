@@ -73,12 +73,13 @@ class Partial:
         return self.folder / "errors.jsonl"
 
     def job(self) -> Job | None:
-        """What the run that was left here computes.
+        """What the run that was left here computes; None where nothing was left to go on with.
 
         Raises:
             UsageError: The folder was written by another foldserve.
         """
-        return self._read("job.json", Job)
+        job: Job | None = self._read("job.json", Job)
+        return job if job is not None and self._is_whole() else None
 
     def begin(self, job: Job) -> None:
         """Throws away what is here and begins anew."""
@@ -105,12 +106,18 @@ class Partial:
         self._write("outputs.json", dict(files))
 
     def release(self) -> None:
-        """Lets another process have the folder."""
+        """Lets another process have the folder; nothing is left of a run that has not begun."""
+        if not self._lock.closed and not (self.folder / "job.json").exists():
+            shutil.rmtree(self.folder)
         self._lock.close()
 
     def remove(self) -> None:
         """Ends the run for good."""
         shutil.rmtree(self.folder)
+        self._lock.close()
+
+    def _is_whole(self) -> bool:
+        return all((self.folder / file).exists() for file in self.outputs().values())
 
     def _take(self) -> IO[str]:
         try:

@@ -1,28 +1,26 @@
 """A run, as the list of its steps."""
 
+import shutil
 import sys
 import time
-from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from foldserve_contract.signature import Array, Signature
+from foldserve_contract.signature import Signature
 
 from ..client import Client
-from ..errors import NotFound, ServerError
+from ..errors import NotFound
 from ..retry import Retry
 from .assemble import assemble, check_names
 from .collector import Collector
-from .dataset import Dataset, Readers, collect
+from .dataset import Dataset, collect
 from .errors import ServerFailed, UsageError
 from .options import Options
 from .partial import FORMAT, Job, Partial, check_same
-from .recover import may_be_the_input, recover
-from .report import Advance, Summary, progress_bar
-from .source import Part, RowFailure
+from .report import Summary, progress_bar
+from .work import Work
 
 PATIENT = Retry(attempts=30)
+CONTACT = 10.0  # seconds: a wrong address should be told before the user has gone for coffee
 
 
 def run(options: Options, quiet: bool) -> Summary:
@@ -40,15 +38,18 @@ def run(options: Options, quiet: bool) -> Summary:
     try:
         with _client(options) as client:
             job, signature = _job(client, options, dataset, partial)
-            check_names(options.out, options.outputs or [spec.name for spec in signature.outputs])
+            check_names(options.out, signature, options.outputs)
             readers = dataset.readers(signature, options.imaging)
-            resumed = _begin(partial, job)
-            collector = Collector(partial, job.rows)
+            resumed = _begin(partial, job, options.restart)
+            collector = Collector(partial, job.rows, options.save_every)
             try:
                 with progress_bar(job.rows, resumed, sys.stderr, quiet) as advance:
-                    _Work(client, job, readers, collector, options.timeout, advance).do()
+                    Work(client, job, readers, collector, advance).do()
                 collector.finish(signature, job.outputs)
                 errors = _publish(options.out, job, dataset, collector, partial)
+            except BaseException:
+                collector.save()
+                raise
             finally:
                 collector.close()
         partial.remove()
@@ -76,11 +77,13 @@ def _client(options: Options) -> Client:
 def _job(client: Client, options: Options, dataset: Dataset, partial: Partial) -> tuple[Job, Signature]:
     """What there is to do, at the version that the unfinished run began with if there is one."""
     target, before = options.target, None if options.restart else partial.job()
-    version = (
-        before.version if before and target.version is None else client.resolve(target.model, version=target.version)
-    )
+    contact = min(CONTACT, options.timeout)
+    if before and target.version is None:
+        version = before.version
+    else:
+        version = client.resolve(target.model, version=target.version, timeout=contact)
     try:
-        signature = client.metadata(target.model, version=version, signature=options.signature)
+        signature = client.metadata(target.model, version=version, signature=options.signature, timeout=contact)
     except NotFound as error:
         raise ServerFailed(
             f"{target.model}/{version} is not served ({error.message}); serve it again to resume the run that began"
@@ -103,9 +106,9 @@ def _job(client: Client, options: Options, dataset: Dataset, partial: Partial) -
     return job, signature
 
 
-def _begin(partial: Partial, job: Job) -> int:
+def _begin(partial: Partial, job: Job, restart: bool) -> int:
     """Goes on with the unfinished run or begins; how many rows are done."""
-    if partial.job() != job:
+    if restart or partial.job() != job:
         partial.begin(job)
     return partial.progress().rows
 
@@ -114,82 +117,10 @@ def _publish(out: Path, job: Job, dataset: Dataset, collector: Collector, partia
     """Puts the list of failures and then the output in their places."""
     errors = out.with_name(out.name + ".errors.jsonl")
     if collector.progress.failed:
-        partial.errors.replace(errors)
+        copy = partial.folder / "errors.copy"
+        shutil.copyfile(partial.errors, copy)
+        copy.replace(errors)
     else:
         errors.unlink(missing_ok=True)
     assemble(out, job, dataset, collector, partial.folder)
     return errors if collector.progress.failed else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    stop: int
-    failures: list[RowFailure]
-
-
-class _Work:
-    """Requests on their way, and what is expected of them in order."""
-
-    def __init__(
-        self, client: Client, job: Job, readers: Readers, collector: Collector, timeout: float, advance: Advance
-    ) -> None:
-        self._client = client
-        self._job = job
-        self._readers = readers
-        self._collector = collector
-        self._timeout = timeout
-        self._advance = advance
-        self._expected: deque[tuple[Part, _Batch] | _Batch] = deque()
-
-    def do(self) -> None:
-        job = self._job
-        with self._client.stream(
-            job.model, self._parts(), version=job.version, signature=job.signature, outputs=job.outputs
-        ) as stream:
-            while True:
-                try:
-                    prediction = next(stream, None)
-                except ServerError as error:
-                    if not may_be_the_input(error):
-                        raise
-                    self._recover(*self._next_part())
-                    continue
-                if prediction is None:
-                    break
-                self._collector.predictions(self._next_part()[0].rows, prediction)
-        self._end_batches()
-
-    def _parts(self) -> Iterator[dict[str, Array]]:
-        for start in range(self._collector.progress.rows, self._job.rows, self._job.batch):
-            stop = min(start + self._job.batch, self._job.rows)
-            rows = self._readers.read(start, stop)
-            batch = _Batch(stop, list(rows.failures))
-            self._expected.extend((part, batch) for part in rows.parts)
-            self._expected.append(batch)
-            yield from (part.arrays for part in rows.parts)
-
-    def _next_part(self) -> tuple[Part, _Batch]:
-        self._end_batches()
-        expected = self._expected.popleft()
-        assert isinstance(expected, tuple), "ended batches have just been taken away"
-        return expected
-
-    def _end_batches(self) -> None:
-        while self._expected and isinstance(self._expected[0], _Batch):
-            batch = self._expected.popleft()
-            assert isinstance(batch, _Batch)
-            self._collector.end_batch(batch.stop, sorted(batch.failures, key=lambda failure: failure.row))
-            self._advance(min(self._job.batch, batch.stop - (batch.stop - 1) // self._job.batch * self._job.batch))
-
-    def _recover(self, part: Part, batch: _Batch) -> None:
-        answered, refused = recover(part, self._predict)
-        for good, prediction in answered:
-            self._collector.predictions(good.rows, prediction)
-        for bad, error in refused:
-            batch.failures.append(RowFailure(bad.rows[0], self._readers.name_of(bad.rows[0]), str(error)))
-
-    def _predict(self, part: Part):  # type: ignore[no-untyped-def]
-        job = self._job
-        return self._client.predict_versioned(
-            job.model, part.arrays, version=job.version, signature=job.signature, outputs=job.outputs
-        )

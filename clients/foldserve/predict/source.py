@@ -16,7 +16,7 @@ class RowFailure:
 
     Attributes:
         row: Its number in the whole data set.
-        input: The file it came from.
+        input: The file it came from, with the row in it where it has several.
         error: What is wrong with it.
     """
 
@@ -51,6 +51,9 @@ class Reader(Protocol):
 
     def read(self, start: int, stop: int, offset: int) -> Rows:
         """Rows `start` to `stop` of this input; row numbers are told with `offset` added."""
+
+    def name_of(self, row: int) -> str:
+        """A row of this input as the user would name it."""
 
 
 class Source(Protocol):
