@@ -65,6 +65,12 @@ def test_a_single_array_may_have_any_name_and_a_wider_dtype(server: ModelServer,
     np.testing.assert_array_equal(np.load("out.npy"), ROWS * 2)
 
 
+def test_npy_in_fortran_order_is_read_by_rows_too(server: ModelServer, folder: Path) -> None:
+    np.save("in.npy", np.asfortranarray(ROWS))
+    assert predict(server, "in.npy", "-o", "out.npy", "--batch", "7") == 0
+    np.testing.assert_array_equal(np.load("out.npy"), ROWS * 2)
+
+
 def test_the_version_named_is_the_one_asked(server: ModelServer, folder: Path) -> None:
     server.models["double"][2] = times(-7)
     assert predict(server, "rows.npy", "-o", "new.npz") == 0

@@ -17,7 +17,7 @@ TOKEN = "FOLDSERVE_TOKEN"
 
 EPILOG = f"""
 what becomes of the inputs
-  .npy          rows of the model's only input; mapped into memory, so it may be larger than it
+  .npy          rows of the model's only input; may be larger than the memory
   .npz          one array for each input of the model, under its name; a single array under any name
   image         one row; a folder is all its images, sorted by path, also in folders below
   Several inputs are predicted one after the other, as if they were one. Numbers are cast to the model's dtype where

@@ -1,9 +1,9 @@
-"""Inputs that are arrays: `.npy` mapped into memory, `.npz` read in passing."""
+"""Inputs that are arrays, read in passing and never whole."""
 
 import io
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -104,22 +104,41 @@ class ArrayReader:
         return {name: cast(name, column[rows], self.specs[name].dtype) for name, column in self.columns.items()}
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class NpyColumn:
+    """The array of a `.npy`, read piece by piece: mapped pages would count as this process's memory."""
+
+    path: Path
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    begin: int
+
+    def __getitem__(self, rows: slice) -> Array:
+        """Opens the file for each piece."""
+        with self.path.open("rb") as stream:
+            return _read(stream, self, rows)
+
+
+@dataclass(frozen=True, slots=True)
 class NpzColumn:
     """A member of an `.npz`, compressed or not, read forward without ever being whole in memory."""
 
     stream: IO[bytes]
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
-    begin: int = field(default=0)
+    begin: int
 
     def __getitem__(self, rows: slice) -> Array:
         """Reads on from where the last read ended; going back begins at the front."""
-        start, stop, _ = rows.indices(self.shape[0])
-        row_bytes = int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
-        self.stream.seek(self.begin + start * row_bytes)
-        content = self.stream.read((stop - start) * row_bytes)
-        return np.frombuffer(content, self.dtype).reshape(stop - start, *self.shape[1:])
+        return _read(self.stream, self, rows)
+
+
+def _read(stream: IO[bytes], column: NpyColumn | NpzColumn, rows: slice) -> Array:
+    start, stop, _ = rows.indices(column.shape[0])
+    row_bytes = int(np.prod(column.shape[1:], dtype=np.int64)) * column.dtype.itemsize
+    stream.seek(column.begin + start * row_bytes)
+    content = stream.read((stop - start) * row_bytes)
+    return np.frombuffer(content, column.dtype).reshape(stop - start, *column.shape[1:])
 
 
 def open_npy(path: Path) -> ArraySource:
@@ -129,10 +148,11 @@ def open_npy(path: Path) -> ArraySource:
         UsageError: It is none, holds Python objects or has no rows.
     """
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)  # looks at the header and the size only
     except (OSError, ValueError, EOFError) as error:
         raise UsageError(f"{path} cannot be read as .npy: {error}") from None
-    return _source(path, {None: array})
+    column = NpyColumn(path, array.dtype, array.shape, array.offset) if array.flags.c_contiguous else array
+    return _source(path, {None: column})
 
 
 def open_npz(path: Path) -> ArraySource:
