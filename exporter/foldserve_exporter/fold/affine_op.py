@@ -1,13 +1,12 @@
 """Affine maps as nodes of a graph: float64 while the fold works, a stock Keras layer when it is done."""
 
 from dataclasses import replace
-from typing import Any
 
 import keras
 import numpy as np
 
-from ..graph import Node, Op, Weight
-from .arithmetic import Affine, along
+from ..graph import Node, Op, Weight, operations
+from .arithmetic import Affine, Array, Floats
 
 
 class AffineMap:
@@ -40,21 +39,24 @@ def with_affine(node: Node, affine: Affine) -> Node:
     return replace(node, op=affine_op(node.op.path, affine, axis_of(node.op)))
 
 
-def lowered(node: Node) -> Node:
-    """The node as a Rescaling, whose configuration holds the float32 values exactly."""
-    rank = len(node.outputs[0].shape)
-    config = {
-        "name": node.op.name,
-        "dtype": "float32",
-        "scale": _listed(affine_of(node.op).scale, axis_of(node.op), rank),
-        "offset": _listed(affine_of(node.op).shift, axis_of(node.op), rank),
-    }
+def lowered(node: Node, is_float: bool = True) -> Node:
+    """The node as an addition, a multiplication, or a Rescaling where it is both or its input is of integers.
+
+    A Rescaling always multiplies and adds; its configuration holds the float32 values exactly.
+    """
+    affine, axis, rank = affine_of(node.op), axis_of(node.op), len(node.outputs[0].shape)
+    scale, shift = (_broadcasting(values, axis, rank) for values in (affine.scale, affine.shift))
+    if is_float and not affine.has_scale:
+        return replace(node, op=operations.add(node.op.path), args=(node.args[0], shift))
+    if is_float and not affine.has_shift:
+        return replace(node, op=operations.multiply(node.op.path), args=(node.args[0], scale))
+    config = {"name": node.op.name, "dtype": "float32", "scale": scale.tolist(), "offset": shift.tolist()}
     return replace(node, op=Op(node.op.path, keras.layers.Rescaling, config))
 
 
-def _listed(values: Any, axis: int, rank: int) -> Any:
-    """The float32 values as nested lists that broadcast along ``axis``; a single number where all are equal."""
-    rounded = np.asarray(values, np.float32)
+def _broadcasting(values: Floats, axis: int, rank: int) -> Array:
+    """The values rounded to float32, shaped to broadcast along ``axis``; a single number where all are equal."""
+    rounded: Array = np.asarray(values, np.float32)
     if rounded.size and np.all(rounded == rounded[0]):
-        return float(rounded[0])
-    return along(rounded, axis - rank, rank - axis).tolist()
+        return np.asarray(rounded[0])
+    return rounded.reshape(-1, *(1,) * (rank - 1 - axis))

@@ -15,6 +15,9 @@ Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
 
+_GREATEST = 1e30
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Affine:
     """y = scale·x + shift, one value of each per channel, both of shape (channels,)."""
@@ -58,10 +61,10 @@ def compose(first: Affine, then: Affine) -> Affine:
 
 
 def split_shift(affine: Affine) -> Affine | None:
-    """The u in s·x + t = s·(x + u): a shift of t/s; None where a channel's scale is too small to divide by."""
-    if np.any(np.abs(affine.scale) < 1e-30) or not np.all(np.isfinite(affine.scale)):
-        return None
-    return Affine(np.ones_like(affine.scale), affine.shift / affine.scale)
+    """The u in s·x + t = s·(x + u): a shift of t/s; None where float32 cannot hold a channel's."""
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        shift = affine.shift / affine.scale
+    return Affine(np.ones_like(affine.scale), shift) if np.all(np.abs(shift) < _GREATEST) else None
 
 
 def scale_only(affine: Affine) -> Affine:

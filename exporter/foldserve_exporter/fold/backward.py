@@ -8,36 +8,29 @@ import keras
 
 from ..graph import Node, Op, Weight
 from . import arithmetic
+from .activations import activation, is_linear, passes_scale
 from .arithmetic import Affine, Array
 from .einsum import absorb_einsum
 from .refusal import Refusal, Why
+from .wrapped import wrapped
 
 _L = keras.layers
 
 
 def absorb_backward(node: Node, axis: int, affine: Affine) -> Op | Refusal:
     """The op of ``node`` with the affine map on its output's ``axis`` taken up, or why it cannot be."""
+    if node.op.kind is _L.TimeDistributed:
+        return wrapped(node, lambda inner: absorb_backward(inner, axis, affine))
     rule = _RULES.get(node.op.kind)
     if rule is None:
-        return Refusal(Why.NOT_A_HOST, f"{node.op.path} is a {node.op.kind.__name__} without weights to fold into")
-    if not is_linear(node.op):
+        return Refusal(Why.NOT_A_HOST, f"{node.op.path} ({node.op.kind.__name__}) has no weights to fold into")
+    if not is_linear(node.op) and not passes_scale(node.op, affine):
         return Refusal(
             Why.ACTIVATION,
             f"{node.op.path} applies its activation {activation(node.op)!r} before the normalization; "
             "give the activation a layer of its own behind it to let it fold",
         )
     return rule(node, axis, affine)
-
-
-def is_linear(op: Op) -> bool:
-    """Whether a layer applies no activation."""
-    return activation(op) in (None, "linear")
-
-
-def activation(op: Op) -> Any:
-    """The name of a layer's activation, as its configuration has it."""
-    named = op.config.get("activation")
-    return named.get("config", named) if isinstance(named, Mapping) else named
 
 
 def channel_axis(node: Node) -> int:

@@ -1,11 +1,13 @@
 """A BatchNormalization layer as the affine map that it is in inference."""
 
+import keras
 import numpy as np
 
 from ..errors import Refused
 from ..graph import Node, Op
-from .affine_op import affine_op
-from .arithmetic import Affine, Array, from_statistics
+from ..graph.instantiate import assign, instantiate
+from .affine_op import affine_of, affine_op, axis_of
+from .arithmetic import Affine, Array, along, from_statistics
 
 
 def as_affine_op(node: Node) -> Op:
@@ -14,7 +16,10 @@ def as_affine_op(node: Node) -> Op:
     Raises:
         Refused: a statistic or a gain is not finite, or a variance is such that its root cannot be taken.
     """
-    return affine_op(node.op.path, affine_of_statistics(node.op), _axis(node))
+    op = affine_op(node.op.path, affine_of_statistics(node.op), _axis(node))
+    if node.op.kind.call is not keras.layers.BatchNormalization.call:
+        _check_call(node, op)
+    return op
 
 
 def affine_of_statistics(op: Op) -> Affine:
@@ -40,6 +45,23 @@ def _check_finite(op: Op, name: str, values: Array) -> None:
         raise Refused(
             f"{op.path}: {name} holds {wrong} non-finite values out of {values.size}. "
             "Recalibrate the statistics or restore a good checkpoint."
+        )
+
+
+def _check_call(node: Node, op: Op) -> None:
+    """Hold a subclass with a ``call`` of its own against the formula, on random numbers."""
+    shape = (4, *(n or 3 for n in node.outputs[0].shape[1:]))
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    layer = instantiate(node.op, node.op.name, "float32")
+    layer.build(shape)
+    assign(layer, node.op)
+    affine, axis = affine_of(op), axis_of(op)
+    expected = x * along(affine.scale, axis, x.ndim) + along(affine.shift, axis, x.ndim)
+    got = np.asarray(layer(x, training=False))
+    if got.shape != expected.shape or not np.abs(got - expected).max() <= 1e-4 * (1 + np.abs(expected).max()):
+        raise Refused(
+            f"{node.op.path}: {node.op.kind.__name__} overrides call() and does not compute what BatchNormalization "
+            "does on its moving statistics. Take it apart into layers, or train with keras.layers.BatchNormalization."
         )
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from ..graph import Graph, Node, Ref
+from ..graph import Graph, Node, Op, Ref
+from .activations import is_activation, is_linear, passes_scale
 from .arithmetic import Affine, scale_only
-from .backward import is_linear
 from .refusal import Refusal, Why
 from .reshaping import through_permute, through_reshape
 
@@ -57,15 +57,19 @@ def _single(
     node: Node, axis: int, affine: Affine, start: Sequence[int | None], end: Sequence[int | None], up: bool
 ) -> tuple[int, Affine] | Refusal | None:
     kind = node.op.kind
-    if kind in SAME or (kind is _L.Activation and is_linear(node.op)):
+    if kind in SAME or (is_activation(node.op) and (passes_scale(node.op, affine) or _is_bare(node.op))):
         return axis, affine
-    if kind in RESHAPING:
+    if kind in RESHAPING or (node.op.template is not None and kind.__name__ == "Reshape"):
         return through_reshape(node, axis, affine, start, end)
     if kind is _L.Permute:
         return through_permute(axis, affine, (0, *node.op.config["dims"]), up)
     if kind in AVERAGING + MAXIMA + GLOBAL_AVERAGE + GLOBAL_MAXIMUM + PADDING:
         return _spatial(node, axis, affine, start, end)
     return None
+
+
+def _is_bare(op: Op) -> bool:
+    return op.kind is _L.Activation and is_linear(op)
 
 
 def _spatial(

@@ -51,8 +51,11 @@ def fold_graph(graph: Graph) -> tuple[Graph, tuple[PlanEntry, ...]]:
             graph = applied(graph, node, decision)
             moving = moving or decision.left is not node.op
     plan = ledger.entries(graph)
-    nodes = tuple(lowered(node) if is_affine(node) else node for node in graph.nodes)
-    return shared(replace(graph, nodes=nodes)), plan
+    return shared(replace(graph, nodes=tuple(_lowered(graph, node) for node in graph.nodes))), plan
+
+
+def _lowered(graph: Graph, node: Node) -> Node:
+    return lowered(node, graph.spec(node.inputs[0]).is_float) if is_affine(node) else node
 
 
 def _as_affine(graph: Graph, node: Node) -> Node:

@@ -12,10 +12,12 @@ import numpy as np
 
 from ..graph import Node, Op
 from . import arithmetic
+from .activations import is_activation
 from .arithmetic import Affine, Array
 from .backward import with_weights
 from .einsum import forward_einsum
 from .refusal import Refusal, Why
+from .wrapped import wrapped
 
 _L = keras.layers
 Rule = Callable[[Node, int, int, Affine], Op | Refusal]
@@ -26,14 +28,22 @@ def absorb_forward(node: Node, axis: int, rank: int, affine: Affine) -> Op | Ref
 
     The shift of ``affine`` is taken up whole or the host refuses; send a map without shift to ask for its scale alone.
     """
+    if node.op.kind is _L.TimeDistributed:
+        return wrapped(node, lambda inner: absorb_forward(inner, axis, rank, affine))
     rule = _RULES.get(node.op.kind)
     if rule is None:
-        return Refusal(Why.NOT_A_HOST, f"{node.op.path} is a {node.op.kind.__name__} without weights to fold into")
+        return Refusal(Why.NOT_A_HOST, _unfit(node.op))
     if axis != _input_axis(node, rank) and node.op.kind is not _L.EinsumDense:
         return Refusal(Why.OTHER_AXIS, f"{node.op.path} reads its channels along another axis than {axis}")
     if not {w.name for w in node.op.weights} <= {"kernel", "bias", "depthwise_kernel", "pointwise_kernel"}:
         return Refusal(Why.NOT_A_HOST, f"{node.op.path} holds weights other than kernel and bias")
     return rule(node, axis, rank, affine)
+
+
+def _unfit(op: Op) -> str:
+    if is_activation(op):
+        return f"its shift must come before the activation {op.path}"
+    return f"{op.path} ({op.kind.__name__}) has no weights to fold into"
 
 
 def _input_axis(node: Node, rank: int) -> int:

@@ -13,7 +13,7 @@ def applied(graph: Graph, node: Node, decision: Decision) -> Graph:
     ops: dict[int, Op] = {absorb.node: absorb.op for absorb in decision.absorbed}
     if decision.left is not None:
         ops[node.key] = decision.left
-    changed = replace(graph, nodes=tuple(replace(n, op=ops.get(n.key, n.op)) for n in graph.nodes))
+    changed = replace(graph, nodes=tuple(replace(n, op=ops[n.key]) if n.key in ops else n for n in graph.nodes))
     return changed if decision.left is not None else without(changed, node)
 
 

@@ -41,7 +41,7 @@ def instantiate(op: Op, name: str, dtype: str) -> Any:
         return private.cloned_lambda(op.template, config)
     try:
         with policy(dtype):
-            return op.kind.from_config(config)
+            return _frozen(op.kind.from_config(config))
     except Exception as error:
         raise Refused(
             f"{op.path}: a {op.kind.__name__} cannot be made again from its get_config(): {error}. "
@@ -56,14 +56,27 @@ def assign(layer: Any, op: Op) -> None:
         Refused: the new layer's weights are not those of the old one.
     """
     variables = layer.weights if op.weights else []
-    expected = [(weight.name, tuple(weight.value.shape)) for weight in op.weights]
-    found = [(variable.name, tuple(variable.shape)) for variable in variables]
+    expected = [(_told(weight.name), tuple(weight.value.shape)) for weight in op.weights]
+    found = [(_told(variable.name), tuple(variable.shape)) for variable in variables]
     if expected != found:
         raise Refused(f"{op.path}: made again, the {op.kind.__name__} has weights {found} instead of {expected}.")
     for variable, weight in zip(variables, op.weights, strict=True):
         variable.assign(weight.value.astype(variable.dtype))
     if isinstance(layer, keras.layers.Normalization):
         layer.finalize_state()
+
+
+def _frozen(layer: Any) -> Any:
+    """A BatchNormalization with a ``call`` of its own may bake a phase there; not trainable, it hears none."""
+    norm = keras.layers.BatchNormalization
+    if isinstance(layer, norm) and type(layer).call is not norm.call:
+        layer.trainable = False
+    return layer
+
+
+def _told(name: str) -> str:
+    """A weight that its layer gave no name is called ``variable`` and a running number."""
+    return "variable" if name.startswith("variable") else name
 
 
 def _operation(template: Any, name: str, dtype: str) -> Any:

@@ -1,7 +1,7 @@
 """The intermediate representation: frozen nodes that call frozen ops, each edge a `Ref`."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -160,6 +160,17 @@ class Graph:
     def is_output(self, ref: Ref) -> bool:
         """Whether a tensor is an output of the model."""
         return ref in self.output_refs
+
+
+def live(nodes: Sequence[Node], outputs: Iterable[Ref]) -> tuple[Node, ...]:
+    """The nodes that outputs depend on, in their order."""
+    wanted = {ref.node for ref in outputs}
+    kept = []
+    for node in reversed(nodes):
+        if node.key in wanted:
+            kept.append(node)
+            wanted.update(ref.node for ref in node.inputs)
+    return tuple(reversed(kept))
 
 
 def map_refs(structure: Any, swap: Callable[[Ref], Any]) -> Any:

@@ -56,7 +56,7 @@ def calls_between(inputs: Iterable[Any], outputs: Iterable[Any]) -> list[Any]:
 
 
 def producer(tensor: Any) -> Any | None:
-    """The call node that made a symbolic tensor; None where nothing did."""
+    """The call node that made a symbolic tensor; None where none did."""
     history = getattr(tensor, "_keras_history", None)
     if history is None or history.operation is None:
         return None

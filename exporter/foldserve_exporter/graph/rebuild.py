@@ -8,6 +8,7 @@ from ..errors import Refused
 from .instantiate import assign, instantiate
 from .ir import Graph, Node, Op, Ref, map_refs
 from .names import op_names
+from .precision import without_float64
 
 
 def rebuild(graph: Graph, dtype: str = "float32") -> Any:
@@ -73,7 +74,8 @@ class _Builder:
             assign(layer, node.op)
 
     def _new(self, op: Op) -> Any:
-        layer = self.layers[id(op)] = instantiate(op, self.names[id(op)], self.dtype)
+        dtype = "float32" if without_float64(op.kind) else self.dtype
+        layer = self.layers[id(op)] = instantiate(op, self.names[id(op)], dtype)
         return layer
 
     def _output(self, ref: Ref) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 _layers = keras.layers
-_AUGMENTATION = {name for name in dir(_layers) if name.startswith("Random")} - {"RandomCrop"}
+_AUGMENTATION = {name for name in dir(_layers) if name.startswith("Random")}
 _MIXING = {"AugMix", "CutMix", "MixUp", "RandAugment"}
 _NOISE = {"ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise"}
 _SPATIAL = {"SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"}

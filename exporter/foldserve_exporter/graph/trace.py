@@ -6,7 +6,7 @@ import keras
 
 from ..errors import Refused
 from .entry import Entry, entry
-from .ir import INPUT, Graph, Ref, TensorSpec
+from .ir import INPUT, Graph, Ref, TensorSpec, live
 from .limits import check
 from .names import tensor_names
 from .walk import Walker
@@ -42,7 +42,7 @@ def _graph(model: Any, start: Entry, walker: Walker, outputs: list[Ref], structu
     named = tensor_names(names, "output")
     return Graph(
         name=model.name,
-        nodes=tuple(walker.nodes),
+        nodes=live(walker.nodes, outputs),
         inputs=start.inputs,
         outputs=tuple(TensorSpec(n, s.shape, s.dtype) for n, s in zip(named, specs, strict=True)),
         output_refs=tuple(outputs),

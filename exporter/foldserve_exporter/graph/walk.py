@@ -8,6 +8,7 @@ import keras
 
 from ..errors import Refused
 from . import keras_private as private
+from . import operations, time_distributed
 from .entry import Entry
 from .instantiate import is_stock
 from .ir import Node, Op, Ref, TensorSpec, Weight, as_array, map_refs
@@ -18,9 +19,10 @@ class Walker:
     """Collects nodes while models are entered, each nested one in place of its call."""
 
     def __init__(self, model: Any) -> None:
-        self.model = model
+        self.masked = _makes_masks(model)
         self.nodes: list[Node] = []
         self.specs: dict[Ref, TensorSpec] = {}
+        self.rows: dict[Ref, Ref] = {}
         self._ops: dict[int, Op] = {}
         self._kept: list[Any] = []
         self._calls: Counter[int] = Counter()
@@ -65,18 +67,32 @@ class Walker:
                 known[id(tensor)] = ref
 
     def call(
-        self, operation: Any, args: Any, kwargs: dict[str, Any], specs: tuple[TensorSpec, ...], scope: str
+        self,
+        operation: Any,
+        args: Any,
+        kwargs: dict[str, Any],
+        specs: tuple[TensorSpec, ...],
+        scope: str,
+        name: str | None = None,
     ) -> list[Ref]:
-        """Write down one call, in the way that fits what is called; the refs of its results."""
-        path = f"{scope}/{operation.name}" if scope else operation.name
+        """Write down one call, in the way that fits what is called; the refs of its results.
+
+        ``name`` stands in for the operation's own, where that hides in a wrapper.
+        """
+        path = f"{scope}/{name or operation.name}" if scope else name or operation.name
         if is_silent(operation):
-            return self._bypass(keras.tree.flatten(args)[:1], specs)
+            return self._bypass(keras.tree.flatten(args)[:1], specs, path)
         if isinstance(operation, keras.layers.SpectralNormalization):
-            return self.call(operation.layer, args, _without_phase(kwargs), specs, scope)
+            return self.call(operation.layer, args, _without_phase(kwargs), specs, scope, name or operation.name)
+        if type(operation) is keras.layers.TimeDistributed:
+            lowered = time_distributed.lower(self, operation, keras.tree.flatten(args)[0], specs, path)
+            if lowered is not None:
+                return lowered
         inner = private.functional(operation)
         if inner is not None or _hides_phase(operation):
             return self._enter_nested(operation, inner, args, kwargs, path)
-        return self.record(self._op(operation, path), args, kwargs, specs)
+        _check_reachable(operation, path)
+        return self.record(self.op(operation, path), args, kwargs, specs)
 
     def _enter_nested(self, layer: Any, inner: Any, args: Any, kwargs: dict[str, Any], path: str) -> list[Ref]:
         """A phase that is baked into the call of a model holds for every layer in it that has none of its own."""
@@ -145,18 +161,20 @@ class Walker:
         wanted = [_spec(tensor) for tensor in model.inputs]
         return [self._cast(ref, spec) for ref, spec in zip(refs, wanted, strict=True)]
 
-    def _bypass(self, refs: list[Ref], specs: tuple[TensorSpec, ...]) -> list[Ref]:
+    def _bypass(self, refs: list[Ref], specs: tuple[TensorSpec, ...], path: str) -> list[Ref]:
+        _check_size(path, self.specs[refs[0]], specs[0])
         return [self._cast(ref, spec) for ref, spec in zip(refs, specs, strict=True)]
 
     def _cast(self, ref: Ref, wanted: TensorSpec) -> Ref:
         given = self.specs[ref]
         if given.dtype == wanted.dtype or (given.is_float and wanted.is_float):
             return ref
-        operation = _cast_operation(wanted.dtype)
+        operation = operations.cast(wanted.dtype)
         spec = TensorSpec(operation.name, given.shape, wanted.dtype)
-        return self.record(self._op(operation, operation.name), (ref,), {}, (spec,))[0]
+        return self.record(self.op(operation, operation.name), (ref,), {}, (spec,))[0]
 
-    def _op(self, operation: Any, path: str) -> Op:
+    def op(self, operation: Any, path: str) -> Op:
+        """The op for a Keras layer or operation, one for all of its calls."""
         if id(operation) not in self._ops:
             self._kept.append(operation)
             self._ops[id(operation)] = _read(operation, path)
@@ -178,9 +196,12 @@ def _read(operation: Any, path: str) -> Op:
         ) from error
 
 
-def _cast_operation(dtype: str) -> Any:
-    tensor = keras.ops.cast(keras.KerasTensor((None,), "int32" if "float" in dtype else "float32"), dtype)
-    return private.producer(tensor).operation  # type: ignore[union-attr]
+def _check_size(path: str, given: TensorSpec, wanted: TensorSpec) -> None:
+    if given.shape != wanted.shape:
+        raise Refused(
+            f"{path}: outside of training it lets tensors of {given.shape} through whole, though the layers "
+            f"behind it are made for {wanted.shape}. Put a CenterCrop or a Resizing in the place of a RandomCrop."
+        )
 
 
 def _hides_phase(layer: Any) -> bool:
@@ -188,6 +209,22 @@ def _hides_phase(layer: Any) -> bool:
     if not isinstance(layer, keras.layers.Layer) or is_stock(type(layer)) or has_phase(layer):
         return False
     return any(has_phase(below) for below in private.sublayers(layer))
+
+
+def _makes_masks(model: Any) -> bool:
+    """Whether a layer makes masks for the layers behind it; those travel beside the tensors, unseen by a graph."""
+    layers = private.sublayers(model)
+    return any(isinstance(each, keras.layers.Masking) or getattr(each, "mask_zero", False) for each in layers)
+
+
+def _check_reachable(operation: Any, path: str) -> None:
+    below = private.sublayers(operation) if isinstance(operation, keras.layers.Layer) else []
+    hidden = next((each for each in below if isinstance(each, keras.layers.BatchNormalization)), None)
+    if hidden is not None and not isinstance(operation, keras.layers.BatchNormalization):
+        raise Refused(
+            f"{path}: {type(operation).__name__} holds the BatchNormalization {hidden.name} where it cannot be read. "
+            "Move it out of the cell or wrapper, or use LayerNormalization there."
+        )
 
 
 def _without_phase(kwargs: Mapping[str, Any]) -> dict[str, Any]:

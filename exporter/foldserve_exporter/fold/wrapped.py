@@ -1,0 +1,24 @@
+"""A TimeDistributed that stays is a host as the layer in it is: the wrapper's weights are the layer's."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import keras
+
+from ..graph import Node, Op
+from .refusal import Refusal, Why
+
+
+def wrapped(node: Node, absorb: Callable[[Node], Op | Refusal]) -> Op | Refusal:
+    """What ``absorb`` makes of the layer in a TimeDistributed, wrapped again."""
+    serialised: Mapping[str, Any] = node.op.config["layer"]
+    kind = getattr(keras.layers, serialised["class_name"], None)
+    inner = serialised["config"]
+    if kind is None or serialised.get("registered_name") or inner.get("data_format") == "channels_first":
+        return Refusal(Why.NOT_A_HOST, f"{node.op.path} wraps a layer of its own")
+    absorbed = absorb(replace(node, op=replace(node.op, kind=kind, config=inner)))
+    if isinstance(absorbed, Refusal):
+        return absorbed
+    config = {**node.op.config, "layer": {**serialised, "config": dict(absorbed.config)}}
+    return replace(node.op, config=config, weights=absorbed.weights)

@@ -1,0 +1,40 @@
+"""Weightless Keras operations, made without a model around them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from . import keras_private as private
+from .ir import Op
+
+
+def cast(dtype: str) -> Any:
+    """The operation behind ``keras.ops.cast``."""
+    return _behind(keras.ops.cast(keras.KerasTensor((None,), "int32" if "float" in dtype else "float32"), dtype))
+
+
+def add(path: str) -> Op:
+    """The operation behind ``keras.ops.add``, of two arguments."""
+    return _op(path, keras.ops.add(keras.KerasTensor((None,)), 1.0))
+
+
+def multiply(path: str) -> Op:
+    """The operation behind ``keras.ops.multiply``, of two arguments."""
+    return _op(path, keras.ops.multiply(keras.KerasTensor((None,)), 1.0))
+
+
+def reshape(path: str, shape: Sequence[int]) -> Op:
+    """The operation behind ``keras.ops.reshape`` to a shape in which -1 stands for the batch."""
+    return _op(path, keras.ops.reshape(keras.KerasTensor((None,)), tuple(shape)))
+
+
+def _op(path: str, result: Any) -> Op:
+    operation = _behind(result)
+    return Op(path, type(operation), template=private.detached(operation))
+
+
+def _behind(result: Any) -> Any:
+    node = private.producer(result)
+    assert node is not None
+    return node.operation

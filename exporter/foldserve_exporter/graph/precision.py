@@ -1,0 +1,32 @@
+"""Which computations stay in float32 even in a float64 model: a reference is no more exact than they are."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from .ir import Graph, Op
+
+_NO_WIDE_KERNEL = (keras.layers.AveragePooling3D, keras.layers.MaxPooling3D)
+_RESIZING = ("Resize", "Resizing", "CenterCrop")
+
+
+def without_float64(kind: type[Any]) -> bool:
+    """Whether TensorFlow has no float64 kernel for a layer on a CPU, so that it must be made in float32."""
+    return kind in _NO_WIDE_KERNEL
+
+
+def float32_only(graph: Graph) -> tuple[str, ...]:
+    """Paths of the ops that compute in float32 whatever dtype the graph is rebuilt in."""
+    return tuple(dict.fromkeys(node.op.path for node in graph.nodes if _is_narrow(node.op)))
+
+
+def _is_narrow(op: Op) -> bool:
+    if op.kind is keras.layers.UpSampling2D:
+        return bool(op.config.get("interpolation") != "nearest")
+    return without_float64(op.kind) or op.kind.__name__ in _RESIZING or _wraps_narrow(op.config)
+
+
+def _wraps_narrow(config: Mapping[str, Any]) -> bool:
+    inner = config.get("layer")
+    return isinstance(inner, Mapping) and inner.get("class_name") in {kind.__name__ for kind in _NO_WIDE_KERNEL}
