@@ -1,5 +1,7 @@
 """Engine processes as the core asks for them."""
 
+import asyncio
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +18,7 @@ from .engines import EngineProcess, EngineSettings, EngineState
 from .errors import CannotStart
 from .options import EngineOptions, Options
 
+_LEAST_LOADING = 2
 _KINDS = {"onnx": EngineKind.ONNXRUNTIME, "tensorflow": EngineKind.TENSORFLOW}
 
 
@@ -81,16 +84,18 @@ class ServingEngine:
 
 
 def launcher(options: Options) -> StartEngine:
-    """Starts engines as the options say.
+    """Starts engines as the options say, and not more at once than there are cores.
 
     Raises:
         CannotStart: No engine can be run so.
     """
     settings = {kind: _settings(kind, options) for kind in EngineKind}
+    loading = asyncio.Semaphore(max(_LEAST_LOADING, os.cpu_count() or 1))
 
     async def start(path: Path) -> ServingEngine:
         kind = choose(path, options.engine)
-        return ServingEngine(await EngineProcess.start(path, settings[kind]), kind)
+        async with loading:
+            return ServingEngine(await EngineProcess.start(path, settings[kind]), kind)
 
     return start
 

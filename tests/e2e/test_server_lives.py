@@ -101,6 +101,20 @@ def test_a_killed_engine_costs_nobody_else_anything(tmp_path: Path) -> None:
         np.testing.assert_array_equal(scores(server), before)
 
 
+def test_an_engine_that_crashes_again_and_again_is_given_up_for_the_version_below(tmp_path: Path) -> None:
+    make_bundle(tmp_path, "m", 1)
+    make_bundle(tmp_path, "m", 2, seed=2)
+    with running(tmp_path) as server:
+        health = watch(server, "m")
+        assert next(health) == SERVING
+        for _ in range(5):
+            os.kill(server.engines()[0], signal.SIGKILL)
+            assert next(health) == NOT_SERVING
+            assert next(health) == SERVING
+        assert server.states()[2][0] == END and "crashed 5 times" in server.states()[2][1]
+        assert scores(server).shape == (2, 5) and server.states()[1][0] == AVAILABLE
+
+
 def pid_of(server: Running, name: str) -> int:
     """The engine of a model, as the log names it."""
     return int(server.wait_for_log(f"{name}/1: serving").rpartition("pid ")[2].rstrip(")\n"))

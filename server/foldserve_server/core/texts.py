@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-MAX_MESSAGE = 1024
+MAX_MESSAGE_BYTES = 1024
 _CUT = "...TRUNCATED"
 
 
@@ -13,4 +13,7 @@ def name_set(names: Iterable[str]) -> str:
 
 def shorten(message: str) -> str:
     """The message, cut where it is longer than TensorFlow Serving lets one be."""
-    return message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + _CUT
+    content = message.encode(errors="replace")
+    if len(content) <= MAX_MESSAGE_BYTES:
+        return message
+    return content[:MAX_MESSAGE_BYTES].decode(errors="ignore") + _CUT

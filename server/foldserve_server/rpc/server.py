@@ -66,5 +66,4 @@ def _options(max_message_bytes: int) -> list[tuple[str, int]]:
         ("grpc.max_send_message_length", -1),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", _PING_MS),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", _PING_MS),
     ]

@@ -164,6 +164,11 @@ def test_what_the_engine_raises_becomes_a_status(
     assert (str(error) in caplog.text) == (code is Code.INTERNAL)
 
 
+def test_a_long_message_in_any_script_still_fits_where_grpc_carries_it() -> None:
+    code, message = failure_of(changed(lambda request: request.model_spec.__setattr__("signature_name", "☃" * 5000)))
+    assert code is Code.FAILED_PRECONDITION and message.endswith("☃...TRUNCATED")
+
+
 def test_a_caller_who_leaves_cancels_its_own_prediction_only() -> None:
     async def scenario() -> None:
         engine = FakeEngine()
