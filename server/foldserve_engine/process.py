@@ -36,6 +36,7 @@ _MAX_REASON = 16 << 10
 def main(arguments: Sequence[str] | None = None, load: Loader = load_engine) -> int:
     """Runs an engine process to its end; its exit status."""
     faulthandler.enable()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow greets on stderr otherwise
     for number in (signal.SIGINT, signal.SIGTERM):  # a service manager may send it to all; the front end decides
         signal.signal(number, signal.SIG_IGN)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")

@@ -1,4 +1,4 @@
-"""Runs a SavedModel with TensorFlow; Keras is never imported."""
+"""Runs a SavedModel with TensorFlow, without Keras."""
 
 from pathlib import Path
 from typing import Any

@@ -1,0 +1,69 @@
+"""What `test_tensorflow_engine.py` asks of the TensorFlow engine, answered as one line of JSON."""
+
+import gc
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from foldserve_contract.bundle import Bundle
+from foldserve_contract.errors import FoldserveError
+from foldserve_contract.signature import Signature, TensorSpec
+from foldserve_engine.device import Device
+from foldserve_engine.golden import check_golden
+from foldserve_engine.load import load_engine
+from foldserve_engine.protocol import EngineKind, EngineOptions
+from foldserve_engine.tensorflow_engine import TensorFlowEngine
+
+
+def error_of(action: Callable[[], Any]) -> str | None:
+    try:
+        action()
+    except FoldserveError as error:
+        return type(error).__name__
+    return None
+
+
+def goldens(bundle: Bundle) -> dict[str, bool]:
+    return {
+        kind.value: check_golden(load_engine(bundle, kind), bundle.golden(), bundle.manifest.tolerances, 4).passed
+        for kind in EngineKind
+    }
+
+
+def with_input(signature: Signature, spec: TensorSpec) -> Signature:
+    return replace(signature, inputs=(spec,))
+
+
+def changed_while_loading(bundle: Bundle) -> str | None:
+    (bundle.path / "extra").write_text("came later")
+    return error_of(lambda: load_engine(bundle, EngineKind.TENSORFLOW))
+
+
+def main(path: Path) -> dict[str, Any]:
+    bundle = Bundle.open(path)
+    signature = bundle.manifest.signature
+    found: dict[str, Any] = {"golden": goldens(bundle)}
+    engine = TensorFlowEngine.from_directory(path, signature, EngineOptions(optimise=True))
+    gc.collect()
+    found["after collection"] = list(engine.run({"features": np.zeros((3, 4), np.float32)})["scores"].shape)
+    found["wrong shape"] = error_of(lambda: engine.run({"features": np.zeros((3, 5), np.float32)}))
+    for what, spec in (
+        ("wrong dtype", TensorSpec("features", "float64", (-1, 4))),
+        ("wrong name", TensorSpec("other", "float32", (-1, 4))),
+    ):
+        wrong = with_input(signature, spec)
+        found[what] = error_of(lambda wrong=wrong: TensorFlowEngine.from_directory(path, wrong))
+    gpu = EngineOptions(device=Device.parse("cuda:7"))
+    found["device"] = error_of(lambda: TensorFlowEngine.from_directory(path, signature, gpu))
+    found["no model"] = error_of(lambda: TensorFlowEngine.from_directory(path.parent, signature))
+    found["changed"] = changed_while_loading(bundle)
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(Path(sys.argv[1]))))
