@@ -1,6 +1,7 @@
 """Images through `predict-model`: what the model receives is what the folder holds."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -164,3 +165,12 @@ def test_without_pillow_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "PIL", None)
     assert predict(server) == 2
     assert "pip install 'foldserve[batch]'" in capsys.readouterr().err
+
+
+def test_file_names_of_any_bytes_are_kept(server: ModelServer, photos: dict[str, Array]) -> None:
+    odd = Path(os.fsdecode(b"photos/z\xff\xc3\xa9.png"))
+    odd.write_bytes(b"no image")
+    assert predict(server, "--quiet") == 1
+    assert np.load("out.npz")["input_names"][-1] == str(odd)
+    (listed,) = [json.loads(line) for line in Path("out.npz.errors.jsonl").read_text().splitlines()]
+    assert listed["input"] == str(odd)

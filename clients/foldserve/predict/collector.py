@@ -60,7 +60,7 @@ class Collector:
         """Everything up to a row has been given."""
         for failure in failures:
             self.ok.write(failure.row, np.zeros(1, bool))  # a killed run may have got further
-            self._errors.write(json.dumps(asdict(failure), ensure_ascii=False).encode() + b"\n")
+            self._errors.write(json.dumps(asdict(failure)).encode() + b"\n")
         self.progress = advanced(self.progress, stop, len(failures), self._errors.tell())
         if self._clock() - self._saved_at >= self._save_every:
             self.save()

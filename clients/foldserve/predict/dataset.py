@@ -48,7 +48,7 @@ class Dataset:
         for source in self.sources:
             for name, path in zip(source.names, source.files, strict=True):
                 state = path.stat()
-                digest.update(f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+                digest.update(f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
 
     def readers(self, signature: Signature, imaging: Imaging) -> "Readers":
