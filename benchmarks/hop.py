@@ -127,7 +127,7 @@ async def load(address: str, callers: int, seconds: float) -> Sample:
     request.inputs["image"].CopyFrom(encode(draw(1)))
     content = request.SerializeToString()
     async with grpc.aio.insecure_channel(address) as channel:
-        call = channel.unary_unary(PREDICT.path)
+        call = channel.unary_unary(PREDICT.path, None, None)
         start = time.perf_counter() + seconds / 10
         times: list[float] = []
 

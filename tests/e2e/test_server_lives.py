@@ -16,7 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from foldserve_contract.signature import Array
 from tests.bundles import change_weight, dense_model, make_bundle
-from tests.server.running import Running, failing, images, predict_request, running, spawn
+from tests.server.running import Running, failing, images, predict_request, running, spawn, trailing
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
@@ -96,7 +96,7 @@ def test_a_killed_engine_costs_nobody_else_anything(tmp_path: Path) -> None:
             scores(server)
         except grpc.RpcError as error:
             assert error.code() is grpc.StatusCode.UNAVAILABLE
-            assert int(dict(error.trailing_metadata())["grpc-retry-pushback-ms"]) > 0
+            assert int(trailing(error)["grpc-retry-pushback-ms"]) > 0
         assert next(health) == SERVING
         np.testing.assert_array_equal(scores(server), before)
 

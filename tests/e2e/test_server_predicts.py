@@ -66,7 +66,8 @@ def test_golden_samples_come_back_as_they_were_verified(server: Running, models:
 def test_an_input_that_does_not_fit_never_reaches_the_engine(server: Running, array: Array, words: str) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         server.predict(image=array)
-    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT and words in caught.value.details()
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert words in str(caught.value.details())
 
 
 def test_no_rows_are_answered_with_no_rows(server: Running) -> None:

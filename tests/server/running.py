@@ -133,6 +133,11 @@ def predict_request(name: str = "m", **inputs: Array) -> Any:
     return request
 
 
+def trailing(error: Any) -> dict[str, str]:
+    """The trailing metadata of a failed call."""
+    return {key: str(value) for key, value in error.trailing_metadata() or ()}
+
+
 def images(rows: int, seed: int = 0) -> Array:
     """Inputs of `tests.bundles.conv_model`."""
     return np.random.default_rng(seed).normal(size=(rows, 8, 8, 3)).astype(np.float32)

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 
 from foldserve_server.core.errors import InvalidRequest, ServableNotFound
@@ -81,12 +83,13 @@ def test_the_status_of_what_was_never_there_is_not_found() -> None:
 def test_every_change_rings() -> None:
     table = Table()
     servable = Servable("m", 1)
-    for change in (
+    changes: list[Callable[[], object]] = [
         lambda: table.begin(servable),
         lambda: table.publish(servable, FakeEngine()),
         lambda: table.unload(servable),
         lambda: table.end(servable),
-    ):
+    ]
+    for change in changes:
         ticket = table.changes.ticket()
         change()
         assert ticket.is_set()

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from foldserve_server.core.errors import DeadlineExceeded
+from foldserve_server.core.errors import DeadlineExceeded, Unavailable
+from foldserve_server.engines import Restarts
+from tests.server.engines.fake_process import Command
 from tests.server.engines.support import expected, in_ms, rows, run, started
 
 CALLERS = 200
@@ -38,6 +40,36 @@ def test_callers_who_come_and_leave_and_run_out_of_time_are_each_answered_once_a
     assert set(outcomes) == {"answered", "left", "late"}
 
 
+def test_callers_are_each_answered_once_and_rightly_while_the_engine_dies_again_and_again(path: Path) -> None:
+    draw = random.Random(1)
+
+    async def test() -> list[str]:
+        restarts = Restarts(limit=1000, first_delay_s=0.001, longest_delay_s=0.001)
+        async with started(path, max_batch_size=4, restarts=restarts) as engine:
+
+            async def caller(number: int) -> str:
+                inputs = rows(*(number + index / 100 for index in range(draw.randint(1, 10))))
+                for _ in range(draw.randint(0, 40)):
+                    await asyncio.sleep(0)
+                if number % 40 == 17:
+                    inputs = rows(Command.DIE)
+                task = asyncio.create_task(engine.predict(inputs))
+                if draw.random() < 0.2:
+                    for _ in range(draw.randint(0, 20)):
+                        await asyncio.sleep(0)
+                    task.cancel()
+                return await outcome(task, expected(path, inputs))
+
+            outcomes = await asyncio.gather(*(caller(number) for number in range(CALLERS)))
+            await engine.stop(60)
+            assert not len(engine._dispatcher._calls)
+            return outcomes
+
+    outcomes = run(test())
+    assert len(outcomes) == CALLERS
+    assert set(outcomes) == {"answered", "left", "told to try again"}
+
+
 async def outcome(task: "asyncio.Task[dict[str, np.ndarray]]", right: np.ndarray | None) -> str:
     try:
         answer = (await task)["scores"]
@@ -45,6 +77,8 @@ async def outcome(task: "asyncio.Task[dict[str, np.ndarray]]", right: np.ndarray
         return "left"
     except DeadlineExceeded:
         return "late"
+    except Unavailable:
+        return "told to try again"
     if right is None:
         assert answer.shape == (0, 3)
     else:

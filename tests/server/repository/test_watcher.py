@@ -29,7 +29,7 @@ class House:
 
     def serving(self, name: str = "m") -> int | None:
         servable = self.table.serving(name)
-        return servable and servable.version
+        return None if servable is None else servable.version
 
     def state(self, version: int) -> State:
         return self.table.status(ModelRef("m", version))[0].state

@@ -12,6 +12,7 @@ from foldserve_contract.tensors import decode
 from foldserve_server.core.errors import EngineFailed, QueueFull, ResourceExhausted
 from foldserve_server.core.table import Table
 from tests.server.fakes import TWO_BY_TWO, FakeEngine, manifest, serving
+from tests.server.running import trailing
 
 from .calls import MAX_BYTES, ROWS, listening, predict_request
 
@@ -157,7 +158,7 @@ def test_what_the_engine_raises_becomes_a_status(
         async with listening(serving(engine_that_raises(error)())) as caller:
             failure = await caller.error("Predict", predict_request())
             assert (failure.code(), failure.details()) == (code, message)
-            assert dict(failure.trailing_metadata() or ()).get("grpc-retry-pushback-ms") == pushback
+            assert trailing(failure).get("grpc-retry-pushback-ms") == pushback
 
     with caplog.at_level(logging.ERROR):
         asyncio.run(scenario())

@@ -16,7 +16,7 @@ def stream(caller: Caller, service: str) -> Any:
         f"/{service}/ServerReflectionInfo",
         request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
         response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
-    )(timeout=10)
+    )(None, timeout=10)
 
 
 @pytest.mark.parametrize("service", NAMES)
