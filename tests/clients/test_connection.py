@@ -9,7 +9,7 @@ import grpc
 import numpy as np
 import pytest
 
-from foldserve import Tls
+from foldserve import Retry, Tls
 from foldserve.errors import ConfigurationError, Unavailable
 from foldserve.transport.connection import connection, parse_target
 
@@ -107,4 +107,4 @@ def test_tls_both_ways(connect: Connect, guarded: ModelServer, certificate: tupl
     np.testing.assert_array_equal(client.predict("double", ROWS), ROWS * 2)
     for tls in (Tls(ca=chain), None):  # no certificate; no encryption
         with pytest.raises(Unavailable):
-            connect(guarded.target, tls=tls, timeout=1).predict("double", ROWS)
+            connect(guarded.target, tls=tls, retry=Retry(attempts=1)).predict("double", ROWS)

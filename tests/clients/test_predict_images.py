@@ -14,6 +14,7 @@ from foldserve.predict.cli import main
 from foldserve_contract.signature import Array
 
 from .fake_server import FakeModel, ModelServer, times
+from .files import load
 
 RNG = np.random.default_rng(11)
 
@@ -48,7 +49,7 @@ def test_a_folder_is_its_images_sorted_with_values_as_they_are(
     server: ModelServer, photos: dict[str, Array], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert predict(server) == 0
-    out = np.load("out.npz")
+    out = load("out.npz")
     assert out["input_names"].tolist() == sorted(photos)
     np.testing.assert_array_equal(out["y"], np.stack([photos[name] for name in sorted(photos)]).astype(np.float32))
     assert json.loads(capsys.readouterr().out)["ignored"] == ["photos/labels.csv"]
@@ -57,27 +58,27 @@ def test_a_folder_is_its_images_sorted_with_values_as_they_are(
 def test_uint8_models_receive_bytes(server: ModelServer, photos: dict[str, Array]) -> None:
     echo(server, (4, 5, 3), "uint8")
     assert predict(server) == 0
-    np.testing.assert_array_equal(np.load("out.npz")["y"], np.stack([photos[name] for name in sorted(photos)]))
+    np.testing.assert_array_equal(load("out.npz")["y"], np.stack([photos[name] for name in sorted(photos)]))
 
 
 def test_scale_says_what_0_and_255_become(server: ModelServer, photos: dict[str, Array]) -> None:
     assert predict(server, "--scale=-1,1") == 0
     expected = np.stack([photos[name] for name in sorted(photos)]) / 127.5 - 1
-    np.testing.assert_allclose(np.load("out.npz")["y"], expected, atol=3e-7)
+    np.testing.assert_allclose(load("out.npz")["y"], expected, atol=3e-7)
 
 
 def test_channels_come_first_where_the_model_has_them_first(server: ModelServer, photos: dict[str, Array]) -> None:
     echo(server, (3, 4, 5))
     assert predict(server) == 0
     expected = np.stack([photos[name].transpose(2, 0, 1) for name in sorted(photos)])
-    np.testing.assert_array_equal(np.load("out.npz")["y"], expected)
+    np.testing.assert_array_equal(load("out.npz")["y"], expected)
 
 
 def test_grey_models_receive_grey(server: ModelServer, photos: dict[str, Array]) -> None:
     echo(server, (4, 5, 1))
     assert predict(server) == 0
     expected = [np.asarray(Image.fromarray(photos[name]).convert("L"))[..., None] for name in sorted(photos)]
-    np.testing.assert_array_equal(np.load("out.npz")["y"], np.stack(expected))
+    np.testing.assert_array_equal(load("out.npz")["y"], np.stack(expected))
 
 
 @pytest.mark.parametrize("filter", ["nearest", "bilinear"])
@@ -86,7 +87,7 @@ def test_images_are_resized_to_the_model(server: ModelServer, photos: dict[str, 
     assert predict(server, "--filter", filter) == 0
     size = (3, 2)
     resized = [Image.fromarray(photos[name]).resize(size, Image.Resampling[filter.upper()]) for name in sorted(photos)]
-    np.testing.assert_array_equal(np.load("out.npz")["y"], np.stack([np.asarray(image) for image in resized]))
+    np.testing.assert_array_equal(load("out.npz")["y"], np.stack([np.asarray(image) for image in resized]))
 
 
 def test_what_cannot_be_decoded_is_listed_and_the_rest_goes_on(server: ModelServer, photos: dict[str, Array]) -> None:
@@ -95,7 +96,7 @@ def test_what_cannot_be_decoded_is_listed_and_the_rest_goes_on(server: ModelServ
     Path("photos/ab.png").write_bytes(whole[: len(whole) // 2])
     Image.fromarray(RNG.integers(0, 60000, (4, 5), dtype=np.uint16)).save("photos/ac.png")
     assert predict(server, "--batch", "2") == 1
-    out = np.load("out.npz")
+    out = load("out.npz")
     assert out["row_ok"].tolist() == [True, False, False, False, True, True]
     assert np.isnan(out["y"][1:4]).all()
     np.testing.assert_array_equal(out["y"][4], photos["photos/b.png"])
@@ -109,7 +110,7 @@ def test_only_bad_images_are_still_a_file_of_all_rows(server: ModelServer, photo
     for name in photos:
         Path(name).write_bytes(b"no image")
     assert predict(server) == 1
-    out = np.load("out.npz")
+    out = load("out.npz")
     assert out["y"].shape == (3, 4, 5, 3) and np.isnan(out["y"]).all() and not out["row_ok"].any()
 
 
@@ -132,7 +133,7 @@ def test_models_of_any_size_receive_each_image_as_it_is(server: ModelServer, pho
     Image.fromarray(photos["photos/b.png"]).save("photos/b.png")
     assert predict(server) == 0
     expected = [photos[name].sum(dtype=np.float64) for name in sorted(photos)]
-    assert np.load("out.npz")["sum"].tolist() == expected
+    assert load("out.npz")["sum"].tolist() == expected
     assert len(server.seen("Predict")) == 3
 
 
@@ -171,6 +172,6 @@ def test_file_names_of_any_bytes_are_kept(server: ModelServer, photos: dict[str,
     odd = Path(os.fsdecode(b"photos/z\xff\xc3\xa9.png"))
     odd.write_bytes(b"no image")
     assert predict(server, "--quiet") == 1
-    assert np.load("out.npz")["input_names"][-1] == str(odd)
+    assert load("out.npz")["input_names"][-1] == str(odd)
     (listed,) = [json.loads(line) for line in Path("out.npz.errors.jsonl").read_text().splitlines()]
     assert listed["input"] == str(odd)

@@ -10,6 +10,7 @@ import pytest
 from foldserve.predict.cli import main
 
 from .fake_server import ModelServer, Refusal, times
+from .files import load
 
 ROWS = np.random.default_rng(3).normal(size=(50, 3)).astype(np.float32)
 
@@ -32,7 +33,7 @@ def failures(out: str) -> list[dict[str, Any]]:
 def test_rows_come_back_in_order_with_where_they_came_from(server: ModelServer, folder: Path) -> None:
     np.save("more.npy", ROWS[:7] + 1)
     assert predict(server, "rows.npy", "more.npy", "-o", "out.npz", "--batch", "8") == 0
-    out = np.load("out.npz")
+    out = load("out.npz")
     assert set(out) == {"y", "row_ok", "input_names", "input_rows", "model_name", "model_version"}
     np.testing.assert_array_equal(out["y"], np.concatenate([ROWS, ROWS[:7] + 1]) * 2)
     assert out["row_ok"].shape == (57,) and out["row_ok"].all()
@@ -52,7 +53,7 @@ def test_an_npz_holds_one_array_for_each_input(server: ModelServer, folder: Path
     a, b = ROWS[:, :2], ROWS[:, 1:].copy()
     save("in.npz", a=a.copy(), b=b)
     assert predict(server, "in.npz", "-o", "out.npz", "--batch", "8", model="pair") == 0
-    out = np.load("out.npz")
+    out = load("out.npz")
     np.testing.assert_array_equal(out["sum"], a + b)
     np.testing.assert_array_equal(out["difference"], a - b)
     assert predict(server, "in.npz", "-o", "sum.npy", "--output", "sum", model="pair") == 0
@@ -75,14 +76,14 @@ def test_the_version_named_is_the_one_asked(server: ModelServer, folder: Path) -
     server.models["double"][2] = times(-7)
     assert predict(server, "rows.npy", "-o", "new.npz") == 0
     assert predict(server, "rows.npy", "-o", "old.npz", model="double/1") == 0
-    np.testing.assert_array_equal(np.load("new.npz")["y"], ROWS * np.float32(-7))
-    np.testing.assert_array_equal(np.load("old.npz")["y"], ROWS * 2)
+    np.testing.assert_array_equal(load("new.npz")["y"], ROWS * np.float32(-7))
+    np.testing.assert_array_equal(load("old.npz")["y"], ROWS * 2)
 
 
 def test_the_version_is_pinned_from_the_first_row(server: ModelServer, folder: Path) -> None:
     server.before_predict = lambda request: server.models["double"].setdefault(2, times(-7)) and None
     assert predict(server, "rows.npy", "-o", "out.npz", "--batch", "4") == 0
-    np.testing.assert_array_equal(np.load("out.npz")["y"], ROWS * 2)
+    np.testing.assert_array_equal(load("out.npz")["y"], ROWS * 2)
 
 
 def refuse_rows(server: ModelServer, *bad: int, status: str = "INVALID_ARGUMENT") -> None:
@@ -101,7 +102,7 @@ def refuse_rows(server: ModelServer, *bad: int, status: str = "INVALID_ARGUMENT"
 def test_rows_the_server_refuses_are_found_and_listed(server: ModelServer, folder: Path, status: str) -> None:
     refuse_rows(server, 5, 6, 33, status=status)
     assert predict(server, "rows.npy", "-o", "out.npz", "--batch", "16") == 1
-    out = np.load("out.npz")
+    out = load("out.npz")
     assert np.flatnonzero(~out["row_ok"]).tolist() == [5, 6, 33]
     assert np.isnan(out["y"][[5, 6, 33]]).all()
     np.testing.assert_array_equal(out["y"][out["row_ok"]], np.delete(ROWS, [5, 6, 33], axis=0) * 2)
@@ -191,7 +192,7 @@ def test_a_server_that_is_not_reached_is_its_own_status(
 ) -> None:
     server.stop()
     assert predict(server, "rows.npy", "-o", "out.npz", "--timeout", "0.3") == 3
-    assert "UNAVAILABLE" in capsys.readouterr().err
+    assert "connect" in capsys.readouterr().err
 
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ import pytest
 from foldserve.predict.cli import main
 
 from .fake_server import ModelServer, Refusal, times
+from .files import load
 
 ROWS = np.random.default_rng(5).normal(size=(40, 3)).astype(np.float32)
 WORDS = ["rows.npy", "-o", "out.npz", "--batch", "4", "--in-flight", "1", "--save-every", "0"]
@@ -83,14 +84,14 @@ def test_what_was_done_is_not_asked_again(server: ModelServer, folder: Path) -> 
     kill_at(server, requests=6)
     assert resume(server) == 0
     assert len(server.seen("Predict")) == 5  # five of ten batches were answered and saved
-    np.testing.assert_array_equal(np.load("out.npz")["y"], ROWS * 2)
+    np.testing.assert_array_equal(load("out.npz")["y"], ROWS * 2)
 
 
 def test_a_run_goes_on_with_its_version_though_there_is_a_newer_one(server: ModelServer, folder: Path) -> None:
     kill_at(server, requests=6)
     server.models["double"][2] = times(-7)
     assert resume(server) == 0
-    np.testing.assert_array_equal(np.load("out.npz")["y"], ROWS * 2)
+    np.testing.assert_array_equal(load("out.npz")["y"], ROWS * 2)
 
 
 def test_a_run_is_not_resumed_on_another_version(
@@ -104,7 +105,7 @@ def test_a_run_is_not_resumed_on_another_version(
     assert resume(server) == 3
     assert "double/1 is not served" in capsys.readouterr().err
     assert resume(server, "--restart") == 0
-    np.testing.assert_array_equal(np.load("out.npz")["y"], ROWS * np.float32(-7))
+    np.testing.assert_array_equal(load("out.npz")["y"], ROWS * np.float32(-7))
 
 
 def test_a_run_is_not_resumed_on_other_inputs_or_settings(
@@ -129,7 +130,7 @@ def test_a_version_that_goes_away_ends_the_run_and_keeps_what_is_done(server: Mo
     server.models["double"] = {1: times(2)}
     server.requests.clear()
     assert resume(server) == 0
-    np.testing.assert_array_equal(np.load("out.npz")["y"], ROWS * 2)
+    np.testing.assert_array_equal(load("out.npz")["y"], ROWS * 2)
     assert len(server.seen("Predict")) == 5
 
 

@@ -110,6 +110,12 @@ def test_no_retry_goes_past_the_deadline(connect: Connect, fake: Fake) -> None:
     assert timeouts[0] == 10.0 and timeouts[-1] <= 6.0
 
 
+def test_a_deadline_that_ends_retries_tells_what_they_were_for(connect: Connect, fake: Fake) -> None:
+    late = Failure(Status.DEADLINE_EXCEEDED, "Deadline Exceeded")
+    with pytest.raises(DeadlineExceeded, match=r"after 2 attempts; the one before: queue full"):
+        doubled(connect(transport=fake(Server({0: BUSY, 1: late}))))
+
+
 def test_every_call_has_a_deadline(connect: Connect, fake: Fake) -> None:
     transport = fake(Server())
     doubled(connect(transport=transport))

@@ -7,7 +7,7 @@ from typing import Generic
 from ..errors import DeadlineExceeded, server_error
 from ..retry import Retry
 from ..status import Status
-from ..transport.protocol import Answer, Call, PendingT, Starter
+from ..transport.protocol import Answer, Call, Failure, PendingT, Starter
 from .flow import Flow, Sleep, reply_of
 
 
@@ -48,14 +48,15 @@ class Attempt(Generic[PendingT]):
         Raises:
             ServerError: What the server said, once retries are of no use or there is no time for them.
         """
-        attempt = 1
+        attempt, before = 1, ""
         while True:
             reply = yield from reply_of(self._pending)
             if isinstance(reply, Answer):
                 return reply.body
             delay = self._sender.retry.delay(attempt, reply, self._sender.rng)
             if delay is None or delay >= self._left():
-                raise server_error(reply.status, _message(reply.message, attempt))
+                raise server_error(reply.status, _message(reply, attempt, before))
+            before = reply.message
             yield Sleep(delay)
             self._pending = self._start()
             attempt += 1
@@ -74,5 +75,9 @@ class Attempt(Generic[PendingT]):
         return self._sender.transport.start(Call(self._path, self._body, left))
 
 
-def _message(message: str, attempts: int) -> str:
-    return message if attempts == 1 else f"{message} (after {attempts} attempts)"
+def _message(failure: Failure, attempts: int, before: str) -> str:
+    if attempts == 1:
+        return failure.message
+    if failure.status is Status.DEADLINE_EXCEEDED:  # which hides why there was so little time
+        return f"{failure.message} (after {attempts} attempts; the one before: {before})"
+    return f"{failure.message} (after {attempts} attempts)"

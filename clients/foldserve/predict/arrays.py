@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -54,6 +55,12 @@ class ArraySource:
     def files(self) -> tuple[Path]:
         """The one file."""
         return (self.path,)
+
+    def close(self) -> None:
+        """Closes the members of an archive."""
+        for column in self.columns.values():
+            if isinstance(column, NpzColumn):
+                column.stream.close()
 
     def reader(self, signature: Signature, imaging: Imaging) -> "ArrayReader":
         """Ties the arrays to the model's inputs, by name where there are several."""
@@ -162,9 +169,12 @@ def open_npz(path: Path) -> ArraySource:
         UsageError: It is none, or its arrays are not rows that go together.
     """
     try:
-        archive = zipfile.ZipFile(path)
-        members = [name for name in archive.namelist() if name.endswith(".npy")]
-        return _source(path, {name.removesuffix(".npy"): _column(archive.open(name)) for name in members})
+        with ExitStack() as opened, zipfile.ZipFile(path) as archive:
+            members = [name for name in archive.namelist() if name.endswith(".npy")]
+            streams = {name.removesuffix(".npy"): opened.enter_context(archive.open(name)) for name in members}
+            source = _source(path, {name: _column(stream) for name, stream in streams.items()})
+            opened.pop_all()  # closed by the source from here on
+            return source
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UsageError(f"{path} cannot be read as .npz: {error}") from None
 

@@ -85,8 +85,13 @@ class Collector:
                 self._fill(file)
         self.save()
 
-    def close(self) -> None:
-        """Closes the files."""
+    def __enter__(self) -> "Collector":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        """Closes the files; what an interrupted run has done is kept."""
+        if kind is not None:
+            self.save()
         for file in (self.ok, *self.outputs.values()):
             file.handle.close()
         self._errors.close()

@@ -4,6 +4,7 @@ import bisect
 import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,13 @@ class Dataset:
     """Sources one behind the other; row numbers run through all of them."""
 
     sources: tuple[Source, ...]
+
+    def __enter__(self) -> "Dataset":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for source in self.sources:
+            source.close()
 
     @property
     def rows(self) -> int:
@@ -96,9 +104,12 @@ def collect(inputs: Sequence[Path]) -> Dataset:
     Raises:
         UsageError: One is not there, or of no kind that is read.
     """
-    dataset = Dataset(tuple(_open(path) for path in inputs))
-    if not dataset.rows:
-        raise UsageError(f"there are no rows in {', '.join(map(str, inputs))}")
+    with ExitStack() as opened:
+        sources = tuple(opened.enter_context(closing(_open(path))) for path in inputs)
+        dataset = Dataset(sources)
+        if not dataset.rows:
+            raise UsageError(f"there are no rows in {', '.join(map(str, inputs))}")
+        opened.pop_all()  # closed by the data set from here on
     return dataset
 
 

@@ -4,7 +4,7 @@ import itertools
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +26,12 @@ class ImageSource:
     Attributes:
         files: In the order of their names.
         ignored: Files of the folder that are no images by their suffix.
+        decoders: Threads that decode; they begin with the first image.
     """
 
     files: tuple[Path, ...]
     ignored: tuple[Path, ...] = ()
+    decoders: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_DECODERS))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -41,13 +43,17 @@ class ImageSource:
         """One each."""
         return (1,) * len(self.files)
 
+    def close(self) -> None:
+        """Ends the threads."""
+        self.decoders.shutdown()
+
     def reader(self, signature: Signature, imaging: Imaging) -> "ImageReader":
         """Prepares for a model with one input that takes images."""
         if len(signature.inputs) != 1:
             names = [spec.name for spec in signature.inputs]
             raise UsageError(f"the model takes the inputs {names}; images can only be the input of a model with one")
         (spec,) = signature.inputs
-        return ImageReader(self.files, spec.name, plan_images(spec, imaging), ThreadPoolExecutor(_DECODERS))
+        return ImageReader(self.files, spec.name, plan_images(spec, imaging), self.decoders)
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,10 @@ class Partial:
         """Says which file holds which output."""
         self._write("outputs.json", dict(files))
 
-    def release(self) -> None:
+    def __enter__(self) -> "Partial":
+        return self
+
+    def __exit__(self, *error: object) -> None:
         """Lets another process have the folder; nothing is left of a run that has not begun."""
         if not self._lock.closed and not (self.folder / "job.json").exists():
             shutil.rmtree(self.folder)

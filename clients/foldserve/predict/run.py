@@ -30,31 +30,20 @@ def run(options: Options, quiet: bool) -> Summary:
         UsageError: It cannot be done so; nothing was sent.
         FoldserveError: The server failed; what is done is kept.
     """
-    began = time.monotonic()
-    dataset = collect(options.inputs)
     if options.out.exists() and not options.overwrite:
         raise UsageError(f"{options.out} is there already; name another file, or add --overwrite")
-    partial = Partial(options.out)
-    try:
-        with _client(options) as client:
-            job, signature = _job(client, options, dataset, partial)
-            check_names(options.out, signature, options.outputs)
-            readers = dataset.readers(signature, options.imaging)
-            resumed = _begin(partial, job, options.restart)
-            collector = Collector(partial, job.rows, options.save_every)
-            try:
-                with progress_bar(job.rows, resumed, sys.stderr, quiet) as advance:
-                    Work(client, job, readers, collector, advance).do()
-                collector.finish(signature, job.outputs)
-                errors = _publish(options.out, job, dataset, collector, partial)
-            except BaseException:
-                collector.save()
-                raise
-            finally:
-                collector.close()
+    began = time.monotonic()
+    with collect(options.inputs) as dataset, Partial(options.out) as partial, _client(options) as client:
+        job, signature = _job(client, options, dataset, partial)
+        check_names(options.out, signature, options.outputs)
+        readers = dataset.readers(signature, options.imaging)
+        resumed = _begin(partial, job, options.restart)
+        with Collector(partial, job.rows, options.save_every) as collector:
+            with progress_bar(job.rows, resumed, sys.stderr, quiet) as advance:
+                Work(client, job, readers, collector, advance).do()
+            collector.finish(signature, job.outputs)
+            errors = _publish(options.out, job, dataset, collector, partial)
         partial.remove()
-    finally:
-        partial.release()
     seconds = time.monotonic() - began
     failed, speed = collector.progress.failed, (job.rows - resumed) / seconds
     return Summary(

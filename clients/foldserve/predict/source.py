@@ -77,6 +77,9 @@ class Source(Protocol):
     def files(self) -> Sequence[Path]:
         """Where they are."""
 
+    def close(self) -> None:
+        """Lets go of files and threads."""
+
     def reader(self, signature: Signature, imaging: Imaging) -> Reader:
         """Prepares for a model.
 
