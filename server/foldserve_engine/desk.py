@@ -55,7 +55,7 @@ class Desk:
             Unreadable: The memory is smaller than its slabs.
         """
         memory = _attach(descriptor)
-        if memory.size < arena.slots * arena.slab_bytes:
+        if memory.size < arena.size:
             raise Unreadable(f"an arena of {memory.size} bytes cannot hold {arena}")
         self._arena, self._memory = arena, memory
 
@@ -100,9 +100,9 @@ class Desk:
         if descriptor is not None:
             own = _attach(descriptor)
             return own.map, 0, own.size
-        if self._memory is None or submit.own_memory or submit.slot >= self._arena.slots:
+        if self._memory is None or submit.own_memory or submit.slot >= self._arena.all_slots:
             raise Unreadable(f"{submit} names memory that is not there")
-        return self._memory.map, submit.slot * self._arena.slab_bytes, self._arena.slab_bytes
+        return self._memory.map, *self._arena.place(submit.slot)
 
 
 def _attach(descriptor: int) -> Memory:

@@ -72,9 +72,14 @@ def _start(hello: Hello, load: Loader, cores: int) -> Started | str:
     """The engine, or why it must not serve."""
     try:
         return start(hello, load, cores, Stages({"interpreter": time.process_time()}))
+    except (FoldserveError, ValueError) as error:
+        _log.error("the engine was not put into service: %s", error)
+        return str(error)
     except Exception as error:
         _log.exception("the engine was not put into service")
-        return _reason(error)
+        limit = hello.memory_limit_bytes
+        hint = "" if limit is None else f"; perhaps its memory limit of {limit:,} bytes is too small"
+        return f"{type(error).__name__}: {error}{hint}"
 
 
 def _say_ready(channel: Channel, ready: Ready) -> None:
@@ -82,14 +87,6 @@ def _say_ready(channel: Channel, ready: Ready) -> None:
     memory = Memory.create(len(document), "ready")
     memory.map[:] = document
     _say(channel, Kind.READY, b"", [memory.descriptor])
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, FoldserveError | ValueError):
-        return str(error)
-    if isinstance(error, MemoryError):
-        return "there is not enough memory for it"
-    return f"{type(error).__name__}: {error}"
 
 
 def _channel(descriptor: int) -> Channel:

@@ -103,7 +103,7 @@ def test_a_refused_bundle_is_told_in_words_and_in_the_log(tmp_path: Path) -> Non
         with pytest.raises(Closed):
             one.hear()
         assert one.process.stderr is not None
-        assert b"NotABundle" in one.process.stderr.read()
+        assert b"is no bundle" in one.process.stderr.read()
 
 
 def test_once_it_serves_it_has_every_core_and_is_not_the_first_to_go(tmp_path: Path) -> None:

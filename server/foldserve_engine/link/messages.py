@@ -41,16 +41,37 @@ class Outcome(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Arena:
-    """The slabs of the memory that is attached: slot `i` begins at `i * slab_bytes`."""
+    """The slabs of the memory that is attached: `slots` small ones, then `large_slots` large ones.
+
+    A slot is the number of a slab, counted over both.
+    """
 
     slots: int
     slab_bytes: int
+    large_slots: int = 0
+    large_bytes: int = 0
 
-    _FORMAT = struct.Struct("<II")
+    _FORMAT = struct.Struct("<QQQQ")
+
+    @property
+    def all_slots(self) -> int:
+        """Slabs of either size."""
+        return self.slots + self.large_slots
+
+    @property
+    def size(self) -> int:
+        """Bytes of all slabs."""
+        return self.slots * self.slab_bytes + self.large_slots * self.large_bytes
+
+    def place(self, slot: int) -> tuple[int, int]:
+        """Where a slab begins, and how many bytes it has."""
+        if slot < self.slots:
+            return slot * self.slab_bytes, self.slab_bytes
+        return self.slots * self.slab_bytes + (slot - self.slots) * self.large_bytes, self.large_bytes
 
     def pack(self) -> bytes:
         """As it stands in ATTACH."""
-        return self._FORMAT.pack(self.slots, self.slab_bytes)
+        return self._FORMAT.pack(self.slots, self.slab_bytes, self.large_slots, self.large_bytes)
 
     @classmethod
     def unpack(cls, payload: bytes) -> "Arena":

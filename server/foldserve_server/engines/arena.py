@@ -14,6 +14,7 @@ from .settings import EngineSettings
 
 MAX_SLOTS = 1024
 _LEAST_SLOTS = 16
+_MOST_LARGE_SLOTS = 64
 _SLAB_BYTES = (64 << 10, 1 << 20)
 _PAGE = 4096
 
@@ -43,14 +44,17 @@ class Place:
 
 
 class Slabs:
-    """One memory of equal slabs. A slab that was never used takes no memory; the last freed is used first."""
+    """One memory of small and large slabs. A slab that was never used takes no memory; the last freed is used first.
+
+    Pages that were used are kept: to fault in new ones costs several times what the copy costs.
+    """
 
     def __init__(self, signature: Signature, max_batch_size: int, settings: EngineSettings) -> None:
         """Slabs that hold a full batch where that is small, and always a row, within the bytes that may be queued."""
         self._inputs, self._outputs = Layout(signature.inputs), Layout(signature.outputs)
         self.input_dims, self.output_dims = self._inputs.dims_count, self._outputs.dims_count
         self.arena = self._plan(max_batch_size, settings)
-        self._memory = Memory.create(self.arena.slots * self.arena.slab_bytes, "arena")
+        self._memory = Memory.create(self.arena.size, "arena")
 
     @property
     def descriptor(self) -> int:
@@ -71,11 +75,11 @@ class Slabs:
             OSError: There is no memory or descriptor left.
             ValueError, TypeError: An input has another shape or dtype than the signature's.
         """
-        if size.total > self.arena.slab_bytes:
+        offset, room = self.arena.place(slot)
+        place = Place(self._memory.map, offset, None)
+        if size.total > room:
             own = Memory.create(size.total, "request")
             place = Place(own.map, 0, own)
-        else:
-            place = Place(self._memory.map, slot * self.arena.slab_bytes, None)
         for name, view in self._inputs.views(place.memory, place.offset, size.rows, size.dims).items():
             array = inputs[name]
             if array.shape != view.shape:  # it would be broadcast
@@ -97,12 +101,21 @@ class Slabs:
         self._memory.close()
 
     def _plan(self, max_batch_size: int, settings: EngineSettings) -> Arena:
-        least, most = _SLAB_BYTES
+        """Small slabs for a row or a small batch, large ones for a full batch, each in half of the bytes."""
+        small, large = _SLAB_BYTES[1], 0
         if not self.input_dims and not self.output_dims:
-            row = self._inputs.size(1, ()) + self._outputs.size(1, ())
-            batch = self._inputs.size(max_batch_size, ()) + self._outputs.size(max_batch_size, ())
-            most = max(most, row)
-            least = max(least, min(batch, most))
-        slab = -(-least // _PAGE) * _PAGE
-        slots = min(MAX_SLOTS, settings.max_queue_rows, settings.max_queue_bytes // slab)
-        return Arena(max(_LEAST_SLOTS, slots), slab)
+            row, batch = self._bytes(1), self._bytes(max_batch_size)
+            small = max(_SLAB_BYTES[0], row, min(batch, small))
+            large = batch if small < batch <= settings.max_request_bytes else 0
+        small, large = _paged(small), _paged(large)
+        large_slots = min(_MOST_LARGE_SLOTS, settings.max_queue_bytes // 2 // large) if large else 0
+        slots = (settings.max_queue_bytes - large_slots * large) // small
+        slots = max(_LEAST_SLOTS, min(MAX_SLOTS - large_slots, settings.max_queue_rows, slots))
+        return Arena(slots, small, large_slots, large)
+
+    def _bytes(self, rows: int) -> int:
+        return self._inputs.size(rows, ()) + self._outputs.size(rows, ())
+
+
+def _paged(size: int) -> int:
+    return -(-size // _PAGE) * _PAGE

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from foldserve_contract.signature import Array
+from foldserve_engine.link.messages import Arena
 
 from ..core.errors import QueueFull, ResourceExhausted
 from .arena import Place, Size
@@ -45,11 +46,13 @@ class Calls:
         seconds_per_row: What a row takes in a full batch, for those who are told to come again.
     """
 
-    def __init__(self, slots: int, credit_rows: int, credit_bytes: int, request_bytes: int) -> None:
+    def __init__(self, arena: Arena, credit_rows: int, credit_bytes: int, request_bytes: int) -> None:
         """All slots are free."""
-        self._free = list(range(slots - 1, -1, -1))
-        self._generations = [0] * slots
-        self._calls: list[Call | None] = [None] * slots
+        self._arena = arena
+        self._small = list(range(arena.slots - 1, -1, -1))
+        self._large = list(range(arena.all_slots - 1, arena.slots - 1, -1))
+        self._generations = [0] * arena.all_slots
+        self._calls: list[Call | None] = [None] * arena.all_slots
         self._credit_rows, self._credit_bytes = credit_rows, credit_bytes
         self._request_bytes = request_bytes
         self.rows = self.bytes = 0
@@ -57,7 +60,7 @@ class Calls:
 
     def __len__(self) -> int:
         """Taken slots."""
-        return len(self._calls) - len(self._free)
+        return len(self._calls) - len(self._small) - len(self._large)
 
     def __iter__(self) -> Iterator[Call]:
         """Every call that has a slot."""
@@ -71,7 +74,7 @@ class Calls:
             QueueFull: There is no room now.
         """
         self._check(size)
-        slot = self._free.pop()
+        slot = self._take_slot(size.total)
         call = Call(slot, self._generations[slot], size, future)
         self._calls[slot] = call
         self.rows += size.rows
@@ -87,13 +90,19 @@ class Calls:
         """Gives a slot back. No engine may know of the call any more."""
         self._calls[call.slot] = None
         self._generations[call.slot] = (call.generation + 1) % _GENERATIONS
-        self._free.append(call.slot)
+        (self._small if call.slot < self._arena.slots else self._large).append(call.slot)
         self.rows -= call.size.rows
         self.bytes -= call.size.total
         if call.timer is not None:
             call.timer.cancel()
         if call.place is not None and call.place.own is not None:
             call.place.own.close()
+
+    def _take_slot(self, total: int) -> int:
+        """A slot whose slab holds so much, if there is one; the request gets memory of its own otherwise."""
+        wants_large = self._arena.slab_bytes < total <= self._arena.large_bytes
+        first, second = (self._large, self._small) if wants_large else (self._small, self._large)
+        return first.pop() if first else second.pop()
 
     def _check(self, size: Size) -> None:
         most = min(self._request_bytes, self._credit_bytes)
@@ -104,7 +113,7 @@ class Calls:
                 f"the request has {size.rows:,} rows; at most {self._credit_rows:,} are allowed: send less"
             )
         fits = self.rows + size.rows <= self._credit_rows and self.bytes + size.total <= self._credit_bytes
-        if not fits or not self._free:
+        if not fits or not (self._small or self._large):
             raise QueueFull(
                 f"{len(self):,} requests of {self.rows:,} rows and {self.bytes:,} bytes are waiting; try again later",
                 self._retry_after_ms(),

@@ -54,7 +54,7 @@ class EngineProcess:
         self._crashes = Crashes(settings.restarts)
         slabs = Slabs(self.report.signature, self.report.max_batch_size, settings)
         ready = launched.ready
-        self._calls = Calls(slabs.arena.slots, ready.credit_rows, ready.credit_bytes, settings.max_request_bytes)
+        self._calls = Calls(slabs.arena, ready.credit_rows, ready.credit_bytes, settings.max_request_bytes)
         self._dispatcher = Dispatcher(slabs, self._calls)
         self._launched = launched
         self._restarting: asyncio.Task[None] | None = None

@@ -20,7 +20,14 @@ def test_results_are_read_as_they_were_written() -> None:
 
 
 def test_an_arena_is_read_as_it_was_written() -> None:
-    assert Arena.unpack(Arena(1024, 1 << 20).pack()) == Arena(1024, 1 << 20)
+    arena = Arena(1024, 1 << 20, 3, 1 << 40)
+    assert Arena.unpack(arena.pack()) == arena
+
+
+def test_large_slabs_lie_behind_the_small_ones() -> None:
+    arena = Arena(2, 100, 3, 1000)
+    assert [arena.place(slot) for slot in (0, 1, 2, 4)] == [(0, 100), (100, 100), (200, 1000), (2200, 1000)]
+    assert arena.size == 3200
 
 
 def test_documents_are_read_as_they_were_written() -> None:

@@ -36,6 +36,7 @@ class Loading(StrEnum):
 
     DIES = "dies"
     HANGS = "hangs"
+    STALLS = "stalls"
     REFUSES = "refuses"
 
 
@@ -73,6 +74,8 @@ def load(bundle: Bundle, kind: EngineKind, options: EngineOptions) -> Engine:
         os.kill(os.getpid(), signal.SIGKILL)
     if (folder / Loading.HANGS).exists():
         (folder / ENTERED).write_bytes(b".")
+        threading.Event().wait()
+    if (folder / Loading.STALLS).exists():
         threading.Event().wait()
     if (folder / Loading.REFUSES).exists():
         raise ArtifactUnusable("it was told to refuse")

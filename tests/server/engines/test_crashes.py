@@ -75,7 +75,7 @@ def test_a_deadline_passes_while_the_engine_restarts(path: Path) -> None:
 
 def test_a_batch_that_hangs_is_ended_as_a_crash(path: Path) -> None:
     async def test() -> None:
-        watchdog = Watchdog(least_s=0.2, factor=1, interval_s=0.05)
+        watchdog = Watchdog(least_s=0.5, factor=1, interval_s=0.05)
         async with started(path, watchdog=watchdog) as engine:
             states = States(engine)
             with pytest.raises(Unavailable):

@@ -57,7 +57,7 @@ class Bench:
 
     def __init__(self, **settings: Any) -> None:
         self.slabs = Slabs(SIGNATURE, 4, EngineSettings(**settings))
-        self.calls = Calls(self.slabs.arena.slots, 100, 1 << 20, 1 << 20)
+        self.calls = Calls(self.slabs.arena, 100, 1 << 20, 1 << 20)
         self.dispatcher = Dispatcher(self.slabs, self.calls)
         self.engine = self.attach()
 
@@ -184,7 +184,7 @@ def test_what_the_engine_cannot_do_is_an_error(outcome: Outcome) -> None:
 def test_the_arena_is_never_larger_than_what_may_be_queued() -> None:
     async def test() -> None:
         arena = Bench(max_queue_bytes=4 << 20).slabs.arena
-        assert arena.slots * arena.slab_bytes <= 4 << 20
+        assert arena.size <= 4 << 20
 
     run(test())
 
@@ -192,8 +192,9 @@ def test_the_arena_is_never_larger_than_what_may_be_queued() -> None:
 def test_inputs_of_different_rows_are_refused_and_leave_nothing_behind() -> None:
     async def test() -> None:
         two = Signature((*SIGNATURE.inputs, TensorSpec("z", "float32", (-1, 2))), SIGNATURE.outputs)
-        calls = Calls(4, 100, 1 << 20, 1 << 20)
-        dispatcher = Dispatcher(Slabs(two, 4, EngineSettings()), calls)
+        slabs = Slabs(two, 4, EngineSettings())
+        calls = Calls(slabs.arena, 100, 1 << 20, 1 << 20)
+        dispatcher = Dispatcher(slabs, calls)
         inputs = {"x": np.zeros((3, 2), np.float32), "z": np.zeros((1, 2), np.float32)}
         with pytest.raises(Exception, match="'z' has shape"):
             await dispatcher.predict(inputs, None)
