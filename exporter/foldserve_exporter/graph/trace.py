@@ -7,6 +7,7 @@ import keras
 from ..errors import Refused
 from .entry import Entry, entry
 from .ir import INPUT, Graph, Ref, TensorSpec, live
+from .layout import channels_last
 from .limits import check
 from .names import tensor_names
 from .walk import Walker
@@ -17,7 +18,8 @@ def trace(model: Any) -> Graph:
 
     Nested models become flat, at any depth; layers that say nothing in inference (dropout, noise, augmentation) are
     bypassed; ``training`` arguments are stripped and remembered on the node; subclassed models and layers that hold
-    such layers are read by calling their ``call`` on symbolic inputs. Shared layers stay shared.
+    such layers are read by calling their ``call`` on symbolic inputs. Shared layers stay shared. Channels-first layers
+    become channels-last, with a transposition at the border.
 
     Args:
         model: a built `keras.Model`. It is not changed: no weight, flag, name or call history.
@@ -34,7 +36,7 @@ def trace(model: Any) -> Graph:
     for ref, spec in zip(refs, start.inputs, strict=True):
         walker.specs[ref] = spec
     outputs, structure, names = walker.enter(model, start, refs)
-    return _graph(model, start, walker, outputs, structure, names)
+    return channels_last(_graph(model, start, walker, outputs, structure, names))
 
 
 def _graph(model: Any, start: Entry, walker: Walker, outputs: list[Ref], structure: Any, names: list[str]) -> Graph:

@@ -1,0 +1,52 @@
+"""What the fold is for: how many nodes are left when the folded model becomes ONNX."""
+
+import warnings
+from collections import Counter
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from foldserve_exporter.fold import fold
+from tests.exporter.models import randomise
+
+L = keras.layers
+
+
+def converted(model: Any) -> Counter[str]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import tf2onnx
+
+        spec = [tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32, name="x")]
+        function = tf.function(lambda x: model(x, training=False), input_signature=spec)
+        proto, _ = tf2onnx.convert.from_function(function, input_signature=spec, opset=17)
+    return Counter(node.op_type for node in proto.graph.node)
+
+
+def chain(*layers: Any, positive: bool = True) -> Any:
+    model = keras.Sequential([keras.Input((8, 6, 3)), *layers])
+    randomise(model)
+    for layer in model.layers:
+        if positive and isinstance(layer, L.BatchNormalization):
+            layer.gamma.assign(np.abs(layer.gamma.numpy()) + 0.1)
+    return fold(model).model
+
+
+CHAINS = {
+    "conv": (lambda: [L.Conv2D(4, 3, padding="same"), L.BatchNormalization(), L.ReLU()], {}),
+    "dense": (lambda: [L.Flatten(), L.Dense(4, use_bias=False), L.BatchNormalization()], {"Add": 1}),
+    "preactivation": (lambda: [L.BatchNormalization(), L.ReLU(), L.Conv2D(4, 3, padding="same")], {"Add": 1}),
+    "lone": (lambda: [L.ReLU(), L.BatchNormalization(), L.ELU()], {"Mul": 1, "Add": 1}),
+    "transposed": (lambda: [L.Conv2DTranspose(4, 3), L.BatchNormalization(), L.ELU()], {}),
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_no_arithmetic_is_left_that_need_not_be(name: str) -> None:
+    layers, expected = CHAINS[name]
+    found = converted(chain(*layers()))
+    arithmetic = {"BatchNormalization", "Rsqrt", "Sqrt", "Reciprocal", "Mul", "Add", "Sub", "Div"}
+    assert {op: count for op, count in found.items() if op in arithmetic} == expected
