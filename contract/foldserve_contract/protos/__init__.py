@@ -4,14 +4,14 @@ The descriptors live in a pool of their own, so that these classes can stand bes
 Classes made at run time have no static type; they are `Any` to a type checker and documented by their proto files.
 """
 
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
-DESCRIPTORS = files(__package__).joinpath("tfserving.binpb").read_bytes()
+DESCRIPTORS = Path(__file__).with_name("tfserving.binpb").read_bytes()
 
 
 def _load_pool() -> DescriptorPool:
