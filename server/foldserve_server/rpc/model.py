@@ -10,6 +10,7 @@ from foldserve_contract.protos.methods import MODEL_METHODS, MODEL_SERVICE
 from ..core.table import Table
 from ..core.texts import shorten
 from . import wire
+from .door import Door
 from .unary import Handlers, service
 
 
@@ -30,6 +31,6 @@ class ModelServicer:
             status.status.error_message = shorten(servable.reason)
         return message
 
-    def handlers(self) -> Handlers:
+    def handlers(self, door: Door) -> Handlers:
         """What gRPC dispatches to."""
-        return service(MODEL_SERVICE, MODEL_METHODS, {"GetModelStatus": self.get_model_status})
+        return service(MODEL_SERVICE, MODEL_METHODS, {"GetModelStatus": self.get_model_status}, door)

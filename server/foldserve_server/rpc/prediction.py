@@ -7,6 +7,7 @@ from foldserve_contract.protos.methods import PREDICTION_METHODS, PREDICTION_SER
 from ..core.predictor import Clock, Predictor
 from ..core.table import Table
 from . import metadata, wire
+from .door import Door
 from .unary import Handlers, service
 
 
@@ -35,7 +36,7 @@ class PredictionServicer:
         remaining = context.time_remaining()
         return None if remaining is None else self._clock() + int(remaining * 1e9)
 
-    def handlers(self) -> Handlers:
+    def handlers(self, door: Door) -> Handlers:
         """What gRPC dispatches to."""
         answers = {"Predict": self.predict, "GetModelMetadata": self.get_model_metadata}
-        return service(PREDICTION_SERVICE, PREDICTION_METHODS, answers)
+        return service(PREDICTION_SERVICE, PREDICTION_METHODS, answers, door)

@@ -1,5 +1,7 @@
 """The gRPC server: every service on one port."""
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -14,6 +16,7 @@ from ..core.predictor import Predictor
 from ..core.table import Table
 from ..errors import CannotStart
 from . import health, reflection
+from .door import Door
 from .model import ModelServicer
 from .prediction import PredictionServicer
 
@@ -26,12 +29,17 @@ class RpcServer:
     def __init__(self, table: Table, limits: Limits, max_message_bytes: int, clock: Callable[[], int]) -> None:
         self.health = health.HealthServicer(table)
         self.port = 0
+        self.door = Door()
         self._reflection = reflection.ReflectionServicer(
             (PREDICTION_SERVICE, MODEL_SERVICE, health.SERVICE, reflection.SERVICE)
         )
         self._server = grpc.aio.server(options=_options(max_message_bytes))
         prediction = PredictionServicer(table, Predictor(table, limits, clock), clock, max_message_bytes)
-        services = (prediction.handlers(), ModelServicer(table).handlers(), *self._reflection.handlers())
+        services = (
+            prediction.handlers(self.door),
+            ModelServicer(table).handlers(self.door),
+            *self._reflection.handlers(),
+        )
         self._server.add_generic_rpc_handlers(services)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
 
@@ -49,9 +57,16 @@ class RpcServer:
 
     async def stop(self, grace_s: float) -> None:
         """Refuses new calls, answers those that were accepted, and ends after the grace at the latest."""
+        begin = time.monotonic()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await self.door.shut()
+        stopping = asyncio.ensure_future(self._server.stop(max(0.0, grace_s - (time.monotonic() - begin))))
+        await asyncio.sleep(0)  # now callers know that this connection takes no more
+        self.door.dismiss()
         self.health.close()
         self._reflection.close()
-        await self._server.stop(grace_s)
+        await stopping
 
 
 def monotonic_ns() -> int:

@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 from foldserve_contract.protos.methods import Method
 
 from ..core.errors import EngineFailed, InvalidRequest, ServingError
+from .door import Door
 from .status import abort
 
 log = logging.getLogger(__name__)
@@ -17,17 +18,20 @@ Handlers: TypeAlias = "grpc.GenericRpcHandler[Any, Any]"
 Answer = Callable[[Any, Any], Awaitable[Any]]
 
 
-def handler(method: Method, answer: Answer) -> Any:
+def handler(method: Method, answer: Answer, door: Door) -> Any:
     """The handler gRPC calls for the method.
 
     Args:
         method: Says which messages go in and out.
+        door: What every call passes.
         answer: Gives the response for a request and its call's context, or raises a `ServingError`.
     """
 
     async def call(content: bytes, context: Any) -> bytes:
         try:
-            return bytes((await answer(_parse(method, content), context)).SerializeToString())
+            await door.knock()
+            with door.inside():
+                return bytes((await answer(_parse(method, content), context)).SerializeToString())
         except ServingError as error:
             if isinstance(error, EngineFailed):
                 log.error("%s: %s", method.name, error)
@@ -39,9 +43,9 @@ def handler(method: Method, answer: Answer) -> Any:
     return grpc.unary_unary_rpc_method_handler(call)  # no (de)serializer: bytes, so that a bad message is the caller's
 
 
-def service(name: str, methods: Mapping[str, Method], answers: Mapping[str, Answer]) -> Handlers:
+def service(name: str, methods: Mapping[str, Method], answers: Mapping[str, Answer], door: Door) -> Handlers:
     """The handlers of a service; a method without an answer says that it has none."""
-    handlers = {key: handler(method, answers.get(key, _unimplemented(method))) for key, method in methods.items()}
+    handlers = {key: handler(method, answers.get(key, _unimplemented(method)), door) for key, method in methods.items()}
     return grpc.method_handlers_generic_handler(name, handlers)
 
 

@@ -1,0 +1,67 @@
+"""Who is being answered, and whether anybody more is let in."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..core.errors import Unavailable
+
+_LOOK_S = 0.02
+_LOOKS = 10
+
+
+class Door:
+    """Lets calls in until it is shut; those who come later wait outside until they are sent away.
+
+    gRPC, when it is stopped, cancels calls that have arrived and that Python has not yet seen. So they are all let
+    arrive first: who waits here asks for nothing more, and is told to go elsewhere when the stop has begun.
+
+    Attributes:
+        knocks: How many came when it was shut.
+    """
+
+    def __init__(self) -> None:
+        self._shut = False
+        self._inside = 0
+        self.knocks = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._dismissed = asyncio.Event()
+
+    async def knock(self) -> None:
+        """Returns at once while the door is open.
+
+        Raises:
+            Unavailable: It is shut.
+        """
+        if self._shut:
+            self.knocks += 1
+            await self._dismissed.wait()
+            raise Unavailable("the server is stopping; ask another one, or try again later")
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """A call that is being answered."""
+        self._inside += 1
+        self._empty.clear()
+        try:
+            yield
+        finally:
+            self._inside -= 1
+            if not self._inside:
+                self._empty.set()
+
+    async def shut(self) -> None:
+        """Lets nobody in any more; returns when everybody inside was answered and the knocking has ceased."""
+        self._shut = True
+        await self._empty.wait()
+        for _ in range(_LOOKS):
+            knocks = self.knocks
+            await asyncio.sleep(_LOOK_S)
+            if knocks == self.knocks:
+                return
+
+    def dismiss(self) -> None:
+        """Sends away who knocked."""
+        self._shut = True
+        self._dismissed.set()
