@@ -15,6 +15,9 @@ MAX_DESCRIPTORS = 16
 _ITEM = array.array("i").itemsize
 _ANCILLARY = socket.CMSG_SPACE(MAX_DESCRIPTORS * _ITEM)
 _SEND_BUFFER = 1 << 20
+_RECEIVE = int(socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT)
+_CUT = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)
+_NO_SIGNAL = int(socket.MSG_NOSIGNAL)
 
 
 class Closed(Exception):
@@ -100,15 +103,13 @@ class Channel:
             Closed: All has been received and nothing more will come.
         """
         try:
-            size, ancillary, flags, _ = self._socket.recvmsg_into(
-                [self._buffer], _ANCILLARY, socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
-            )
+            size, ancillary, flags, _ = self._socket.recvmsg_into([self._buffer], _ANCILLARY, _RECEIVE)
         except BlockingIOError:
             return None
         except ConnectionError as error:
             raise Closed(str(error)) from error
         descriptors = _descriptors(ancillary) if ancillary else ()
-        if size == 0 or flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+        if size == 0 or flags & _CUT:
             _close_all(descriptors)
             raise Closed("end of file" if size == 0 else "a packet was cut")
         return Packet(Kind(self._buffer[0]), memoryview(self._buffer)[1:size], descriptors)
@@ -123,9 +124,9 @@ class Channel:
         data = bytes((packet.kind,)) + b"".join(packet.payload)
         try:
             if packet.descriptors:
-                socket.send_fds(self._socket, [data], packet.descriptors, socket.MSG_NOSIGNAL)
+                socket.send_fds(self._socket, [data], packet.descriptors, _NO_SIGNAL)
             else:
-                self._socket.send(data, socket.MSG_NOSIGNAL)
+                self._socket.send(data, _NO_SIGNAL)
         except BlockingIOError:
             return False
         except OSError as error:

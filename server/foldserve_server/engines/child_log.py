@@ -42,6 +42,8 @@ class ChildLog:
         with contextlib.suppress(BlockingIOError):
             if content := os.read(self._descriptor, _CHUNK):
                 *lines, self._rest = (self._rest + content).split(b"\n")
+                if len(self._rest) > _CHUNK:
+                    lines, self._rest = [*lines, self._rest], b""
                 for line in lines:
                     self._line(line.decode(errors="replace"))
                 return True

@@ -97,18 +97,21 @@ class Dispatcher:
             raise DeadlineExceeded(_EXPIRED)
         call = self._calls.admit(self._slabs.measure(inputs), self._loop.create_future())
         try:
-            call.place = self._slabs.write(call.slot, call.size, inputs)
+            self._submit(call, inputs, deadline_ns)
         except (OSError, TypeError, ValueError) as error:
             self._calls.free(call)
             raise _refused(error) from error
+        if deadline_s is not None:
+            call.timer = self._loop.call_at(deadline_s, self._expire, call)
+        return call
+
+    def _submit(self, call: Call, inputs: Arrays, deadline_ns: int | None) -> None:
+        call.place = self._slabs.write(call.slot, call.size, inputs)
         own = call.place.own is not None
         submit = Submit(call.slot, call.generation, call.size.rows, deadline_ns or 0, own, call.size.dims)
         call.record = self._submits.pack(submit)
-        if deadline_s is not None:
-            call.timer = self._loop.call_at(deadline_s, self._expire, call)
         if self._connection is not None:
             self._send(call, self._connection, at_once=len(self._calls) == 1)
-        return call
 
     def _send(self, call: Call, connection: Connection, *, at_once: bool = False) -> None:
         own = call.place.own if call.place else None

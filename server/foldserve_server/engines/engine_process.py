@@ -60,7 +60,11 @@ class EngineProcess:
         self._restarting: asyncio.Task[None] | None = None
         self._watchdog: asyncio.TimerHandle | None = None
         self._hung = self._stopping = False
-        self._enter(launched)
+        try:
+            self._enter(launched)
+        except BaseException:
+            self._stopping = True  # its end is no crash
+            raise
 
     @classmethod
     async def start(
@@ -199,7 +203,15 @@ class EngineProcess:
             self._end(f"after a crash it was not put into service again: {error}")
         else:
             self.report = report
+            self._reenter(launched)
+
+    def _reenter(self, launched: Launched) -> None:
+        try:
             self._enter(launched)
+        except OSError:
+            _log.exception("what waits cannot be given to the restarted engine of %s", self._path)
+            launched.child.kill()  # a crash like any other
+        else:
             self._announce(EngineState.AVAILABLE, "restarted after a crash")
 
     async def _same_bundle(self, launched: Launched) -> LoadReport:
@@ -223,7 +235,10 @@ class EngineProcess:
         self.state = state
         _log.log(logging.INFO if state is EngineState.AVAILABLE else logging.ERROR, "%s: %s", state, reason)
         if self.on_state is not None:
-            self.on_state(state, reason)
+            try:
+                self.on_state(state, reason)
+            except Exception:
+                _log.exception("whoever hears of the engine's state failed")
 
     async def _cancel_restart(self) -> None:
         if self._restarting is not None:

@@ -25,7 +25,7 @@ ENGINE_COMMAND = (sys.executable, "-P", "-m", "foldserve_engine.process", "--con
 
 
 class CandidateDied(LoadFailed):
-    """An engine process ended, or ran out of time, before it said anything."""
+    """An engine process could not be started, ended, or ran out of time, before it said anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,16 @@ async def launch(path: Path, settings: EngineSettings, command: Sequence[str] = 
     Whatever else happens, cancellation included, the process is gone when this has ended.
 
     Raises:
-        CandidateDied: It ended or took too long.
+        CandidateDied: It could not be started, ended, or took too long.
         LoadFailed: It refused the bundle; the message is its reason.
     """
     begin = time.perf_counter()
     words: asyncio.Queue[Packet | None] = asyncio.Queue()
-    child, connection = _start(command, words)
-    page = StatusPage.create(MAX_SLOTS)
+    try:
+        page = StatusPage.create(MAX_SLOTS)
+        child, connection = _start(command, words)
+    except OSError as error:
+        raise CandidateDied(f"no engine process can be started: {error}") from error
     try:
         connection.put(Kind.HELLO, dump(_hello(path, settings)), [os.dup(page.memory.descriptor)], at_once=True)
         ready = await _first_word(child, words, settings)
@@ -86,9 +89,9 @@ def _start(command: Sequence[str], words: "asyncio.Queue[Packet | None]") -> tup
     with theirs:
         try:
             child = Child(command, theirs.fileno())
-        except OSError as error:
+        except BaseException:
             ours.close()
-            raise LoadFailed(f"no engine process can be started: {error}") from error
+            raise
     return child, Connection(ours, lambda packet: words.put_nowait(packet.kept()), lambda: words.put_nowait(None))
 
 

@@ -15,10 +15,12 @@ from foldserve_contract.bundle import ONNX
 from foldserve_contract.signature import Array
 from foldserve_engine.onnx_engine import OnnxEngine
 from foldserve_server.engines import EngineProcess, EngineSettings, EngineState, Restarts, Watchdog
+from foldserve_server.engines.launch import ENGINE_COMMAND
 from tests.bundles import dense_model, signature_of
 from tests.server.engines.fake_process import ENTERED, GATE
 
 T = TypeVar("T")
+REAL = ENGINE_COMMAND
 FAKE = (sys.executable, "-P", str(Path(__file__).with_name("fake_process.py")), "--control")
 SETTINGS = EngineSettings(
     threads=1,

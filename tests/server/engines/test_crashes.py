@@ -1,6 +1,7 @@
 import asyncio
 import gc
 import os
+import resource
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -208,3 +209,39 @@ def test_waits_between_restarts_grow_and_old_crashes_are_forgotten() -> None:
     assert [crashes.note(now) for now in (0, 1, 2)] == [0.1, 0.2, 0.3]
     assert crashes.note(61.5) == 0.2
     assert [crashes.note(now) for now in (62, 63, 64)] == [0.2, 0.3, None]
+
+
+def test_a_hook_that_fails_does_not_keep_an_engine_from_its_restart(path: Path) -> None:
+    async def test() -> None:
+        async with started(path) as engine:
+            restarted = asyncio.Event()
+
+            def hear(state: EngineState, reason: str) -> None:
+                if state is EngineState.AVAILABLE:
+                    restarted.set()
+                raise RuntimeError(reason)
+
+            engine.on_state = hear
+            with pytest.raises(Unavailable):
+                await engine.predict(rows(Command.DIE))
+            await restarted.wait()
+            await engine.predict(rows(1))
+
+    run(test())
+
+
+def test_no_descriptor_left_refuses_large_requests_and_leaves_nothing_behind(path: Path) -> None:
+    async def test() -> None:
+        async with started(path) as engine:
+            large = {"features": np.zeros((16_000, 4), np.float32)}
+            limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+            try:
+                with pytest.raises(Unavailable, match="no memory for the request"):
+                    await engine.predict(large)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            assert (await engine.predict(large))["scores"].shape == (16_000, 3)
+            assert not len(engine._dispatcher._calls)
+
+    run(test())

@@ -1,29 +1,23 @@
 import asyncio
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from foldserve_contract.bundle import Bundle
-from foldserve_engine.protocol import EngineKind
 from foldserve_server.core.errors import (
     DeadlineExceeded,
     EngineFailed,
     InvalidRequest,
-    LoadFailed,
     QueueFull,
     ResourceExhausted,
     Unavailable,
 )
 from foldserve_server.engines import EngineProcess
-from tests.bundles import change_weight, make_bundle, sequence_model, two_headed_model
-from tests.server.engines.fake_process import Command, Loading
-from tests.server.engines.support import FAKE, SETTINGS, Pipes, expected, in_ms, rows, run, started
-
-REAL = (sys.executable, "-P", "-m", "foldserve_engine.process", "--control")
+from tests.bundles import make_bundle, sequence_model, two_headed_model
+from tests.server.engines.fake_process import Command
+from tests.server.engines.support import REAL, Pipes, expected, in_ms, rows, run, started
 
 
 def test_a_bundle_is_served_by_a_process_of_its_own(path: Path) -> None:
@@ -284,96 +278,3 @@ def test_stopping_without_grace_tells_those_who_wait(path: Path) -> None:
                 await hanging
 
     run(test())
-
-
-def test_cancelling_the_start_kills_the_candidate(path: Path) -> None:
-    async def test() -> None:
-        (path.parent / Loading.HANGS).touch()
-        starting = asyncio.create_task(EngineProcess.start(path, SETTINGS, command=FAKE))
-        await Pipes(path).entered()
-        assert children()
-        starting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await starting
-        assert not children()
-
-    run(test())
-
-
-def children() -> str:
-    threads = Path(f"/proc/{os.getpid()}/task")
-    return "".join((thread / "children").read_text() for thread in threads.iterdir()).strip()
-
-
-def test_a_load_that_takes_too_long_is_given_up(path: Path) -> None:
-    (path.parent / Loading.STALLS).touch()
-    with pytest.raises(LoadFailed, match=r"longer than 0\.5 s"):
-        run(refused(path, load_timeout_s=0.5))
-    assert not children()
-
-
-async def refused(path: Path, **changes: object) -> None:
-    async with started(path, **changes):
-        raise AssertionError("it was put into service")
-
-
-@pytest.mark.parametrize(
-    ("loading", "reason"), [(Loading.REFUSES, "told to refuse"), (Loading.DIES, "while loading.* SIGKILL")]
-)
-def test_a_candidate_that_fails_is_told_with_its_reason(path: Path, loading: Loading, reason: str) -> None:
-    (path.parent / loading).touch()
-    with pytest.raises(LoadFailed, match=reason):
-        run(refused(path))
-
-
-def test_a_changed_weight_under_a_right_seal_is_found_by_the_golden_samples(path: Path) -> None:
-    change_weight(path, by=0.01)
-    with pytest.raises(LoadFailed, match=r"output 'scores', sample \d+ .* is promised"):
-        run(refused(path, command=REAL))
-
-
-def test_a_file_that_was_changed_is_refused(path: Path) -> None:
-    with (path / "model.onnx").open("ab") as model:
-        model.write(b".")
-    with pytest.raises(LoadFailed, match="not the file that was sealed"):
-        run(refused(path, command=REAL))
-
-
-def test_a_missing_file_is_refused(path: Path) -> None:
-    (path / "golden.npz").unlink()
-    with pytest.raises(LoadFailed, match=r"golden\.npz is missing"):
-        run(refused(path, command=REAL))
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"kind": EngineKind.TENSORFLOW}, "saved_model"),
-        ({"device": "cuda:0"}, "cuda:0 needs"),
-        ({"memory_limit_bytes": 1 << 20}, "memory limit of 1,048,576 bytes"),
-    ],
-)
-def test_an_engine_that_cannot_be_had_is_refused(path: Path, changes: dict[str, object], reason: str) -> None:
-    with pytest.raises(LoadFailed, match=reason):
-        run(refused(path, command=REAL, **changes))
-
-
-def test_a_command_that_is_not_there_is_refused(path: Path) -> None:
-    with pytest.raises(LoadFailed, match="no engine process can be started"):
-        run(refused(path, command=("/nowhere/python",)))
-
-
-def test_the_front_end_imports_no_engine_library() -> None:
-    code = "import sys, foldserve_server.engines; print(*{name.partition('.')[0] for name in sys.modules})"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"onnxruntime", "tensorflow", "keras", "grpc", "onnx"} & set(found)
-
-
-def test_the_engine_process_imports_no_grpc() -> None:
-    code = """
-import sys
-import foldserve_engine.process, onnxruntime
-print(*{name.partition('.')[0] for name in sys.modules})
-"""
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"grpc", "google", "foldserve_server", "foldserve", "tensorflow", "keras"} & set(found)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from foldserve_engine.protocol import EngineKind
-from foldserve_server.engines.launch import ENGINE_COMMAND
-from tests.server.engines.support import expected, rows, run, started
+from tests.server.engines.support import REAL, expected, rows, run, started
 
 MAKE = """
 import sys
@@ -24,7 +23,7 @@ def test_a_saved_model_is_served_by_tensorflow_in_a_process_of_its_own(tmp_path:
     path = Path(made.stdout.splitlines()[-1])
 
     async def test() -> None:
-        async with started(path, command=ENGINE_COMMAND, kind=EngineKind.TENSORFLOW) as engine:
+        async with started(path, command=REAL, kind=EngineKind.TENSORFLOW) as engine:
             answer = await engine.predict(rows(1, 2, 3))
             np.testing.assert_allclose(answer["scores"], expected(path, rows(1, 2, 3)), atol=1e-5)
             print(engine.report.stages, engine.report.seconds)
