@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from .address import check_free, join
 from .core.engine import StartEngine
+from .core.query import ModelRef
+from .core.servable import State
 from .core.table import Table
 from .errors import CannotStart
 from .options import Options
@@ -109,8 +111,9 @@ def _check_repository(options: Options) -> None:
 
 
 def ready_line(address: str, table: Table, options: Options) -> str:
-    """What is served where, in one line."""
-    serving = [servable for name in table.names() if (servable := table.serving(name)) is not None]
-    if not serving:
-        return f"serving on {address}: nothing yet; watching {options.source.path} for bundles"
-    return f"serving on {address}: " + ", ".join(f"{servable} ({servable.engine.summary})" for servable in serving)
+    """What is served where, and what was refused, in one line."""
+    known = [servable for name in table.names() for servable in table.status(ModelRef(name))]
+    serving = [f"{servable} ({servable.engine.summary})" for servable in known if servable.state is State.AVAILABLE]
+    refused = [str(servable) for servable in known if servable.failed]
+    said = ", ".join(serving) or f"nothing yet; watching {options.source.path} for bundles"
+    return f"serving on {address}: {said}" + (f"; refused: {', '.join(refused)}" if refused else "")

@@ -116,7 +116,7 @@ def _add_network(parser: Parser) -> None:
     parser.flag(
         "max-message-bytes",
         "largest request, such as 256MiB (the default)",
-        type=values.size,
+        type=values.message_size,
         default=MAX_MESSAGE_BYTES,
     )
     parser.flag(

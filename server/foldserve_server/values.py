@@ -3,6 +3,7 @@
 import argparse
 
 _UNITS = {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
+_LARGEST_MESSAGE = (1 << 31) - 1
 _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no")
 
 
@@ -11,6 +12,14 @@ def boolean(word: str) -> bool:
     if word.lower() in _TRUE + _FALSE:
         return word.lower() in _TRUE
     raise argparse.ArgumentTypeError(f"expected true or false, received {word!r}")
+
+
+def message_size(word: str) -> int:
+    """As `size`, of what one message of gRPC can hold: less than 2 GiB."""
+    number = size(word)
+    if number > _LARGEST_MESSAGE:
+        raise argparse.ArgumentTypeError(f"expected at most {_LARGEST_MESSAGE:,} bytes, received {word!r}")
+    return number
 
 
 def size(word: str) -> int:

@@ -77,7 +77,7 @@ def test_a_server_started_beside_a_spoiled_version_serves_the_one_below(tmp_path
     make_bundle(tmp_path, "m", 1)
     (make_bundle(tmp_path, "m", 2) / "model.onnx").write_bytes(b"spoiled")
     with running(tmp_path) as server:
-        assert "m/1 (" in server.ready
+        assert ": m/1 (" in server.ready and server.ready.endswith("; refused: m/2")
         server.wait_for_log("m/2: refused")
         assert server.states()[2][0] == END and "model.onnx" in server.states()[2][1]
 

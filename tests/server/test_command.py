@@ -52,6 +52,7 @@ def test_bytes_may_carry_a_unit(word: str, expected: int) -> None:
         ["--reject-nonfinite=maybe"],
         ["--allowed_batch_sizes=8,1"],
         ["--max-message-bytes=lots"],
+        ["--max-message-bytes=2GiB"],
         ["--no-such-flag"],
     ],
 )

@@ -84,7 +84,7 @@ class Keeper:
             self._table.end(servable, "the server was stopped while it was loading")
             raise
         except LoadFailed as error:
-            self._refuse(servable, sighting, str(error))
+            self._refuse(servable, sighting, " ".join(str(error).split()))
         except Exception as error:
             log.exception("%s: starting its engine failed", servable)
             self._refuse(servable, sighting, f"its engine could not be started: {error}")
