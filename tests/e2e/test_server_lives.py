@@ -75,7 +75,8 @@ def test_a_new_version_takes_over_without_a_failed_request_and_a_spoiled_one_doe
 
 def test_a_server_started_beside_a_spoiled_version_serves_the_one_below(tmp_path: Path) -> None:
     make_bundle(tmp_path, "m", 1)
-    (make_bundle(tmp_path, "m", 2) / "model.onnx").write_bytes(b"spoiled")
+    model = make_bundle(tmp_path, "m", 2) / "model.onnx"
+    model.write_bytes(bytes(model.stat().st_size))
     with running(tmp_path) as server:
         assert ": m/1 (" in server.ready and server.ready.endswith("; refused: m/2")
         server.wait_for_log("m/2: refused")
