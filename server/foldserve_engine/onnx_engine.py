@@ -1,6 +1,7 @@
 """Runs an ONNX model with ONNX Runtime."""
 
 import importlib.metadata
+import os
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -45,7 +46,7 @@ class OnnxEngine:
             SignatureMismatch: The model has other names, dtypes or shapes.
         """
         options = options or EngineOptions()
-        runtime = _import_runtime()
+        runtime = import_runtime()
         plan = session_plan(options)
         _require_device(runtime, plan, options)
         session = _session(runtime, content, plan)
@@ -68,7 +69,7 @@ class OnnxEngine:
 
 def runtime_version() -> str:
     """The version of the ONNX Runtime that is imported."""
-    return str(_import_runtime().__version__)
+    return str(import_runtime().__version__)
 
 
 def check_installed(installed: Callable[[str], bool]) -> None:
@@ -84,12 +85,19 @@ def check_installed(installed: Callable[[str], bool]) -> None:
         )
 
 
-def _import_runtime() -> Any:
+def import_runtime() -> Any:
+    """ONNX Runtime, with its telemetry off: it makes a device identifier and may report from where models run.
+
+    Raises:
+        RuntimeMissing, RuntimeConflict: It cannot be used.
+    """
     check_installed(_is_installed)
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when the library is loaded
     try:
         import onnxruntime
     except ImportError as error:
         raise RuntimeMissing("onnxruntime is not installed; install foldserve[server]") from error
+    onnxruntime.disable_telemetry_events()
     return onnxruntime
 
 

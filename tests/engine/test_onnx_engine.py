@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,3 +114,10 @@ def test_a_bundle_without_a_saved_model_has_none_to_load(tmp_path: Path) -> None
     bundle = Bundle.open(make_bundle(tmp_path, model=MODEL))
     with pytest.raises(MissingFile, match="saved_model"):
         load_engine(bundle, EngineKind.TENSORFLOW)
+
+
+def test_nothing_is_reported_from_where_models_run() -> None:
+    code = "from foldserve_engine.onnx_engine import import_runtime; import_runtime(); import os; print(os.environ)"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "'ORT_DISABLE_TELEMETRY': '1'" in printed.stdout
+    assert "telemetry" not in printed.stderr

@@ -33,7 +33,9 @@ def _import(kind: WorkerKind) -> None:
     if kind is WorkerKind.TENSORFLOW:
         import keras  # noqa: F401
     else:
-        import onnxruntime  # noqa: F401
+        from foldserve_engine.onnx_engine import import_runtime
+
+        import_runtime()
 
 
 def _answer(folder: Path, job: Job, candidate: Candidate) -> None:
