@@ -80,7 +80,10 @@ class ServingEngine:
 
     async def stop(self, grace_s: float) -> None:
         """See `core.engine.Engine`."""
-        await self._process.stop(grace_s)
+        try:
+            await self._process.stop(grace_s)
+        finally:
+            self._process.on_state = None  # no cycle keeps its shared memory until the garbage is collected
 
 
 def launcher(options: Options) -> StartEngine:

@@ -69,3 +69,21 @@ def test_whoever_asks_while_the_server_stops_is_answered_or_told_to_go_elsewhere
             server.states()
         assert server.terminate() == 0
     assert {code for code, _ in load.refusals} == {grpc.StatusCode.UNAVAILABLE}, load.refusals
+
+
+def test_a_version_that_was_unloaded_gives_its_shared_memory_back(tmp_path: Path) -> None:
+    make_bundle(tmp_path, "m", 1)
+    with running(tmp_path) as server:
+        before = shared_memory(server)
+        for version in (2, 3, 4):
+            make_bundle(tmp_path, "m", version, seed=version)
+            server.wait_for_log(f"m/{version - 1}: unloaded")
+            server.predict(image=images(1))
+        assert shared_memory(server) == before
+
+
+def shared_memory(server: Running) -> Counter[str]:
+    """The memory of engines that the front end holds open, by name."""
+    server.predict(image=images(1))
+    links = [str(link.readlink()) for link in Path(f"/proc/{server.process.pid}/fd").iterdir()]
+    return Counter(link for link in links if "foldserve" in link)
