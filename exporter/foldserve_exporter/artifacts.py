@@ -1,6 +1,10 @@
 """Everything a version directory holds but its seal."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import tensorflow as tf
 
 from foldserve_contract.bundle import GOLDEN, ONNX
 from foldserve_contract.golden import Golden
@@ -27,9 +31,20 @@ def write_artifacts(folded: NamedModel, signature: Signature, golden: Golden, na
 
     Raises:
         Refused: No ONNX can be made of the model.
+        OSError: The disk is full or fails.
     """
     function = serving_function(folded, signature)
-    write_saved_model(function, folded, directory)
-    write_onnx(function, signature, directory / ONNX)
-    (directory / GOLDEN).write_bytes(golden.to_bytes())
-    write_warmup(golden, name, directory)
+    with _disk_errors():
+        write_saved_model(function, folded, directory)
+        write_onnx(function, signature, directory / ONNX)
+        (directory / GOLDEN).write_bytes(golden.to_bytes())
+        write_warmup(golden, name, directory)
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    """TensorFlow writes files itself, and has errors of its own for what the system says."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise OSError(f"the artifacts cannot be written: {error.message}") from error

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -245,6 +247,17 @@ class TestTheCommand:
         assert "expected shape [-1, 12, 10, 3]" in capfd.readouterr().err
         assert main([*base, "../out"]) == 2
         assert "model name '../out'" in capfd.readouterr().err
+
+    def test_a_disk_that_takes_no_more_ends_with_1_and_leaves_nothing(self, tmp_path: Path, model: Any) -> None:
+        model.save(tmp_path / "nested.keras")
+        command = f"ulimit -f 4; exec '{sys.executable}' -m foldserve_exporter.cli '{tmp_path / 'nested.keras'}'"
+        words = ["bash", "-c", f"{command} -o '{tmp_path / 'models'}' --name nested"]
+        ended = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert ended.returncode == 1, ended.stderr
+        assert "File too large" in ended.stderr
+        assert "nothing was published" in ended.stderr
+        assert "Traceback" not in ended.stderr
+        assert list((tmp_path / "models").iterdir()) == []
 
     def test_a_foreign_file_in_the_archive_is_no_door(self, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "evil.keras", "w") as archive:
