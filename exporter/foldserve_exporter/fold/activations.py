@@ -5,11 +5,12 @@ from typing import Any
 
 import keras
 
-from ..graph import Op
+from ..graph import Op, operations
 from .arithmetic import Affine
 
 _L = keras.layers
 _HOMOGENEOUS = ("relu", "leaky_relu")
+_OPERATIONS = ("Relu", "LeakyRelu")
 
 
 def activation(op: Op) -> Any:
@@ -28,16 +29,14 @@ def passes_scale(op: Op, affine: Affine) -> bool:
     return not affine.has_shift and affine.keeps_order and _is_homogeneous(op)
 
 
+def is_activation(op: Op) -> bool:
+    """Whether an op is an activation and nothing else."""
+    return op.kind in (_L.ReLU, _L.LeakyReLU, _L.PReLU, _L.Activation) or operations.name_of(op) in _OPERATIONS
+
+
 def _is_homogeneous(op: Op) -> bool:
     if op.kind is _L.ReLU:
         return op.config.get("max_value") is None and not op.config.get("threshold")
-    if op.kind in (_L.LeakyReLU, _L.PReLU) or op.template is not None:
-        return op.kind in (_L.LeakyReLU, _L.PReLU) or op.kind.__name__ in ("Relu", "LeakyRelu")
-    return activation(op) in _HOMOGENEOUS
-
-
-def is_activation(op: Op) -> bool:
-    """Whether an op is an activation and nothing else."""
-    return op.kind in (_L.ReLU, _L.LeakyReLU, _L.PReLU, _L.Activation) or (
-        op.template is not None and op.kind.__name__ in ("Relu", "LeakyRelu")
-    )
+    if op.kind in (_L.LeakyReLU, _L.PReLU):
+        return True
+    return operations.name_of(op) in _OPERATIONS or activation(op) in _HOMOGENEOUS

@@ -6,11 +6,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from ..graph import Graph, Node, Op, Ref
+from ..graph import Graph, Node, Op, Ref, operations
 from .activations import is_activation, is_linear, passes_scale
 from .arithmetic import Affine, scale_only
 from .refusal import Refusal, Why
-from .reshaping import through_permute, through_reshape
+from .reshaping import through_mean, through_permute, through_reshape
 
 _L = keras.layers
 Feed = tuple[Ref, int, Affine]
@@ -59,8 +59,10 @@ def _single(
     kind = node.op.kind
     if kind in SAME or (is_activation(node.op) and (passes_scale(node.op, affine) or _is_bare(node.op))):
         return axis, affine
-    if kind in RESHAPING or (node.op.template is not None and kind.__name__ == "Reshape"):
+    if kind in RESHAPING or operations.name_of(node.op) == "Reshape":
         return through_reshape(node, axis, affine, start, end)
+    if operations.name_of(node.op) == "Mean":
+        return through_mean(node, axis, affine, max(len(start), len(end)), up)
     if kind is _L.Permute:
         return through_permute(axis, affine, (0, *node.op.config["dims"]), up)
     if kind in AVERAGING + MAXIMA + GLOBAL_AVERAGE + GLOBAL_MAXIMUM + PADDING:

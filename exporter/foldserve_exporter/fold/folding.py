@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..graph import Graph, Node, rebuild, trace
+from ..graph.grouped import ungrouped
 from .affine_op import is_affine, lowered
 from .batch_norm import as_affine_op
 from .ledger import Ledger
@@ -51,7 +52,8 @@ def fold_graph(graph: Graph) -> tuple[Graph, tuple[PlanEntry, ...]]:
             graph = applied(graph, node, decision)
             moving = moving or decision.left is not node.op
     plan = ledger.entries(graph)
-    return shared(replace(graph, nodes=tuple(_lowered(graph, node) for node in graph.nodes))), plan
+    lowest = replace(graph, nodes=tuple(_lowered(graph, node) for node in graph.nodes))
+    return ungrouped(shared(lowest)), plan
 
 
 def _lowered(graph: Graph, node: Node) -> Node:
@@ -62,4 +64,4 @@ def _as_affine(graph: Graph, node: Node) -> Node:
     if node in graph.batch_norms:
         return replace(node, op=as_affine_op(node), kwargs={}, args=(node.inputs[0],))
     op = neighbour(graph, node)
-    return node if op is None else replace(node, op=op)
+    return node if op is None else replace(node, op=op, args=(node.inputs[0],))

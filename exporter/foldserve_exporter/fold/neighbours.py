@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from ..graph import Graph, Node, Op
+from ..graph import Graph, Node, Op, Ref, operations
 from .affine_op import affine_op
 from .arithmetic import Affine
 
@@ -14,14 +14,34 @@ def neighbour(graph: Graph, node: Node) -> Op | None:
     """The affine op that a Rescaling or Normalization with one value per channel, or one for all, computes."""
     shape = node.outputs[0].shape
     channels = shape[-1]
-    if channels is None or len(node.inputs) != 1:
+    if channels is None or len(node.inputs) != 1 or shape != graph.spec(node.inputs[0]).shape:
         return None
     affine = None
     if node.op.kind is keras.layers.Rescaling:
         affine = _per_channel(node.op.config["scale"], node.op.config["offset"], channels)
     elif node.op.kind is keras.layers.Normalization:
         affine = _normalization(node, channels)
+    elif len(node.args) == 2 and not node.kwargs and graph.spec(node.inputs[0]).is_float and node.outputs[0].is_float:
+        affine = _arithmetic(operations.name_of(node.op), node.args[0], node.args[1], channels)
     return None if affine is None else affine_op(node.op.path, affine, len(shape) - 1)
+
+
+def _arithmetic(name: str | None, left: object, right: object, channels: int) -> Affine | None:
+    """Read x + c, x − c, c − x, x·c or x/c with a number, or one for each channel on the last axis."""
+    turned = isinstance(right, Ref)
+    constant = left if turned else right
+    if not isinstance(constant, int | float | np.ndarray | np.number):
+        return None
+    value = np.asarray(constant, np.float64)
+    if name == "Add":
+        return _per_channel(1.0, value, channels)
+    if name == "Multiply":
+        return _per_channel(value, 0.0, channels)
+    if name == "Subtract":
+        return _per_channel(-1.0, value, channels) if turned else _per_channel(1.0, -value, channels)
+    if name in ("Divide", "TrueDivide") and not turned and np.all(value != 0):
+        return _per_channel(1 / value, 0.0, channels)
+    return None
 
 
 def _per_channel(scale: object, shift: object, channels: int) -> Affine | None:

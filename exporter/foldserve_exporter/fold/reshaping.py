@@ -38,6 +38,22 @@ def through_permute(axis: int, affine: Affine, order: Sequence[int], upwards: bo
     return (order[axis] if upwards else list(order).index(axis)), affine
 
 
+def through_mean(node: Node, axis: int, affine: Affine, rank: int, upwards: bool) -> Sent | Refusal:
+    """The map behind (or, ``upwards``, before) ``keras.ops.mean`` over other axes than its own."""
+    reduced = node.op.template.axis
+    reduced = range(rank) if reduced is None else [reduced] if isinstance(reduced, int) else reduced
+    kept = [each for each in range(rank) if each not in {r % rank for r in reduced}]
+    if not node.op.template.keepdims:
+        if upwards:
+            return kept[axis], affine
+        return (kept.index(axis), affine) if axis in kept else _averaged(node)
+    return (axis, affine) if axis in kept else _averaged(node)
+
+
+def _averaged(node: Node) -> Refusal:
+    return Refusal(Why.OTHER_AXIS, f"{node.op.path} averages over the normalized axis")
+
+
 def _moved(values: Floats, axis: int, start: Sequence[int | None], end: Sequence[int | None]) -> Floats:
     whole = np.broadcast_to(along(values, axis, len(start)), [int(n or 0) for n in start])
     return whole.reshape([int(n or 0) for n in end])

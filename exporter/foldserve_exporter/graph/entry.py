@@ -42,7 +42,7 @@ def entry(model: Any) -> Entry:
 
 def _subclassed(model: Any, shapes: Mapping[str, Any]) -> tuple[Any, list[str]]:
     """Symbolic inputs from the shapes a model was built with; its first ``call`` argument alone is fed."""
-    structure = next(iter(shapes.values()))
+    structure = _plain(next(iter(shapes.values())))
     if len(shapes) > 1:
         raise Refused(
             f"{model.name}: call() takes several tensor arguments {sorted(shapes)}. "
@@ -52,6 +52,16 @@ def _subclassed(model: Any, shapes: Mapping[str, Any]) -> tuple[Any, list[str]]:
         lambda shape: keras.KerasTensor((None, *shape[1:]), dtype="float32"), structure
     )
     return tensors, _names(tensors, ["keras_tensor"] * len(keras.tree.flatten(tensors)))
+
+
+def _plain(structure: Any) -> Any:
+    """Keras keeps shapes in lists and dicts of its own kind, and may keep a shape as a list."""
+    if isinstance(structure, Mapping):
+        return {key: _plain(value) for key, value in structure.items()}
+    if all(item is None or isinstance(item, int) for item in structure):
+        return tuple(structure)
+    items = [_plain(item) for item in structure]
+    return tuple(items) if isinstance(structure, tuple) else items
 
 
 def _names(structure: Any, names: list[str]) -> list[str]:

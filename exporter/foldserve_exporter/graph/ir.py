@@ -98,6 +98,10 @@ class Node:
         """Every tensor that the call reads, in order, repeated where read twice."""
         return tuple(_refs((self.args, self.kwargs)))
 
+    def calling(self, op: Op, args: tuple[Any, ...] | None = None) -> "Node":
+        """The same node with another op, and other arguments where they are given."""
+        return replace(self, op=op, args=self.args if args is None else args)
+
     def rewired(self, swap: Callable[[Ref], Ref]) -> "Node":
         """The same call reading other tensors."""
         args, kwargs = map_refs((self.args, self.kwargs), swap)
@@ -162,6 +166,20 @@ class Graph:
         return ref in self.output_refs
 
 
+def sequel(graph: Graph, write: Callable[[Node, int], Iterable[Node]]) -> Graph:
+    """The graph in which ``write`` stands several nodes in a node's place, with new keys from the one it is given on.
+
+    The last of them keeps the node's own key, so that its readers need no change.
+    """
+    free = 1 + max((node.key for node in graph.nodes), default=-1)
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        written = list(write(node, free))
+        free += len(written)
+        nodes.extend(written)
+    return replace(graph, nodes=tuple(nodes))
+
+
 def live(nodes: Sequence[Node], outputs: Iterable[Ref]) -> tuple[Node, ...]:
     """The nodes that outputs depend on, in their order."""
     wanted = {ref.node for ref in outputs}
@@ -177,8 +195,11 @@ def map_refs(structure: Any, swap: Callable[[Ref], Any]) -> Any:
     """The structure with every `Ref` leaf replaced by what ``swap`` makes of it."""
     if isinstance(structure, Ref):
         return swap(structure)
-    if type(structure) in (tuple, list):
-        return type(structure)(map_refs(item, swap) for item in structure)
+    if isinstance(structure, tuple) and type(structure) is not tuple:
+        return structure._make(map_refs(item, swap) for item in structure) if hasattr(structure, "_make") else structure
+    if isinstance(structure, list | tuple):
+        items = [map_refs(item, swap) for item in structure]
+        return items if isinstance(structure, list) else tuple(items)
     if isinstance(structure, Mapping):
         return {key: map_refs(item, swap) for key, item in structure.items()}
     return structure
@@ -190,7 +211,7 @@ def _refs(structure: Any) -> Iterator[Ref]:
     elif isinstance(structure, Mapping):
         for item in structure.values():
             yield from _refs(item)
-    elif type(structure) in (tuple, list):
+    elif isinstance(structure, list | tuple):
         for item in structure:
             yield from _refs(item)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 
+from . import operations
 from .ir import INPUT, Graph, Node, Op, Ref, TensorSpec
 
 _L = keras.layers
@@ -87,7 +88,7 @@ class _Mover:
         if node.op.kind in _AXIS | _BY_VALUE:
             return True
         if node.op.template is not None:
-            return node.op.kind.__name__ in _BY_VALUE_OPERATIONS and len(refs) == 1
+            return operations.name_of(node.op) in _BY_VALUE_OPERATIONS and len(refs) == 1
         return node.op.kind is _L.Activation and node.op.config["activation"] not in ("softmax", "log_softmax")
 
     def _once(self, op: Op, config: Mapping[str, Any]) -> Op:

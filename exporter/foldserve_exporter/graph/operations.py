@@ -29,6 +29,17 @@ def reshape(path: str, shape: Sequence[int]) -> Op:
     return _op(path, keras.ops.reshape(keras.KerasTensor((None,)), tuple(shape)))
 
 
+def split(path: str, parts: int, rank: int) -> Op:
+    """The operation behind ``keras.ops.split`` of the last axis into equal parts."""
+    return _op(path, keras.ops.split(keras.KerasTensor((None,) * (rank - 1) + (parts,)), parts, axis=-1)[0])
+
+
+def name_of(op: Op) -> str | None:
+    """The class name of a Keras operation that is no layer, such as "Relu"; None for all else."""
+    is_operation = op.template is not None and not isinstance(op.template, keras.layers.Layer)
+    return op.kind.__name__ if is_operation and op.kind.__module__.split(".")[0] == "keras" else None
+
+
 def _op(path: str, result: Any) -> Op:
     operation = _behind(result)
     return Op(path, type(operation), template=private.detached(operation))

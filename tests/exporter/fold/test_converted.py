@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from foldserve_exporter.fold import fold
-from tests.exporter.models import randomise
+from tests.exporter.models import assert_folds, kinds, randomise
 
 L = keras.layers
 
@@ -42,6 +42,33 @@ CHAINS = {
     "lone": (lambda: [L.ReLU(), L.BatchNormalization(), L.ELU()], {"Mul": 1, "Add": 1}),
     "transposed": (lambda: [L.Conv2DTranspose(4, 3), L.BatchNormalization(), L.ELU()], {}),
 }
+
+
+GROUPED = {
+    "depthwise": (lambda: L.Conv2D(6, (3, 2), groups=3), ["DepthwiseConv2D"]),
+    "depthwise with an activation": (lambda: L.Conv2D(3, 2, groups=3, activation="tanh"), ["DepthwiseConv2D"]),
+    "uneven strides": (
+        lambda: L.Conv2D(6, (3, 2), groups=3, strides=(1, 2)),
+        ["Split", *["Conv2D"] * 3, "Concatenate"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_grouped_convolutions_are_such_as_onnx_can_hold(name: str) -> None:
+    layer, expected = GROUPED[name]
+    inputs = keras.Input((8, 6, 3))
+    folded = assert_folds(randomise(keras.Model(inputs, L.BatchNormalization()(layer()(inputs)))))
+    assert [kind for kind in kinds(folded.model) if kind != "Rescaling"] == expected
+    assert "StatefulPartitionedCall" not in converted(folded.model)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_groups_of_several_channels_stand_side_by_side(rank: int) -> None:
+    inputs = keras.Input((*(7, 6, 5)[:rank], 4))
+    conv = (L.Conv1D, L.Conv2D, L.Conv3D)[rank - 1](6, 2, groups=2)
+    folded = assert_folds(randomise(keras.Model(inputs, L.ReLU()(L.BatchNormalization()(conv(inputs))))))
+    assert kinds(folded.model) == ["Split", *[type(conv).__name__] * 2, "Concatenate", "ReLU"]
 
 
 @pytest.mark.parametrize("name", CHAINS)

@@ -132,3 +132,37 @@ def test_preprocessing_of_bytes_stays_where_the_bytes_become_numbers() -> None:
     folded = assert_folds(model, rows)
     assert kinds(folded.model) == ["Rescaling", "Conv2D"]
     assert actions(folded) == ["merged_into_affine"]
+
+
+@pytest.mark.parametrize(
+    "arithmetic",
+    [
+        lambda x: x * 2.0 + 1.0,
+        lambda x: 1.0 - x / 3.0,
+        lambda x: (x - np.arange(5, dtype=np.float32)) * 0.5,
+    ],
+    ids=["times plus", "minus over", "by channel"],
+)
+def test_arithmetic_with_constants_folds_along(arithmetic: Any) -> None:
+    inputs = keras.Input(IMAGE)
+    x = arithmetic(L.Conv2D(5, 3, name="stem")(inputs))
+    folded = assert_folds(randomise(keras.Model(inputs, L.BatchNormalization()(x))))
+    assert actions(folded) == ["backward"] and kinds(folded.model) == ["Conv2D"]
+
+
+def test_arithmetic_on_integers_is_left_alone() -> None:
+    inputs = keras.Input((5,), dtype="int32")
+    x = L.BatchNormalization()(L.Embedding(12, 3)(inputs * 2 + 1))
+    rows = np.random.default_rng(0).integers(0, 5, (4, 5)).astype(np.int32)
+    folded = assert_folds(randomise(keras.Model(inputs, x)), rows)
+    assert kinds(folded.model) == ["Multiply", "Add", "Embedding", "Rescaling"]
+
+
+@pytest.mark.parametrize("keepdims", [True, False])
+def test_a_mean_over_other_axes_commutes(keepdims: bool) -> None:
+    inputs = keras.Input(IMAGE)
+    x = keras.ops.mean(L.Conv2D(5, 3)(inputs), axis=(1, 2), keepdims=keepdims)
+    folded = assert_folds(randomise(keras.Model(inputs, L.ELU()(L.BatchNormalization()(x)))))
+    assert actions(folded) == ["backward"]
+    x = keras.ops.mean(L.BatchNormalization()(keras.ops.tanh(inputs)), axis=[1, 2], keepdims=keepdims)
+    assert actions(assert_folds(randomise(keras.Model(inputs, L.Dense(2)(x))))) == ["forward"]

@@ -180,6 +180,26 @@ def test_a_subclassed_model_is_read_through_its_call() -> None:
     np.testing.assert_allclose(np.asarray(again(x)), np.asarray(plain(x)), rtol=1e-4, atol=1e-5)
 
 
+def test_a_subclassed_model_keeps_the_structure_of_its_tensors() -> None:
+    class Two(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.left, self.right, self.bn = L.Dense(4), L.Dense(4), L.BatchNormalization()
+
+        def call(self, inputs: Any) -> Any:
+            return {"one": self.bn(self.left(inputs[0])), "two": self.bn(self.right(inputs[1]))}
+
+    model = Two()
+    rows = [np.random.default_rng(0).normal(size=(4, n)).astype(np.float32) for n in (3, 5)]
+    model(rows)
+    randomise(model)
+    graph = trace(model)
+    assert graph.input_names == ("input", "input_1") and graph.output_names == ("one", "two")
+    got, expected = rebuild(graph)(rows, training=False), model(rows)
+    for key in ("one", "two"):
+        np.testing.assert_allclose(np.asarray(got[key]), np.asarray(expected[key]), rtol=1e-5, atol=1e-6)
+
+
 def test_a_custom_layer_that_hides_batch_normalization_is_opened() -> None:
     class Cell(L.Layer):
         def __init__(self, **kwargs: Any) -> None:
