@@ -6,6 +6,7 @@ import keras
 
 from ..errors import Refused
 from . import keras_private as private
+from .ir import TensorSpec
 
 
 def check(model: Any) -> None:
@@ -25,3 +26,16 @@ def check(model: Any) -> None:
             raise Refused(
                 f"{layer.name}: the layer is quantised ({layer.quantization_mode}). Export the model from before."
             )
+
+
+def check_output(name: str, spec: TensorSpec) -> None:
+    """Refuse an output that has no row for each row of the input.
+
+    Raises:
+        Refused: the first dimension of the output is not the batch.
+    """
+    if not spec.shape or spec.shape[0] not in (None, 1):
+        raise Refused(
+            f"{name}: the output has shape {spec.shape}, whose first dimension is not the batch, so requests cannot be "
+            "batched. Keep one row for each sample, or cut the model before it."
+        )

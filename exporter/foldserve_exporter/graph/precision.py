@@ -16,14 +16,21 @@ def without_float64(kind: type[Any]) -> bool:
     return kind in _NO_WIDE_KERNEL
 
 
+def is_foreign(kind: type[Any]) -> bool:
+    """Whether an op runs Python code that is not Keras' own, and so may insist on float32."""
+    return kind is keras.layers.Lambda or kind.__module__.split(".")[0] != "keras"
+
+
 def float32_only(graph: Graph) -> tuple[str, ...]:
-    """Paths of the ops that compute in float32 whatever dtype the graph is rebuilt in."""
+    """Paths of the ops that compute, or may compute, in float32 whatever dtype the graph is rebuilt in."""
     return tuple(dict.fromkeys(node.op.path for node in graph.nodes if _is_narrow(node.op)))
 
 
 def _is_narrow(op: Op) -> bool:
     if op.kind is keras.layers.UpSampling2D:
         return bool(op.config.get("interpolation") != "nearest")
+    if is_foreign(op.kind):
+        return True
     return without_float64(op.kind) or op.kind.__name__ in _RESIZING or _wraps_narrow(op.config)
 
 

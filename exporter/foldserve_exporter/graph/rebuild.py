@@ -8,7 +8,7 @@ from ..errors import Refused
 from .instantiate import assign, instantiate
 from .ir import Graph, Node, Op, Ref, map_refs
 from .names import op_names
-from .precision import without_float64
+from .precision import is_foreign, without_float64
 
 
 def rebuild(graph: Graph, dtype: str = "float32") -> Any:
@@ -61,22 +61,29 @@ class _Builder:
     def _call(self, node: Node) -> None:
         args, kwargs = map_refs((node.args, dict(node.kwargs)), self.tensors.__getitem__)
         known = id(node.op) in self.layers
-        layer = self.layers[id(node.op)] if known else self._new(node.op)
-        try:
-            results = layer(*args, **kwargs)
-        except (TypeError, ValueError) as error:
-            raise Refused(
-                f"{node.op.path}: a {node.op.kind.__name__} cannot be called in {self.dtype} for inference: {error}"
-            ) from error
+        results = self._tried(node.op, args, kwargs)
         for position, tensor in enumerate(keras.tree.flatten(results)):
             self.tensors[Ref(node.key, position)] = tensor
         if not known and node.op.weights:
-            assign(layer, node.op)
+            assign(self.layers[id(node.op)], node.op)
 
-    def _new(self, op: Op) -> Any:
-        dtype = "float32" if without_float64(op.kind) else self.dtype
-        layer = self.layers[id(op)] = instantiate(op, self.names[id(op)], dtype)
-        return layer
+    def _tried(self, op: Op, args: Any, kwargs: Any) -> Any:
+        """Call a layer; code of the user's that takes float32 alone is given float32, in a float64 model too."""
+        try:
+            return self._layer(op, self.dtype)(*args, **kwargs)
+        except Exception as error:
+            if self.dtype == "float32" or not is_foreign(op.kind):
+                raise Refused(
+                    f"{op.path}: a {op.kind.__name__} cannot be called in {self.dtype} for inference: {error}"
+                ) from error
+        del self.layers[id(op)]
+        return self._layer(op, "float32")(*args, **kwargs)
+
+    def _layer(self, op: Op, dtype: str) -> Any:
+        if id(op) not in self.layers:
+            dtype = "float32" if without_float64(op.kind) else dtype
+            self.layers[id(op)] = instantiate(op, self.names[id(op)], dtype)
+        return self.layers[id(op)]
 
     def _output(self, ref: Ref) -> Any:
         """A model whose output is its own input needs a layer in between."""

@@ -8,7 +8,7 @@ from ..errors import Refused
 from .entry import Entry, entry
 from .ir import INPUT, Graph, Ref, TensorSpec, live
 from .layout import channels_last
-from .limits import check
+from .limits import check, check_output
 from .names import tensor_names
 from .walk import Walker
 
@@ -42,6 +42,8 @@ def trace(model: Any) -> Graph:
 def _graph(model: Any, start: Entry, walker: Walker, outputs: list[Ref], structure: Any, names: list[str]) -> Graph:
     specs = [walker.specs[ref] for ref in outputs]
     named = tensor_names(names, "output")
+    for name, spec in zip(named, specs, strict=True):
+        check_output(name, spec)
     return Graph(
         name=model.name,
         nodes=live(walker.nodes, outputs),

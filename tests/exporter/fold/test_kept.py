@@ -87,7 +87,11 @@ def test_a_map_that_changes_nothing_vanishes() -> None:
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_saved_model_loads_where_foldserve_is_not(tmp_path: Path) -> None:
     inputs = keras.Input((8, 7, 3))
-    x = L.BatchNormalization(axis=2)(L.ReLU()(L.BatchNormalization()(L.Conv2D(4, 3)(inputs))))
+    x = L.ZeroPadding2D(1)(L.BatchNormalization()(L.Conv2D(4, 3, groups=1)(inputs)))
+    x = L.BatchNormalization(axis=2)(L.ReLU()(L.BatchNormalization()(L.Conv2D(4, 3, groups=2)(x))))
+    x = L.BatchNormalization(axis=1)(L.ZeroPadding2D(1)(L.Conv2D(4, 3)(x)))
+    x = L.ZeroPadding2D(1)(L.Conv2D(4, 1)(L.ReLU()(x)))
+    x = L.ELU()(L.BatchNormalization()(x))
     folded = assert_folds(randomise(keras.Model(inputs, L.BatchNormalization()(L.ReLU()(x)))))
     folded.model.save(tmp_path / "m.keras")
     x = samples(folded.model)

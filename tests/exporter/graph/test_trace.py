@@ -3,9 +3,10 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from foldserve_exporter.errors import Refused
-from foldserve_exporter.graph import Ref, rebuild, trace
+from foldserve_exporter.graph import Ref, float32_only, rebuild, trace
 from tests.exporter.models import flat, randomise, samples, snapshot
 
 L = keras.layers
@@ -250,8 +251,6 @@ def test_a_model_that_was_never_built_is_refused() -> None:
 
 
 def test_a_call_that_cannot_be_read_is_refused_by_name() -> None:
-    import tensorflow as tf
-
     class Raw(keras.Model):
         def __init__(self, name: str) -> None:
             super().__init__(name=name)
@@ -277,3 +276,26 @@ def test_a_layer_without_configuration_is_refused_by_name() -> None:
     inputs = keras.Input((4,))
     with pytest.raises(Refused, match=r"odd.*get_config"):
         rebuild(trace(keras.Model(inputs, Odd(object())(inputs))))
+
+
+@pytest.mark.parametrize("axis", [None, 0])
+def test_an_output_without_a_row_for_each_sample_is_refused(axis: int | None) -> None:
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.ops.mean(inputs, axis=axis))
+    with pytest.raises(Refused, match=r"mean.*first dimension is not the batch"):
+        trace(model)
+
+
+def test_code_that_takes_float32_alone_gets_it_in_the_reference_too() -> None:
+    inputs = keras.Input((4,))
+    narrow = L.Lambda(lambda x: x * tf.constant([1.0, 2.0, 3.0]), name="narrow")
+    model = keras.Model(inputs, L.Dense(2)(narrow(L.Dense(3)(inputs))))
+    assert float32_only(trace(model)) == ("narrow",)
+    assert_rebuilds(model)
+
+
+def test_what_computes_in_float32_is_named() -> None:
+    inputs = keras.Input((6, 6, 6, 3))
+    model = keras.Model(inputs, L.Dense(3)(L.AveragePooling3D(2, name="pool")(inputs)))
+    assert float32_only(trace(model)) == ("pool",)
+    assert_rebuilds(model)
