@@ -23,11 +23,11 @@ def compare(signature: Signature, inputs: Iterable[Offered], outputs: Iterable[O
     Raises:
         SignatureMismatch: A name is missing or unknown, or a dtype or dimension differs.
     """
-    _compare(signature.inputs, inputs, f"{artifact}: input")
-    _compare(signature.outputs, outputs, f"{artifact}: output")
+    _compare(signature.inputs, inputs, f"{artifact}: input", narrower=False)
+    _compare(signature.outputs, outputs, f"{artifact}: output", narrower=True)
 
 
-def _compare(specs: tuple[TensorSpec, ...], offered: Iterable[Offered], where: str) -> None:
+def _compare(specs: tuple[TensorSpec, ...], offered: Iterable[Offered], where: str, *, narrower: bool) -> None:
     found = {tensor.name: tensor for tensor in offered}
     wanted = {spec.name for spec in specs}
     if found.keys() != wanted:
@@ -36,15 +36,20 @@ def _compare(specs: tuple[TensorSpec, ...], offered: Iterable[Offered], where: s
         tensor = found[spec.name]
         if tensor.dtype != spec.dtype:
             raise SignatureMismatch(f"{where} {spec.name!r} has dtype {tensor.dtype}; the manifest says {spec.dtype}")
-        if tensor.shape is not None and not _agrees(spec.shape, tensor.shape):
+        if tensor.shape is not None and not _agrees(spec.shape, tensor.shape, narrower):
             shape = [DYNAMIC if size is None else size for size in tensor.shape]
             raise SignatureMismatch(
                 f"{where} {spec.name!r} has shape {shape}; the manifest says {list(spec.shape)} (-1 is free)"
             )
 
 
-def _agrees(wanted: tuple[int, ...], found: tuple[int | None, ...]) -> bool:
-    """A dimension the artifact fixes must be the manifest's; one it leaves free may be fixed by the manifest."""
+def _agrees(wanted: tuple[int, ...], found: tuple[int | None, ...], narrower: bool) -> bool:
+    """A dimension the artifact leaves free may be fixed by the manifest; one it fixes must be the manifest's.
+
+    With `narrower`, it may fix what the manifest leaves free, but for the batch: callers are given what they expect.
+    """
+    free = DYNAMIC if narrower else None
     return len(wanted) == len(found) and all(
-        got is None or got == want for want, got in zip(wanted, found, strict=True)
+        got is None or got == want or (axis > 0 and want == free)
+        for axis, (want, got) in enumerate(zip(wanted, found, strict=True))
     )

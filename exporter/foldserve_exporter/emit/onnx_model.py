@@ -12,6 +12,7 @@ import tf2onnx
 from foldserve_contract.signature import Signature
 
 from ..errors import Refused
+from .repairs import repair
 from .saved_model import tensor_specs
 
 OPSET = 18
@@ -26,6 +27,7 @@ def write_onnx(function: Any, signature: Signature, path: Path) -> None:
     """
     with _quiet():
         model, _ = tf2onnx.convert.from_function(function, input_signature=tensor_specs(signature), opset=OPSET)
+    repair(model)
     _require_known_operations(model)
     _name_dimensions(model, signature)
     if model.ByteSize() > _MAX_BYTES:

@@ -1,8 +1,12 @@
 """The reference: the unfolded graph on moving statistics in float64, and how far float32 alone is from it."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+import tensorflow as tf
 
 from foldserve_contract import tolerance
 from foldserve_contract.signature import Array, Arrays
@@ -60,11 +64,26 @@ def _evaluate(graph: Graph, dtype: str, inputs: Arrays) -> dict[str, Array]:
     model = NamedModel.of(rebuild(graph, dtype), graph)
     wide = {name: array.astype(dtype) if array.dtype.kind == "f" else array for name, array in inputs.items()}
     rows = next(iter(wide.values())).shape[0]
-    parts = [
-        model.run({name: array[start : start + _CHUNK] for name, array in wide.items()})
-        for start in range(0, rows, _CHUNK)
-    ]
+    with _said_in_words():
+        parts = [
+            model.run({name: array[start : start + _CHUNK] for name, array in wide.items()})
+            for start in range(0, rows, _CHUNK)
+        ]
     return {name: np.concatenate([part[name] for part in parts]) for name in graph.output_names}
+
+
+@contextmanager
+def _said_in_words() -> Iterator[None]:
+    """What TensorFlow cannot compute on a CPU (dilated Conv2DTranspose, say) is a refusal that names it."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        layer = re.search(r"calling (\w+)\.call", error.message)
+        reason = re.search(r"\}\} (.*?) \[Op:", error.message, re.DOTALL)
+        raise Refused(
+            f"the model itself cannot be computed on this machine ({layer[1] if layer else 'one of its layers'}):"
+            f" {reason[1] if reason else error.message}"
+        ) from error
 
 
 def _require_finite(outputs: Arrays) -> None:

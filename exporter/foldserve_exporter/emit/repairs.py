@@ -1,0 +1,61 @@
+"""What tf2onnx leaves wrong or undone in a converted model, put right."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+_SPATIAL = (2, 3)
+
+
+def repair(model: Any) -> None:
+    """Changes the model in place: `Erfc`, which ONNX lacks, and sizes of `Resize` that rounding spoils."""
+    graph = model.graph
+    repaired = [part for node in graph.node for part in _without_erfc(node)]
+    del graph.node[:]
+    graph.node.extend(repaired)
+    _exact_sizes(model)
+
+
+def _without_erfc(node: Any) -> Iterator[Any]:
+    """TensorFlow's exact GELU is made with erfc(x); ONNX has erf(x) = 1 − erfc(x)."""
+    if node.op_type != "Erfc" or node.domain:
+        yield node
+        return
+    name = node.name or node.output[0]
+    one, erf = f"{name}/one", f"{name}/erf"
+    yield helper.make_node("Constant", [], [one], f"{name}/Constant", value_float=1.0)
+    yield helper.make_node("Erf", list(node.input), [erf], f"{name}/Erf")
+    yield helper.make_node("Sub", [one, erf], list(node.output), f"{name}/Sub")
+
+
+def _exact_sizes(model: Any) -> None:
+    """A scale of 9/22 in float32 makes 8 rows of 22 where 9 were meant: where the sizes are known they are named."""
+    resizes = [node for node in model.graph.node if node.op_type == "Resize" and len(node.input) == 3]
+    if not resizes:
+        return
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    shapes = _shapes(model)
+    for node in resizes:
+        before = shapes.get(node.input[0])
+        if before is None or node.input[2] not in constants:
+            continue
+        scales = numpy_helper.to_array(constants[node.input[2]])
+        sizes = np.array([round(float(scales[axis]) * before[axis]) for axis in _SPATIAL], np.int64)
+        name = f"{node.name}/sizes"
+        model.graph.initializer.append(numpy_helper.from_array(sizes, name))
+        node.input[:] = [node.input[0], "", "", name]
+        node.attribute.append(helper.make_attribute("axes", list(_SPATIAL)))
+
+
+def _shapes(model: Any) -> dict[str, tuple[int, ...]]:
+    """The sizes of every image-like tensor (batch, channels, height, width) whose height and width are fixed."""
+    inferred = onnx.shape_inference.infer_shapes(model)
+    found: dict[str, tuple[int, ...]] = {}
+    for value in (*inferred.graph.value_info, *inferred.graph.input):
+        shape = tuple(dimension.dim_value for dimension in value.type.tensor_type.shape.dim)
+        if len(shape) == 4 and all(shape[axis] > 0 for axis in _SPATIAL):
+            found[value.name] = shape
+    return found

@@ -1,0 +1,128 @@
+"""What conversions are known to get wrong comes out right, or is refused by name."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import onnx
+import pytest
+
+from foldserve_contract.manifest import Source
+from foldserve_contract.tolerance import deviation, within
+from foldserve_engine.onnx_engine import OnnxEngine
+from foldserve_exporter.emit.onnx_model import write_onnx
+from foldserve_exporter.emit.saved_model import serving_function
+from foldserve_exporter.errors import Refused
+from foldserve_exporter.load.loader import Loaded
+from foldserve_exporter.options import ExportOptions
+from foldserve_exporter.preparation import expect, fold_model
+
+from .models import randomise
+
+layers = keras.layers
+
+
+def sequential(*parts: Any, shape: tuple[int | None, ...] = (12, 10, 8), dtype: str = "float32") -> keras.Model:
+    return keras.Sequential([keras.Input(shape, dtype=dtype, name="x"), *parts])
+
+
+def mixed(policy: str) -> keras.Model:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        return sequential(layers.Conv2D(4, 3), layers.BatchNormalization(), layers.Flatten(), layers.Dense(3))
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def adapted() -> keras.Model:
+    normalization = layers.Normalization()
+    normalization.adapt(np.random.default_rng(0).normal(2, 3, (10, 12, 10, 8)))
+    return sequential(normalization, layers.Conv2D(4, 3), layers.BatchNormalization())
+
+
+def attention() -> keras.Model:
+    x = keras.Input((6, 8), name="x")
+    y = layers.LayerNormalization()(layers.MultiHeadAttention(2, 4, dropout=0.2)(x, x) + x)
+    return keras.Model(x, layers.Dense(3, activation="gelu")(y))
+
+
+TRAPS: dict[str, Callable[[], keras.Model]] = {
+    "grouped convolution": lambda: sequential(
+        layers.Conv2D(6, (3, 2), groups=2, strides=2, padding="same"), layers.BatchNormalization()
+    ),
+    "grouped, causal": lambda: sequential(layers.Conv1D(6, 3, groups=2, padding="causal"), shape=(12, 8)),
+    "exact GELU": lambda: sequential(layers.Dense(5, activation="gelu"), layers.BatchNormalization()),
+    "Normalization by arguments": lambda: sequential(
+        layers.Normalization(mean=[0.5] * 8, variance=[2.0] * 8), layers.Conv2D(4, 3)
+    ),
+    "Normalization adapted": adapted,
+    "mixed float16": lambda: mixed("mixed_float16"),
+    "mixed bfloat16": lambda: mixed("mixed_bfloat16"),
+    "random layers": lambda: sequential(
+        layers.RandomFlip(), layers.RandomRotation(0.2), layers.GaussianNoise(0.5), layers.Conv2D(4, 3),
+        layers.GaussianDropout(0.3), layers.SpatialDropout2D(0.2), layers.Flatten(), layers.AlphaDropout(0.2),
+    ),
+    "attention with dropout": attention,
+    "sizes that rounding spoils": lambda: sequential(
+        layers.UpSampling2D(2, interpolation="bilinear"), layers.Conv2D(3, 3), layers.Resizing(9, 7)
+    ),
+    "free sizes in the output": lambda: sequential(
+        layers.EinsumDense("abcd,de->abce", output_shape=(None, None, 5), bias_axes="e"), layers.BatchNormalization()
+    ),
+    "uint8 input": lambda: sequential(
+        layers.Rescaling(1 / 127.5, offset=-1), layers.Conv2D(3, 3), layers.BatchNormalization(), dtype="uint8"
+    ),
+    "free height and width": lambda: sequential(
+        layers.Conv2D(4, 3), layers.BatchNormalization(), layers.GlobalMaxPooling2D(), shape=(None, None, 3)
+    ),
+    "recurrent": lambda: sequential(layers.Bidirectional(layers.LSTM(4, return_sequences=True)),
+                                    layers.BatchNormalization(), layers.GRU(3), shape=(7, 5)),
+}  # fmt: skip
+
+
+def prepare(model: keras.Model) -> tuple[Any, Any]:
+    folded = fold_model(Loaded(randomise(model, 4), Source("x", "y")))
+    return folded, expect(folded, ExportOptions(Path(), "m"))
+
+
+@pytest.mark.parametrize("trap", TRAPS, ids=str)
+def test_the_onnx_model_loads_and_answers_as_the_reference(trap: str, tmp_path: Path) -> None:
+    folded, expected = prepare(TRAPS[trap]())
+    path = tmp_path / "model.onnx"
+    write_onnx(serving_function(folded.model, folded.signature), folded.signature, path)
+    engine = OnnxEngine.from_bytes(path.read_bytes(), folded.signature)
+    answers = engine.run(expected.rows.judged_inputs)
+    for name, reference in expected.reference.outputs.items():
+        assert np.ptp(reference, axis=0).max() > 1e-3
+        assert within(deviation(answers[name], reference), expected.reference.bound(name))
+
+
+def test_an_operation_onnx_lacks_is_refused_by_name(tmp_path: Path) -> None:
+    model = sequential(layers.Discretization(bin_boundaries=[0.0, 1.0]), layers.Rescaling(2.0))
+    folded, _ = prepare(model)
+    with pytest.raises(Refused, match="Bucketize"):
+        write_onnx(serving_function(folded.model, folded.signature), folded.signature, tmp_path / "model.onnx")
+    assert not (tmp_path / "model.onnx").exists()
+
+
+def test_what_a_cpu_cannot_compute_is_refused_by_name() -> None:
+    with pytest.raises(Refused, match=r"\(Conv2DTranspose\): .*dilation"):
+        prepare(sequential(layers.Conv2DTranspose(5, 3, dilation_rate=2)))
+
+
+def test_an_answer_that_is_not_finite_is_refused() -> None:
+    model = sequential(layers.Dense(2, name="head"))
+    model.layers[-1].bias.assign([np.inf, 0])
+    folded = fold_model(Loaded(model, Source("x", "y")))
+    with pytest.raises(Refused, match="'head' of the model itself is not finite"):
+        expect(folded, ExportOptions(Path(), "m"))
+
+
+def test_free_dimensions_are_named_for_what_they_are(tmp_path: Path) -> None:
+    folded, _ = prepare(TRAPS["free height and width"]())
+    write_onnx(serving_function(folded.model, folded.signature), folded.signature, tmp_path / "model.onnx")
+    shape = onnx.load(tmp_path / "model.onnx").graph.input[0].type.tensor_type.shape
+    assert [d.dim_value or d.dim_param for d in shape.dim] == ["batch", "x_1", "x_2", 3]
