@@ -48,6 +48,8 @@ def downwards(graph: Graph, node: Node, source: Ref, axis: int, affine: Affine) 
     """The map on a node's output that amounts to ``affine`` on its input ``source``; None where it does not commute."""
     if node.op.kind is _L.Concatenate:
         return _concatenate_down(graph, node, source, axis, affine)
+    if node.op.kind is _L.Multiply:
+        return _product_down(graph, node, source, axis, affine)
     if len(node.inputs) != 1:
         return None
     return _single(node, axis, affine, graph.spec(source).shape, node.outputs[0].shape, up=False)
@@ -110,6 +112,15 @@ def _concatenate_down(graph: Graph, node: Node, source: Ref, axis: int, affine: 
     scale[start : start + affine.channels] = affine.scale
     shift[start : start + affine.channels] = affine.shift
     return axis, Affine(scale, shift)
+
+
+def _product_down(graph: Graph, node: Node, source: Ref, axis: int, affine: Affine) -> tuple[int, Affine] | Refusal:
+    """(s·a)·b = s·(a·b); a shift would be multiplied."""
+    if affine.has_shift:
+        return Refusal(Why.POSITION, f"{node.op.path} would multiply its shift by its other factors")
+    if graph.spec(source).shape != node.outputs[0].shape:
+        return Refusal(Why.OTHER_AXIS, f"{node.op.path} stretches it")
+    return axis, affine
 
 
 def _sum_up(graph: Graph, node: Node, axis: int, affine: Affine) -> list[Feed] | Refusal:

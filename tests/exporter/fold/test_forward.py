@@ -177,6 +177,13 @@ def test_a_part_of_a_concatenation_folds_into_the_next_layer() -> None:
     assert actions(folded) == [FORWARD]
 
 
+def test_a_scale_goes_through_a_product_and_leaves_the_shift() -> None:
+    inputs = keras.Input(IMAGE)
+    x = L.Multiply()([L.BatchNormalization()(keras.ops.tanh(inputs)), keras.ops.sigmoid(inputs)])
+    folded = assert_folds(randomise(keras.Model(inputs, L.Conv2D(3, 2)(x))))
+    assert actions(folded) == [SHIFT] and kinds(folded.model) == ["Tanh", "Add", "Sigmoid", "Multiply", "Conv2D"]
+
+
 def test_two_parts_of_a_concatenation_fold_one_after_the_other() -> None:
     inputs = keras.Input(IMAGE)
     parts = [L.BatchNormalization()(keras.ops.tanh(inputs)), L.BatchNormalization()(keras.ops.sin(inputs))]

@@ -80,7 +80,9 @@ class Drawer:
         alike = [t for t in self.tensors if t.shape[:3] == first.shape[:3] and t.shape[-1] < 12]
         if self.rng.random() < 0.5:
             return L.Concatenate()([first, self.pick(alike or [first]), self.pick(alike or [first])])
-        return self.pick([L.Add, L.Subtract, L.Average][: 3 if len(same) > 1 else 1])()([first, self.pick(same)])
+        return self.pick([L.Add, L.Multiply, L.Subtract, L.Average][: 4 if len(same) > 1 else 2])()(
+            [first, self.pick(same)]
+        )
 
     def head(self, tensor: Any) -> Any:
         return self.pick(
