@@ -35,7 +35,7 @@ check: $(READY) ## Lint, types and tests
 bench: $(READY) ## What the process hop costs
 	$(BIN)/python benchmarks/hop.py
 
-descriptors: $(READY) ## Regenerate TensorFlow Serving's message descriptors
+descriptors: $(READY) ## Regenerate the protocols' message descriptors
 	$(BIN)/python contract/generate_descriptors.py
 
 clean: ## Remove everything that was made

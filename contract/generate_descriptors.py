@@ -1,17 +1,24 @@
-"""Writes `foldserve_contract/protos/tfserving.binpb` from the installed `tensorflow-serving-api`.
+"""Writes the descriptor sets in `foldserve_contract/protos` from the packages that define the protocols.
 
-Run it with `make descriptors` after raising that package's version. It is the only code here that imports the
-package (and with it TensorFlow); the set it writes is loaded by `foldserve_contract.protos` without either.
+`tfserving.binpb` comes from the installed `tensorflow-serving-api`, `open_inference.binpb` from `tritonclient`. Run it
+with `make descriptors` after raising either one's version. It is the only code here that imports them (and with the
+first, TensorFlow); the sets it writes are loaded by `foldserve_contract.protos` without either.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from tensorflow_serving.apis import model_service_pb2, prediction_log_pb2, prediction_service_pb2
+from tritonclient.grpc import service_pb2
 
-ROOTS = (prediction_service_pb2, model_service_pb2, prediction_log_pb2)
-TARGET = Path(__file__).parent / "foldserve_contract" / "protos" / "tfserving.binpb"
+FOLDER = Path(__file__).parent / "foldserve_contract" / "protos"
+SETS: dict[str, tuple[Any, ...]] = {
+    "tfserving.binpb": (prediction_service_pb2, model_service_pb2, prediction_log_pb2),
+    "open_inference.binpb": (service_pb2,),
+}
 
 
 def collect(file: FileDescriptor, into: dict[str, FileDescriptor]) -> None:
@@ -21,17 +28,18 @@ def collect(file: FileDescriptor, into: dict[str, FileDescriptor]) -> None:
     into.setdefault(file.name, file)
 
 
-def main() -> None:
-    """Writes the descriptor set and says what is in it."""
+def write(target: Path, roots: Iterable[Any]) -> None:
+    """Writes one descriptor set and says what is in it."""
     files: dict[str, FileDescriptor] = {}
-    for root in ROOTS:
+    for root in roots:
         collect(root.DESCRIPTOR, files)
     bundle = FileDescriptorSet()
     for file in files.values():
         file.CopyToProto(bundle.file.add())
-    TARGET.write_bytes(bundle.SerializeToString(deterministic=True))
-    print(f"{TARGET.name}: {len(files)} files, {TARGET.stat().st_size:,} bytes")
+    target.write_bytes(bundle.SerializeToString(deterministic=True))
+    print(f"{target.name}: {len(files)} files, {target.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":
-    main()
+    for name, modules in SETS.items():
+        write(FOLDER / name, modules)

@@ -13,7 +13,7 @@ from foldserve_contract.signature import Array, Arrays
 from foldserve_engine.golden import OutputVerdict
 from foldserve_engine.protocol import EngineKind
 
-from .core.engine import StartEngine
+from .core.engine import StartEngine, Verdict
 from .engines import EngineProcess, EngineSettings, EngineState
 from .errors import CannotStart
 from .options import EngineOptions, Options
@@ -43,6 +43,21 @@ class ServingEngine:
     def digest(self) -> str:
         """SHA-256 of the `bundle.json` it was loaded from."""
         return self._process.report.digest
+
+    @property
+    def kind(self) -> str:
+        """`onnxruntime` or `tensorflow`."""
+        return self._kind.value
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """What the gate measured, by output."""
+        return tuple(Verdict(one.output, one.deviation, one.bound) for one in self._process.report.verdict.outputs)
+
+    @property
+    def batches(self) -> int:
+        """How many batches it has begun to compute."""
+        return self._process.batches
 
     @property
     def summary(self) -> str:

@@ -11,6 +11,7 @@ from foldserve_contract.bundle import MANIFEST
 from foldserve_contract.digest import sha256
 from foldserve_contract.manifest import GoldenInfo, Manifest, OutputTolerance, Source
 from foldserve_contract.signature import DEFAULT_SIGNATURE, Array, Arrays, Signature, TensorSpec
+from foldserve_server.core.engine import Verdict
 from foldserve_server.core.errors import LoadFailed
 from foldserve_server.core.servable import Servable
 from foldserve_server.core.table import Table
@@ -49,7 +50,9 @@ class FakeEngine:
         self.manifest = manifest() if bundle is None else bundle
         self.max_batch_size = self.manifest.max_batch_size
         self.digest = digest
-        self.summary = self.details = "fake"
+        self.kind = self.summary = self.details = "fake"
+        self.verdicts = (Verdict("y", 2e-7, 1e-5),)
+        self.batches = 0
         self.available = True
         self.gate = asyncio.Event()
         self.gate.set()
@@ -67,6 +70,7 @@ class FakeEngine:
         self.asked.append(inputs)
         self.deadlines.append(deadline_ns)
         self.entered.set()
+        self.batches += 1
         try:
             await self.gate.wait()
         except asyncio.CancelledError:

@@ -14,14 +14,15 @@ from google.protobuf.message_factory import GetMessageClass
 DESCRIPTORS = Path(__file__).with_name("tfserving.binpb").read_bytes()
 
 
-def _load_pool() -> DescriptorPool:
+def load_pool(descriptors: bytes) -> DescriptorPool:
+    """A pool of its own for a serialized FileDescriptorSet whose files follow all they import."""
     pool = DescriptorPool()
-    for file in FileDescriptorSet.FromString(DESCRIPTORS).file:
+    for file in FileDescriptorSet.FromString(descriptors).file:
         pool.AddSerializedFile(file.SerializeToString())
     return pool
 
 
-POOL = _load_pool()
+POOL = load_pool(DESCRIPTORS)
 
 
 def message(full_name: str) -> Any:

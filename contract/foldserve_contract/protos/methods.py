@@ -1,8 +1,9 @@
-"""The gRPC methods of TensorFlow Serving's two services: path, request class, response class."""
+"""The gRPC methods of a service: path, request class, response class."""
 
 from dataclasses import dataclass
 from typing import Any
 
+from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
 from . import POOL
@@ -13,7 +14,7 @@ MODEL_SERVICE = "tensorflow.serving.ModelService"
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One unary method of a service."""
+    """One method of a service."""
 
     service: str
     name: str
@@ -26,14 +27,15 @@ class Method:
         return f"/{self.service}/{self.name}"
 
 
-def _methods(service: str) -> dict[str, Method]:
+def methods_of(pool: DescriptorPool, service: str) -> dict[str, Method]:
+    """The methods of a service by name."""
     return {
         method.name: Method(
             service, method.name, GetMessageClass(method.input_type), GetMessageClass(method.output_type)
         )
-        for method in POOL.FindServiceByName(service).methods
+        for method in pool.FindServiceByName(service).methods
     }
 
 
-PREDICTION_METHODS = _methods(PREDICTION_SERVICE)
-MODEL_METHODS = _methods(MODEL_SERVICE)
+PREDICTION_METHODS = methods_of(POOL, PREDICTION_SERVICE)
+MODEL_METHODS = methods_of(POOL, MODEL_SERVICE)

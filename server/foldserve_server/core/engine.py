@@ -1,11 +1,21 @@
 """What the core asks of whatever runs a model."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from foldserve_contract.manifest import Manifest
 from foldserve_contract.signature import Array, Arrays
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How the golden samples came back in one output: the worst deviation of any, and what was promised."""
+
+    output: str
+    deviation: float
+    bound: float
 
 
 class Engine(Protocol):
@@ -22,6 +32,18 @@ class Engine(Protocol):
     @property
     def digest(self) -> str:
         """SHA-256 of the `bundle.json` it was loaded from."""
+
+    @property
+    def kind(self) -> str:
+        """`onnxruntime` or `tensorflow`."""
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """What the gate measured, by output."""
+
+    @property
+    def batches(self) -> int:
+        """How many batches it has begun to compute."""
 
     @property
     def summary(self) -> str:

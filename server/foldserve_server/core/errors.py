@@ -5,6 +5,8 @@ FoldserveError
 └── ServingError
     ├── InvalidRequest        the caller must change the request
     ├── SignatureNotFound     the model has no such signature
+    ├── NotPossible           the model or the server is not made for it, as it stands
+    ├── NotOffered            this server does not do that at all
     ├── ServableNotFound      no such model, version or label is served
     ├── Unavailable           not now: retry, after `retry_after_ms` where it is given
     │   └── QueueFull         more rows or bytes wait than may
@@ -28,6 +30,14 @@ class InvalidRequest(ServingError):
 
 class SignatureNotFound(ServingError):
     """The model has no signature of that name."""
+
+
+class NotPossible(ServingError):
+    """The model, or the server as it was started, cannot do what is asked."""
+
+
+class NotOffered(ServingError):
+    """The protocol knows what is asked, and this server does not do it."""
 
 
 class ServableNotFound(ServingError):

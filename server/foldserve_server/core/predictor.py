@@ -11,6 +11,7 @@ from foldserve_contract.signature import Array, Signature, TensorSpec
 from .errors import DeadlineExceeded, EngineFailed, SignatureNotFound
 from .limits import Limits
 from .query import Answer, Query
+from .servable import Servable
 from .table import Table
 from .validate import check_headers, check_names, read, wanted_outputs
 
@@ -32,6 +33,16 @@ class Predictor:
             ServingError: There is none; see `core.errors`.
         """
         servable = self._table.find(query.model)
+        begun = self._clock()
+        try:
+            answer = await self._answer(servable, query)
+        except BaseException:
+            servable.tally.fail(self._clock() - begun)
+            raise
+        servable.tally.succeed(next(iter(answer.outputs.values())).shape[0], self._clock() - begun)
+        return answer
+
+    async def _answer(self, servable: Servable, query: Query) -> Answer:
         with servable.lease() as engine:
             signature = signature_named(engine.manifest, query.signature)
             check_names(signature, query.inputs)

@@ -7,6 +7,7 @@ from enum import IntEnum
 
 from .engine import Engine
 from .errors import Unavailable
+from .tally import Tally
 
 
 class State(IntEnum):
@@ -25,6 +26,7 @@ class Servable:
     Attributes:
         failed: Whether END means that it could not be put into or kept in service.
         reason: What operators should know: why it failed, or why its replacement was refused.
+        tally: What it has answered.
     """
 
     def __init__(self, name: str, version: int) -> None:
@@ -33,6 +35,7 @@ class Servable:
         self.state = State.START
         self.failed = False
         self.reason = ""
+        self.tally = Tally()
         self._engine: Engine | None = None
         self._callers = 0
         self._idle = asyncio.Event()

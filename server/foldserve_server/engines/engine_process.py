@@ -60,6 +60,7 @@ class EngineProcess:
         self._restarting: asyncio.Task[None] | None = None
         self._watchdog: asyncio.TimerHandle | None = None
         self._hung = self._stopping = False
+        self._batches_before = 0
         try:
             self._enter(launched)
         except BaseException:
@@ -96,6 +97,11 @@ class EngineProcess:
     def available(self) -> bool:
         """Whether it takes requests now."""
         return self.state is EngineState.AVAILABLE and not self._stopping
+
+    @property
+    def batches(self) -> int:
+        """How many batches were begun, by this process and those before it; warming and golden samples not counted."""
+        return self._batches_before + self._launched.page.batches
 
     async def predict(self, inputs: Arrays, deadline_ns: int | None = None) -> dict[str, Array]:
         """The outputs for one request.
@@ -146,6 +152,8 @@ class EngineProcess:
 
     def _enter(self, launched: Launched) -> None:
         """Puts a process that is ready into service."""
+        if launched is not self._launched:
+            self._batches_before += self._launched.page.batches
         self._launched = launched
         self._hung = False
         launched.connection.on_end = launched.child.kill

@@ -45,6 +45,11 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         self._closed = True
         self._table.changes.ring()
 
+    @property
+    def serving(self) -> bool:
+        """Whether the server as a whole serves."""
+        return self._status(OVERALL) == int(_Status.SERVING)
+
     async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
         """The status now; NOT_FOUND for a model that nothing is known of."""
         status = self._status(request.service)

@@ -1,6 +1,5 @@
 """gRPC reflection over messages that live in a pool of their own."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
@@ -11,8 +10,10 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from foldserve_contract.protos import DESCRIPTORS
+from foldserve_contract import protos
+from foldserve_contract.protos import open_inference
 
+from .streams import Closing
 from .unary import Handlers
 
 SERVICE = str(reflection.SERVICE_NAME)
@@ -25,7 +26,7 @@ class ReflectionServicer(reflection.aio.ReflectionServicer):  # type: ignore[mis
 
     def __init__(self, services: Iterable[str]) -> None:
         super().__init__(services, pool=_pool())
-        self._closing = asyncio.Event()
+        self._closing = Closing()
 
     def close(self) -> None:
         """Ends every stream."""
@@ -41,34 +42,16 @@ class ReflectionServicer(reflection.aio.ReflectionServicer):  # type: ignore[mis
         return [grpc.method_handlers_generic_handler(name, {_METHOD: method}) for name in (SERVICE, _V1)]
 
     async def _describe(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
-        async for answer in self.ServerReflectionInfo(_until(self._closing, requests), context):
+        async for answer in self.ServerReflectionInfo(self._closing.until(requests), context):
             yield answer
-
-
-async def _until(closing: asyncio.Event, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
-    closed = asyncio.ensure_future(closing.wait())
-    pending = requests.__aiter__()
-    try:
-        while True:
-            following = asyncio.ensure_future(pending.__anext__())
-            try:
-                await asyncio.wait({following, closed}, return_when=asyncio.FIRST_COMPLETED)
-                if not following.done():
-                    return
-                yield following.result()
-            except StopAsyncIteration:
-                return
-            finally:
-                following.cancel()
-    finally:
-        closed.cancel()
 
 
 def _pool() -> DescriptorPool:
     """The contract's messages, health's and reflection's own in one pool."""
     pool = DescriptorPool()
-    for file in FileDescriptorSet.FromString(DESCRIPTORS).file:
-        pool.AddSerializedFile(file.SerializeToString())
+    for descriptors in (protos.DESCRIPTORS, open_inference.DESCRIPTORS):
+        for file in FileDescriptorSet.FromString(descriptors).file:
+            pool.AddSerializedFile(file.SerializeToString())
     for own in (health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR):
         _add(pool, own)
     return pool

@@ -10,6 +10,7 @@ import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 
 from foldserve_contract.protos.methods import MODEL_SERVICE, PREDICTION_SERVICE
+from foldserve_contract.protos.open_inference import INFERENCE_SERVICE
 
 from ..core.limits import Limits
 from ..core.predictor import Predictor
@@ -17,6 +18,8 @@ from ..core.table import Table
 from ..errors import CannotStart
 from . import health, reflection
 from .door import Door
+from .inference.models import Models
+from .inference.servicer import InferenceServicer
 from .model import ModelServicer
 from .prediction import PredictionServicer
 
@@ -31,13 +34,15 @@ class RpcServer:
         self.port = 0
         self.door = Door()
         self._reflection = reflection.ReflectionServicer(
-            (PREDICTION_SERVICE, MODEL_SERVICE, health.SERVICE, reflection.SERVICE)
+            (PREDICTION_SERVICE, MODEL_SERVICE, INFERENCE_SERVICE, health.SERVICE, reflection.SERVICE)
         )
         self._server = grpc.aio.server(options=_options(max_message_bytes))
-        prediction = PredictionServicer(table, Predictor(table, limits, clock), clock, max_message_bytes)
+        predictor = Predictor(table, limits, clock)
+        self._inference = InferenceServicer(table, predictor, limits, clock, Models(table, self.health))
         services = (
-            prediction.handlers(self.door),
+            PredictionServicer(table, predictor, clock, max_message_bytes).handlers(self.door),
             ModelServicer(table).handlers(self.door),
+            self._inference.handlers(self.door),
             *self._reflection.handlers(),
         )
         self._server.add_generic_rpc_handlers(services)
@@ -66,6 +71,7 @@ class RpcServer:
         self.door.dismiss()
         self.health.close()
         self._reflection.close()
+        self._inference.close()
         await stopping
 
 

@@ -8,6 +8,8 @@ from ..core.errors import (
     DeadlineExceeded,
     EngineFailed,
     InvalidRequest,
+    NotOffered,
+    NotPossible,
     ResourceExhausted,
     ServableNotFound,
     ServingError,
@@ -19,6 +21,8 @@ from ..core.texts import shorten
 STATUS: dict[type[ServingError], StatusCode] = {
     InvalidRequest: StatusCode.INVALID_ARGUMENT,
     SignatureNotFound: StatusCode.FAILED_PRECONDITION,
+    NotPossible: StatusCode.FAILED_PRECONDITION,
+    NotOffered: StatusCode.UNIMPLEMENTED,
     ServableNotFound: StatusCode.NOT_FOUND,
     Unavailable: StatusCode.UNAVAILABLE,
     ResourceExhausted: StatusCode.RESOURCE_EXHAUSTED,
@@ -43,9 +47,12 @@ def pushback(error: ServingError) -> tuple[tuple[str, str], ...]:
     return ((PUSHBACK, str(after)),)
 
 
+def words(error: ServingError) -> str:
+    """What a caller is told: no internals."""
+    return INTERNAL if status_of(error) is StatusCode.INTERNAL else shorten(str(error))
+
+
 async def abort(context: Any, error: ServingError) -> NoReturn:
-    """Ends the call with the error's status and words; callers are told no internals."""
-    code = status_of(error)
-    message = INTERNAL if code is StatusCode.INTERNAL else shorten(str(error))
-    await context.abort(code, message, pushback(error))
+    """Ends the call with the error's status and words."""
+    await context.abort(status_of(error), words(error), pushback(error))
     raise AssertionError("abort always raises")

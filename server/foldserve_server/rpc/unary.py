@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 
 from foldserve_contract.protos.methods import Method
 
-from ..core.errors import EngineFailed, InvalidRequest, ServingError
+from ..core.errors import EngineFailed, InvalidRequest, NotOffered, ServingError
 from .door import Door
 from .status import abort
 
@@ -29,34 +29,56 @@ def handler(method: Method, answer: Answer, door: Door) -> Any:
 
     async def call(content: bytes, context: Any) -> bytes:
         try:
-            await door.knock()
-            with door.inside():
-                return bytes((await answer(_parse(method, content), context)).SerializeToString())
+            return await answered(method, answer, door, content, context)
         except ServingError as error:
-            if isinstance(error, EngineFailed):
-                log.error("%s: %s", method.name, error)
             return await abort(context, error)
-        except Exception:
-            log.exception("%s failed", method.name)
-            return await abort(context, EngineFailed(method.name))
 
     return grpc.unary_unary_rpc_method_handler(call)  # no (de)serializer: bytes, so that a bad message is the caller's
 
 
+async def answered(method: Method, answer: Answer, door: Door, content: bytes, context: Any) -> bytes:
+    """The response to one request, serialized.
+
+    Raises:
+        ServingError: There is none. What is not the caller's fault is logged.
+    """
+    try:
+        await door.knock()
+        with door.inside():
+            return bytes((await answer(parse(method, content), context)).SerializeToString())
+    except EngineFailed as error:
+        log.error("%s: %s", method.name, error)
+        raise
+    except ServingError:
+        raise
+    except Exception:
+        log.exception("%s failed", method.name)
+        raise EngineFailed(method.name) from None
+
+
 def service(name: str, methods: Mapping[str, Method], answers: Mapping[str, Answer], door: Door) -> Handlers:
     """The handlers of a service; a method without an answer says that it has none."""
-    handlers = {key: handler(method, answers.get(key, _unimplemented(method)), door) for key, method in methods.items()}
-    return grpc.method_handlers_generic_handler(name, handlers)
+    return grpc.method_handlers_generic_handler(name, handlers(methods, answers, door))
+
+
+def handlers(methods: Mapping[str, Method], answers: Mapping[str, Answer], door: Door) -> dict[str, Any]:
+    """The handlers of a service by method."""
+    return {key: handler(method, answers.get(key, _unimplemented(method)), door) for key, method in methods.items()}
 
 
 def _unimplemented(method: Method) -> Answer:
     async def answer(request: Any, context: Any) -> Any:
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{method.name} is not offered by this server; use Predict")
+        raise NotOffered(f"{method.name} is not offered by this server")
 
     return answer
 
 
-def _parse(method: Method, content: bytes) -> Any:
+def parse(method: Method, content: bytes) -> Any:
+    """The request that the bytes stand for.
+
+    Raises:
+        InvalidRequest: They stand for none.
+    """
     try:
         return method.request.FromString(content)
     except DecodeError as error:

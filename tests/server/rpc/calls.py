@@ -9,13 +9,14 @@ import numpy as np
 
 from foldserve_contract.protos import PredictRequest
 from foldserve_contract.protos.methods import MODEL_METHODS, PREDICTION_METHODS
+from foldserve_contract.protos.open_inference import INFERENCE_METHODS
 from foldserve_contract.signature import Array
 from foldserve_contract.tensors import encode
 from foldserve_server.core.limits import Limits
 from foldserve_server.core.table import Table
 from foldserve_server.rpc.server import RpcServer, monotonic_ns
 
-METHODS = {**PREDICTION_METHODS, **MODEL_METHODS}
+METHODS = {**PREDICTION_METHODS, **MODEL_METHODS, **INFERENCE_METHODS}
 ROWS = np.arange(6, dtype=np.float32).reshape(3, 2)
 MAX_BYTES = 1 << 20
 

@@ -20,14 +20,20 @@ def stream(caller: Caller, service: str) -> Any:
 
 
 @pytest.mark.parametrize("service", NAMES)
-def test_clients_of_both_versions_are_answered(service: str) -> None:
+@pytest.mark.parametrize(
+    ("offered", "symbol"),
+    [
+        ("tensorflow.serving.PredictionService", "tensorflow.serving.PredictRequest"),
+        ("inference.GRPCInferenceService", "inference.ModelInferRequest"),
+    ],
+)
+def test_clients_of_both_versions_are_answered(service: str, offered: str, symbol: str) -> None:
     async def scenario() -> None:
         async with listening(Table()) as caller:
             call = stream(caller, service)
             await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
             listed = (await call.read()).list_services_response.service
-            assert "tensorflow.serving.PredictionService" in [one.name for one in listed]
-            symbol = "tensorflow.serving.PredictRequest"
+            assert offered in [one.name for one in listed]
             await call.write(reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol))
             assert (await call.read()).file_descriptor_response.file_descriptor_proto
             await call.write(reflection_pb2.ServerReflectionRequest(file_containing_symbol="no.Such"))

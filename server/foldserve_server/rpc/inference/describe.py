@@ -1,0 +1,95 @@
+"""Models as Triton describes them: metadata, configuration, statistics, the repository's index."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from foldserve_contract.protos.open_inference import (
+    ModelConfigResponse,
+    ModelMetadataResponse,
+    ModelStatisticsResponse,
+    RepositoryIndexResponse,
+)
+from foldserve_contract.signature import TensorSpec
+
+from ...core.servable import Servable, State
+from .datatypes import BY_DTYPE
+
+_PLATFORMS = {"onnxruntime": ("onnxruntime_onnx", "onnxruntime"), "tensorflow": ("tensorflow_savedmodel", "tensorflow")}
+_STATES = {
+    State.START: "LOADING",
+    State.LOADING: "LOADING",
+    State.AVAILABLE: "READY",
+    State.UNLOADING: "UNLOADING",
+    State.END: "UNAVAILABLE",
+}
+
+
+def metadata(servable: Servable, versions: Iterable[int]) -> Any:
+    """The ModelMetadataResponse; the batch is the first dimension of every shape."""
+    engine = servable.engine
+    platform, _ = _PLATFORMS.get(engine.kind, (engine.kind, engine.kind))
+    message = ModelMetadataResponse(
+        name=servable.name, versions=[str(version) for version in sorted(versions)], platform=platform
+    )
+    signature = engine.manifest.signature
+    for specs, tensors in ((signature.inputs, message.inputs), (signature.outputs, message.outputs)):
+        for spec in specs:
+            tensors.add(name=spec.name, datatype=BY_DTYPE[spec.dtype].name, shape=spec.shape)
+    return message
+
+
+def config(servable: Servable) -> Any:
+    """The ModelConfigResponse; here the shapes are those of a row."""
+    engine = servable.engine
+    message = ModelConfigResponse()
+    model = message.config
+    model.name = servable.name
+    model.platform, model.backend = _PLATFORMS.get(engine.kind, (engine.kind, engine.kind))
+    model.max_batch_size = engine.max_batch_size
+    model.version_policy.latest.num_versions = 1
+    model.dynamic_batching.SetInParent()
+    signature = engine.manifest.signature
+    for specs, tensors in ((signature.inputs, model.input), (signature.outputs, model.output)):
+        for spec in specs:
+            _describe(spec, tensors.add())
+    return message
+
+
+def _describe(spec: TensorSpec, tensor: Any) -> None:
+    tensor.name = spec.name
+    number = tensor.DESCRIPTOR.fields_by_name["data_type"].enum_type.values_by_name[BY_DTYPE[spec.dtype].config].number
+    tensor.data_type = number
+    if spec.row_shape:
+        tensor.dims.extend(spec.row_shape)
+    else:  # Triton's models have at least one dimension besides the batch
+        tensor.dims.append(1)
+        tensor.reshape.SetInParent()
+
+
+def statistics(servables: Iterable[Servable]) -> Any:
+    """The ModelStatisticsResponse. What of an answer was waiting and what was computing is not told apart."""
+    message = ModelStatisticsResponse()
+    for servable in servables:
+        tally = servable.tally
+        model = message.model_stats.add(name=servable.name, version=str(servable.version))
+        model.inference_count = tally.rows
+        model.execution_count = servable.engine.batches
+        model.inference_stats.success.count = tally.successes
+        model.inference_stats.success.ns = tally.success_ns
+        model.inference_stats.fail.count = tally.failures
+        model.inference_stats.fail.ns = tally.failure_ns
+    return message
+
+
+def index(servables: Iterable[Servable], *, ready_only: bool) -> Any:
+    """The RepositoryIndexResponse."""
+    message = RepositoryIndexResponse()
+    for servable in servables:
+        if servable.state is State.AVAILABLE or not ready_only:
+            message.models.add(
+                name=servable.name,
+                version=str(servable.version),
+                state=_STATES[servable.state],
+                reason=servable.reason,
+            )
+    return message

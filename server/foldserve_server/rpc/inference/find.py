@@ -1,0 +1,50 @@
+"""The version a request means, in Triton's words where there is none."""
+
+from ...core.errors import InvalidRequest, ServableNotFound, Unavailable
+from ...core.query import ModelRef
+from ...core.servable import Servable, State
+from ...core.table import Table
+
+_HIGHEST = (1 << 63) - 1
+
+
+def model_ref(name: str, version: str) -> ModelRef:
+    """The model of a request; an empty version is the latest.
+
+    Raises:
+        InvalidRequest: The version is no number.
+    """
+    if not version:
+        return ModelRef(name)
+    if not version.isascii() or not version.isdigit() or int(version) > _HIGHEST:
+        raise InvalidRequest(
+            f"failed to get model version from specified version string '{version}',"
+            " version should be an integral value > 0"
+        )
+    return ModelRef(name, int(version))
+
+
+def find(table: Table, ref: ModelRef) -> Servable:
+    """The version that answers.
+
+    Raises:
+        InvalidRequest: No version of the model is known.
+        ServableNotFound: That version is not.
+        Unavailable: It is known and does not serve.
+    """
+    try:
+        return table.find(ref)
+    except (InvalidRequest, ServableNotFound):
+        raise _missing(table, ref) from None
+
+
+def _missing(table: Table, ref: ModelRef) -> Exception:
+    try:
+        known = table.status(ModelRef(ref.name))
+    except ServableNotFound:
+        return InvalidRequest(f"Request for unknown model: '{ref.name}' is not found")
+    if ref.version is None:
+        return Unavailable(f"Request for unknown model: '{ref.name}' has no available versions")
+    if all(servable.version != ref.version or servable.state is State.END for servable in known):
+        return ServableNotFound(f"Request for unknown model: '{ref.name}' version {ref.version} is not found")
+    return Unavailable(f"Request for unknown model: '{ref.name}' version {ref.version} is not at ready state")

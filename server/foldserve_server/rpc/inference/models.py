@@ -1,0 +1,122 @@
+"""What the service says of itself and of its models."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from foldserve_contract.protos.methods import Method
+from foldserve_contract.protos.open_inference import INFERENCE_METHODS
+
+from ...about import NAME, own_version
+from ...core.errors import NotOffered, NotPossible, ServingError
+from ...core.query import ModelRef
+from ...core.servable import Servable, State
+from ...core.table import Table
+from ..health import HealthServicer
+from . import describe
+from .find import find, model_ref
+
+EXTENSIONS = ("classification", "model_repository", "model_configuration", "statistics", "binary_tensor_data")
+_SHARED_MEMORY = tuple(f"{kind}SharedMemory{verb}" for kind in ("System", "Cuda") for verb in ("Status", "Unregister"))
+Answers = Mapping[str, Callable[[Any, Any], Awaitable[Any]]]
+
+
+class Models:
+    """Everything but inference."""
+
+    def __init__(self, table: Table, health: HealthServicer) -> None:
+        self._table = table
+        self._health = health
+
+    async def server_live(self, request: Any, context: Any) -> Any:
+        """ServerLive: who answers, lives."""
+        return _response("ServerLive", live=True)
+
+    async def server_ready(self, request: Any, context: Any) -> Any:
+        """ServerReady: what health says of the server as a whole."""
+        return _response("ServerReady", ready=self._health.serving)
+
+    async def model_ready(self, request: Any, context: Any) -> Any:
+        """ModelReady; a model that is not known is not ready."""
+        ref = model_ref(request.name, request.version)
+        try:
+            ready = find(self._table, ref).available
+        except ServingError:
+            ready = False
+        return _response("ModelReady", ready=ready)
+
+    async def server_metadata(self, request: Any, context: Any) -> Any:
+        """ServerMetadata."""
+        return _response("ServerMetadata", name=NAME, version=own_version(), extensions=EXTENSIONS)
+
+    async def model_metadata(self, request: Any, context: Any) -> Any:
+        """ModelMetadata."""
+        servable = find(self._table, model_ref(request.name, request.version))
+        return describe.metadata(servable, [other.version for other in self._serving(servable.name)])
+
+    async def model_config(self, request: Any, context: Any) -> Any:
+        """ModelConfig."""
+        return describe.config(find(self._table, model_ref(request.name, request.version)))
+
+    async def model_statistics(self, request: Any, context: Any) -> Any:
+        """ModelStatistics: of one version, of every version of a model, or of all."""
+        names = self._table.names()
+        if request.name:
+            found = find(self._table, model_ref(request.name, request.version))
+            if request.version:
+                return describe.statistics([found])
+            names = [request.name]
+        return describe.statistics(servable for name in names for servable in self._serving(name))
+
+    async def repository_index(self, request: Any, context: Any) -> Any:
+        """RepositoryIndex."""
+        _check_repository(request)
+        known = (servable for name in self._table.names() for servable in self._table.status(ModelRef(name)))
+        return describe.index(known, ready_only=request.ready)
+
+    async def change_repository(self, request: Any, context: Any) -> Any:
+        """RepositoryModelLoad and RepositoryModelUnload, which the models folder decides on here."""
+        _check_repository(request)
+        if any(key == "config" or key.startswith("file:") for key in request.parameters):
+            raise NotOffered("a model is loaded from its bundle alone: neither a configuration nor files can be sent")
+        raise NotPossible(
+            "explicit model load / unload is not allowed if polling is enabled:"
+            " what stands in the server's models folder is served"
+        )
+
+    @property
+    def answers(self) -> Answers:
+        """By method."""
+        said: dict[str, Callable[[Any, Any], Awaitable[Any]]] = {
+            "ServerLive": self.server_live,
+            "ServerReady": self.server_ready,
+            "ModelReady": self.model_ready,
+            "ServerMetadata": self.server_metadata,
+            "ModelMetadata": self.model_metadata,
+            "ModelConfig": self.model_config,
+            "ModelStatistics": self.model_statistics,
+            "RepositoryIndex": self.repository_index,
+            "RepositoryModelLoad": self.change_repository,
+            "RepositoryModelUnload": self.change_repository,
+        }
+        return said | {name: _nothing(INFERENCE_METHODS[name]) for name in _SHARED_MEMORY}
+
+    def _serving(self, name: str) -> list[Servable]:
+        return [servable for servable in self._table.status(ModelRef(name)) if servable.state is State.AVAILABLE]
+
+
+def _response(method: str, **fields: Any) -> Any:
+    return INFERENCE_METHODS[method].response(**fields)
+
+
+def _nothing(method: Method) -> Callable[[Any, Any], Awaitable[Any]]:
+    """Tells of shared memory that was registered, or forgets it: there is none."""
+
+    async def answer(request: Any, context: Any) -> Any:
+        return method.response()
+
+    return answer
+
+
+def _check_repository(request: Any) -> None:
+    if request.repository_name:
+        raise NotOffered("'repository_name' specification is not supported")

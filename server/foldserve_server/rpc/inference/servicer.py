@@ -1,0 +1,102 @@
+"""inference.GRPCInferenceService."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from foldserve_contract.protos.open_inference import (
+    INFERENCE_METHODS,
+    INFERENCE_SERVICE,
+    ModelStreamInferResponse,
+)
+
+from ...core.errors import DeadlineExceeded, InvalidRequest, QueueFull, ServingError, Unavailable
+from ...core.limits import Limits
+from ...core.predictor import Clock, Predictor
+from ...core.table import Table
+from ..door import Door
+from ..status import words
+from ..streams import Closing, in_order
+from ..unary import Handlers, answered, handlers, parse
+from . import wire
+from .check import check
+from .find import find, model_ref
+from .models import Models
+
+_STREAM = INFERENCE_METHODS["ModelStreamInfer"]
+_FINAL = "triton_final_response"
+_TIMEOUT = "timeout"
+_AT_ONCE = 64  # requests of one stream that are computed side by side
+
+
+class InferenceServicer:
+    """Answers what `tritonclient` and perf_analyzer ask."""
+
+    def __init__(self, table: Table, predictor: Predictor, limits: Limits, clock: Clock, models: Models) -> None:
+        self._table = table
+        self._predictor = predictor
+        self._limits = limits
+        self._clock = clock
+        self._models = models
+        self._closing = Closing()
+
+    def close(self) -> None:
+        """Ends every stream once what it asked is answered."""
+        self._closing.set()
+
+    async def infer(self, request: Any, context: Any) -> Any:
+        """ModelInferRequest to ModelInferResponse."""
+        ref = model_ref(request.model_name, request.model_version)
+        engine = find(self._table, ref).engine
+        most = None if self._limits.split_large else engine.max_batch_size
+        check(ref.name, engine.manifest.signature, most, request)
+        deadline, timeout = self._deadline(context), self._timeout(request)
+        soonest = min((end for end in (deadline, timeout) if end is not None), default=None)
+        try:
+            answer = await self._predictor.predict(wire.query(request, ref, soonest))
+        except DeadlineExceeded:
+            if soonest == timeout:
+                raise Unavailable("Request timeout expired") from None
+            raise
+        except QueueFull as error:
+            raise QueueFull(f"Exceeds maximum queue size: {error}", error.retry_after_ms) from None
+        return wire.response(request, answer, engine.manifest.labels)
+
+    def _deadline(self, context: Any) -> int | None:
+        remaining = context.time_remaining()
+        return None if remaining is None else self._clock() + int(remaining * 1e9)
+
+    def _timeout(self, request: Any) -> int | None:
+        micros = request.parameters[_TIMEOUT].int64_param if _TIMEOUT in request.parameters else 0
+        return self._clock() + micros * 1000 if micros > 0 else None
+
+    def handlers(self, door: Door) -> Handlers:
+        """What gRPC dispatches to."""
+        unary = {name: method for name, method in INFERENCE_METHODS.items() if name != _STREAM.name}
+        found = handlers(unary, {**self._models.answers, "ModelInfer": self.infer}, door)
+
+        async def stream(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+            async for content in in_order(
+                self._closing.until(requests), lambda one: self._tell(one, context, door), _AT_ONCE
+            ):
+                yield content
+
+        found[_STREAM.name] = grpc.stream_stream_rpc_method_handler(stream)
+        return grpc.method_handlers_generic_handler(INFERENCE_SERVICE, found)
+
+    async def _infer_in_stream(self, request: Any, context: Any) -> Any:
+        message = ModelStreamInferResponse(infer_response=await self.infer(request, context))
+        message.infer_response.parameters[_FINAL].bool_param = True
+        return message
+
+    async def _tell(self, content: bytes, context: Any, door: Door) -> bytes:
+        """An answer in a stream: an error is told in it, and the stream goes on."""
+        try:
+            return await answered(_STREAM, self._infer_in_stream, door, content, context)
+        except ServingError as error:
+            message = ModelStreamInferResponse(error_message=words(error))
+            with contextlib.suppress(InvalidRequest):
+                message.infer_response.id = parse(_STREAM, content).id
+            return bytes(message.SerializeToString())

@@ -1,0 +1,70 @@
+"""Streams of requests: ended when the server stops, answered side by side."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Closing:
+    """Ends every stream of requests that goes through it."""
+
+    def __init__(self) -> None:
+        self._set = asyncio.Event()
+
+    def set(self) -> None:
+        """Now."""
+        self._set.set()
+
+    async def until(self, requests: AsyncIterator[T]) -> AsyncIterator[T]:
+        """The requests, until it is set."""
+        closed = asyncio.ensure_future(self._set.wait())
+        pending = requests.__aiter__()
+        try:
+            while True:
+                following = asyncio.ensure_future(pending.__anext__())
+                try:
+                    await asyncio.wait({following, closed}, return_when=asyncio.FIRST_COMPLETED)
+                    if not following.done():
+                        return
+                    yield following.result()
+                except StopAsyncIteration:
+                    return
+                finally:
+                    following.cancel()
+        finally:
+            closed.cancel()
+
+
+async def in_order(
+    requests: AsyncIterator[T], answer: Callable[[T], Awaitable[bytes]], at_once: int
+) -> AsyncIterator[bytes]:
+    """The answers in the order of the requests, of which up to `at_once` are being answered side by side."""
+    room = asyncio.Semaphore(at_once)
+    answers: asyncio.Queue[asyncio.Future[bytes] | None] = asyncio.Queue()
+    reading = asyncio.ensure_future(_read(requests, answer, room, answers))
+    following: asyncio.Future[bytes] | None = None
+    try:
+        while (following := await answers.get()) is not None:
+            yield await following
+            room.release()
+    finally:
+        reading.cancel()
+        while following is not None:
+            following.cancel()
+            following = None if answers.empty() else answers.get_nowait()
+
+
+async def _read(
+    requests: AsyncIterator[T],
+    answer: Callable[[T], Awaitable[bytes]],
+    room: asyncio.Semaphore,
+    answers: "asyncio.Queue[asyncio.Future[Any] | None]",
+) -> None:
+    try:
+        async for request in requests:
+            await room.acquire()
+            answers.put_nowait(asyncio.ensure_future(answer(request)))
+    finally:
+        answers.put_nowait(None)
