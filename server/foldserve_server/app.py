@@ -9,13 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .address import check_free, join
+from .config_watch import ConfigWatch
+from .core.admin import Admin
 from .core.engine import StartEngine
 from .core.query import ModelRef
 from .core.servable import State
 from .core.table import Table
 from .errors import CannotStart
 from .options import Options
-from .repository.keeper import Keeper
+from .repository.keeper import Means
+from .repository.reload import Reloader
+from .repository.remote import RemoteAdmin
+from .repository.source import Folder
 from .repository.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -34,29 +39,42 @@ async def serve(options: Options, start_engine: StartEngine) -> None:
     check_free(options.host, options.port)
     stop = _signals()
     table = Table()
-    watcher = Watcher(options.source, lambda name: Keeper(name, table, start_engine, options.grace_s))
+    watcher = Watcher(options.source, Means(table, start_engine, options.grace_s, options.stop_first))
+    reloader = Reloader(watcher, options.reload_timeout_s)
     loading = asyncio.ensure_future(_load(watcher))  # beside the import of gRPC: both take their time
     patience = 0.0
     try:
-        rpc = await _listen(options, table)
+        rpc = await _listen(options, table, RemoteAdmin(reloader, options.roots))
         try:
-            await _either(_serve(rpc, table, watcher, loading, options), stop)
+            await _either(_serve(rpc, table, watcher, loading, reloader, options), stop)
             patience = await _drain(rpc, options, stop)
         finally:
             await rpc.stop(0)
     finally:
         loading.cancel()
-        await watcher.close(patience)
+        await asyncio.gather(watcher.close(patience), reloader.close(patience))
 
 
 async def _serve(
-    rpc: "RpcServer", table: Table, watcher: Watcher, loading: "asyncio.Future[None]", options: Options
+    rpc: "RpcServer",
+    table: Table,
+    watcher: Watcher,
+    loading: "asyncio.Future[None]",
+    reloader: Reloader,
+    options: Options,
 ) -> None:
     await loading
     rpc.health.start()
     print(ready_line(join(options.host, rpc.port), table, options), flush=True)
-    await watcher.run(options.poll_s)
-    await asyncio.Event().wait()
+    await asyncio.gather(watcher.run(options.poll_s), _watch_config(reloader, options), asyncio.Event().wait())
+
+
+async def _watch_config(reloader: Reloader, options: Options) -> None:
+    if options.config_file is not None and options.config_poll_s:
+        from .textproto.models import read_models
+
+        watch = ConfigWatch(options.config_file, read_models, reloader.reload)
+        await watch.run(options.config_poll_s)
 
 
 async def _load(watcher: Watcher) -> None:
@@ -64,9 +82,9 @@ async def _load(watcher: Watcher) -> None:
     await watcher.settled()
 
 
-async def _listen(options: Options, table: Table) -> "RpcServer":
+async def _listen(options: Options, table: Table, admin: Admin) -> "RpcServer":
     module = await asyncio.to_thread(import_module, f"{__package__}.rpc.server")
-    rpc: RpcServer = module.RpcServer(table, options.limits, options.max_message_bytes, module.monotonic_ns)
+    rpc: RpcServer = module.RpcServer(table, admin, options.limits, options.max_message_bytes, module.monotonic_ns)
     await rpc.start(join(options.host, options.port))
     log.info("listening on %s", join(options.host, rpc.port))
     return rpc
@@ -106,7 +124,7 @@ def _signals() -> asyncio.Event:
 
 
 def _check_repository(options: Options) -> None:
-    if not options.source.path.is_dir():
+    if isinstance(options.source, Folder) and not options.source.path.is_dir():
         raise CannotStart(f"{options.source.path} is no directory; give the folder that holds NAME/VERSION/bundle.json")
 
 
@@ -115,5 +133,5 @@ def ready_line(address: str, table: Table, options: Options) -> str:
     known = [servable for name in table.names() for servable in table.status(ModelRef(name))]
     serving = [f"{servable} ({servable.engine.summary})" for servable in known if servable.state is State.AVAILABLE]
     refused = [str(servable) for servable in known if servable.failed]
-    said = ", ".join(serving) or f"nothing yet; watching {options.source.path} for bundles"
+    said = ", ".join(serving) or f"nothing yet; watching {options.source} for bundles"
     return f"serving on {address}: {said}" + (f"; refused: {', '.join(refused)}" if refused else "")

@@ -8,11 +8,13 @@ from pathlib import Path
 from foldserve_contract.errors import UnsafePath
 from foldserve_contract.repository import check_name
 
+from .core.admin import require_inside
+from .core.errors import Forbidden
 from .core.limits import Limits
 from .errors import CannotStart
 from .flags import NOT_YET, WITHOUT_MEANING, parser
 from .options import EngineOptions, Options
-from .repository.source import Source
+from .repository.source import Folder, Listed
 
 _REMOTE = ("gs://", "s3://", "hdfs://", "http://", "https://")
 _DEFAULT_NAME = "default"  # TensorFlow Serving's, where --model_base_path comes without --model_name
@@ -44,8 +46,9 @@ def parse(words: Sequence[str]) -> Command:
     for name in NOT_YET:
         if getattr(said, name) is not None:
             raise CannotStart(f"--{name} is not supported yet; start without it")
+    source = _source(said)
     options = Options(
-        source=_source(said),
+        source=source,
         engine=_engine(said),
         limits=Limits(said.enable_large_batch_splitting, said.reject_nonfinite),
         host=said.host,
@@ -54,12 +57,27 @@ def parse(words: Sequence[str]) -> Command:
         max_message_bytes=said.max_message_bytes,
         drain_delay_s=said.drain_delay,
         grace_s=said.grace,
+        roots=said.allowed_roots or roots(source),
+        config_file=_config_file(said),
+        config_poll_s=said.model_config_file_poll_wait_seconds,
+        stop_first=said.swap == "stop-first",
+        reload_timeout_s=said.reload_timeout,
     )
     return Command(options, said.log_format, said.log_level, tuple(_warnings(said)))
 
 
-def _source(said: argparse.Namespace) -> Source:
+def roots(source: Folder | Listed) -> tuple[Path, ...]:
+    """Where the models lie that were named at the start: other models may be served from there."""
+    if isinstance(source, Folder) and not source.single:
+        return (source.path,)
+    paths = [source.path] if isinstance(source, Folder) else [model.path for model in source.models]
+    return tuple(sorted({path.parent if path.parent != path.parent.parent else path for path in paths}))
+
+
+def _source(said: argparse.Namespace) -> Folder | Listed:
     given = said.models_dir or said.model_base_path
+    if said.model_config_file:
+        return _listed(said)
     if given is None:
         raise CannotStart("say what to serve: serve-model MODELS_DIR (serve-model --help shows examples)")
     if said.models_dir and said.model_base_path:
@@ -68,9 +86,29 @@ def _source(said: argparse.Namespace) -> Source:
         raise CannotStart(f"{given}: only local folders are served; copy or mount the bundles here first")
     name = said.model_name or (_DEFAULT_NAME if said.model_base_path else None)
     try:
-        return Source(Path(given).absolute(), name and check_name(name), single=not said.models_dir)
+        return Folder(Path(given).absolute(), name and check_name(name), single=not said.models_dir)
     except UnsafePath as error:
         raise CannotStart(f"--model_name: {error}") from error
+
+
+def _listed(said: argparse.Namespace) -> Listed:
+    for name in ("models_dir", "model_base_path", "model_name"):
+        if getattr(said, name):
+            word = "MODELS_DIR" if name == "models_dir" else f"--{name}"
+            raise CannotStart(f"--model_config_file and {word} are two ways to say what to serve; give one of them")
+    from .textproto.models import read_models  # protocol buffers are slow to import: not for --help
+
+    path = Path(said.model_config_file).absolute()
+    models = read_models(path)
+    try:
+        require_inside(models, said.allowed_roots or [Path("/")])
+    except Forbidden as error:
+        raise CannotStart(f"{path}: {error}") from error
+    return Listed(models, str(path))
+
+
+def _config_file(said: argparse.Namespace) -> Path | None:
+    return Path(said.model_config_file).absolute() if said.model_config_file else None
 
 
 def _engine(said: argparse.Namespace) -> EngineOptions:
@@ -81,7 +119,8 @@ def _engine(said: argparse.Namespace) -> EngineOptions:
             f" last entry was {largest}; expected {said.max_batch_size}"
         )
     return EngineOptions(
-        kind=said.engine,
+        kind=next((kind for name, kind in reversed(said.engine) if not name), "auto"),
+        kinds={name: kind for name, kind in said.engine if name},
         device=said.device,
         threads=said.threads,
         max_batch_size=said.max_batch_size or largest,

@@ -47,7 +47,7 @@ WITHOUT_MEANING = (
     "saved_model_tags",
     "flush_filesystem_caches",
 )
-NOT_YET = ("model_config_file", "batching_parameters_file", "ssl_config_file", "grpc_socket_path")
+NOT_YET = ("batching_parameters_file", "ssl_config_file", "grpc_socket_path")
 _ENGINE = EngineOptions()
 _LEVELS = ("debug", "info", "warning", "error")
 
@@ -102,6 +102,32 @@ def parser() -> Parser:
 def _add_models(parser: Parser) -> None:
     parser.flag("model_name", "serve this model only; with --model_base_path, the name it is served under")
     parser.flag("model_base_path", "the folder of one model, holding its versions; instead of MODELS_DIR")
+    parser.flag("model_config_file", "the models, their versions and labels in TensorFlow Serving's text format")
+    parser.flag(
+        "model_config_file_poll_wait_seconds",
+        "seconds between two looks at that file (default 0: it is read once)",
+        type=values.seconds,
+        default=0.0,
+    )
+    parser.flag(
+        "allowed-roots",
+        "folders below which callers may have models served, such as /models,/more (default: where the models given"
+        " here lie)",
+        type=values.paths,
+        default=(),
+    )
+    parser.flag(
+        "reload-timeout",
+        "seconds the models of a reload may take to load (default 600)",
+        type=values.seconds,
+        default=600.0,
+    )
+    parser.flag(
+        "swap",
+        "start-first loads a new version beside the old one (the default); stop-first frees its memory before",
+        choices=("start-first", "stop-first"),
+        default="start-first",
+    )
     parser.flag(
         "file_system_poll_wait_seconds",
         "seconds between two looks for new versions; 0 looks once (default 1)",
@@ -126,7 +152,13 @@ def _add_network(parser: Parser) -> None:
 
 
 def _add_engine(parser: Parser) -> None:
-    parser.flag("engine", "which artifact answers", choices=("auto", "onnx", "tensorflow"), default="auto")
+    parser.flag(
+        "engine",
+        "which artifact answers: auto, onnx or tensorflow; NAME=onnx for one model; may be given several times",
+        type=values.engine,
+        action="append",
+        default=[],
+    )
     parser.flag("device", "cpu or cuda:N (default cpu)", default="cpu")
     parser.flag(
         "threads", "threads of one engine (default 0: as many as there are cores)", type=values.count, default=0

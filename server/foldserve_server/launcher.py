@@ -110,18 +110,19 @@ def launcher(options: Options) -> StartEngine:
     settings = {kind: _settings(kind, options) for kind in EngineKind}
     loading = asyncio.Semaphore(max(_LEAST_LOADING, os.cpu_count() or 1))
 
-    async def start(path: Path) -> ServingEngine:
-        kind = choose(path, options.engine)
+    async def start(name: str, path: Path) -> ServingEngine:
+        kind = choose(path, options.engine, name)
         async with loading:
             return ServingEngine(await EngineProcess.start(path, settings[kind]), kind)
 
     return start
 
 
-def choose(path: Path, options: EngineOptions) -> EngineKind:
+def choose(path: Path, options: EngineOptions, name: str) -> EngineKind:
     """The engine asked for; where any may be, ONNX Runtime if the bundle has a model for it."""
-    if options.kind in _KINDS:
-        return _KINDS[options.kind]
+    kind = options.kinds.get(name, options.kind)
+    if kind in _KINDS:
+        return _KINDS[kind]
     return EngineKind.ONNXRUNTIME if (path / ONNX).exists() else EngineKind.TENSORFLOW
 
 

@@ -1,9 +1,12 @@
 """What the command line says, as one record."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
 
 from .core.limits import Limits
-from .repository.source import Source
+from .repository.source import Folder, Listed
 
 MAX_MESSAGE_BYTES = 256 << 20
 
@@ -14,6 +17,7 @@ class EngineOptions:
 
     Attributes:
         kind: `auto`, `onnx` or `tensorflow`.
+        kinds: The same for single models, by name.
         device: `cpu` or `cuda:N`.
         threads: Threads of one engine; 0 for as many as there are cores.
         max_batch_size: Rows of the largest batch; None for what the bundle was verified with.
@@ -24,6 +28,7 @@ class EngineOptions:
     """
 
     kind: str = "auto"
+    kinds: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     device: str = "cpu"
     threads: int = 0
     max_batch_size: int | None = None
@@ -40,12 +45,17 @@ class Options:
     """How the server is run.
 
     Attributes:
+        roots: The folders of which callers may have models served.
+        config_file: What `source` was read from.
+        config_poll_s: Seconds between two looks at it; 0 looks once.
+        stop_first: Whether a version is stopped before its successor is started.
+        reload_timeout_s: How long the models of a reload may take to load.
         poll_s: Seconds between two looks at the repository; 0 looks once.
         drain_delay_s: How long SIGTERM leaves balancers to notice before new work is refused.
         grace_s: How long accepted work may take after that.
     """
 
-    source: Source
+    source: Folder | Listed
     engine: EngineOptions
     limits: Limits
     host: str = "127.0.0.1"
@@ -54,3 +64,8 @@ class Options:
     max_message_bytes: int = MAX_MESSAGE_BYTES
     drain_delay_s: float = 0.0
     grace_s: float = 30.0
+    roots: tuple[Path, ...] = ()
+    config_file: Path | None = None
+    config_poll_s: float = 0.0
+    stop_first: bool = False
+    reload_timeout_s: float = 600.0

@@ -1,9 +1,11 @@
 """Words of the command line to values; argparse makes a ValueError a message that names the flag."""
 
 import argparse
+from pathlib import Path
 
 _UNITS = {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 _LARGEST_MESSAGE = (1 << 31) - 1
+_ENGINES = ("auto", "onnx", "tensorflow")
 _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no")
 
 
@@ -57,6 +59,19 @@ def seconds(word: str) -> float:
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, received {word!r}")
     return value
+
+
+def paths(word: str) -> tuple[Path, ...]:
+    """Folders, such as `/models,/more`."""
+    return tuple(Path(part).absolute() for part in word.split(",") if part)
+
+
+def engine(word: str) -> tuple[str, str]:
+    """A model's name, empty for every model, and its engine: `onnx`, `digits=tensorflow`."""
+    name, _, kind = word.rpartition("=")
+    if kind not in _ENGINES:
+        raise argparse.ArgumentTypeError(f"expected {', '.join(_ENGINES)}, or NAME=onnx, received {word!r}")
+    return name, kind
 
 
 def sizes(word: str) -> tuple[int, ...]:

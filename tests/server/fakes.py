@@ -94,10 +94,12 @@ class Starter:
         self.gate = asyncio.Event()
         self.gate.set()
         self.cancelled: list[str] = []
+        self.on_start: Callable[[str], None] = lambda key: None
 
-    async def __call__(self, path: Path) -> FakeEngine:
+    async def __call__(self, name: str, path: Path) -> FakeEngine:
         key = f"{path.parent.name}/{path.name}"
         self.started.append(key)
+        self.on_start(key)
         try:
             await self.gate.wait()
         except asyncio.CancelledError:

@@ -7,12 +7,12 @@ from foldserve_server.command import parse
 from foldserve_server.errors import CannotStart
 from foldserve_server.launcher import brief, launcher
 from foldserve_server.options import EngineOptions
-from foldserve_server.repository.source import Source
+from foldserve_server.repository.source import Folder
 
 
 def test_a_folder_is_all_that_must_be_said() -> None:
     options = parse(["models"]).options
-    assert options.source == Source(Path("models").absolute())
+    assert options.source == Folder(Path("models").absolute())
     assert (options.host, options.port, options.poll_s, options.grace_s) == ("127.0.0.1", 8500, 1.0, 30.0)
     assert options.engine == EngineOptions()
 
@@ -20,7 +20,7 @@ def test_a_folder_is_all_that_must_be_said() -> None:
 def test_the_flags_of_tensorflow_serving_mean_the_same() -> None:
     words = "--port=9000 --model_name=digits --model_base_path=/models/digits --file_system_poll_wait_seconds=0"
     options = parse(words.split()).options
-    assert options.source == Source(Path("/models/digits"), "digits", single=True)
+    assert options.source == Folder(Path("/models/digits"), "digits", single=True)
     assert (options.port, options.poll_s) == (9000, 0)
 
 
@@ -66,7 +66,7 @@ def test_what_cannot_be_understood_ends_with_2(words: list[str], capsys: pytest.
 def test_what_has_no_meaning_here_is_warned_of_and_what_would_harm_is_refused() -> None:
     warnings = parse(["models", "--rest_api_port=8501", "--num_load_threads=4", "--enable_batching=false"]).warnings
     assert len(warnings) == 4
-    for flag in ("ssl_config_file", "model_config_file", "batching_parameters_file", "grpc_socket_path"):
+    for flag in ("ssl_config_file", "batching_parameters_file", "grpc_socket_path"):
         with pytest.raises(CannotStart, match=flag):
             parse(["models", f"--{flag}=x"])
 

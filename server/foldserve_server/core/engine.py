@@ -71,5 +71,5 @@ class Engine(Protocol):
         """Ends its process once what was accepted is answered, or after the grace."""
 
 
-StartEngine = Callable[[Path], Awaitable[Engine]]
-"""Starts an engine for a version directory and passes it through the gate; raises `LoadFailed`."""
+StartEngine = Callable[[str, Path], Awaitable[Engine]]
+"""Starts an engine for a model's version directory and passes it through the gate; raises `LoadFailed`."""

@@ -12,10 +12,14 @@ FoldserveError
     │   └── QueueFull         more rows or bytes wait than may
     ├── ResourceExhausted     one request is larger than any may be
     ├── DeadlineExceeded      its deadline passed before it was computed
-    └── EngineFailed          the engine could not compute it; the log says why
+    ├── EngineFailed          the engine could not compute it; the log says why
+    ├── Forbidden             the caller may not ask for that
+    └── ReloadFailed          another set of models was asked for and cannot be served; the one before still is
 LoadFailed                    a version was not put into service; the reason in words
 ```
 """
+
+from collections.abc import Mapping
 
 from foldserve_contract.errors import FoldserveError
 
@@ -66,6 +70,20 @@ class DeadlineExceeded(ServingError):
 
 class EngineFailed(ServingError):
     """The engine raised an error; callers are told no internals."""
+
+
+class Forbidden(ServingError):
+    """The caller may not ask for that."""
+
+
+class ReloadFailed(ServingError):
+    """Another set of models was asked for and cannot be served; what served before still does."""
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        """The reason by `model`, or `model version: number`."""
+        entries = ", ".join(f"{{name: {name} due to error: {reason}}}" for name, reason in sorted(reasons.items()))
+        super().__init__(f"{len(reasons)} model(s) did not become available: {{{entries}, }}")
+        self.reasons = dict(reasons)
 
 
 class LoadFailed(FoldserveError):

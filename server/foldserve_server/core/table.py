@@ -1,5 +1,7 @@
 """The routing table: which version answers for a model."""
 
+from collections.abc import Mapping
+
 from .changes import Changes
 from .engine import Engine
 from .errors import InvalidRequest, ServableNotFound
@@ -8,7 +10,7 @@ from .servable import Servable, State
 
 
 class Table:
-    """Every version known, and the one of each model that serves.
+    """Every version known, the one of each model that answers by default, and what versions are called.
 
     Attributes:
         changes: Rings whenever an answer of the table may have changed.
@@ -18,18 +20,19 @@ class Table:
         self.changes = Changes()
         self._versions: dict[str, dict[int, Servable]] = {}
         self._serving: dict[str, Servable] = {}
+        self._labels: dict[str, Mapping[str, int]] = {}
 
     def find(self, ref: ModelRef) -> Servable:
         """The version that answers.
 
         Raises:
-            InvalidRequest: No name, or a label, which nothing is known under.
+            InvalidRequest: No name, or a label that stands for nothing.
             ServableNotFound: No such model or version is in service.
         """
         if not ref.name:
             raise InvalidRequest("ModelSpec has no name specified.")
         if ref.label is not None:
-            raise InvalidRequest(f"Unrecognized servable version label: {ref.label}")
+            ref = self._unlabelled(ref.name, ref.label)
         found = self._serving.get(ref.name)
         if found is not None and ref.version is not None and ref.version != found.version:
             found = self._versions[ref.name].get(ref.version)
@@ -57,8 +60,22 @@ class Table:
         return sorted(self._versions)
 
     def serving(self, name: str) -> Servable | None:
-        """The version that answers for the model, if one does."""
+        """The version that answers where none is asked for: the highest available one."""
         return self._serving.get(name)
+
+    def available(self, name: str, version: int) -> Servable | None:
+        """The version of that number, if it is in service."""
+        found = self._versions.get(name, {}).get(version)
+        return found if found is not None and found.state is State.AVAILABLE else None
+
+    def labels(self, name: str) -> Mapping[str, int]:
+        """The version each label of the model stands for."""
+        return self._labels.get(name, {})
+
+    def relabel(self, name: str, labels: Mapping[str, int]) -> None:
+        """From now on these are the model's labels, and no other; all of them at once."""
+        self._labels[name] = dict(labels)
+        self.changes.ring()
 
     def begin(self, servable: Servable) -> None:
         """A version is about to be loaded. It is not listed while another of its number serves."""
@@ -70,24 +87,33 @@ class Table:
         self.changes.ring()
 
     def publish(self, servable: Servable, engine: Engine) -> Servable | None:
-        """From now on this version answers for its model; gives the one that did before."""
+        """From now on this version answers; gives the one of its number that did before, if another did."""
+        known = self._versions.setdefault(servable.name, {})
+        before = known.get(servable.version)
         servable.serve(engine)
-        before = self._serving.get(servable.name)
-        self._versions[servable.name][servable.version] = servable
-        self._serving[servable.name] = servable
-        self.changes.ring()
-        return before
+        known[servable.version] = servable
+        self._choose(servable.name)
+        return before if before is not servable and before is not None and before.state is State.AVAILABLE else None
 
     def unload(self, servable: Servable) -> None:
         """The version takes no new callers."""
-        if self._serving.get(servable.name) is servable:
-            del self._serving[servable.name]
         servable.unload()
-        self.changes.ring()
+        self._choose(servable.name)
 
     def end(self, servable: Servable, failure: str | None = None) -> None:
         """The version is over."""
-        if self._serving.get(servable.name) is servable:
-            del self._serving[servable.name]
         servable.end(failure)
+        self._choose(servable.name)
+
+    def _choose(self, name: str) -> None:
+        """The highest available version answers for the model."""
+        available = [servable for servable in self._versions[name].values() if servable.state is State.AVAILABLE]
+        self._serving.pop(name, None)
+        if available:
+            self._serving[name] = max(available, key=lambda servable: servable.version)
         self.changes.ring()
+
+    def _unlabelled(self, name: str, label: str) -> ModelRef:
+        if label not in self.labels(name):
+            raise InvalidRequest(f"Unrecognized servable version label: {label}")
+        return ModelRef(name, self.labels(name)[label])

@@ -1,35 +1,60 @@
-"""Which version a model should be at: the highest one that was not refused."""
+"""Which versions of a model should serve, and what to do next to get there."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from ..core.model_config import Policy
 from .sighting import Sighting
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """The identity of what serves."""
+class Step:
+    """What to do next.
 
-    version: int
-    digest: str
+    Attributes:
+        load: The version to load; None where there is nothing better than what serves.
+        leave: The versions that serve and need not, once what is to be loaded serves.
+    """
+
+    load: Sighting | None
+    leave: frozenset[int]
 
 
-def candidate(listing: Iterable[Sighting], loaded: Loaded | None, refused: Mapping[int, str]) -> Sighting | None:
-    """The version to load next, or None where nothing better than what serves is there.
+def decide(listing: Iterable[Sighting], policy: Policy, loaded: Mapping[int, str], refused: Mapping[int, str]) -> Step:
+    """The next step; the highest version is loaded first.
 
     A version that failed is passed over until its directory changes, so that a server started beside a spoiled
-    newest version serves the same one as a server that was running when it came. What serves is left for a lower
-    version only when its directory is gone.
+    newest version serves the same one as a server that was running when it came. What serves is left only for a
+    version that serves, so that an empty listing ends nothing.
 
     Args:
         listing: What is there.
-        loaded: What serves.
+        policy: Which of it should serve.
+        loaded: The digest of each version that serves.
         refused: The fingerprint under which each failed version failed.
     """
-    for sighting in sorted(listing, key=lambda sighting: -sighting.version):
-        new = sighting.ready and refused.get(sighting.version) != sighting.fingerprint
-        if loaded is not None and sighting.version == loaded.version:
-            return sighting if new and sighting.digest != loaded.digest else None
-        if new:
-            return sighting
-    return None
+    wanted = aspired(listing, policy, loaded, refused)
+    load = next((sighting for sighting in wanted if is_news(sighting, loaded, refused)), None)
+    keep = {sighting.version for sighting in wanted}
+    return Step(load, frozenset(loaded.keys() - keep if keep else ()))
+
+
+def aspired(
+    listing: Iterable[Sighting], policy: Policy, loaded: Mapping[int, str], refused: Mapping[int, str]
+) -> list[Sighting]:
+    """The versions that should serve, of those that serve or may be tried; highest first."""
+    usable = {
+        sighting.version: sighting
+        for sighting in listing
+        if sighting.version in loaded or is_news(sighting, loaded, refused)
+    }
+    return [usable[version] for version in sorted(policy.choose(usable.keys()), reverse=True)]
+
+
+def is_news(sighting: Sighting, loaded: Mapping[int, str], refused: Mapping[int, str]) -> bool:
+    """Whether it may be loaded, and is not what serves."""
+    return (
+        sighting.ready
+        and refused.get(sighting.version) != sighting.fingerprint
+        and loaded.get(sighting.version) != sighting.digest
+    )

@@ -1,87 +1,178 @@
-"""Keeps one model at the best version there is."""
+"""Keeps one model at the versions it should be at."""
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
 
 from ..core.engine import Engine, StartEngine
 from ..core.errors import LoadFailed
+from ..core.model_config import ModelConfig
 from ..core.servable import Servable
 from ..core.table import Table
-from .decide import Loaded, candidate
+from .decide import Step, decide
 from .sighting import Sighting
 
 log = logging.getLogger(__name__)
+Room = Callable[[str, Sighting], str | None]
+"""Why there is no memory for a version beside what serves; None where there is enough, or nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What keepers work with.
+
+    Attributes:
+        start: Starts engines.
+        grace_s: How long a version that is left may take for its last answers.
+        stop_first: Whether what serves is stopped before its successor is started: for devices that hold only one.
+        room: Asked before a version is loaded.
+    """
+
+    table: Table
+    start: StartEngine
+    grace_s: float
+    stop_first: bool = False
+    room: Room = lambda name, sighting: None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A version that passed the gate and does not serve yet."""
+
+    sighting: Sighting
+    engine: Engine
 
 
 class Keeper:
-    """Loads one version at a time, puts it in the place of the one before, and lets that one finish.
+    """Loads one version at a time, puts it into service, and lets those that are not wanted any more finish.
 
-    It owns the model's engines: nothing else starts or stops one.
+    It owns the model's engines: nothing else stops one that serves.
     """
 
-    def __init__(self, name: str, table: Table, start: StartEngine, grace_s: float) -> None:
-        self._name = name
-        self._table = table
-        self._start = start
-        self._grace_s = grace_s
+    def __init__(self, config: ModelConfig, means: Means) -> None:
+        self.config = config
+        self._means = means
+        self._table = means.table
         self._listing: tuple[Sighting, ...] = ()
-        self._missed = False
+        self._missing: frozenset[int] = frozenset()
         self._refused: dict[int, str] = {}
-        self._loaded: Loaded | None = None
+        self._short: dict[int, str] = {}
+        self._loaded: dict[int, str] = {}
         self._loading: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._table.relabel(config.name, config.labels)
+
+    @property
+    def loaded(self) -> Mapping[int, str]:
+        """The digest of each version that serves."""
+        return self._loaded
+
+    @property
+    def refused(self) -> Mapping[int, str]:
+        """The fingerprint under which each failed version failed."""
+        return self._refused
 
     def see(self, listing: Iterable[Sighting]) -> None:
-        """Takes note of the versions that are there, and acts on it."""
+        """Takes note of the versions that are there, and acts on it.
+
+        A directory may be away for a moment while it is exchanged: what serves counts as there until it is missed
+        twice in a row.
+        """
         now = tuple(listing)
         if not now and self._listing:
-            log.warning("%s: no version is there any more; what serves keeps serving", self._name)
-        missed = self._loaded is not None and self._loaded.version not in {sighting.version for sighting in now}
-        confirmed = missed and self._missed
-        self._listing, self._missed = now, missed
-        if not missed or confirmed:  # a directory may be away for a moment while it is exchanged
-            self._step()
+            log.warning("%s: no version is there any more; what serves keeps serving", self.config.name)
+        missing = frozenset(self._loaded.keys() - {sighting.version for sighting in now})
+        spared = missing - self._missing
+        self._missing = missing
+        self._listing = now + tuple(sighting for sighting in self._listing if sighting.version in spared)
+        self._step()
 
     async def settled(self) -> None:
         """Returns when nothing is being loaded."""
         while self._loading is not None:
             await asyncio.wait({self._loading})
 
+    def adopt(self, config: ModelConfig, listing: Iterable[Sighting], held: Iterable[Held]) -> None:
+        """From now on this is what is wanted, and what was loaded for it serves; all of it at once."""
+        if self._loading is not None:
+            self._loading.cancel()
+        self.config = config
+        self._listing, self._missing = tuple(listing), frozenset()
+        for one in held:
+            self._swap(Servable(config.name, one.sighting.version), one.sighting, one.engine)
+        self._table.relabel(config.name, config.labels)
+        self._step()
+
     async def close(self, grace_s: float) -> None:
+        """As `retire`; returns when all of it is done."""
+        self.retire(grace_s)
+        await self.gone()
+
+    def retire(self, grace_s: float) -> None:
         """Kills the candidate, and ends every engine once what it accepted is answered, or after the grace."""
         self._closed = True
         if self._loading is not None:
             self._loading.cancel()
-            await asyncio.wait({self._loading})
-        serving = self._table.serving(self._name)
-        if serving is not None:
-            self._retire(serving, grace_s)
+        self._table.relabel(self.config.name, {})
+        for version in list(self._loaded):
+            self._leave(version, grace_s)
+
+    async def gone(self) -> None:
+        """Returns when no process is left."""
+        await self.settled()
         if self._retiring:
             await asyncio.wait(self._retiring)
 
     def _step(self) -> None:
         if self._loading is not None or self._closed:
             return
-        sighting = candidate(self._listing, self._loaded, self._refused)
-        if sighting is not None:
-            self._loading = asyncio.get_running_loop().create_task(self._load(sighting))
+        step = decide(self._listing, self.config.policy, self._loaded, self._refused)
+        if step.load is None:
+            for version in step.leave:
+                self._leave(version, self._means.grace_s)
+        elif self._has_room(step):
+            self._loading = asyncio.get_running_loop().create_task(self._load(step.load, self._make_way(step)))
             self._loading.add_done_callback(self._step_again)
 
     def _step_again(self, _: asyncio.Task[None]) -> None:
         self._loading = None
         self._step()
 
-    async def _load(self, sighting: Sighting) -> None:
-        servable = Servable(self._name, sighting.version)
+    def _has_room(self, step: Step) -> bool:
+        """Whether the version fits beside what serves. It is asked again at every look, and said once."""
+        if step.load is None or (self._means.stop_first and (step.leave or step.load.version in self._loaded)):
+            return True
+        reason = self._means.room(self.config.name, step.load)
+        known = self._short.get(step.load.version) == step.load.fingerprint
+        if reason is not None and not known:
+            self._short[step.load.version] = step.load.fingerprint
+            servable = Servable(self.config.name, step.load.version)
+            self._table.begin(servable)
+            self._say_refused(servable, reason, "it is tried again when there is")
+        return reason is None
+
+    def _make_way(self, step: Step) -> set["asyncio.Task[None]"]:
+        """Stops what the version replaces, where only one of them fits; gives what is to be waited for."""
+        if not self._means.stop_first or step.load is None:
+            return set()
+        before = set(self._retiring)
+        for version in step.leave | (self._loaded.keys() & {step.load.version}):
+            self._leave(version, self._means.grace_s)
+        return self._retiring - before
+
+    async def _load(self, sighting: Sighting, first: set["asyncio.Task[None]"]) -> None:
+        servable = Servable(self.config.name, sighting.version)
         self._table.begin(servable)
         log.info("%s: loading %s", servable, sighting.path)
         try:
-            engine = await self._start(sighting.path)
+            if first:
+                await asyncio.wait(first)
+            engine = await self._means.start(servable.name, sighting.path)
         except asyncio.CancelledError:
-            self._table.end(servable, "the server was stopped while it was loading")
+            self._table.end(servable, "its loading was stopped")
             raise
         except LoadFailed as error:
             self._refuse(servable, sighting, " ".join(str(error).split()))
@@ -93,29 +184,39 @@ class Keeper:
 
     def _refuse(self, servable: Servable, sighting: Sighting, reason: str) -> None:
         self._refused[sighting.version] = sighting.fingerprint
+        self._say_refused(servable, reason, "it is tried again when its directory changes")
+
+    def _say_refused(self, servable: Servable, reason: str, again: str) -> None:
         self._table.end(servable, reason)
-        serving = self._table.serving(self._name)
-        if serving is not None and serving.version == servable.version:
-            serving.reason = f"its replacement was refused: {reason}"
+        replaced = self._table.available(servable.name, servable.version)
+        if replaced is not None:
+            replaced.reason = f"its replacement was refused: {reason}"
+        serving = self._table.serving(servable.name)
         keeps = f"{serving} keeps serving" if serving else "nothing of this model serves"
-        log.error("%s: refused: %s; %s; it is tried again when its directory changes", servable, reason, keeps)
+        log.error("%s: refused: %s; %s; %s", servable, reason, keeps, again)
 
     def _swap(self, servable: Servable, sighting: Sighting, engine: Engine) -> None:
-        before = self._table.publish(servable, engine)
-        self._loaded = Loaded(servable.version, engine.digest)
-        self._missed = False
+        replaced = self._table.publish(servable, engine)
+        self._loaded[servable.version] = engine.digest
         self._refused.pop(servable.version, None)
+        self._short.pop(servable.version, None)
         log.info("%s: serving (%s; %s)", servable, engine.summary, engine.details)
         engine.watch(self._table.changes.ring, lambda reason: self._ended(servable, sighting, engine, reason))
-        if before is not None:
-            self._retire(before, self._grace_s)
+        if replaced is not None:
+            self._retire(replaced, self._means.grace_s)
 
     def _ended(self, servable: Servable, sighting: Sighting, engine: Engine, reason: str) -> None:
-        if self._table.serving(self._name) is servable:
-            self._loaded = None
+        if self._table.available(servable.name, servable.version) is servable:
+            del self._loaded[servable.version]
             self._refuse(servable, sighting, reason)
             self._spawn(_stop(servable, engine, 0))
             self._step()
+
+    def _leave(self, version: int, grace_s: float) -> None:
+        del self._loaded[version]
+        servable = self._table.available(self.config.name, version)
+        if servable is not None:
+            self._retire(servable, grace_s)
 
     def _retire(self, servable: Servable, grace_s: float) -> None:
         engine = servable.engine

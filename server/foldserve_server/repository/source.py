@@ -1,13 +1,28 @@
 """Which folders hold which models."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from foldserve_contract.repository import models
 
+from ..core.model_config import ModelConfig
+
+
+class Source(Protocol):
+    """What is to be served."""
+
+    def configs(self) -> Mapping[str, ModelConfig]:
+        """Every model that is to be served.
+
+        Raises:
+            OSError: It cannot be told now.
+        """
+
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Folder:
     """A repository of models, or the folder of a single one.
 
     Attributes:
@@ -20,12 +35,31 @@ class Source:
     only: str | None = None
     single: bool = False
 
-    def folders(self) -> dict[str, Path]:
-        """The folder of each model that is to be served.
+    def __str__(self) -> str:
+        return str(self.path)
 
-        Raises:
-            OSError: The repository cannot be read now.
-        """
+    def configs(self) -> Mapping[str, ModelConfig]:
+        """See `Source.configs`."""
         if self.single and self.only is not None:
-            return {self.only: self.path}
-        return {name: self.path / name for name in models(self.path) if self.only in (None, name)}
+            return {self.only: ModelConfig(self.only, self.path)}
+        names = (name for name in models(self.path) if self.only in (None, name))
+        return {name: ModelConfig(name, self.path / name) for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Models that were named one by one.
+
+    Attributes:
+        origin: Where they were, for people.
+    """
+
+    models: tuple[ModelConfig, ...]
+    origin: str
+
+    def __str__(self) -> str:
+        return self.origin
+
+    def configs(self) -> Mapping[str, ModelConfig]:
+        """See `Source.configs`."""
+        return {model.name: model for model in self.models}

@@ -8,7 +8,8 @@ from pathlib import Path
 from foldserve_contract.bundle import MANIFEST
 from foldserve_contract.repository import versions
 
-from .keeper import Keeper
+from ..core.model_config import ModelConfig
+from .keeper import Keeper, Means
 from .sighting import Eye, Sighting
 from .source import Source
 
@@ -17,31 +18,40 @@ Listings = Mapping[str, tuple[Sighting, ...]]
 
 
 class Watcher:
-    """One keeper for every model that was ever seen.
+    """One keeper for every model that was ever seen and is still wanted.
 
     Args:
         source: Where to look.
-        keep: Makes the keeper of a model.
+        means: What the keepers work with.
         eye: Looks at a version directory.
+
+    Attributes:
+        source: Where to look; a reload changes it.
+        keepers: By the name of the model.
     """
 
-    def __init__(self, source: Source, keep: Callable[[str], Keeper], eye: Eye | None = None) -> None:
-        self._source = source
-        self._keep = keep
+    def __init__(self, source: Source, means: Means, eye: Eye | None = None) -> None:
+        self.source = source
+        self.keepers: dict[str, Keeper] = {}
+        self.means = means
         self._eye = eye or Eye()
-        self._keepers: dict[str, Keeper] = {}
+        self._looking = asyncio.Lock()
         self._known_troubles: frozenset[str] = frozenset()
 
     async def look(self) -> None:
         """Looks once. A repository that cannot be read changes nothing."""
-        listings, troubles = await asyncio.to_thread(self._scan)
-        for trouble in sorted(troubles - self._known_troubles):  # not again at every look
-            log.warning("%s", trouble)
-        self._known_troubles = troubles
-        for name in listings.keys() - self._keepers.keys():
-            self._keepers[name] = self._keep(name)
-        for name, keeper in self._keepers.items():
+        source = self.source
+        configs, listings = await self._survey(source)
+        if source is not self.source:  # a reload came in between
+            return
+        for name in configs.keys() - self.keepers.keys():
+            self.keepers[name] = Keeper(configs[name], self.means)
+        for name, keeper in self.keepers.items():
             keeper.see(listings.get(name, ()))
+
+    async def survey(self, source: Source) -> Listings:
+        """What is there of the models of any source."""
+        return (await self._survey(source))[1]
 
     async def run(self, interval_s: float, wait: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Looks after every interval; never where it is 0, as TensorFlow Serving has it."""
@@ -50,42 +60,51 @@ class Watcher:
             try:
                 await self.look()
             except Exception:  # whatever it is, what serves goes on serving
-                log.exception("looking at %s failed", self._source.path)
+                log.exception("looking at %s failed", self.source)
 
     async def settled(self) -> None:
         """Returns when nothing is being loaded."""
-        for keeper in list(self._keepers.values()):
+        for keeper in list(self.keepers.values()):
             await keeper.settled()
 
     async def close(self, grace_s: float) -> None:
         """Ends every engine."""
-        await asyncio.gather(*(keeper.close(grace_s) for keeper in self._keepers.values()))
+        await asyncio.gather(*(keeper.close(grace_s) for keeper in self.keepers.values()))
 
-    def _scan(self) -> tuple[Listings, frozenset[str]]:
+    async def _survey(self, source: Source) -> tuple[Mapping[str, ModelConfig], Listings]:
+        async with self._looking:
+            configs, listings, troubles = await asyncio.to_thread(self._scan, source)
+        for trouble in sorted(troubles - self._known_troubles):  # not again at every look
+            log.warning("%s", trouble)
+        self._known_troubles = troubles
+        return configs, listings
+
+    def _scan(self, source: Source) -> tuple[Mapping[str, ModelConfig], Listings, frozenset[str]]:
         troubles: list[str] = []
         found: dict[str, Mapping[int, Path]] = {}
         try:
-            folders = self._source.folders()
+            configs = source.configs()
         except OSError as error:
-            return {}, frozenset([f"{self._source.path} cannot be read: {error}; what serves keeps serving"])
-        for name, folder in folders.items():
+            return {}, {}, frozenset([f"{source} cannot be read: {error}; what serves keeps serving"])
+        for name, config in configs.items():
             try:
-                found[name] = versions(folder.parent, folder.name)
+                found[name] = versions(config.path.parent, config.path.name)
             except OSError as error:
-                troubles.append(f"{folder} cannot be read: {error}; what serves of it keeps serving")
+                troubles.append(f"{config.path} cannot be read: {error}; what serves of it keeps serving")
         self._eye.forget_all_but({path for paths in found.values() for path in paths.values()})
         listings = {
             name: tuple(self._eye.look(version, path) for version, path in paths.items())
             for name, paths in found.items()
         }
-        return listings, frozenset(troubles + self._missing(listings))
+        return configs, listings, frozenset(troubles + _missing(source, listings))
 
-    def _missing(self, listings: Listings) -> list[str]:
-        seen = [sighting for sightings in listings.values() for sighting in sightings]
-        if not any(sighting.digest for sighting in seen):
-            return [f"{self._source.path} holds no bundle; what arrives there will be served"]
-        return [
-            f"{sighting.path} is no bundle, or not one yet: it has no {MANIFEST}"
-            for sighting in seen
-            if not sighting.digest
-        ]
+
+def _missing(source: Source, listings: Listings) -> list[str]:
+    seen = [sighting for sightings in listings.values() for sighting in sightings]
+    if not any(sighting.digest for sighting in seen):
+        return [f"{source} holds no bundle; what arrives there will be served"]
+    return [
+        f"{sighting.path} is no bundle, or not one yet: it has no {MANIFEST}"
+        for sighting in seen
+        if not sighting.digest
+    ]

@@ -7,18 +7,21 @@ import grpc
 from foldserve_contract.protos import GetModelStatusResponse
 from foldserve_contract.protos.methods import MODEL_METHODS, MODEL_SERVICE
 
+from ..core.admin import Admin
 from ..core.table import Table
 from ..core.texts import shorten
+from ..textproto.models import model_configs
 from . import wire
 from .door import Door
 from .unary import Handlers, service
 
 
 class ModelServicer:
-    """GetModelStatus."""
+    """GetModelStatus and HandleReloadConfigRequest."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, admin: Admin) -> None:
         self._table = table
+        self._admin = admin
 
     async def get_model_status(self, request: Any, context: Any) -> Any:
         """GetModelStatusRequest to GetModelStatusResponse."""
@@ -31,6 +34,12 @@ class ModelServicer:
             status.status.error_message = shorten(servable.reason)
         return message
 
+    async def reload_config(self, request: Any, context: Any) -> Any:
+        """ReloadConfigRequest to ReloadConfigResponse; it takes as long as the new models take to load."""
+        await self._admin.reload(model_configs(request.config), f"HandleReloadConfigRequest from {context.peer()}")
+        return MODEL_METHODS["HandleReloadConfigRequest"].response(status={})
+
     def handlers(self, door: Door) -> Handlers:
         """What gRPC dispatches to."""
-        return service(MODEL_SERVICE, MODEL_METHODS, {"GetModelStatus": self.get_model_status}, door)
+        answers = {"GetModelStatus": self.get_model_status, "HandleReloadConfigRequest": self.reload_config}
+        return service(MODEL_SERVICE, MODEL_METHODS, answers, door)

@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2_grpc
 from foldserve_contract.protos.methods import MODEL_SERVICE, PREDICTION_SERVICE
 from foldserve_contract.protos.open_inference import INFERENCE_SERVICE
 
+from ..core.admin import Admin
 from ..core.limits import Limits
 from ..core.predictor import Predictor
 from ..core.table import Table
@@ -29,7 +30,9 @@ _PING_MS = 5_000  # callers may keep idle connections alive; gRPC's default hang
 class RpcServer:
     """Listens from `start` on; `port` is then the real one."""
 
-    def __init__(self, table: Table, limits: Limits, max_message_bytes: int, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, table: Table, admin: Admin, limits: Limits, max_message_bytes: int, clock: Callable[[], int]
+    ) -> None:
         self.health = health.HealthServicer(table)
         self.port = 0
         self.door = Door()
@@ -41,7 +44,7 @@ class RpcServer:
         self._inference = InferenceServicer(table, predictor, limits, clock, Models(table, self.health))
         services = (
             PredictionServicer(table, predictor, clock, max_message_bytes).handlers(self.door),
-            ModelServicer(table).handlers(self.door),
+            ModelServicer(table, admin).handlers(self.door),
             self._inference.handlers(self.door),
             *self._reflection.handlers(),
         )

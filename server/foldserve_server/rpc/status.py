@@ -7,9 +7,11 @@ from grpc import StatusCode
 from ..core.errors import (
     DeadlineExceeded,
     EngineFailed,
+    Forbidden,
     InvalidRequest,
     NotOffered,
     NotPossible,
+    ReloadFailed,
     ResourceExhausted,
     ServableNotFound,
     ServingError,
@@ -28,6 +30,8 @@ STATUS: dict[type[ServingError], StatusCode] = {
     ResourceExhausted: StatusCode.RESOURCE_EXHAUSTED,
     DeadlineExceeded: StatusCode.DEADLINE_EXCEEDED,
     EngineFailed: StatusCode.INTERNAL,
+    Forbidden: StatusCode.PERMISSION_DENIED,
+    ReloadFailed: StatusCode.UNKNOWN,  # as TensorFlow Serving has it
 }
 RETRY_AFTER_MS = 100
 PUSHBACK = "grpc-retry-pushback-ms"

@@ -72,6 +72,27 @@ def test_a_reload_under_the_same_number_leaves_what_serves_in_the_list() -> None
     assert before is not None and before is not table.find(ModelRef("m"))
 
 
+def test_the_highest_available_version_answers_where_none_is_asked_for() -> None:
+    table = serving(FakeEngine(), version=5)
+    serving(FakeEngine(), version=3, table=table)
+    assert table.find(ModelRef("m")).version == 5 and table.find(ModelRef("m", 3)).version == 3
+    table.unload(table.find(ModelRef("m", 5)))
+    assert table.find(ModelRef("m")).version == 3
+
+
+def test_a_label_finds_the_version_it_stands_for_and_no_other_label_is_left() -> None:
+    table = serving(FakeEngine(), version=5)
+    serving(FakeEngine(), version=3, table=table)
+    table.relabel("m", {"stable": 3, "next": 4})
+    assert table.find(ModelRef("m", label="stable")).version == 3
+    with pytest.raises(ServableNotFound, match=r"^Servable not found for request: Specific\(m, 4\)$"):
+        table.find(ModelRef("m", label="next"))
+    table.relabel("m", {"next": 5})
+    assert table.find(ModelRef("m", label="next")).version == 5
+    with pytest.raises(InvalidRequest, match=r"^Unrecognized servable version label: stable$"):
+        table.find(ModelRef("m", label="stable"))
+
+
 def test_the_status_of_what_was_never_there_is_not_found() -> None:
     table = serving(FakeEngine())
     with pytest.raises(ServableNotFound, match=r"^Could not find version 2 of model m$"):
@@ -88,6 +109,7 @@ def test_every_change_rings() -> None:
         lambda: table.publish(servable, FakeEngine()),
         lambda: table.unload(servable),
         lambda: table.end(servable),
+        lambda: table.relabel("m", {"stable": 1}),
     ]
     for change in changes:
         ticket = table.changes.ticket()

@@ -2,14 +2,15 @@ import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from foldserve_server.core.query import ModelRef
 from foldserve_server.core.servable import State
 from foldserve_server.core.table import Table
-from foldserve_server.repository.keeper import Keeper
-from foldserve_server.repository.source import Source
+from foldserve_server.repository.keeper import Means
+from foldserve_server.repository.source import Folder, Source
 from foldserve_server.repository.watcher import Watcher
 from tests.server.fakes import Starter, write_version
 
@@ -17,11 +18,11 @@ from tests.server.fakes import Starter, write_version
 class House:
     """A repository, a watcher over it, and engines that are none."""
 
-    def __init__(self, root: Path, source: Source | None = None) -> None:
+    def __init__(self, root: Path, source: Source | None = None, **means: Any) -> None:
         self.root = root
         self.table = Table()
         self.starter = Starter()
-        self.watcher = Watcher(source or Source(root), lambda name: Keeper(name, self.table, self.starter, 5.0))
+        self.watcher = Watcher(source or Folder(root), Means(self.table, self.starter, 5.0, **means))
 
     async def look(self) -> None:
         await self.watcher.look()
@@ -180,6 +181,47 @@ def test_an_engine_that_ends_is_refused_and_the_version_below_serves(play: Calla
     play(scenario)
 
 
+def test_stop_first_frees_the_memory_of_the_old_version_before_the_new_one_is_loaded(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        house = House(tmp_path, stop_first=True)
+        write_version(house.root, 1)
+        await house.look()
+        old = house.starter.engines["m/1"]
+        house.starter.failing["m/2"] = "spoiled"
+        house.starter.on_start = lambda key: seen.append((key, old.stopped.is_set()))
+        seen: list[tuple[str, bool]] = []
+        write_version(house.root, 2)
+        await house.look()
+        assert seen == [("m/2", True), ("m/1", True)]
+        assert house.serving() == 1, "a new version that fails is followed by the old one"
+        assert house.starter.engines["m/1"] is not old
+        await house.watcher.close(0)
+
+    asyncio.run(scenario())
+
+
+def test_a_version_for_which_there_is_no_memory_waits_and_does_not_harm_the_old_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        short: list[str] = []
+        house = House(tmp_path, room=lambda name, sighting: next(iter(short), None))
+        write_version(house.root, 1)
+        await house.look()
+        short.append("it takes about 4 GiB, and 1 GiB is free")
+        write_version(house.root, 2)
+        for _ in range(3):
+            await house.look()
+        assert house.serving() == 1 and house.state(2) is State.END and house.reason(2) == short[0]
+        assert house.starter.started == ["m/1"] and caplog.text.count("refused") == 1
+        short.clear()
+        await house.look()
+        assert house.serving() == 2, "it is loaded as soon as there is room, without a change"
+        await house.watcher.close(0)
+
+    asyncio.run(scenario())
+
+
 def test_closing_kills_the_candidate_and_stops_what_serves(tmp_path: Path) -> None:
     async def scenario() -> None:
         house = House(tmp_path)
@@ -199,7 +241,7 @@ def test_closing_kills_the_candidate_and_stops_what_serves(tmp_path: Path) -> No
 def test_the_folder_of_a_single_model_is_served_under_the_name_given(tmp_path: Path) -> None:
     async def scenario() -> None:
         write_version(tmp_path, 3, name="anything")
-        house = House(tmp_path, Source(tmp_path / "anything", "digits", single=True))
+        house = House(tmp_path, Folder(tmp_path / "anything", "digits", single=True))
         await house.look()
         assert house.serving("digits") == 3
         await house.watcher.close(0)

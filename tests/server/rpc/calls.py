@@ -1,6 +1,6 @@
 """A gRPC server over fakes, and calls to it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,7 +12,10 @@ from foldserve_contract.protos.methods import MODEL_METHODS, PREDICTION_METHODS
 from foldserve_contract.protos.open_inference import INFERENCE_METHODS
 from foldserve_contract.signature import Array
 from foldserve_contract.tensors import encode
+from foldserve_server.core.admin import Admin
+from foldserve_server.core.errors import ServingError
 from foldserve_server.core.limits import Limits
+from foldserve_server.core.model_config import ModelConfig
 from foldserve_server.core.table import Table
 from foldserve_server.rpc.server import RpcServer, monotonic_ns
 
@@ -49,9 +52,24 @@ class Caller:
         raise AssertionError(f"{method} was answered")
 
 
+class FakeAdmin:
+    """Notes what it is asked, and fails as it is told to."""
+
+    def __init__(self, error: ServingError | None = None) -> None:
+        self.asked: list[Sequence[ModelConfig]] = []
+        self.error = error
+
+    async def reload(self, models: Sequence[ModelConfig], origin: str) -> None:
+        self.asked.append(models)
+        if self.error is not None:
+            raise self.error
+
+
 @asynccontextmanager
-async def listening(table: Table, limits: Limits | None = None, *, started: bool = True) -> AsyncIterator[Caller]:
-    rpc = RpcServer(table, limits or Limits(), MAX_BYTES, monotonic_ns)
+async def listening(
+    table: Table, limits: Limits | None = None, *, started: bool = True, admin: Admin | None = None
+) -> AsyncIterator[Caller]:
+    rpc = RpcServer(table, admin or FakeAdmin(), limits or Limits(), MAX_BYTES, monotonic_ns)
     await rpc.start("127.0.0.1:0")
     if started:
         rpc.health.start()

@@ -201,7 +201,7 @@ def test_a_deadline_reaches_the_engine_and_none_stays_none() -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("method", ["Classify", "Regress", "MultiInference", "HandleReloadConfigRequest"])
+@pytest.mark.parametrize("method", ["Classify", "Regress", "MultiInference"])
 def test_what_is_not_offered_says_so(method: str) -> None:
     code, message = failure_of(b"", method)
     assert code is Code.UNIMPLEMENTED and method in message
