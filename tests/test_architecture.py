@@ -1,6 +1,7 @@
 """Who may import whom: read from the source, so that a crossing fails before it grows."""
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ FOREIGN = {
     "foldserve": {"numpy", "google", "grpc", "PIL", "rich"},
 }
 LAYERS = {
-    "foldserve_exporter/fold/arithmetic.py": {"numpy"},
+    "foldserve_exporter/folding/arithmetic.py": {"numpy"},
     "foldserve_server/core": {"numpy", "foldserve_contract", "foldserve_engine"},
 }
 ONE_PLACE_FOR_PRIVATE_KERAS = "foldserve_exporter/graph/keras_private.py"
@@ -113,3 +114,9 @@ def test_importing_brings_nothing_heavy_with_it(statement: str, absent: set[str]
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "foldserve_contract" in loaded or "foldserve_exporter" in loaded
     assert not absent & set(loaded)
+
+
+def test_the_functions_of_the_exporter_are_never_hidden_by_a_module_of_the_same_name() -> None:
+    code = "import foldserve_exporter.pipeline; from foldserve_exporter import export_model, fold; export_model, fold.__code__"
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)

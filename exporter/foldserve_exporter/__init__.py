@@ -7,7 +7,7 @@ because they bring TensorFlow with them.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .fold import fold
+    from .folding import fold
     from .pipeline import export_model
 
 __all__ = ["export_model", "fold"]
@@ -19,7 +19,7 @@ def __getattr__(name: str) -> Any:
 
         return export_model
     if name == "fold":
-        from .fold import fold
+        from .folding import fold
 
         return fold
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

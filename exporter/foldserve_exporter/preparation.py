@@ -11,7 +11,7 @@ from foldserve_contract.signature import Arrays, Signature
 
 from .artifacts import make_golden
 from .diagnose.findings import Findings, find
-from .fold import PlanEntry, fold_graph
+from .folding import PlanEntry, fold_graph
 from .graph import Graph, rebuild, trace
 from .load.loader import Loaded, load_model
 from .naming import NamedModel

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from foldserve_exporter.fold import Folded, fold
+from foldserve_exporter.folding import Folded, fold
 from foldserve_exporter.graph import rebuild, trace
 
 EPS32 = float(np.finfo(np.float32).eps)

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from foldserve_exporter.fold import arithmetic, fold
-from foldserve_exporter.fold.arithmetic import Affine
+from foldserve_exporter.folding import arithmetic, fold
+from foldserve_exporter.folding.arithmetic import Affine
 from tests.exporter.models import flat, misses, randomise, reference, samples
 
 RNG = np.random.default_rng(0)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from foldserve_exporter.fold import Action
+from foldserve_exporter.folding import Action
 from tests.exporter.models import actions, assert_folds, kinds, randomise, samples
 
 L = keras.layers

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from foldserve_exporter.fold import fold_graph
+from foldserve_exporter.folding import fold_graph
 from foldserve_exporter.graph import rebuild, trace
 from tests.exporter.models import flat, kinds, misses
 

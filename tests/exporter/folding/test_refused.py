@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from foldserve_exporter.errors import Refused
-from foldserve_exporter.fold import fold
+from foldserve_exporter.folding import fold
 from tests.exporter.models import randomise, snapshot
 
 L = keras.layers

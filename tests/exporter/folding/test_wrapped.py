@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from foldserve_exporter.errors import Refused
-from foldserve_exporter.fold import fold
+from foldserve_exporter.folding import fold
 from foldserve_exporter.graph import rebuild, trace
 from tests.exporter.models import actions, assert_folds, flat, kinds, randomise
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from foldserve_exporter.fold import fold
+from foldserve_exporter.folding import fold
 from tests.exporter.models import assert_folds, kinds, randomise
 
 L = keras.layers
