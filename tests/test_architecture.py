@@ -117,6 +117,6 @@ def test_importing_brings_nothing_heavy_with_it(statement: str, absent: set[str]
 
 
 def test_the_functions_of_the_exporter_are_never_hidden_by_a_module_of_the_same_name() -> None:
-    code = "import foldserve_exporter.pipeline; from foldserve_exporter import export_model, fold; export_model, fold.__code__"
+    code = "import foldserve_exporter.pipeline; from foldserve_exporter import export_model, fold; fold.__code__"
     environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
