@@ -123,6 +123,7 @@ def test_a_reflection_client_finds_the_services_and_describes_them(server: Runni
     assert services == {
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
+        "inference.GRPCInferenceService",
         "tensorflow.serving.ModelService",
         "tensorflow.serving.PredictionService",
     }
