@@ -2,12 +2,14 @@
 
 Run it with `python benchmarks/hop.py`. Both servers stand at once, each answers the same requests for the same tiny
 CNN with one thread, and a load generator in a process of its own asks them in turns, so that whatever else the
-machine does meets both alike. Numbers are medians over the turns.
+machine does meets both alike. Requests of one small image (12 kB) show what a request costs, those of one large image
+(602 kB) what its bytes cost. Numbers are medians over the turns.
 """
 
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -15,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ from foldserve_contract.publish import stage
 from foldserve_contract.signature import DEFAULT_SIGNATURE, Array, Signature, TensorSpec
 from foldserve_contract.tensors import decode, encode, encode_into
 
-SIDE, CLASSES = 32, 10
+SIDES, CLASSES = (32, 224), 10
 CALLERS = (1, 8, 32)
 PREDICT = PREDICTION_METHODS["Predict"]
 SERVERS = ("serve-model", "one process")
@@ -43,17 +45,40 @@ SERVERS = ("serve-model", "one process")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One turn of load: answers a second, and the time to an answer in milliseconds."""
+    """One turn of load: answers a second, and milliseconds to an answer.
+
+    Attributes:
+        cpu_ms: Processor time that the server's processes took for an answer; it tells more than `rate` where the
+            machine is not idle.
+    """
 
     rate: float
     p50_ms: float
     p99_ms: float
+    cpu_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that listens, and its processes."""
+
+    address: str
+    processes: tuple[int, ...]
+
+    def cpu_s(self) -> float:
+        """Processor time its processes have taken."""
+        ticks = 0
+        for process in self.processes:
+            fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Medians of one server under one number of callers."""
+    """Medians of one server, for images of one size and one number of callers."""
 
+    side: int
     callers: int
     server: str
     sample: Sample
@@ -65,28 +90,29 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5, help="turns of each server for each number of callers")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--plain", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--load", nargs=2, metavar=("ADDRESS", "CALLERS"), help=argparse.SUPPRESS)
+    parser.add_argument("--load", nargs=3, metavar=("ADDRESS", "CALLERS", "SIDE"), help=argparse.SUPPRESS)
     said = parser.parse_args()
     if said.plain:
         asyncio.run(serve_plainly(said.plain))
     elif said.load:
-        print(json.dumps(asdict(asyncio.run(load(said.load[0], int(said.load[1]), said.seconds)))))
+        address, callers, side = said.load
+        print(json.dumps(asyncio.run(load(address, int(callers), int(side), said.seconds))))
     else:
-        rows = measure(said.seconds, said.turns)
+        rows = [row for side in SIDES for row in measure(side, said.seconds, said.turns)]
         print(as_json(rows) if said.json else as_table(rows))
 
 
-def measure(seconds: float, turns: int) -> list[Row]:
+def measure(side: int, seconds: float, turns: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
-        version = publish(Path(folder))
+        version = publish(Path(folder), side)
         plain = (sys.executable, __file__, "--plain", str(version / ONNX))
         program = "import sys; from foldserve_server.cli import main; sys.exit(main())"
         served = (sys.executable, "-c", program, folder, "--port=0", "--threads=1", "--log-level=warning")
         with server(*served) as ours, server(*plain) as theirs:
-            addresses = dict(zip(SERVERS, (ours, theirs), strict=True))
-            found = [(callers, name, turn(addresses[name], callers, seconds)) for callers, name in plan(turns)]
+            servers = dict(zip(SERVERS, (ours, theirs), strict=True))
+            found = [(callers, name, turn(servers[name], callers, side, seconds)) for callers, name in plan(turns)]
     return [
-        Row(callers, name, middle([sample for *key, sample in found if key == [callers, name]]))
+        Row(side, callers, name, middle([sample for *key, sample in found if key == [callers, name]]))
         for callers in CALLERS
         for name in SERVERS
     ]
@@ -100,47 +126,54 @@ def plan(turns: int) -> Iterator[tuple[int, str]]:
 
 
 def middle(samples: list[Sample]) -> Sample:
-    columns = zip(*((sample.rate, sample.p50_ms, sample.p99_ms) for sample in samples), strict=True)
+    columns = zip(*(astuple(sample) for sample in samples), strict=True)
     return Sample(*(statistics.median(column) for column in columns))
 
 
 @contextmanager
-def server(*command: str) -> Iterator[str]:
+def server(*command: str) -> Iterator[Server]:
     """Starts a server; its address is the third word of its first line."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            yield process.stdout.readline().split()[2].rstrip(":")
+            address = process.stdout.readline().split()[2].rstrip(":")
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            yield Server(address, (process.pid, *map(int, children)))
         finally:
             process.terminate()
 
 
-def turn(address: str, callers: int, seconds: float) -> Sample:
-    command = (sys.executable, __file__, "--load", address, str(callers), "--seconds", str(seconds))
-    return Sample(**json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+def turn(server: Server, callers: int, side: int, seconds: float) -> Sample:
+    command = (sys.executable, __file__, "--load", server.address, str(callers), str(side), "--seconds", str(seconds))
+    before = server.cpu_s()
+    said = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return replace(Sample(**said["sample"]), cpu_ms=1e3 * (server.cpu_s() - before) / said["answers"])
 
 
-async def load(address: str, callers: int, seconds: float) -> Sample:
-    """Callers that each ask again as soon as they are answered; the first tenth of the time is not counted."""
+async def load(address: str, callers: int, side: int, seconds: float) -> dict[str, Any]:
+    """Callers that each ask again as soon as they are answered; the first tenth of the time is not measured."""
     request = PredictRequest()
     request.model_spec.name = "tiny"
-    request.inputs["image"].CopyFrom(encode(draw(1)))
+    request.inputs["image"].CopyFrom(encode(draw(1, side)))
     content = request.SerializeToString()
     async with grpc.aio.insecure_channel(address) as channel:
         call = channel.unary_unary(PREDICT.path, None, None)
         start = time.perf_counter() + seconds / 10
         times: list[float] = []
+        answers = 0
 
         async def ask() -> None:
+            nonlocal answers
             while (begin := time.perf_counter()) < start + seconds:
                 await call(content)
+                answers += 1
                 if begin >= start:
                     times.append(time.perf_counter() - begin)
 
         await asyncio.gather(*(ask() for _ in range(callers)))
         spent = time.perf_counter() - start
     cuts = statistics.quantiles(times, n=100)
-    return Sample(len(times) / spent, cuts[49] * 1e3, cuts[98] * 1e3)
+    return {"answers": answers, "sample": asdict(Sample(len(times) / spent, cuts[49] * 1e3, cuts[98] * 1e3))}
 
 
 async def serve_plainly(model: Path) -> None:
@@ -166,12 +199,12 @@ async def serve_plainly(model: Path) -> None:
     await running.wait_for_termination()
 
 
-def draw(rows: int) -> Array:
-    return np.random.default_rng(rows).normal(size=(rows, SIDE, SIDE, 3)).astype(np.float32)
+def draw(rows: int, side: int) -> Array:
+    return np.random.default_rng(rows).normal(size=(rows, side, side, 3)).astype(np.float32)
 
 
-def tiny() -> ModelProto:
-    """`image` [-1, 32, 32, 3] to `scores` [-1, 10]: convolution, ReLU, mean, matrix product, softmax."""
+def tiny(side: int) -> ModelProto:
+    """`image` [-1, side, side, 3] to `scores` [-1, 10]: convolution, ReLU, mean, matrix product, softmax."""
     random = np.random.default_rng(0)
     nodes = [
         helper.make_node("Transpose", ["image"], ["planes"], perm=[0, 3, 1, 2]),
@@ -186,21 +219,21 @@ def tiny() -> ModelProto:
     graph = helper.make_graph(
         nodes,
         "tiny",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ("n", SIDE, SIDE, 3))],
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ("n", side, side, 3))],
         [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ("n", CLASSES))],
         [numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
-def publish(root: Path) -> Path:
+def publish(root: Path, side: int) -> Path:
     """A bundle of the tiny CNN."""
-    model = tiny().SerializeToString()
+    model = tiny(side).SerializeToString()
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    images = draw(8)
+    images = draw(8, side)
     golden = Golden({"image": images}, {"scores": session.run(["scores"], {"image": images})[0]})
     signature = Signature(
-        (TensorSpec("image", "float32", (-1, SIDE, SIDE, 3)),), (TensorSpec("scores", "float32", (-1, CLASSES)),)
+        (TensorSpec("image", "float32", (-1, side, side, 3)),), (TensorSpec("scores", "float32", (-1, CLASSES)),)
     )
     bound = tolerance.bound(0.0, 1.0)
     with stage(root, "tiny") as staging:
@@ -231,16 +264,25 @@ def as_json(rows: list[Row]) -> str:
 
 def as_table(rows: list[Row]) -> str:
     lines = [
-        f"{'callers':>7}  {'server':<12} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8}   against one process: req/s, p50"
+        f"{'image':>8} {'callers':>7}  {'server':<12} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8}"
+        f" {'CPU ms':>7}   against one process: req/s, p50, CPU"
     ]
     for ours, theirs in zip(rows[::2], rows[1::2], strict=True):
         for row in (ours, theirs):
             sample = row.sample
             lines.append(
-                f"{row.callers:>7}  {row.server:<12} {sample.rate:>8.0f} {sample.p50_ms:>8.2f} {sample.p99_ms:>8.2f}"
+                f"{row.side:>4}×{row.side:<3} {row.callers:>7}  {row.server:<12} {sample.rate:>8.0f}"
+                f" {sample.p50_ms:>8.2f} {sample.p99_ms:>8.2f} {sample.cpu_ms:>7.2f}"
             )
-        ratios = ours.sample.rate / theirs.sample.rate, ours.sample.p50_ms / theirs.sample.p50_ms
-        lines[-2] += "   ×{:.2f}, ×{:.2f}".format(*ratios)
+        ratios = [
+            one / other
+            for one, other in (
+                (ours.sample.rate, theirs.sample.rate),
+                (ours.sample.p50_ms, theirs.sample.p50_ms),
+                (ours.sample.cpu_ms, theirs.sample.cpu_ms),
+            )
+        ]
+        lines[-2] += "   ×{:.2f}, ×{:.2f}, ×{:.2f}".format(*ratios)
     return "\n".join(lines)
 
 

@@ -1,7 +1,7 @@
 """Numpy arrays to TensorFlow's TensorProto and back."""
 
 import math
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from .errors import TensorError
 from .protos import TensorProto
 from .signature import Array
 
+Piece: TypeAlias = bytes | memoryview
 MAX_DIMENSIONS = 254  # TensorFlow's own limit
 DEFAULT_MAX_BYTES = 1 << 30
 
@@ -26,7 +27,7 @@ def encode(array: Array) -> Any:
 
 
 def encode_into(proto: Any, array: Array) -> None:
-    """As `encode`, into a message that exists: saves a copy of the bytes when it is part of a response."""
+    """As `encode`, into a message that exists. `wire.write` makes whole messages with fewer copies."""
     dtype = dtype_named(array.dtype.name)
     proto.dtype = dtype.enum
     for size in array.shape:
@@ -34,11 +35,16 @@ def encode_into(proto: Any, array: Array) -> None:
     proto.tensor_content = np.ascontiguousarray(array, dtype.numpy).tobytes()
 
 
-def decode(proto: Any, max_bytes: int = DEFAULT_MAX_BYTES) -> Array:
+def decode(proto: Any, max_bytes: int = DEFAULT_MAX_BYTES, content: Piece | None = None) -> Array:
     """The array a TensorProto carries, in `tensor_content` or in the typed field of its dtype.
 
     A typed field shorter than the shape repeats its last value, and an empty one means zeros, as TensorFlow reads
     them; `max_bytes` bounds the array after that, so that a few bytes cannot ask for gigabytes.
+
+    Args:
+        proto: The TensorProto.
+        max_bytes: The most that the array may take.
+        content: Its `tensor_content` where the message was read without it.
 
     Returns:
         An array that must not be written to: it may share the message's memory.
@@ -52,8 +58,10 @@ def decode(proto: Any, max_bytes: int = DEFAULT_MAX_BYTES) -> Array:
     size = math.prod(shape) * dtype.numpy.itemsize
     if size > max_bytes:
         raise TensorError(f"a tensor of shape {list(shape)} takes {size:,} bytes; at most {max_bytes:,} are allowed")
-    if proto.tensor_content:
-        return _decode_content(proto.tensor_content, dtype, shape)
+    if content is None:
+        content = proto.tensor_content
+    if content:
+        return _decode_content(content, dtype, shape)
     return _decode_field(getattr(proto, dtype.field), dtype, shape)
 
 
@@ -64,7 +72,7 @@ def _shape(proto: Any) -> tuple[int, ...]:
     return shape
 
 
-def _decode_content(content: bytes, dtype: DType, shape: tuple[int, ...]) -> Array:
+def _decode_content(content: Piece, dtype: DType, shape: tuple[int, ...]) -> Array:
     expected = math.prod(shape) * dtype.numpy.itemsize
     if len(content) != expected:
         raise TensorError(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
+from .allocator import keep_pages
 from .command import parse
 from .errors import CannotStart
 from .log import configure
@@ -29,6 +30,7 @@ def main(words: Sequence[str] | None = None) -> int:
         configure(command.log_style, command.log_level)
         for warning in command.warnings:
             log.warning("%s", warning)
+        keep_pages()
         from .app import serve  # slow: not for --help
         from .launcher import launcher
 

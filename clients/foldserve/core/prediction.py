@@ -10,10 +10,10 @@ from foldserve_contract.errors import TensorError
 from foldserve_contract.protos import PredictRequest, PredictResponse
 from foldserve_contract.protos.methods import PREDICTION_METHODS
 from foldserve_contract.signature import Array, Arrays
+from foldserve_contract.wire.write import INPUTS, with_tensors
 
 from ..errors import ProtocolError
 from .address import ModelAddress
-from .wire import with_inputs
 
 PATH = PREDICTION_METHODS["Predict"].path
 MAX_BYTES = 1 << 31  # protobuf's own limit
@@ -42,7 +42,7 @@ def predict_request(address: ModelAddress, inputs: Arrays, outputs: Sequence[str
     """
     request = PredictRequest(output_filter=outputs)
     address.write(request.model_spec)
-    return with_inputs(request, inputs)
+    return with_tensors(request, INPUTS, inputs)
 
 
 def parse_prediction(body: bytes, address: ModelAddress) -> Prediction:

@@ -3,12 +3,13 @@
 from typing import Any
 
 from foldserve_contract.protos.methods import PREDICTION_METHODS, PREDICTION_SERVICE
+from foldserve_contract.wire.read import Received, read_request
 
 from ..core.predictor import Clock, Predictor
 from ..core.table import Table
 from . import metadata, wire
 from .door import Door
-from .unary import Handlers, service
+from .unary import Codec, Handlers, service
 
 
 class PredictionServicer:
@@ -20,8 +21,8 @@ class PredictionServicer:
         self._clock = clock
         self._max_bytes = max_bytes
 
-    async def predict(self, request: Any, context: Any) -> Any:
-        """PredictRequest to PredictResponse."""
+    async def predict(self, request: Received, context: Any) -> bytes:
+        """PredictRequest to PredictResponse, both as far as possible in the bytes that gRPC carries."""
         query = wire.query(request, self._deadline(context), self._max_bytes)
         return wire.response(query, await self._predictor.predict(query))
 
@@ -39,4 +40,5 @@ class PredictionServicer:
     def handlers(self, door: Door) -> Handlers:
         """What gRPC dispatches to."""
         answers = {"Predict": self.predict, "GetModelMetadata": self.get_model_metadata}
-        return service(PREDICTION_SERVICE, PREDICTION_METHODS, answers, door)
+        codecs = {"Predict": Codec(read_request, bytes)}
+        return service(PREDICTION_SERVICE, PREDICTION_METHODS, answers, door, codecs)

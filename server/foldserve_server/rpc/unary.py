@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import grpc
@@ -18,25 +20,50 @@ Handlers: TypeAlias = "grpc.GenericRpcHandler[Any, Any]"
 Answer = Callable[[Any, Any], Awaitable[Any]]
 
 
-def handler(method: Method, answer: Answer, door: Door) -> Any:
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """How a method's bytes become its request, and its answer bytes.
+
+    Attributes:
+        read: Raises `DecodeError` where the bytes are no request.
+        write: The answer as bytes.
+    """
+
+    read: Callable[[bytes], Any]
+    write: Callable[[Any], bytes]
+
+    @classmethod
+    def of(cls, method: Method) -> "Codec":
+        """The library's own."""
+        return cls(method.request.FromString, method.response.SerializeToString)
+
+
+Codecs: TypeAlias = Mapping[str, Codec]
+_NO_CODECS: Codecs = MappingProxyType({})
+
+
+def handler(method: Method, answer: Answer, door: Door, codec: Codec) -> Any:
     """The handler gRPC calls for the method.
 
     Args:
         method: Says which messages go in and out.
         door: What every call passes.
         answer: Gives the response for a request and its call's context, or raises a `ServingError`.
+        codec: Reads requests and writes responses.
     """
 
     async def call(content: bytes, context: Any) -> bytes:
         try:
-            return await answered(method, answer, door, content, context)
+            return await answered(method, answer, door, content, context, codec)
         except ServingError as error:
             return await abort(context, error)
 
     return grpc.unary_unary_rpc_method_handler(call)  # no (de)serializer: bytes, so that a bad message is the caller's
 
 
-async def answered(method: Method, answer: Answer, door: Door, content: bytes, context: Any) -> bytes:
+async def answered(
+    method: Method, answer: Answer, door: Door, content: bytes, context: Any, codec: Codec | None = None
+) -> bytes:
     """The response to one request, serialized.
 
     Raises:
@@ -45,7 +72,8 @@ async def answered(method: Method, answer: Answer, door: Door, content: bytes, c
     try:
         await door.knock()
         with door.inside():
-            return bytes((await answer(parse(method, content), context)).SerializeToString())
+            codec = codec or Codec.of(method)
+            return codec.write(await answer(parse(method, content, codec), context))
     except EngineFailed as error:
         log.error("%s: %s", method.name, error)
         raise
@@ -56,14 +84,21 @@ async def answered(method: Method, answer: Answer, door: Door, content: bytes, c
         raise EngineFailed(method.name) from None
 
 
-def service(name: str, methods: Mapping[str, Method], answers: Mapping[str, Answer], door: Door) -> Handlers:
+def service(
+    name: str, methods: Mapping[str, Method], answers: Mapping[str, Answer], door: Door, codecs: Codecs = _NO_CODECS
+) -> Handlers:
     """The handlers of a service; a method without an answer says that it has none."""
-    return grpc.method_handlers_generic_handler(name, handlers(methods, answers, door))
+    return grpc.method_handlers_generic_handler(name, handlers(methods, answers, door, codecs))
 
 
-def handlers(methods: Mapping[str, Method], answers: Mapping[str, Answer], door: Door) -> dict[str, Any]:
+def handlers(
+    methods: Mapping[str, Method], answers: Mapping[str, Answer], door: Door, codecs: Codecs = _NO_CODECS
+) -> dict[str, Any]:
     """The handlers of a service by method."""
-    return {key: handler(method, answers.get(key, _unimplemented(method)), door) for key, method in methods.items()}
+    return {
+        key: handler(method, answers.get(key, _unimplemented(method)), door, codecs.get(key, Codec.of(method)))
+        for key, method in methods.items()
+    }
 
 
 def _unimplemented(method: Method) -> Answer:
@@ -73,13 +108,13 @@ def _unimplemented(method: Method) -> Answer:
     return answer
 
 
-def parse(method: Method, content: bytes) -> Any:
+def parse(method: Method, content: bytes, codec: Codec | None = None) -> Any:
     """The request that the bytes stand for.
 
     Raises:
         InvalidRequest: They stand for none.
     """
     try:
-        return method.request.FromString(content)
+        return (codec or Codec.of(method)).read(content)
     except DecodeError as error:
         raise InvalidRequest(f"the request is no {method.request.DESCRIPTOR.full_name}: {error}") from error

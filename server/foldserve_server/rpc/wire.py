@@ -7,7 +7,9 @@ from foldserve_contract.dtypes import dtype_numbered
 from foldserve_contract.errors import TensorError
 from foldserve_contract.protos import POOL, PredictResponse
 from foldserve_contract.signature import DEFAULT_SIGNATURE
-from foldserve_contract.tensors import decode, encode_into
+from foldserve_contract.tensors import decode
+from foldserve_contract.wire.read import Received
+from foldserve_contract.wire.write import OUTPUTS, with_tensors
 
 from ..core.errors import InvalidRequest
 from ..core.query import Answer, ModelRef, Offer, Query
@@ -32,37 +34,36 @@ def model_ref(request: Any) -> ModelRef:
     )
 
 
-def query(request: Any, deadline_ns: int | None, max_bytes: int) -> Query:
+def query(received: Received, deadline_ns: int | None, max_bytes: int) -> Query:
     """A PredictRequest as a query whose tensors may take `max_bytes` each once unpacked.
 
     Raises:
         InvalidRequest: It names no model.
     """
+    request, contents = received.message, received.contents
     return Query(
         model=model_ref(request),
-        inputs={name: offer(proto, max_bytes) for name, proto in request.inputs.items()},
+        inputs={name: offer(proto, max_bytes, contents.get(name)) for name, proto in request.inputs.items()},
         outputs=tuple(request.output_filter),
         signature=request.model_spec.signature_name or DEFAULT_SIGNATURE,
         deadline_ns=deadline_ns,
     )
 
 
-def offer(proto: Any, max_bytes: int) -> Offer:
-    """A TensorProto, its content unread."""
+def offer(proto: Any, max_bytes: int, content: memoryview | None = None) -> Offer:
+    """A TensorProto, its content unread; `content` is its `tensor_content` where the message was read without it."""
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
     known = not proto.tensor_shape.unknown_rank and all(size >= 0 for size in shape)
-    return Offer(_dtype(proto.dtype), shape if known else None, partial(decode, proto, max_bytes))
+    return Offer(_dtype(proto.dtype), shape if known else None, partial(decode, proto, max_bytes, content))
 
 
-def response(asked: Query, answer: Answer) -> Any:
-    """The PredictResponse; tensors are in `tensor_content`."""
+def response(asked: Query, answer: Answer) -> bytes:
+    """The serialized PredictResponse; tensors are in `tensor_content`."""
     message = PredictResponse()
     message.model_spec.name = asked.model.name
     message.model_spec.signature_name = asked.signature
     message.model_spec.version.value = answer.version
-    for name, array in answer.outputs.items():
-        encode_into(message.outputs[name], array)
-    return message
+    return with_tensors(message, OUTPUTS, answer.outputs)
 
 
 def _dtype(number: int) -> str | None:

@@ -1,0 +1,66 @@
+"""Messages around arrays: each array is copied once, into the message."""
+
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import dtype_named
+from ..protos import PredictRequest, PredictResponse, TensorProto
+from ..signature import Array, Arrays
+from ..tensors import Piece
+
+
+def tag(message: Any, field: str) -> bytes:
+    """What stands before a field that has a length: its number, and that it has one."""
+    return varint(message.DESCRIPTOR.fields_by_name[field].number << 3 | 2)
+
+
+def varint(value: int) -> bytes:
+    """A number, seven bits a byte, the lowest first."""
+    result = bytearray()
+    while value > 0x7F:
+        result.append(value & 0x7F | 0x80)
+        value >>= 7
+    result.append(value)
+    return bytes(result)
+
+
+INPUTS, OUTPUTS = tag(PredictRequest, "inputs"), tag(PredictResponse, "outputs")
+CONTENT = tag(TensorProto, "tensor_content")
+KEY, VALUE = b"\x0a", b"\x12"  # the two fields of every map's entry
+
+
+def with_tensors(message: Any, field: bytes, arrays: Arrays) -> bytes:
+    """A serialized message with arrays in a map of TensorProtos.
+
+    Args:
+        message: All else that the message holds.
+        field: The map's tag, `INPUTS` or `OUTPUTS`.
+        arrays: By name.
+
+    Raises:
+        TensorError: An array's dtype has no place on the wire.
+    """
+    pieces: list[Piece] = [message.SerializeToString()]
+    for name, array in arrays.items():
+        pieces += with_length(field, [*with_length(KEY, [name.encode()]), *with_length(VALUE, tensor(array))])
+    return b"".join(pieces)
+
+
+def tensor(array: Array) -> list[Piece]:
+    """A TensorProto that carries the array in `tensor_content`, in pieces that share the array's memory.
+
+    Raises:
+        TensorError: The dtype has no place on the wire.
+    """
+    dtype = dtype_named(array.dtype.name)
+    proto = TensorProto(dtype=dtype.enum)
+    for size in array.shape:
+        proto.tensor_shape.dim.add(size=size)
+    return [proto.SerializeToString(), *with_length(CONTENT, [np.ascontiguousarray(array, dtype.numpy).data])]
+
+
+def with_length(tag: bytes, pieces: list[Piece]) -> list[Piece]:
+    """A field of these pieces."""
+    size = sum([piece.nbytes if isinstance(piece, memoryview) else len(piece) for piece in pieces])
+    return [tag + varint(size), *pieces]

@@ -1,0 +1,180 @@
+"""A request read in place is the request that the library reads: accepted or refused alike, with the same arrays."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from google.protobuf.message import DecodeError
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from foldserve_contract.dtypes import DTYPES, dtype_named
+from foldserve_contract.errors import TensorError
+from foldserve_contract.protos import PredictRequest
+from foldserve_contract.signature import Array
+from foldserve_contract.tensors import decode, encode
+from foldserve_contract.wire.read import Received, read_request
+from foldserve_contract.wire.write import INPUTS, with_length, with_tensors
+
+MAX_BYTES = 1 << 20
+any_array = st.sampled_from([dtype.name for dtype in DTYPES]).flatmap(
+    lambda name: arrays(name, array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=6))
+)
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> Any:
+    """Requests of every kind, most with one or two tensors."""
+    request = PredictRequest(output_filter=draw(st.lists(st.text(max_size=3), max_size=2)))
+    if draw(st.booleans()):
+        request.model_spec.name = draw(st.text(max_size=5))
+        request.model_spec.signature_name = draw(st.sampled_from(["", "embed"]))
+        if draw(st.booleans()):
+            request.model_spec.version.value = draw(st.integers(-(1 << 63), (1 << 63) - 1))
+    for name, array in draw(st.dictionaries(st.text(max_size=3), any_array, max_size=3)).items():
+        proto = encode(array)
+        if draw(st.integers(0, 3)) == 0:
+            typed = array.view(np.uint16) if array.dtype.name == "float16" else array
+            getattr(proto, dtype_named(array.dtype.name).field).extend(typed.ravel().tolist())
+        if draw(st.integers(0, 3)) == 0:
+            proto.tensor_content = draw(st.binary(max_size=8))
+        if draw(st.integers(0, 7)) == 0:
+            proto.version_number = draw(st.integers(0, 1 << 30))
+        request.inputs[name].CopyFrom(proto)
+    return request
+
+
+@st.composite
+def spoiled(draw: st.DrawFn) -> bytes:
+    """A request in which bytes were changed, removed, repeated, cut off or put in."""
+    content = bytearray(draw(requests()).SerializeToString())
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(content)))
+        to = draw(st.integers(at, min(len(content), at + 12)))
+        content[at:to] = draw(
+            st.sampled_from([b"", bytes(content[at:to]) * 2]) | st.binary(max_size=6) | st.just(b"\x80\x00")
+        )
+    return bytes(content)
+
+
+def tensors(received: Received) -> dict[str, Any]:
+    """Each input as its array's dtype, shape and bits, or the reason why it is none."""
+    found: dict[str, Any] = {}
+    for name, proto in received.message.inputs.items():
+        try:
+            array = decode(proto, MAX_BYTES, received.contents.get(name))
+        except TensorError as error:
+            found[name] = str(error)
+        else:
+            found[name] = array.dtype, array.shape, array.tobytes()
+    return found
+
+
+def rest(received: Received) -> Any:
+    """The request without its tensors' content."""
+    message = PredictRequest.FromString(received.message.SerializeToString())
+    for name in message.inputs:
+        message.inputs[name].ClearField("tensor_content")
+    return message
+
+
+def agree(content: bytes) -> bool:
+    """Holds the reading in place against the library's; whether both accept."""
+    try:
+        expected = Received(PredictRequest.FromString(content), {})
+    except DecodeError:
+        with pytest.raises(DecodeError):
+            read_request(content)
+        return False
+    received = read_request(content)
+    assert tensors(received) == tensors(expected)
+    assert rest(received) == rest(expected)
+    return True
+
+
+@given(requests())
+def test_every_request_is_read_as_the_library_reads_it(request: Any) -> None:
+    assert agree(request.SerializeToString())
+
+
+@given(spoiled())
+def test_a_spoiled_request_is_accepted_or_refused_as_the_library_does(content: bytes) -> None:
+    agree(content)
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_are_accepted_or_refused_as_the_library_does(content: bytes) -> None:
+    agree(content)
+
+
+@given(st.dictionaries(st.text(max_size=9), any_array.filter(lambda array: array.nbytes), min_size=1, max_size=3))
+def test_content_is_found_where_it_came_and_not_copied(inputs: dict[str, Array]) -> None:
+    content = with_tensors(PredictRequest(), INPUTS, inputs)
+    received = read_request(content)
+    assert received.contents.keys() == inputs.keys()
+    for name, found in received.contents.items():
+        assert found.obj is content
+        array = decode(received.message.inputs[name], MAX_BYTES, found)
+        assert array.tobytes() == inputs[name].tobytes()
+        assert np.may_share_memory(array, np.frombuffer(content, np.uint8))
+
+
+def entry(*fields: bytes) -> bytes:
+    return b"".join(with_length(INPUTS, list(fields)))
+
+
+KEY = b"\x0a\x01x"
+FLOATS = b"\x08\x01\x12\x04\x12\x02\x08\x02"  # dtype float32, shape [2]
+ONE, TWO = b"\x22\x08" + b"\0\0\x80\x3f" * 2, b"\x22\x08" + b"\0\0\0\x40" * 2
+
+
+def value(*fields: bytes) -> bytes:
+    return b"\x12" + bytes([len(b"".join(fields))]) + b"".join(fields)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        entry(KEY, value(FLOATS, ONE, TWO)),
+        entry(KEY, value(FLOATS, ONE)) + entry(KEY, value(FLOATS, TWO)),
+        entry(KEY, value(FLOATS, ONE), value(TWO)),
+        entry(value(FLOATS, ONE), KEY),
+        entry(value(FLOATS, ONE)),
+        entry(KEY),
+        entry(KEY, value(FLOATS, ONE)) + b"\x1b\x08\x01\x1c",  # a group that is not known
+        entry(KEY, value(FLOATS, ONE, b"\x28\x01" * 100)),
+        entry(KEY, value(FLOATS, b"\xa2\x00" + ONE[1:])),
+        entry(KEY, value(FLOATS, b"\x22\x88\x00" + ONE[2:])),
+        entry(KEY, value(FLOATS, b"\x20\x01", ONE)),
+        entry(KEY, value(FLOATS, b"\x22\x00")),
+        entry(b"\x0a\x01\xff", value(FLOATS, ONE)),
+        entry(KEY, value(FLOATS, ONE))[:-1],
+        entry(KEY, value(FLOATS, ONE)) + b"\x00\x01",
+    ],
+    ids=[
+        "content twice",
+        "name twice",
+        "value twice",
+        "value first",
+        "no name",
+        "no value",
+        "group",
+        "many fields",
+        "long tag",
+        "long length",
+        "content as a number",
+        "empty content",
+        "name is no text",
+        "cut off",
+        "field zero",
+    ],
+)
+def test_unusual_requests_are_left_to_the_library(content: bytes) -> None:
+    agree(content)
+
+
+def test_taking_apart_costs_nothing_where_a_message_holds_very_many_fields() -> None:
+    content = entry(KEY, value(FLOATS, ONE)) + b"\x1a\x00" * 1_000_000
+    received = read_request(content)
+    assert not received.contents and received.message.inputs["x"].tensor_content
