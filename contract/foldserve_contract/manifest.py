@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import tolerance
 from .errors import ManifestInvalid, UnknownSchema
 from .records import RecordError, from_json, to_json
 from .signature import DEFAULT_SIGNATURE, Signature
@@ -37,7 +38,7 @@ class OutputTolerance:
     Attributes:
         scale: max|reference| over the samples of the verification.
         noise: max|float32 − float64| of the unfolded model.
-        bound: What every candidate had to keep at export, `tolerance.bound(noise, scale)`.
+        bound: What holds for unseen inputs, `tolerance.bound(noise, scale)`.
         measured: The worst deviation any candidate had.
         promised: What an engine on any machine must keep, `tolerance.promised(bound, scale)`.
     """
@@ -47,6 +48,11 @@ class OutputTolerance:
     bound: float
     measured: float
     promised: float
+
+    @property
+    def limit(self) -> float:
+        """What every candidate had to keep on the samples at export, `tolerance.limit(bound)`."""
+        return tolerance.limit(self.bound)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from .signature import Array
 
 NOISE_FACTOR = 8
 ROUNDING_FACTOR = 16
+HEADROOM = 4
 PROMISED_RELATIVE = 1e-5
 _EPS32 = float(np.finfo(np.float32).eps)
 
@@ -20,6 +21,15 @@ def bound(noise: float, scale: float) -> float:
         scale: max|reference| over the samples.
     """
     return NOISE_FACTOR * noise + ROUNDING_FACTOR * _EPS32 * scale
+
+
+def limit(bound: float) -> float:
+    """What is asked on the samples at hand so that the bound holds for inputs nobody has seen: a quarter of it.
+
+    On hundreds of unseen inputs a fault shows up to twice as large as on 32 samples; what is sound stays below half of
+    this limit (measured, see docs/exporting.md).
+    """
+    return bound / HEADROOM
 
 
 def promised(bound: float, scale: float) -> float:

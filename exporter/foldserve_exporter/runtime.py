@@ -6,7 +6,6 @@ import platform
 import sys
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from .errors import Refused
 
@@ -71,13 +70,3 @@ def tools() -> dict[str, str]:
         except PackageNotFoundError:  # onnxruntime-gpu, tensorflow-cpu: the same code under another name
             found[name] = "unknown"
     return found | {"TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default")}
-
-
-def cpu_model() -> str:
-    """The CPU's name as Linux gives it, or the architecture's where it gives none."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from foldserve_contract import tolerance
 from foldserve_contract.errors import GoldenMismatch, TensorError
 from foldserve_contract.golden import Golden
-from foldserve_contract.manifest import OutputTolerance
 from foldserve_contract.signature import Array, Arrays
 
 from .errors import RunFailed
@@ -25,7 +24,7 @@ class OutputVerdict:
         deviation: The worst max|answer − golden| of any sample; NaN or infinity where an answer was.
         sample: The sample that had it.
         batch: How many rows were in the batch that had it.
-        bound: What the manifest promises.
+        bound: What is allowed here, see `golden_bounds`.
     """
 
     output: str
@@ -42,7 +41,7 @@ class OutputVerdict:
     def __str__(self) -> str:
         return (
             f"output {self.output!r}, sample {self.sample} in a batch of {self.batch}: deviates by {self.deviation:.3g}"
-            f" from the golden answer; {self.bound:.3g} is promised"
+            f" from the golden answer; {self.bound:.3g} is allowed"
         )
 
 
@@ -79,7 +78,7 @@ class GoldenVerdict:
 
 
 def check_golden(
-    engine: Engine, golden: Golden, tolerances: Mapping[str, OutputTolerance], max_batch_size: int = DEFAULT_BATCH
+    engine: Engine, golden: Golden, bounds: Mapping[str, float], max_batch_size: int = DEFAULT_BATCH
 ) -> GoldenVerdict:
     """Runs every golden sample in batches and alone, and compares with the golden answers.
 
@@ -88,7 +87,7 @@ def check_golden(
     Args:
         engine: What will serve.
         golden: The samples, which fit the engine's signature.
-        tolerances: By output name; `promised` is the bound.
+        bounds: By output name, see `golden_bounds`.
         max_batch_size: The largest batch that is run.
     """
     worst: dict[str, OutputVerdict] = {}
@@ -97,7 +96,7 @@ def check_golden(
             answers = engine.run(_rows(golden.inputs, start, stop))
             if engine.signature.check_outputs(answers) != stop - start:
                 raise TensorError(f"a batch of {stop - start} rows was not answered with as many")
-            for verdict in _verdicts(answers, golden.outputs, tolerances, start, stop):
+            for verdict in _verdicts(answers, golden.outputs, bounds, start, stop):
                 worst[verdict.output] = _worse(worst.get(verdict.output), verdict)
     except (RunFailed, TensorError) as error:
         return GoldenVerdict(golden.rows, (), str(error))
@@ -117,12 +116,12 @@ def _rows(arrays: Arrays, start: int, stop: int) -> dict[str, Array]:
 
 
 def _verdicts(
-    answers: Arrays, golden: Arrays, tolerances: Mapping[str, OutputTolerance], start: int, stop: int
+    answers: Arrays, golden: Arrays, bounds: Mapping[str, float], start: int, stop: int
 ) -> Iterator[OutputVerdict]:
     for name, answer in answers.items():
         for row, sample in enumerate(range(start, stop)):
             deviation = _deviation(answer[row : row + 1], golden[name][sample : sample + 1])
-            yield OutputVerdict(name, deviation, sample, stop - start, tolerances[name].promised)
+            yield OutputVerdict(name, deviation, sample, stop - start, bounds[name])
 
 
 def _deviation(answer: Array, reference: Array) -> float:

@@ -11,6 +11,7 @@ from foldserve_contract.golden import Golden
 from foldserve_contract.signature import Array
 
 from .batching import check_sizes
+from .bounds import golden_bounds
 from .device import Device
 from .gather import Bucketed, Gather
 from .golden import GoldenVerdict, check_golden
@@ -68,9 +69,13 @@ def start(hello: Hello, load: Loader, threads: int, stages: Stages) -> Started:
         warmed = tuple(_warm(engine, golden, size) for size in hello.allowed_batch_sizes or sorted({1, largest}))
     with stages.stage("golden"):
         bucketed = Bucketed(engine, hello.allowed_batch_sizes)
-        verdict = check_golden(bucketed, golden, bundle.manifest.tolerances, largest)
+        verdict = check_golden(bucketed, golden, _bounds(hello, bundle), largest)
     verdict.require()
     return Started(engine, _ready(hello, bundle, largest, verdict, warmed, stages))
+
+
+def _bounds(hello: Hello, bundle: Bundle) -> dict[str, float]:
+    return golden_bounds(bundle.manifest, EngineKind(hello.kind), Device.parse(hello.device))
 
 
 def _options(hello: Hello, threads: int) -> EngineOptions:

@@ -63,7 +63,7 @@ class ServingEngine:
     def summary(self) -> str:
         """Its kind, and how its golden samples came back."""
         worst = max(self._process.report.verdict.outputs, key=_share)
-        return f"{self._kind.value}, golden deviation {brief(worst.deviation)} of {brief(worst.bound)} promised"
+        return f"{self._kind.value}, golden deviation {brief(worst.deviation)} of {brief(worst.bound)} allowed"
 
     @property
     def details(self) -> str:

@@ -63,7 +63,7 @@ def test_a_new_version_takes_over_without_a_failed_request_and_a_spoiled_one_doe
         shutil.move(spoiled, tmp_path / "m" / "3")
         server.wait_for_log("m/3: refused")
         state, reason = server.states()[3]
-        assert state == END and "golden" in reason and "promised" in reason
+        assert state == END and "golden" in reason and "allowed" in reason
         np.testing.assert_array_equal(scores(server), after)
 
         make_bundle(tmp_path, "m", 3, seed=3, force=True)

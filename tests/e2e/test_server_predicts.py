@@ -41,7 +41,7 @@ def golden(models: Path, name: str, version: int) -> tuple[dict[str, Array], dic
 
 def test_the_line_when_ready_names_every_model_and_what_was_verified(server: Running) -> None:
     assert server.ready.startswith(f"serving on {server.address}: heads/3 (onnxruntime, golden deviation ")
-    assert ", m/1 (onnxruntime, golden deviation " in server.ready and server.ready.endswith(" promised)")
+    assert ", m/1 (onnxruntime, golden deviation " in server.ready and server.ready.endswith(" allowed)")
 
 
 @pytest.mark.parametrize(("name", "version"), [("m", 1), ("heads", 3), ("steps", 1)])

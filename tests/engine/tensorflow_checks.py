@@ -13,6 +13,7 @@ import numpy as np
 from foldserve_contract.bundle import Bundle
 from foldserve_contract.errors import FoldserveError
 from foldserve_contract.signature import Signature, TensorSpec
+from foldserve_engine.bounds import golden_bounds
 from foldserve_engine.device import Device
 from foldserve_engine.golden import check_golden
 from foldserve_engine.load import load_engine
@@ -30,7 +31,9 @@ def error_of(action: Callable[[], Any]) -> str | None:
 
 def goldens(bundle: Bundle) -> dict[str, bool]:
     return {
-        kind.value: check_golden(load_engine(bundle, kind), bundle.golden(), bundle.manifest.tolerances, 4).passed
+        kind.value: check_golden(
+            load_engine(bundle, kind), bundle.golden(), golden_bounds(bundle.manifest, kind, Device()), 4
+        ).passed
         for kind in EngineKind
     }
 

@@ -1,12 +1,10 @@
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from foldserve_contract.errors import GoldenMismatch
 from foldserve_contract.golden import Golden
-from foldserve_contract.manifest import OutputTolerance
 from foldserve_contract.signature import Array, Arrays, Signature, TensorSpec
 from foldserve_engine.errors import RunFailed
 from foldserve_engine.golden import GoldenVerdict, check_golden
@@ -14,7 +12,7 @@ from foldserve_engine.golden import GoldenVerdict, check_golden
 SIGNATURE = Signature((TensorSpec("x", "float32", (-1, 2)),), (TensorSpec("y", "float32", (-1, 2)),))
 INPUTS = {"x": np.arange(10, dtype=np.float32).reshape(5, 2)}
 GOLDEN = Golden(INPUTS, {"y": INPUTS["x"] * 2})
-PROMISED = OutputTolerance(scale=18.0, noise=0.0, bound=0.001, measured=0.0, promised=0.01)
+PROMISED = 0.01
 
 
 class Doubling:
@@ -142,7 +140,7 @@ def test_integers_are_compared_exactly() -> None:
     engine = Doubling(lambda answer: answer.astype(np.int64) + 1)
     engine.signature = Signature(SIGNATURE.inputs, (TensorSpec("y", "int64", (-1, 2)),))
     golden = Golden(INPUTS, {"y": (INPUTS["x"] * 2).astype(np.int64)})
-    verdict = check_golden(engine, golden, {"y": replace(PROMISED, promised=0.5)})
+    verdict = check_golden(engine, golden, {"y": 0.5})
     assert verdict.outputs[0].deviation == 1
     assert not verdict.passed
 

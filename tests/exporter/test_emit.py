@@ -78,6 +78,9 @@ TRAPS: dict[str, Callable[[], keras.Model]] = {
     "free height and width": lambda: sequential(
         layers.Conv2D(4, 3), layers.BatchNormalization(), layers.GlobalMaxPooling2D(), shape=(None, None, 3)
     ),
+    "zero padding before max pooling": lambda: sequential(
+        layers.Conv2D(4, 3), layers.Rescaling(0.1, offset=-9), layers.ZeroPadding2D(1), layers.MaxPooling2D(3, 2)
+    ),
     "recurrent": lambda: sequential(layers.Bidirectional(layers.LSTM(4, return_sequences=True)),
                                     layers.BatchNormalization(), layers.GRU(3), shape=(7, 5)),
 }  # fmt: skip

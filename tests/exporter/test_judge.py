@@ -60,7 +60,7 @@ def only_when(rows: int) -> Callable[[Arrays], Arrays]:
 def test_what_is_right_passes_and_says_how_exactly() -> None:
     verdict = judged(good)
     assert verdict.passed
-    assert 0 < verdict.outputs["scores"].deviation < verdict.outputs["scores"].bound
+    assert 0 < verdict.outputs["scores"].deviation < verdict.outputs["scores"].limit
     assert Verification((verdict,), ROWS.judged).passed
 
 

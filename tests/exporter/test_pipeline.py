@@ -14,6 +14,8 @@ import pytest
 
 from foldserve_contract.bundle import Bundle
 from foldserve_contract.errors import VersionExists
+from foldserve_engine.bounds import golden_bounds
+from foldserve_engine.device import Device
 from foldserve_engine.golden import check_golden
 from foldserve_engine.load import load_engine
 from foldserve_engine.protocol import EngineKind, EngineOptions
@@ -89,7 +91,7 @@ def test_the_bundle_says_what_was_verified(exported: Exported) -> None:
     assert (manifest.model, manifest.version) == ("nested", 1)
     assert [(entry.bn, entry.call) for entry in manifest.fold] == [("backbone/bn_1", 0), ("backbone/bn_2", 0)]
     tolerance = manifest.tolerances["probabilities"]
-    assert 0 < tolerance.measured <= tolerance.bound <= tolerance.promised
+    assert 0 < tolerance.measured <= tolerance.limit < tolerance.bound <= tolerance.promised
     assert manifest.engines.keys() == {"onnxruntime", "tensorflow"}
     assert manifest.golden.samples == 32
     assert not manifest.golden.synthetic
@@ -120,7 +122,7 @@ def test_golden_samples_come_from_the_samples_and_pass_in_an_engine(exported: Ex
     given = {row.tobytes() for row in samples}
     assert all(row.tobytes() in given for row in golden.inputs["image"])
     engine = load_engine(bundle, EngineKind.ONNXRUNTIME, EngineOptions())
-    assert check_golden(engine, golden, bundle.manifest.tolerances).passed
+    assert check_golden(engine, golden, golden_bounds(bundle.manifest, EngineKind.ONNXRUNTIME, Device())).passed
 
 
 def test_warmup_records_are_tensorflow_servings_own(exported: Exported) -> None:

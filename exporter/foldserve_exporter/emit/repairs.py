@@ -1,6 +1,7 @@
 """What tf2onnx leaves wrong or undone in a converted model, put right."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,16 @@ _SPATIAL = (2, 3)
 
 
 def repair(model: Any) -> None:
-    """Changes the model in place: `Erfc`, which ONNX lacks, and sizes of `Resize` that rounding spoils."""
+    """Changes the model in place.
+
+    `Erfc`, which ONNX lacks; sizes of `Resize` that rounding spoils; and padding that ONNX Runtime would lose.
+    """
     graph = model.graph
     repaired = [part for node in graph.node for part in _without_erfc(node)]
     del graph.node[:]
     graph.node.extend(repaired)
     _exact_sizes(model)
+    _keep_padding_before_pooling(model)
 
 
 def _without_erfc(node: Any) -> Iterator[Any]:
@@ -48,6 +53,31 @@ def _exact_sizes(model: Any) -> None:
         model.graph.initializer.append(numpy_helper.from_array(sizes, name))
         node.input[:] = [node.input[0], "", "", name]
         node.attribute.append(helper.make_attribute("axes", list(_SPATIAL)))
+
+
+def _keep_padding_before_pooling(model: Any) -> None:
+    """ONNX Runtime (1.31) makes Pad with 0 and MaxPool one MaxPool, which pads with −∞: wrong below 0.
+
+    It leaves a Pad alone that names its axes.
+    """
+    readers = defaultdict(list)
+    for node in model.graph.node:
+        for name in node.input:
+            readers[name].append(node)
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Pad" and len(node.input) < 4 and _reaches_pooling(node.output[0], readers):
+            axes = np.arange(constants[node.input[1]].dims[0] // 2, dtype=np.int64)
+            model.graph.initializer.append(numpy_helper.from_array(axes, f"{node.name}/axes"))
+            data, pads, *value = node.input
+            node.input[:] = [data, pads, *(value or [""]), f"{node.name}/axes"]
+
+
+def _reaches_pooling(name: str, readers: Mapping[str, list[Any]]) -> bool:
+    return any(
+        node.op_type == "MaxPool" or (node.op_type == "Transpose" and _reaches_pooling(node.output[0], readers))
+        for node in readers[name]
+    )
 
 
 def _shapes(model: Any) -> dict[str, tuple[int, ...]]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from foldserve_contract.host import cpu_model
 from foldserve_contract.manifest import FoldEntry, OutputTolerance
 from foldserve_contract.publish import Staging
 
@@ -10,7 +11,7 @@ from ..diagnose.findings import Findings
 from ..folding import PlanEntry
 from ..load.loader import Loaded
 from ..preparation import Expectation, FoldedModel
-from ..runtime import cpu_model, tools
+from ..runtime import tools
 from ..verify.reference import Reference
 from ..verify.sensitivity import sensitivity
 from ..verify.verdict import Verification

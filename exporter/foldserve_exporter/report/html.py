@@ -35,7 +35,7 @@ def render(report: Report) -> str:
         _table(("layer", "call", "action", "reason"), [(e.bn, e.call, e.action, e.reason) for e in report.fold]),
         "<h2>Verification</h2>",
         _paragraph(f"{report.verification.rows} samples, each alone, in threes, all together, and among near copies"
-                   " and outliers; against the unfolded model in float64. The bar shows deviation / bound."),
+                   " and outliers; against the unfolded model in float64. The bar shows deviation / limit."),
         _candidates(report),
         "<h2>Tolerances</h2>",
         _table(
@@ -59,7 +59,7 @@ def render(report: Report) -> str:
 def _candidates(report: Report) -> str:
     rows = [row for candidate in report.verification.candidates for row in _candidate_rows(candidate)]
     heads = "".join(
-        f"<th>{head}</th>" for head in ("candidate", "output", "deviation", "bound", "", "worst", "verdict")
+        f"<th>{head}</th>" for head in ("candidate", "output", "deviation", "limit", "", "worst", "verdict")
     )
     return f"<table><tr>{heads}</tr>{''.join(rows)}</table>"
 
@@ -71,12 +71,12 @@ def _candidate_rows(candidate: CandidateVerdict) -> Iterable[str]:
         yield f"<tr>{_cell(candidate.name)}<td></td><td></td><td></td><td></td><td></td>{mark}</tr>"
     for name, output in candidate.outputs.items():
         worst = f"sample {output.worst_sample}, {output.worst_batch}" if output.worst_batch else ""
-        cells = "".join(map(_cell, (candidate.name, name, output.deviation, output.bound)))
+        cells = "".join(map(_cell, (candidate.name, name, output.deviation, output.limit)))
         yield f"<tr>{cells}<td>{_bar(output)}</td>{_cell(worst)}{mark}</tr>"
 
 
 def _bar(output: OutputVerdict) -> str:
-    share = output.deviation / output.bound if output.bound else float(output.deviation > 0)
+    share = output.deviation / output.limit if output.limit else float(output.deviation > 0)
     bad = not share <= 1
     width = 100 if bad else 100 * share
     return f'<div class="bar"><i class="{"bad" if bad else "good"}" style="width:{width:.0f}%"></i></div>'

@@ -33,7 +33,7 @@ def _fold_table(report: Report) -> Table:
 
 def _candidate_table(report: Report) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("candidate", "output", "deviation", "bound", "among others", "verdict"):
+    for heading in ("candidate", "output", "deviation", "limit", "among others", "verdict"):
         table.add_column(heading, overflow="fold")
     for candidate in report.verification.candidates:
         _add_rows(table, candidate)
@@ -46,5 +46,5 @@ def _add_rows(table: Table, candidate: CandidateVerdict) -> None:
     if not candidate.outputs:
         table.add_row(candidate.name, "", "", "", "", said, style=style)
     for name, output in candidate.outputs.items():
-        numbers = (f"{output.deviation:.2e}", f"{output.bound:.2e}", f"{output.composition:.2e}")
+        numbers = (f"{output.deviation:.2e}", f"{output.limit:.2e}", f"{output.composition:.2e}")
         table.add_row(candidate.name, name, *numbers, f"[{style}]{said}[/{style}]")

@@ -47,7 +47,7 @@ def _malformed(answers: Answers, batches: tuple[Batch, ...], signature: Signatur
 
 
 def _judge_output(output: str, answers: Answers, batches: tuple[Batch, ...], reference: Reference) -> OutputVerdict:
-    expected, bound = reference.outputs[output], reference.bound(output)
+    expected, bound, limit = reference.outputs[output], reference.bound(output), reference.limit(output)
     worst, worst_sample, worst_batch, composition = 0.0, 0, "", 0.0
     flips: set[int] = set()
     close: set[int] = set()
@@ -61,7 +61,7 @@ def _judge_output(output: str, answers: Answers, batches: tuple[Batch, ...], ref
         composition = np.fmax(composition, _row_deviation(answer, alone[row]))
         if (margin := _flip_margin(answer, expected[row])) is not None:
             (flips if margin > 2 * bound else close).add(row)
-    return OutputVerdict(worst, bound, worst_sample, worst_batch, float(composition), len(flips), len(close))
+    return OutputVerdict(worst, limit, worst_sample, worst_batch, float(composition), len(flips), len(close))
 
 
 def _rows(output: str, answers: Answers, batches: tuple[Batch, ...], judged: int) -> Iterator[tuple[int, str, Array]]:
@@ -94,10 +94,10 @@ def _equal(answers: Answers, other: Answers) -> bool:
 
 
 def _failures(output: str, verdict: OutputVerdict) -> Iterator[str]:
-    if not tolerance.within(verdict.deviation, verdict.bound):
+    if not tolerance.within(verdict.deviation, verdict.limit):
         yield (
             f"output {output!r} deviates by {verdict.deviation:.3g} for sample {verdict.worst_sample}"
-            f" in a batch of kind {verdict.worst_batch!r}; {verdict.bound:.3g} is allowed"
+            f" in a batch of kind {verdict.worst_batch!r}; {verdict.limit:.3g} is allowed"
         )
     if verdict.flips:
         yield f"output {output!r} answers another class for {verdict.flips} samples with a clear margin"

@@ -36,10 +36,14 @@ class Reference:
     scale: dict[str, float]
 
     def bound(self, output: str) -> float:
-        """The largest deviation from the reference that a candidate may have; integers must be equal."""
+        """The largest deviation from the reference on inputs nobody has seen; integers must be equal."""
         if self.outputs[output].dtype.kind != "f":
             return 0.0
         return tolerance.bound(self.noise[output], self.scale[output])
+
+    def limit(self, output: str) -> float:
+        """The largest deviation from the reference that a candidate may have on the judged rows."""
+        return tolerance.limit(self.bound(output))
 
     def promised(self, output: str) -> float:
         """The tolerance that every engine on any machine must keep."""
@@ -53,14 +57,15 @@ def compute_reference(graph: Graph, rows: VerificationRows) -> Reference:
     Raises:
         Refused: An answer is not finite, so that nothing could be compared with it.
     """
-    outputs = _evaluate(graph, "float64", rows.judged_inputs)
+    outputs = evaluate(graph, "float64", rows.judged_inputs)
     _require_finite(outputs)
-    float32 = _evaluate(graph, "float32", rows.judged_inputs)
+    float32 = evaluate(graph, "float32", rows.judged_inputs)
     noise = {name: tolerance.deviation(float32[name], outputs[name]) for name in outputs}
     return Reference(outputs, float32, noise, {name: tolerance.scale(array) for name, array in outputs.items()})
 
 
-def _evaluate(graph: Graph, dtype: str, inputs: Arrays) -> dict[str, Array]:
+def evaluate(graph: Graph, dtype: str, inputs: Arrays) -> dict[str, Array]:
+    """The unfolded graph's answers on moving statistics, computed in `dtype`, a few rows at a time."""
     model = NamedModel.of(rebuild(graph, dtype), graph)
     wide = {name: array.astype(dtype) if array.dtype.kind == "f" else array for name, array in inputs.items()}
     rows = next(iter(wide.values())).shape[0]

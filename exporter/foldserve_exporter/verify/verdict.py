@@ -10,7 +10,7 @@ class OutputVerdict:
 
     Attributes:
         deviation: max|candidate − reference| over every batch.
-        bound: What is allowed.
+        limit: What is allowed.
         worst_sample: The judged row that deviates most.
         worst_batch: The kind of batch it was in.
         composition: max difference between a row alone and the same row among others.
@@ -19,7 +19,7 @@ class OutputVerdict:
     """
 
     deviation: float
-    bound: float
+    limit: float
     worst_sample: int
     worst_batch: str
     composition: float

@@ -126,7 +126,7 @@ def test_a_restart_passes_the_gate_again(path: Path) -> None:
             change_weight(path)
             with pytest.raises(Unavailable):
                 await engine.predict(rows(Command.DIE))
-            assert "is promised" in await states.until(EngineState.ENDED)
+            assert "is allowed" in await states.until(EngineState.ENDED)
 
     run(test())
 

@@ -56,7 +56,7 @@ def test_a_candidate_that_fails_is_told_with_its_reason(path: Path, loading: Loa
 
 def test_a_changed_weight_under_a_right_seal_is_found_by_the_golden_samples(path: Path) -> None:
     change_weight(path, by=0.01)
-    with pytest.raises(LoadFailed, match=r"output 'scores', sample \d+ .* is promised"):
+    with pytest.raises(LoadFailed, match=r"output 'scores', sample \d+ .* is allowed"):
         run(refused(path, command=REAL))
 
 

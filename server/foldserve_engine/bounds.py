@@ -1,0 +1,30 @@
+"""How far from the golden answers an engine may be on this machine."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from foldserve_contract.host import cpu_model
+from foldserve_contract.manifest import Manifest
+
+from .device import Device, DeviceKind
+from .protocol import EngineKind
+
+
+def golden_bounds(manifest: Manifest, kind: EngineKind, device: Device) -> dict[str, float]:
+    """By output: the limit of the verification on the CPU, engine and version that verified, else `promised`.
+
+    On the machine that verified, an answer that is further away than any candidate might be is another model's answer,
+    even where another kind of machine could give it.
+    """
+    same = is_verified_engine(manifest, kind, device)
+    return {name: output.limit if same else output.promised for name, output in manifest.tolerances.items()}
+
+
+def is_verified_engine(manifest: Manifest, kind: EngineKind, device: Device) -> bool:
+    """Whether this engine, its version, and the CPU it runs on are those of the verification."""
+    verified = manifest.engines.get(kind)
+    if verified is None or device.kind is not DeviceKind.CPU or verified.device != "cpu":
+        return False
+    try:
+        return version(kind) == verified.version and cpu_model() == manifest.host
+    except PackageNotFoundError:  # the same library under another name, such as onnxruntime-gpu
+        return False
