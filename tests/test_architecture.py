@@ -27,7 +27,7 @@ MAY_IMPORT = {
 FOREIGN = {
     "foldserve_contract": {"numpy", "google"},
     "foldserve_engine": {"numpy", "onnxruntime", "tensorflow"},
-    "foldserve_server": {"numpy", "google", "grpc", "grpc_health", "grpc_reflection"},
+    "foldserve_server": {"numpy", "google", "grpc", "grpc_health", "grpc_reflection", "aiohttp"},
     "foldserve": {"numpy", "google", "grpc", "PIL", "rich"},
 }
 LAYERS = {

@@ -9,8 +9,14 @@ from .errors import CannotStart
 _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # `localhost` is ::1 too, also where there is no IPv6
 
 
-def check_free(host: str, port: int) -> None:
+def check_free(host: str, port: int, flag: str = "--port", instead: str = "0 for any") -> None:
     """Binds and lets go of every address the host stands for; gRPC alone is content with one of them.
+
+    Args:
+        host: Where to listen.
+        port: What to listen on.
+        flag: What sets the port, for the message.
+        instead: What else the flag may say.
 
     Raises:
         CannotStart: The port is in use, or the host is none of this machine's.
@@ -26,7 +32,7 @@ def check_free(host: str, port: int) -> None:
         worst = next((failure for failure in errors if failure.errno not in _NOT_HERE), errors[0])
         raise CannotStart(
             f"cannot listen on {join(host, port)}: {worst.strerror};"
-            " is another server running? Choose another port with --port, or 0 for any"
+            f" is another server running? Choose another port with {flag}, or {instead}"
         )
 
 

@@ -5,26 +5,21 @@ import contextlib
 import logging
 import signal
 from collections.abc import Coroutine
-from importlib import import_module
-from typing import TYPE_CHECKING
 
 from .address import check_free, join
 from .config_watch import ConfigWatch
-from .core.admin import Admin
 from .core.engine import StartEngine
 from .core.query import ModelRef
 from .core.servable import State
 from .core.table import Table
 from .errors import CannotStart
+from .front import Front, listen
 from .options import Options
 from .repository.keeper import Means
 from .repository.reload import Reloader
 from .repository.remote import RemoteAdmin
 from .repository.source import Folder
 from .repository.watcher import Watcher
-
-if TYPE_CHECKING:
-    from .rpc.server import RpcServer
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +32,8 @@ async def serve(options: Options, start_engine: StartEngine) -> None:
     """
     _check_repository(options)
     check_free(options.host, options.port)
+    if options.rest_port is not None:
+        check_free(options.host, options.rest_port, "--rest_api_port", "0 for none")
     stop = _signals()
     table = Table()
     watcher = Watcher(options.source, Means(table, start_engine, options.grace_s, options.stop_first))
@@ -44,19 +41,19 @@ async def serve(options: Options, start_engine: StartEngine) -> None:
     loading = asyncio.ensure_future(_load(watcher))  # beside the import of gRPC: both take their time
     patience = 0.0
     try:
-        rpc = await _listen(options, table, RemoteAdmin(reloader, options.roots))
+        front = await listen(options, table, RemoteAdmin(reloader, options.roots))
         try:
-            await _either(_serve(rpc, table, watcher, loading, reloader, options), stop)
-            patience = await _drain(rpc, options, stop)
+            await _either(_serve(front, table, watcher, loading, reloader, options), stop)
+            patience = await _drain(front, options, stop)
         finally:
-            await rpc.stop(0)
+            await front.stop(0)
     finally:
         loading.cancel()
         await asyncio.gather(watcher.close(patience), reloader.close(patience))
 
 
 async def _serve(
-    rpc: "RpcServer",
+    front: Front,
     table: Table,
     watcher: Watcher,
     loading: "asyncio.Future[None]",
@@ -64,8 +61,10 @@ async def _serve(
     options: Options,
 ) -> None:
     await loading
-    rpc.health.start()
-    print(ready_line(join(options.host, rpc.port), table, options), flush=True)
+    front.rpc.health.start()
+    print(ready_line(join(options.host, front.rpc.port), table, options), flush=True)
+    if front.http is not None:
+        print(f"REST and a page for people on http://{join(options.host, front.http.port)}/", flush=True)
     await asyncio.gather(watcher.run(options.poll_s), _watch_config(reloader, options), asyncio.Event().wait())
 
 
@@ -82,23 +81,15 @@ async def _load(watcher: Watcher) -> None:
     await watcher.settled()
 
 
-async def _listen(options: Options, table: Table, admin: Admin) -> "RpcServer":
-    module = await asyncio.to_thread(import_module, f"{__package__}.rpc.server")
-    rpc: RpcServer = module.RpcServer(table, admin, options.limits, options.max_message_bytes, module.monotonic_ns)
-    await rpc.start(join(options.host, options.port))
-    log.info("listening on %s", join(options.host, rpc.port))
-    return rpc
-
-
-async def _drain(rpc: "RpcServer", options: Options, again: asyncio.Event) -> float:
+async def _drain(front: Front, options: Options, again: asyncio.Event) -> float:
     """Gives the seconds of the grace that are left."""
     again.clear()
     log.info("stopping: new work for %g s, accepted work for %g s more", options.drain_delay_s, options.grace_s)
-    rpc.health.drain()
+    front.rpc.health.drain()
     await _either(asyncio.sleep(options.drain_delay_s), again)
     now = asyncio.get_running_loop().time
     end = now() + options.grace_s
-    await _either(rpc.stop(options.grace_s), again)
+    await _either(front.stop(options.grace_s), again)
     return 0.0 if again.is_set() else max(0.0, end - now())
 
 

@@ -15,7 +15,7 @@ from .log import configure
 log = logging.getLogger(__name__)
 USAGE = 2
 _RIVALS = ("onnxruntime", "onnxruntime-gpu")
-_NEEDED = {"grpc_health": "grpcio-health-checking", "grpc_reflection": "grpcio-reflection"}
+_NEEDED = {"aiohttp": "aiohttp", "grpc_health": "grpcio-health-checking", "grpc_reflection": "grpcio-reflection"}
 
 
 def main(words: Sequence[str] | None = None) -> int:

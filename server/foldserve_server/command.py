@@ -13,7 +13,7 @@ from .core.errors import Forbidden
 from .core.limits import Limits
 from .errors import CannotStart
 from .flags import NOT_YET, WITHOUT_MEANING, parser
-from .options import EngineOptions, Options
+from .options import REST_PORT, EngineOptions, Options
 from .repository.source import Folder, Listed
 
 _REMOTE = ("gs://", "s3://", "hdfs://", "http://", "https://")
@@ -53,6 +53,8 @@ def parse(words: Sequence[str]) -> Command:
         limits=Limits(said.enable_large_batch_splitting, said.reject_nonfinite),
         host=said.host,
         port=said.port,
+        rest_port=_rest_port(said),
+        rest_timeout_s=said.rest_api_timeout_in_ms / 1000,
         poll_s=said.file_system_poll_wait_seconds,
         max_message_bytes=said.max_message_bytes,
         drain_delay_s=said.drain_delay,
@@ -133,10 +135,15 @@ def _engine(said: argparse.Namespace) -> EngineOptions:
     )
 
 
+def _rest_port(said: argparse.Namespace) -> int | None:
+    """0 is none, as TensorFlow Serving has it, and -1 any; where nothing is said, what goes with `--port`."""
+    if said.rest_api_port is None:
+        return REST_PORT if said.port else 0
+    return None if said.rest_api_port == 0 else max(0, said.rest_api_port)
+
+
 def _warnings(said: argparse.Namespace) -> list[str]:
     found = [f"--{name} has no meaning here and is ignored" for name in WITHOUT_MEANING if getattr(said, name)]
-    if said.rest_api_port:
-        found.append("REST is not offered yet: callers reach this server over gRPC only")
     if not said.enable_batching:
         found.append("--enable_batching=false is ignored: what waits while the engine is busy runs together")
     return found

@@ -7,7 +7,7 @@ from . import values
 from .options import MAX_MESSAGE_BYTES, EngineOptions
 
 DESCRIPTION = """\
-Serve every bundle in MODELS_DIR over gRPC, as TensorFlow Serving's clients expect it.
+Serve every bundle in MODELS_DIR over gRPC and REST, as clients of TensorFlow Serving and of Triton expect it.
 
 MODELS_DIR holds NAME/VERSION/bundle.json, as export-model writes it. The highest version of each model serves, after
 its golden samples came back from the very engine that will answer. New versions are picked up while the server runs;
@@ -15,9 +15,9 @@ one that fails that check is refused, and the version before it keeps serving.
 """
 EXAMPLES = """\
 examples:
-  serve-model models/                                  every model, on 127.0.0.1:8500
+  serve-model models/                                  every model, on 127.0.0.1:8500; http://localhost:8501/ shows it
   serve-model models/ --host 0.0.0.0 --port 9000       for other machines (there is no encryption yet)
-  serve-model models/ --port 0                         any free port; the line on stdout names it
+  serve-model models/ --port 0                         any free ports; the lines on stdout name them
   serve-model --model_name=digits --model_base_path=/models/digits
                                                        one model, as tensorflow_model_server is called
   serve-model models/ --max_batch_size 32 --batch_timeout_micros 2000
@@ -28,9 +28,7 @@ A name may be written with - or _, and a switch as --flag or --flag=true. Exit s
 2 where the command line or the machine does not allow a start.
 """
 WITHOUT_MEANING = (
-    "rest_api_port",
     "rest_api_num_threads",
-    "rest_api_timeout_in_ms",
     "monitoring_config_file",
     "num_load_threads",
     "num_unload_threads",
@@ -139,6 +137,17 @@ def _add_models(parser: Parser) -> None:
 def _add_network(parser: Parser) -> None:
     parser.flag("host", "address to listen on (default 127.0.0.1: this machine only)", default="127.0.0.1")
     parser.flag("port", "gRPC port (default 8500); 0 takes any free one", type=values.port, default=8500)
+    parser.flag(
+        "rest_api_port",
+        "port of REST and of the page (default 8501; with --port 0 any free one); 0 for none, -1 for any free one",
+        type=values.rest_port,
+    )
+    parser.flag(
+        "rest_api_timeout_in_ms",
+        "how long a REST request may take (default 30000); 0 for any time",
+        type=values.count,
+        default=30_000,
+    )
     parser.flag(
         "max-message-bytes",
         "largest request, such as 256MiB (the default)",

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from .core.limits import Limits
 from .repository.source import Folder, Listed
 
+REST_PORT = 8501
 MAX_MESSAGE_BYTES = 256 << 20
 
 
@@ -50,6 +51,8 @@ class Options:
         config_poll_s: Seconds between two looks at it; 0 looks once.
         stop_first: Whether a version is stopped before its successor is started.
         reload_timeout_s: How long the models of a reload may take to load.
+        rest_port: Where REST and the page are; 0 for any free port, None for nowhere.
+        rest_timeout_s: How long a REST request may take; 0 for any time.
         poll_s: Seconds between two looks at the repository; 0 looks once.
         drain_delay_s: How long SIGTERM leaves balancers to notice before new work is refused.
         grace_s: How long accepted work may take after that.
@@ -60,6 +63,8 @@ class Options:
     limits: Limits
     host: str = "127.0.0.1"
     port: int = 8500
+    rest_port: int | None = REST_PORT
+    rest_timeout_s: float = 30.0
     poll_s: float = 1.0
     max_message_bytes: int = MAX_MESSAGE_BYTES
     drain_delay_s: float = 0.0

@@ -50,6 +50,11 @@ def port(word: str) -> int:
     return number
 
 
+def rest_port(word: str) -> int:
+    """A port; 0 stands for none, -1 for any that is free."""
+    return -1 if word == "-1" else port(word)
+
+
 def seconds(word: str) -> float:
     """Seconds, 0 included."""
     try:

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,11 @@ class Running:
             raise AssertionError("it ended before it was ready: " + "".join(self.log))
         self.address = self.ready.split()[2].rstrip(":")
         self.channel = grpc.insecure_channel(self.address)
+
+    @cached_property
+    def http(self) -> str:
+        """Where REST is, as the line after the first says: `http://HOST:PORT`."""
+        return self.lines.get(timeout=PATIENCE_S).split()[-1].rstrip("/")
 
     def call(self, method: str, request: Any, **how: Any) -> Any:
         return self.method(method)(request, timeout=how.pop("timeout", 30), **how)

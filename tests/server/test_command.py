@@ -47,6 +47,7 @@ def test_bytes_may_carry_a_unit(word: str, expected: int) -> None:
     [
         ["--port=70000"],
         ["--port=-1"],
+        ["--rest_api_port=-2"],
         ["--max_batch_size=0"],
         ["--grace=nan"],
         ["--reject-nonfinite=maybe"],
@@ -63,9 +64,25 @@ def test_what_cannot_be_understood_ends_with_2(words: list[str], capsys: pytest.
     assert words[0].partition("=")[0] in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "port"),
+    [
+        ([], 8501),
+        (["--port=9000"], 8501),
+        (["--port=0"], 0),
+        (["--rest_api_port=0"], None),
+        (["--port=0", "--rest_api_port=0"], None),
+        (["--rest_api_port=-1"], 0),
+        (["--rest-api-port=9001"], 9001),
+    ],
+)
+def test_rest_is_beside_grpc_unless_it_is_switched_off(words: list[str], port: int | None) -> None:
+    assert parse(["models", *words]).options.rest_port == port
+
+
 def test_what_has_no_meaning_here_is_warned_of_and_what_would_harm_is_refused() -> None:
-    warnings = parse(["models", "--rest_api_port=8501", "--num_load_threads=4", "--enable_batching=false"]).warnings
-    assert len(warnings) == 4
+    warnings = parse(["models", "--num_load_threads=4", "--enable_batching=false"]).warnings
+    assert len(warnings) == 2
     for flag in ("ssl_config_file", "batching_parameters_file", "grpc_socket_path"):
         with pytest.raises(CannotStart, match=flag):
             parse(["models", f"--{flag}=x"])

@@ -1,4 +1,4 @@
-"""Who imports whom inside the server: rpc -> core <- repository; engines are reached through the launcher alone."""
+"""Who imports whom inside the server: rpc, http -> core <- repository; only the launcher reaches engines."""
 
 import ast
 from collections.abc import Iterator
@@ -10,9 +10,10 @@ import foldserve_server
 
 ROOT = Path(foldserve_server.__file__).parent
 FORBIDDEN = {
-    "core": {"grpc", "google", "foldserve_engine", "rpc", "repository", "engines", "asyncio.subprocess"},
+    "core": {"aiohttp", "grpc", "google", "foldserve_engine", "rpc", "repository", "engines", "asyncio.subprocess"},
     "repository": {"grpc", "google", "foldserve_engine", "rpc", "engines"},
-    "rpc": {"foldserve_engine", "engines", "repository"},
+    "rpc": {"foldserve_engine", "engines", "repository", "http"},
+    "http": {"foldserve_engine", "engines", "repository", "grpc", "google", "rpc"},
 }
 
 

@@ -8,11 +8,11 @@ from foldserve_contract.protos import GetModelStatusResponse
 from foldserve_contract.protos.methods import MODEL_METHODS, MODEL_SERVICE
 
 from ..core.admin import Admin
+from ..core.door import Door
 from ..core.table import Table
 from ..core.texts import shorten
 from ..textproto.models import model_configs
 from . import wire
-from .door import Door
 from .unary import Handlers, service
 
 

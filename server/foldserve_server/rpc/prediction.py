@@ -5,10 +5,10 @@ from typing import Any
 from foldserve_contract.protos.methods import PREDICTION_METHODS, PREDICTION_SERVICE
 from foldserve_contract.wire.read import Received, read_request
 
+from ..core.door import Door
 from ..core.predictor import Clock, Predictor
 from ..core.table import Table
 from . import metadata, wire
-from .door import Door
 from .unary import Codec, Handlers, service
 
 

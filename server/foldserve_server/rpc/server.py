@@ -13,12 +13,12 @@ from foldserve_contract.protos.methods import MODEL_SERVICE, PREDICTION_SERVICE
 from foldserve_contract.protos.open_inference import INFERENCE_SERVICE
 
 from ..core.admin import Admin
+from ..core.door import Door
 from ..core.limits import Limits
 from ..core.predictor import Predictor
 from ..core.table import Table
 from ..errors import CannotStart
 from . import health, reflection
-from .door import Door
 from .inference.models import Models
 from .inference.servicer import InferenceServicer
 from .model import ModelServicer

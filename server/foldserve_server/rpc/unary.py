@@ -11,8 +11,8 @@ from google.protobuf.message import DecodeError
 
 from foldserve_contract.protos.methods import Method
 
+from ..core.door import Door
 from ..core.errors import EngineFailed, InvalidRequest, NotOffered, ServingError
-from .door import Door
 from .status import abort
 
 log = logging.getLogger(__name__)

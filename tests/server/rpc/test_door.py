@@ -3,8 +3,8 @@ import asyncio
 import grpc
 import pytest
 
+from foldserve_server.core.door import Door
 from foldserve_server.core.errors import Unavailable
-from foldserve_server.rpc.door import Door
 from tests.server.fakes import FakeEngine, serving
 
 from .calls import listening, predict_request

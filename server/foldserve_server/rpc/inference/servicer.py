@@ -12,11 +12,11 @@ from foldserve_contract.protos.open_inference import (
     ModelStreamInferResponse,
 )
 
+from ...core.door import Door
 from ...core.errors import DeadlineExceeded, InvalidRequest, QueueFull, ServingError, Unavailable
 from ...core.limits import Limits
 from ...core.predictor import Clock, Predictor
 from ...core.table import Table
-from ..door import Door
 from ..status import words
 from ..streams import Closing, in_order
 from ..unary import Handlers, answered, handlers, parse

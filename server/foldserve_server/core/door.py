@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..core.errors import Unavailable
+from .errors import Unavailable
 
 _LOOK_S = 0.02
 _LOOKS = 10

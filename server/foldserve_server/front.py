@@ -1,0 +1,61 @@
+"""What listens: gRPC on one port, REST and the page on another."""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from .address import join
+from .core.admin import Admin
+from .core.table import Table
+from .options import Options
+
+if TYPE_CHECKING:
+    from .http.server import HttpServer
+    from .rpc.server import RpcServer
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """The servers; `http` is None where it was switched off."""
+
+    rpc: "RpcServer"
+    http: "HttpServer | None"
+
+    async def stop(self, grace_s: float) -> None:
+        """Refuses new requests, answers those that were accepted, and ends after the grace at the latest."""
+        others = [] if self.http is None else [self.http.stop(grace_s)]
+        await asyncio.gather(self.rpc.stop(grace_s), *others)
+
+
+async def listen(options: Options, table: Table, admin: Admin) -> Front:
+    """Starts the servers. Their libraries are imported here, in a thread: that takes as long as models to load.
+
+    Raises:
+        CannotStart: An address cannot be had.
+    """
+    module = await asyncio.to_thread(import_module, f"{__package__}.rpc.server")
+    rpc: RpcServer = module.RpcServer(table, admin, options.limits, options.max_message_bytes, module.monotonic_ns)
+    await rpc.start(join(options.host, options.port))
+    log.info("listening on %s", join(options.host, rpc.port))
+    try:
+        return Front(rpc, await _listen_http(options, table))
+    except BaseException:
+        await rpc.stop(0)
+        raise
+
+
+async def _listen_http(options: Options, table: Table) -> "HttpServer | None":
+    if options.rest_port is None:
+        return None
+    module = await asyncio.to_thread(import_module, f"{__package__}.http.server")
+    http: HttpServer = module.HttpServer(
+        table, options.limits, options.max_message_bytes, time.monotonic_ns, options.rest_timeout_s
+    )
+    await http.start(options.host, options.rest_port)
+    log.info("listening on http://%s/", join(options.host, http.port))
+    return http

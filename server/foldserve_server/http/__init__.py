@@ -1,0 +1,1 @@
+"""REST as TensorFlow Serving has it, and a page for people."""

@@ -1,0 +1,96 @@
+"""TensorFlow Serving's REST interface."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+
+from foldserve_contract.signature import Signature
+
+from ..core.errors import InvalidRequest
+from ..core.predictor import Clock, Predictor
+from ..core.query import Answer, ModelRef, Offer, Query
+from ..core.table import Table
+from . import describe
+from .bodies import Body, dump, read_predict, write_predict
+from .offload import Offload
+
+_WHERE = r"(?:/versions/(?P<version>[0-9]{1,18})|/labels/(?P<label>[^/:]+))?"
+_POST = re.compile(rf"/v1/models/(?P<name>[^/:]+){_WHERE}:(?P<verb>predict|classify|regress)", re.IGNORECASE)
+_GET = re.compile(rf"/v1/models(?:/(?P<name>[^/:]+))?{_WHERE}(?P<metadata>/metadata)?", re.IGNORECASE)
+_LARGE = 8192  # numbers; reading so many takes about a millisecond
+JSON = "application/json"
+Verb = Callable[[ModelRef, bytes], Awaitable[bytes]]
+
+
+class Rest:
+    """Answers everything below `/v1/`."""
+
+    def __init__(self, table: Table, predictor: Predictor, clock: Clock, timeout_s: float) -> None:
+        """A request that takes longer than the timeout is given up; 0 means that none is."""
+        self._table = table
+        self._predictor = predictor
+        self._clock = clock
+        self._timeout_ns = int(timeout_s * 1e9)
+        self._offload = Offload()
+        self._verbs: Mapping[str, Verb] = {"predict": self._predict}
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """The response; raises a `ServingError` where there is none."""
+        if request.method == "POST" and (found := _POST.fullmatch(request.path)):
+            content = await request.read()
+            return _json(await self._verb(found["verb"])(_ref(found), content))
+        if request.method == "GET" and (found := _GET.fullmatch(request.path)):
+            return _json(dump(self._describe(found)))
+        raise InvalidRequest(f"Malformed request: {request.method} {request.path}")
+
+    def close(self) -> None:
+        """Ends the processes that read JSON."""
+        self._offload.close()
+
+    def _verb(self, name: str) -> Verb:
+        return self._verbs[name.lower()]
+
+    async def _predict(self, ref: ModelRef, content: bytes) -> bytes:
+        signatures = self._table.find(ref).engine.manifest.signatures
+        body = await self._read(content, signatures)
+        answer = await self._predictor.predict(self._query(ref, body))
+        return await self._write(answer, body.rows)
+
+    async def _read(self, content: bytes, signatures: Mapping[str, Signature]) -> Body:
+        large = content.count(b",") > _LARGE
+        return await self._offload.run(large, read_predict, content, signatures)
+
+    async def _write(self, answer: Answer, rows: bool) -> bytes:
+        large = sum(array.size for array in answer.outputs.values()) > _LARGE
+        return await self._offload.run(large, write_predict, dict(answer.outputs), rows)
+
+    def _query(self, ref: ModelRef, body: Body) -> Query:
+        offers = {
+            name: Offer(array.dtype.name, array.shape, partial(_same, array)) for name, array in body.inputs.items()
+        }
+        deadline = self._clock() + self._timeout_ns if self._timeout_ns else None
+        return Query(ref, offers, signature=body.signature, deadline_ns=deadline)
+
+    def _describe(self, found: re.Match[str]) -> dict[str, Any]:
+        if not found["name"]:
+            raise InvalidRequest("Missing model name in request.")
+        ref = _ref(found)
+        if found["metadata"]:
+            return describe.metadata(self._table.find(ref))
+        return describe.status(self._table.status(ref))
+
+
+def _ref(found: re.Match[str]) -> ModelRef:
+    version = found["version"]
+    return ModelRef(found["name"], int(version) if version else None, found["label"])
+
+
+def _same(array: Any) -> Any:
+    return array
+
+
+def _json(content: bytes) -> web.Response:
+    return web.Response(body=content, content_type=JSON)

@@ -1,0 +1,86 @@
+"""The HTTP server: REST and the page on one port."""
+
+import asyncio
+import contextlib
+import logging
+import time
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from ..core.door import Door
+from ..core.errors import EngineFailed, ServingError
+from ..core.limits import Limits
+from ..core.predictor import Clock, Predictor
+from ..core.table import Table
+from ..errors import CannotStart
+from . import status
+from .bodies import dump
+from .rest import JSON, Rest
+
+log = logging.getLogger(__name__)
+_LEAST_S = 0.1  # for answers that are being written
+
+
+class HttpServer:
+    """Listens from `start` on; `port` is then the real one."""
+
+    def __init__(self, table: Table, limits: Limits, max_bytes: int, clock: Clock, timeout_s: float) -> None:
+        """Bodies may take `max_bytes`, and a prediction `timeout_s`."""
+        self.port = 0
+        self._door = Door()
+        self._rest = Rest(table, Predictor(table, limits, clock), clock, timeout_s)
+        app = web.Application(client_max_size=max_bytes, middlewares=[self._guard])
+        app.router.add_route("*", "/v1/{rest:.*}", self._rest.answer)
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+
+    async def start(self, host: str, port: int) -> None:
+        """Begins to listen.
+
+        Raises:
+            CannotStart: The address cannot be had.
+        """
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            raise CannotStart(f"cannot listen on {host}, port {port}: {error.strerror or error}") from error
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self, grace_s: float) -> None:
+        """Refuses new requests, answers those that were accepted, and ends after the grace at the latest."""
+        end = time.monotonic() + grace_s
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await self._door.shut()
+        self._door.dismiss()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(_LEAST_S, end - time.monotonic())):
+                await self._runner.cleanup()
+        self._rest.close()
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            await self._door.knock()
+            with self._door.inside():
+                return await handler(request)
+        except ServingError as error:
+            return _failure(request, error)
+        except web.HTTPException as error:
+            return _error(error.status, error.text or error.reason)
+        except Exception:
+            log.exception("%s %s failed", request.method, request.path)
+            return _error(status.INTERNAL, status.UNTOLD)
+
+
+def _failure(request: web.Request, error: ServingError) -> web.Response:
+    if isinstance(error, EngineFailed):
+        log.error("%s %s: %s", request.method, request.path, error)
+    response = _error(status.status_of(error), status.words(error))
+    response.headers.update(status.headers(error))
+    return response
+
+
+def _error(code: int, message: str) -> web.Response:
+    return web.Response(status=code, body=dump({"error": message}), content_type=JSON)

@@ -1,0 +1,48 @@
+"""The one table from the core's errors to HTTP's statuses, as TensorFlow Serving has it."""
+
+from ..core.errors import (
+    DeadlineExceeded,
+    EngineFailed,
+    Forbidden,
+    InvalidRequest,
+    NotOffered,
+    NotPossible,
+    ResourceExhausted,
+    ServableNotFound,
+    ServingError,
+    SignatureNotFound,
+    Unavailable,
+)
+from ..core.texts import shorten
+
+INTERNAL = 500
+STATUS: dict[type[ServingError], int] = {
+    InvalidRequest: 400,
+    SignatureNotFound: 400,
+    NotPossible: 400,
+    NotOffered: 501,
+    ServableNotFound: 404,
+    Unavailable: 503,
+    ResourceExhausted: 429,
+    DeadlineExceeded: 504,
+    EngineFailed: INTERNAL,
+    Forbidden: 403,
+}
+UNTOLD = "the server failed to answer; its log says why"
+
+
+def status_of(error: ServingError) -> int:
+    """The status of an error, or of the nearest error it descends from."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), INTERNAL)
+
+
+def words(error: ServingError) -> str:
+    """What a caller is told: no internals."""
+    return UNTOLD if status_of(error) == INTERNAL else shorten(str(error))
+
+
+def headers(error: ServingError) -> dict[str, str]:
+    """`Retry-After` in whole seconds, where another try may succeed."""
+    if not isinstance(error, Unavailable):
+        return {}
+    return {"Retry-After": str(max(1, -(-(error.retry_after_ms or 0) // 1000)))}
