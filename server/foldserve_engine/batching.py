@@ -3,6 +3,9 @@
 Rows are what is counted. Jobs whose rows have one shape share batches. A job of more rows than a batch holds is
 taken in parts that alternate with other jobs; any other is taken whole. Every job leaves the queue exactly once:
 finished, failed, expired, cancelled, or answered at once because it has no rows.
+
+An exact job is one whose rows' bits must not depend on what shares a batch with them: its rows are only computed in
+batches of one size, in which that was found to hold.
 """
 
 from collections import OrderedDict
@@ -23,6 +26,7 @@ class Job:
         row_shapes: The shape of a row of each input. Only jobs of the same shapes share a batch.
         arrived_ns: When it came.
         deadline_ns: When its answer is of no use any more.
+        exact: Whether it is computed in batches of the exact size only.
     """
 
     key: JobKey
@@ -30,6 +34,7 @@ class Job:
     row_shapes: RowShapes
     arrived_ns: int
     deadline_ns: int | None = None
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ class Batch:
     parts: tuple[Part, ...]
     rows: int
     size: int
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +95,9 @@ class _Progress:
 
 @dataclass(slots=True)
 class _Group:
-    """Jobs of one row shape that have rows to be taken, in the order in which they have their turn."""
+    """Jobs that may share batches and have rows to be taken, in the order in which they have their turn."""
 
+    limit: int
     waiting: OrderedDict[JobKey, _Progress] = field(default_factory=OrderedDict)
     rows: int = 0
 
@@ -102,19 +109,23 @@ class _Group:
 class BatchQueue:
     """Jobs waiting for an engine that computes one batch at a time."""
 
-    def __init__(self, max_batch_size: int, allowed_sizes: Sequence[int] = (), timeout_ns: int = 0) -> None:
+    def __init__(
+        self, max_batch_size: int, allowed_sizes: Sequence[int] = (), timeout_ns: int = 0, exact_rows: int = 1
+    ) -> None:
         """An empty queue.
 
         Args:
             max_batch_size: Most rows in a batch.
             allowed_sizes: The sizes batches are padded up to, ascending, the last the largest; none: any size.
             timeout_ns: How long an unfilled batch waits for more rows.
+            exact_rows: The one size of batches of exact jobs.
         """
         check_sizes(max_batch_size, allowed_sizes)
         self._max = max_batch_size
         self._sizes = tuple(allowed_sizes)
         self._timeout_ns = timeout_ns
-        self._groups: dict[RowShapes, _Group] = {}
+        self._exact_rows = exact_rows
+        self._groups: dict[tuple[RowShapes, bool], _Group] = {}
         self._jobs: dict[JobKey, _Progress] = {}
         self._empty: list[Job] = []
         self._tickets = 0
@@ -136,7 +147,9 @@ class BatchQueue:
             return
         progress = _Progress(job, self._ticket())
         self._jobs[job.key] = progress
-        group = self._groups.setdefault(job.row_shapes, _Group())
+        group = self._groups.setdefault(
+            (job.row_shapes, job.exact), _Group(self._exact_rows if job.exact else self._max)
+        )
         group.waiting[job.key] = progress
         group.rows += job.rows
 
@@ -165,9 +178,7 @@ class BatchQueue:
         parts: list[Part] = []
         while not parts and (group := self._ready(now_ns)) is not None:
             parts = self._form(group, now_ns, expired)
-        rows = sum(part.rows for part in parts)
-        batch = Batch(tuple(parts), rows, self.padded(rows)) if parts else None
-        return Taken(batch, tuple(expired), empty)
+        return Taken(self.batch(tuple(parts)) if parts else None, tuple(expired), empty)
 
     def finish(self, part: Part) -> bool:
         """Says that a part was computed; whether its job is thereby finished, and settled."""
@@ -180,9 +191,10 @@ class BatchQueue:
         del self._jobs[part.job.key]
         return True
 
-    def padded(self, rows: int) -> int:
-        """How many rows a batch of `rows` rows is padded to."""
-        return padded(rows, self._sizes)
+    def batch(self, parts: tuple[Part, ...]) -> Batch:
+        """The batch of some parts, which may share one."""
+        rows, exact = sum(part.rows for part in parts), parts[0].job.exact
+        return Batch(parts, rows, self._exact_rows if exact else padded(rows, self._sizes), exact)
 
     def wait_ns(self, now_ns: int) -> int | None:
         """How long until `take` has something: 0 now, None not before another job comes."""
@@ -197,18 +209,18 @@ class BatchQueue:
 
     def _due_ns(self, group: _Group) -> int:
         arrived = group.head.job.arrived_ns
-        return arrived if group.rows >= self._max else arrived + self._timeout_ns
+        return arrived if group.rows >= group.limit else arrived + self._timeout_ns
 
     def _form(self, group: _Group, now_ns: int, expired: list[Job]) -> list[Part]:
         parts: list[Part] = []
-        space = self._max
+        space = group.limit
         while space and group.waiting:
             progress = group.head
             if _is_past(progress.job, now_ns):
                 expired.append(progress.job)
                 self.cancel(progress.job.key)
                 continue
-            if progress.left > space and progress.job.rows <= self._max:
+            if progress.left > space and progress.job.rows <= group.limit:
                 break
             parts.append(self._advance(group, progress, min(progress.left, space)))
             space -= parts[-1].rows
@@ -228,12 +240,13 @@ class BatchQueue:
 
     def _forget(self, progress: _Progress) -> None:
         """Takes a job out of its group, if it still has rows there."""
-        group = self._groups.get(progress.job.row_shapes)
+        key = (progress.job.row_shapes, progress.job.exact)
+        group = self._groups.get(key)
         if group is None or group.waiting.pop(progress.job.key, None) is None:
             return
         group.rows -= progress.left
         if not group.waiting:
-            del self._groups[progress.job.row_shapes]
+            del self._groups[key]
 
     def _ticket(self) -> int:
         self._tickets += 1

@@ -7,6 +7,7 @@ import numpy as np
 from foldserve_contract.signature import Array, Arrays, Signature
 
 from .batching import padded
+from .link.layout import ALIGNMENT
 from .protocol import Engine
 
 Rows = tuple[Arrays, int, int]
@@ -19,15 +20,17 @@ class Gather:
         """Nothing is held before the first batch."""
         self._scratch: dict[str, Array] = {}
 
-    def collect(self, parts: Sequence[Rows], size: int) -> dict[str, Array]:
+    def collect(self, parts: Sequence[Rows], size: int, *, own: bool = False) -> dict[str, Array]:
         """The rows of all parts, then copies of the last one up to `size`. Valid until the next call.
 
         Args:
             parts: Arrays by input name, and which of their rows: from, up to. At least one row in all.
             size: Rows to pad to.
+            own: Whether rows are copied in every case. Where they begin in memory is then always the same, which some
+                kernels' order of summation depends on.
         """
         first, start, stop = parts[0]
-        if len(parts) == 1 and stop - start == size:
+        if len(parts) == 1 and stop - start == size and not own:
             return {name: array[start:stop] for name, array in first.items()}
         batch = {name: self._room(name, size, array) for name, array in first.items()}
         at = 0
@@ -44,8 +47,14 @@ class Gather:
         size = int(np.prod(shape, dtype=np.int64)) * like.itemsize
         scratch = self._scratch.get(name)
         if scratch is None or scratch.size < size:
-            scratch = self._scratch[name] = np.empty(size, np.uint8)
+            scratch = self._scratch[name] = _aligned(size)
         return scratch[:size].view(like.dtype).reshape(shape)
+
+
+def _aligned(size: int) -> Array:
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + size]
 
 
 class Bucketed:

@@ -124,6 +124,7 @@ def _session(runtime: Any, content: bytes, plan: SessionPlan) -> Any:
     levels = runtime.GraphOptimizationLevel
     settings.graph_optimization_level = levels.ORT_ENABLE_ALL if plan.optimise else levels.ORT_DISABLE_ALL
     settings.intra_op_num_threads = plan.intra_op_threads
+    settings.use_deterministic_compute = plan.deterministic
     settings.log_severity_level = _ERRORS_ONLY
     for key, value in plan.config.items():
         settings.add_session_config_entry(key, value)

@@ -29,19 +29,21 @@ class SessionPlan:
         intra_op_threads: 0 lets ONNX Runtime decide.
         config: Session configuration entries.
         providers: In order of preference; the first must take its place, or loading fails.
+        deterministic: Whether kernels that give other bits at every run are ruled out.
     """
 
     optimise: bool
     intra_op_threads: int
     config: Mapping[str, str]
     providers: tuple[Provider, ...]
+    deterministic: bool = False
 
 
 def session_plan(options: EngineOptions) -> SessionPlan:
     """What a session is made with."""
     spinning = "1" if options.spinning else "0"
     config = {"session.intra_op.allow_spinning": spinning, "session.inter_op.allow_spinning": spinning}
-    return SessionPlan(options.optimise, options.threads, config, _providers(options))
+    return SessionPlan(options.optimise, options.threads, config, _providers(options), options.deterministic)
 
 
 def _providers(options: EngineOptions) -> tuple[Provider, ...]:

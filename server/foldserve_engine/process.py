@@ -63,7 +63,9 @@ def _run(channel: Channel, load: Loader) -> int:
         _say(channel, Kind.FAILED, started.encode()[:_MAX_REASON])
         return 1
     _say_ready(channel, started.ready)
-    queue = BatchQueue(started.ready.max_batch_size, hello.allowed_batch_sizes, hello.batch_timeout_ns)
+    queue = BatchQueue(
+        started.ready.max_batch_size, hello.allowed_batch_sizes, hello.batch_timeout_ns, started.ready.exact_rows
+    )
     Worker(channel, started.engine, queue, page).serve()
     return 0
 

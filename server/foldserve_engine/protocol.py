@@ -26,6 +26,7 @@ class EngineOptions:
         device: Where to run. A device that is not there is an error, never another device.
         spinning: Whether idle threads spin for work: faster alone, slower beside other engines.
         memory_limit_bytes: Most device memory ONNX Runtime may take on a GPU; None for no limit.
+        deterministic: Whether kernels that give other bits at every run are ruled out.
     """
 
     threads: int = 0
@@ -33,6 +34,7 @@ class EngineOptions:
     device: Device = field(default_factory=Device)
     spinning: bool = False
     memory_limit_bytes: int | None = None
+    deterministic: bool = False
 
 
 class Engine(Protocol):

@@ -13,6 +13,7 @@ from foldserve_contract.signature import Array
 from .batching import check_sizes
 from .bounds import golden_bounds
 from .device import Device
+from .exact import ALONE, candidates, find_exact_rows
 from .gather import Bucketed, Gather
 from .golden import GoldenVerdict, check_golden
 from .link.documents import Hello, OutputReport, Ready, Warmed
@@ -66,12 +67,22 @@ def start(hello: Hello, load: Loader, threads: int, stages: Stages) -> Started:
     with stages.stage("load"):
         engine = load(bundle, EngineKind(hello.kind), _options(hello, threads))
     with stages.stage("warm"):
-        warmed = tuple(_warm(engine, golden, size) for size in hello.allowed_batch_sizes or sorted({1, largest}))
+        exact_rows = _exact_rows(engine, golden, hello, largest)
+        sizes = {*(hello.allowed_batch_sizes or (1, largest)), *((exact_rows,) if hello.deterministic else ())}
+        warmed = tuple(_warm(engine, golden, size) for size in sorted(sizes))
     with stages.stage("golden"):
+        if hello.deterministic:
+            check_golden(Bucketed(engine, (exact_rows,)), golden, _bounds(hello, bundle), exact_rows).require()
         bucketed = Bucketed(engine, hello.allowed_batch_sizes)
         verdict = check_golden(bucketed, golden, _bounds(hello, bundle), largest)
     verdict.require()
-    return Started(engine, _ready(hello, bundle, largest, verdict, warmed, stages))
+    return Started(engine, _ready(hello, bundle, largest, verdict, warmed, stages, exact_rows))
+
+
+def _exact_rows(engine: Engine, golden: Golden, hello: Hello, largest: int) -> int:
+    if not hello.deterministic:
+        return ALONE
+    return find_exact_rows(engine, golden, candidates(largest, hello.allowed_batch_sizes))
 
 
 def _bounds(hello: Hello, bundle: Bundle) -> dict[str, float]:
@@ -85,6 +96,7 @@ def _options(hello: Hello, threads: int) -> EngineOptions:
         device=Device.parse(hello.device),
         spinning=hello.spinning,
         memory_limit_bytes=hello.memory_limit_bytes,
+        deterministic=hello.deterministic,
     )
 
 
@@ -98,7 +110,13 @@ def _warm(engine: Engine, golden: Golden, size: int) -> Warmed:
 
 
 def _ready(
-    hello: Hello, bundle: Bundle, largest: int, verdict: GoldenVerdict, warmed: tuple[Warmed, ...], stages: Stages
+    hello: Hello,
+    bundle: Bundle,
+    largest: int,
+    verdict: GoldenVerdict,
+    warmed: tuple[Warmed, ...],
+    stages: Stages,
+    exact_rows: int,
 ) -> Ready:
     golden = tuple(OutputReport(one.output, one.deviation, one.sample, one.batch, one.bound) for one in verdict.outputs)
     return Ready(
@@ -110,4 +128,5 @@ def _ready(
         golden=golden,
         warmed=warmed,
         stages=dict(stages.seconds),
+        exact_rows=exact_rows,
     )

@@ -83,7 +83,7 @@ class Worker:
         try:
             task = self._desk.open(submit, descriptor)
             shapes = self._desk.inputs.row_shapes(submit.dims)
-            self._queue.add(Job(key, submit.rows, shapes, now_ns, submit.deadline_ns or None))
+            self._queue.add(Job(key, submit.rows, shapes, now_ns, submit.deadline_ns or None, submit.exact))
         except (Unreadable, ValueError) as error:
             _log.error("a request was refused: %s", error)
             self._answer(key, Outcome.REJECTED)
@@ -118,7 +118,7 @@ class Worker:
 
     def _run(self, batch: Batch) -> None:
         rows = [(self._tasks[part.job.key].inputs, part.start, part.stop) for part in batch.parts]
-        outputs = self._engine.run(self._gather.collect(rows, batch.size))
+        outputs = self._engine.run(self._gather.collect(rows, batch.size, own=batch.exact))
         if self._engine.signature.check_outputs(outputs) != batch.size:
             raise RunFailed(f"a batch of {batch.size} rows was not answered with as many")
         at = 0
@@ -130,7 +130,7 @@ class Worker:
         """A batch for each part that is not answered; none for a batch of one."""
         for part in batch.parts if len(batch.parts) > 1 else ():
             if part.job.key in self._tasks:
-                yield Batch((part,), part.rows, self._queue.padded(part.rows))
+                yield self._queue.batch((part,))
 
     def _finish(self, part: Part, outputs: dict[str, Array]) -> None:
         task = self._tasks[part.job.key]

@@ -132,6 +132,7 @@ def _engine(said: argparse.Namespace) -> EngineOptions:
         max_queue_bytes=said.max_queue_bytes,
         load_timeout_s=said.load_timeout,
         memory_limit_bytes=said.engine_memory_limit,
+        deterministic=said.deterministic,
     )
 
 

@@ -195,4 +195,5 @@ def _add_engine(parser: Parser) -> None:
     )
     parser.flag("load-timeout", "seconds a version may take to load (default 300)", type=values.seconds, default=300.0)
     parser.flag("engine-memory-limit", "what one engine may allocate, such as 4GiB", type=values.size)
+    parser.switch("deterministic", "a row's bits depend on nothing but the row, whoever shares its batch; slower")
     parser.switch("reject-nonfinite", "refuse requests that hold NaN or infinity")

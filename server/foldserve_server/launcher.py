@@ -63,7 +63,8 @@ class ServingEngine:
     def summary(self) -> str:
         """Its kind, and how its golden samples came back."""
         worst = max(self._process.report.verdict.outputs, key=_share)
-        return f"{self._kind.value}, golden deviation {brief(worst.deviation)} of {brief(worst.bound)} allowed"
+        exact = f"; exact in batches of {self._process.report.exact_rows}" if self._process.deterministic else ""
+        return f"{self._kind.value}, golden deviation {brief(worst.deviation)} of {brief(worst.bound)} allowed{exact}"
 
     @property
     def details(self) -> str:
@@ -89,9 +90,9 @@ class ServingEngine:
         if self._process.state is EngineState.ENDED:
             ended("it ended as soon as it was ready")
 
-    async def predict(self, inputs: Arrays, deadline_ns: int | None) -> Mapping[str, Array]:
+    async def predict(self, inputs: Arrays, deadline_ns: int | None, exact: bool = False) -> Mapping[str, Array]:
         """See `core.engine.Engine`."""
-        return await self._process.predict(inputs, deadline_ns)
+        return await self._process.predict(inputs, deadline_ns, exact)
 
     async def stop(self, grace_s: float) -> None:
         """See `core.engine.Engine`."""
@@ -150,6 +151,7 @@ def _settings(kind: EngineKind, options: Options) -> EngineSettings:
             max_request_bytes=options.max_message_bytes,
             load_timeout_s=asked.load_timeout_s,
             memory_limit_bytes=asked.memory_limit_bytes,
+            deterministic=asked.deterministic,
         )
     except (ValueError, FoldserveError) as error:
         raise CannotStart(str(error)) from error

@@ -26,6 +26,7 @@ class EngineOptions:
         max_queue_rows: Rows that may wait.
         max_queue_bytes: Bytes of inputs and outputs that may wait.
         memory_limit_bytes: What an engine process may allocate; None for no limit.
+        deterministic: Whether a row's bits must depend on nothing but the row.
     """
 
     kind: str = "auto"
@@ -39,6 +40,7 @@ class EngineOptions:
     max_queue_bytes: int = 512 << 20
     load_timeout_s: float = 300.0
     memory_limit_bytes: int | None = None
+    deterministic: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,15 @@ OTHER = ((5,),)
 
 
 def job(
-    slot: int, rows: int, *, shape: tuple[tuple[int, ...], ...] = SHAPE, arrived: int = 0, deadline: int | None = None
+    slot: int,
+    rows: int,
+    *,
+    shape: tuple[tuple[int, ...], ...] = SHAPE,
+    arrived: int = 0,
+    deadline: int | None = None,
+    exact: bool = False,
 ) -> Job:
-    return Job((slot, 0), rows, shape, arrived, deadline)
+    return Job((slot, 0), rows, shape, arrived, deadline, exact)
 
 
 def queue_of(*jobs: Job, max_batch_size: int = 4, sizes: tuple[int, ...] = (), timeout_ns: int = 0) -> BatchQueue:
@@ -122,6 +128,27 @@ def test_a_request_without_rows_needs_no_batch() -> None:
 def test_a_batch_is_padded_up_to_an_allowed_size() -> None:
     queue = queue_of(job(0, 3), max_batch_size=8, sizes=(1, 4, 8))
     assert queue.take(0).batch == Batch((Part(job(0, 3), 0, 3),), 3, 4)
+
+
+def test_exact_jobs_are_computed_in_batches_of_one_size_and_never_with_others() -> None:
+    queue = BatchQueue(8, (1, 8), exact_rows=2)
+    for one in (job(0, 1, exact=True), job(1, 1), job(2, 1, exact=True), job(3, 3, exact=True), job(4, 2)):
+        queue.add(one)
+    batches = [queue.take(0).batch for _ in range(4)]
+    assert [(batch.size, batch.exact, len(batch.parts)) for batch in batches if batch] == [
+        (2, True, 2),
+        (8, False, 2),
+        (2, True, 1),
+        (2, True, 1),
+    ]
+
+
+def test_a_part_of_an_exact_job_computed_alone_keeps_its_size() -> None:
+    queue = BatchQueue(8, exact_rows=4)
+    queue.add(job(0, 1, exact=True))
+    queue.add(job(1, 1, exact=True))
+    batch = queue.take(0).batch
+    assert batch and queue.batch(batch.parts[:1]) == Batch(batch.parts[:1], 1, 4, True)
 
 
 def test_without_a_timeout_nobody_waits() -> None:

@@ -16,6 +16,16 @@ def test_one_callers_rows_are_not_copied() -> None:
     assert collected["x"].ravel().tolist() == [2, 3]
 
 
+def test_rows_that_must_always_begin_at_the_same_place_in_memory_are_copied_there() -> None:
+    gather = Gather()
+    inputs = rows(1, 2, 3)
+    for start in range(3):
+        collected = gather.collect([(inputs, start, start + 1)], 1, own=True)["x"]
+        assert not np.shares_memory(collected, inputs["x"])
+        assert collected.ctypes.data % 64 == 0
+        assert collected.ravel().tolist() == [start + 1]
+
+
 def test_rows_of_several_callers_stand_in_order() -> None:
     collected = Gather().collect([(rows(1, 2), 0, 2), (rows(3, 4, 5), 1, 3)], 4)
     assert collected["x"].ravel().tolist() == [1, 2, 4, 5]

@@ -59,6 +59,7 @@ class FakeEngine:
         self.error: Exception | None = None
         self.asked: list[Arrays] = []
         self.deadlines: list[int | None] = []
+        self.exact: list[bool] = []
         self.entered = asyncio.Event()
         self.left = 0
         self.stopped = asyncio.Event()
@@ -66,8 +67,9 @@ class FakeEngine:
     def watch(self, changed: Callable[[], None], ended: Callable[[str], None]) -> None:
         self.changed, self.ended = changed, ended
 
-    async def predict(self, inputs: Arrays, deadline_ns: int | None) -> Mapping[str, Array]:
+    async def predict(self, inputs: Arrays, deadline_ns: int | None, exact: bool = False) -> Mapping[str, Array]:
         self.asked.append(inputs)
+        self.exact.append(exact)
         self.deadlines.append(deadline_ns)
         self.entered.set()
         self.batches += 1

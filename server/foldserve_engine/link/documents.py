@@ -29,6 +29,7 @@ class Hello:
         memory_limit_bytes: Most private memory of the process (RLIMIT_DATA), or of ONNX Runtime on a GPU.
         load_on_one_core: Whether loading leaves the other cores to those who serve.
         parent: The front end's process.
+        deterministic: Whether a batch size is looked for in which a row's bits depend on nothing but the row.
     """
 
     bundle: str
@@ -45,6 +46,7 @@ class Hello:
     memory_limit_bytes: int | None
     load_on_one_core: bool
     parent: int
+    deterministic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class Ready:
         golden: How each output answered them.
         warmed: By size, ascending.
         stages: Seconds of each stage of the start.
+        exact_rows: The batch size of exact requests: 1 unless a larger one was looked for and found.
     """
 
     digest: str
@@ -89,6 +92,7 @@ class Ready:
     golden: tuple[OutputReport, ...]
     warmed: tuple[Warmed, ...]
     stages: Mapping[str, float]
+    exact_rows: int = 1
 
 
 def dump(document: Hello | Ready) -> bytes:

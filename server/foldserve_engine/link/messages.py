@@ -80,7 +80,7 @@ class Arena:
 
 
 class Submit(NamedTuple):
-    """A request to compute, or to forget (`cancel`); only slot and generation count then."""
+    """A request to compute, or to forget (`cancel`); only slot and generation count then. For `exact` see `Job`."""
 
     slot: int
     generation: int
@@ -89,6 +89,7 @@ class Submit(NamedTuple):
     own_memory: bool
     dims: Dims
     cancel: bool = False
+    exact: bool = False
 
 
 class Result(NamedTuple):
@@ -106,22 +107,22 @@ class SubmitCodec:
 
     def __init__(self, dims_count: int) -> None:
         """For a signature whose inputs have that many dims."""
-        self._struct = struct.Struct(f"<??2xIIIq{dims_count}q")
+        self._struct = struct.Struct(f"<???xIIIq{dims_count}q")
         self._no_dims = (0,) * dims_count
 
     def pack(self, submit: Submit) -> bytes:
         """One record."""
-        slot, generation, rows, deadline_ns, own_memory, dims, cancel = submit
-        return self._struct.pack(cancel, own_memory, slot, generation, rows, deadline_ns, *dims)
+        slot, generation, rows, deadline_ns, own_memory, dims, cancel, exact = submit
+        return self._struct.pack(cancel, own_memory, exact, slot, generation, rows, deadline_ns, *dims)
 
     def pack_cancel(self, slot: int, generation: int) -> bytes:
         """One record that cancels."""
-        return self._struct.pack(True, False, slot, generation, 0, 0, *self._no_dims)
+        return self._struct.pack(True, False, False, slot, generation, 0, 0, *self._no_dims)
 
     def unpack(self, payload: bytes | memoryview) -> Iterator[Submit]:
         """Every record of a packet."""
-        for cancel, own_memory, slot, generation, rows, deadline_ns, *dims in self._struct.iter_unpack(payload):
-            yield Submit(slot, generation, rows, deadline_ns, own_memory, tuple(dims), cancel)
+        for cancel, own_memory, exact, slot, generation, rows, deadline_ns, *dims in self._struct.iter_unpack(payload):
+            yield Submit(slot, generation, rows, deadline_ns, own_memory, tuple(dims), cancel, exact)
 
 
 class ResultCodec:

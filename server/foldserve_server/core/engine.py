@@ -60,8 +60,13 @@ class Engine(Protocol):
     def watch(self, changed: Callable[[], None], ended: Callable[[str], None]) -> None:
         """Says whom to tell that `available` changed, and that it ended for good, with the reason."""
 
-    async def predict(self, inputs: Arrays, deadline_ns: int | None) -> Mapping[str, Array]:
+    async def predict(self, inputs: Arrays, deadline_ns: int | None, exact: bool = False) -> Mapping[str, Array]:
         """Every output for these inputs. A caller that leaves cancels.
+
+        Args:
+            inputs: Arrays that fit the signature.
+            deadline_ns: When the caller stops waiting, on CLOCK_MONOTONIC.
+            exact: Whether a row's bits must depend on nothing but the row.
 
         Raises:
             ServingError: It was not computed.

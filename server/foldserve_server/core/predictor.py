@@ -53,7 +53,7 @@ class Predictor:
                 return Answer(servable.version, {spec.name: _empty(spec) for spec in wanted})
             if query.deadline_ns is not None and self._clock() >= query.deadline_ns:
                 raise DeadlineExceeded("the deadline passed before the request was computed")
-            outputs = await engine.predict(inputs, query.deadline_ns)
+            outputs = await engine.predict(inputs, query.deadline_ns, query.exact)
         try:
             return Answer(servable.version, {spec.name: outputs[spec.name] for spec in wanted})
         except KeyError as error:

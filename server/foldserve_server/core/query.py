@@ -41,6 +41,7 @@ class Query:
         inputs: By name.
         outputs: The names of the outputs that are wanted; none means all.
         deadline_ns: When the caller stops waiting, on CLOCK_MONOTONIC.
+        exact: Whether a row's bits must depend on nothing but the row.
     """
 
     model: ModelRef
@@ -48,6 +49,7 @@ class Query:
     outputs: tuple[str, ...] = ()
     signature: str = DEFAULT_SIGNATURE
     deadline_ns: int | None = None
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)

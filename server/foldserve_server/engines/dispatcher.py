@@ -35,9 +35,9 @@ class Dispatcher:
         self._refusal: Unavailable | None = None
         self._answered = asyncio.Event()
 
-    async def predict(self, inputs: Arrays, deadline_ns: int | None) -> dict[str, Array]:
+    async def predict(self, inputs: Arrays, deadline_ns: int | None, exact: bool = False) -> dict[str, Array]:
         """The outputs for inputs that fit the signature; see `EngineProcess.predict`."""
-        call = self._begin(inputs, deadline_ns)
+        call = self._begin(inputs, deadline_ns, exact)
         try:
             return await call.future
         finally:
@@ -89,7 +89,7 @@ class Dispatcher:
         """Gives the shared memory back. No engine may be attached."""
         self._slabs.close()
 
-    def _begin(self, inputs: Arrays, deadline_ns: int | None) -> Call:
+    def _begin(self, inputs: Arrays, deadline_ns: int | None, exact: bool) -> Call:
         if self._refusal is not None:
             raise _again(self._refusal)
         deadline_s = None if deadline_ns is None else deadline_ns / 1e9
@@ -97,7 +97,7 @@ class Dispatcher:
             raise DeadlineExceeded(_EXPIRED)
         call = self._calls.admit(self._slabs.measure(inputs), self._loop.create_future())
         try:
-            self._submit(call, inputs, deadline_ns)
+            self._submit(call, inputs, deadline_ns, exact)
         except (OSError, TypeError, ValueError) as error:
             self._calls.free(call)
             raise _refused(error) from error
@@ -105,10 +105,10 @@ class Dispatcher:
             call.timer = self._loop.call_at(deadline_s, self._expire, call)
         return call
 
-    def _submit(self, call: Call, inputs: Arrays, deadline_ns: int | None) -> None:
+    def _submit(self, call: Call, inputs: Arrays, deadline_ns: int | None, exact: bool) -> None:
         call.place = self._slabs.write(call.slot, call.size, inputs)
         own = call.place.own is not None
-        submit = Submit(call.slot, call.generation, call.size.rows, deadline_ns or 0, own, call.size.dims)
+        submit = Submit(call.slot, call.generation, call.size.rows, deadline_ns or 0, own, call.size.dims, exact=exact)
         call.record = self._submits.pack(submit)
         if self._connection is not None:
             self._send(call, self._connection, at_once=len(self._calls) == 1)

@@ -103,7 +103,12 @@ class EngineProcess:
         """How many batches were begun, by this process and those before it; warming and golden samples not counted."""
         return self._batches_before + self._launched.page.batches
 
-    async def predict(self, inputs: Arrays, deadline_ns: int | None = None) -> dict[str, Array]:
+    @property
+    def deterministic(self) -> bool:
+        """Whether every row's bits depend on nothing but the row."""
+        return self._settings.deterministic
+
+    async def predict(self, inputs: Arrays, deadline_ns: int | None = None, exact: bool = False) -> dict[str, Array]:
         """The outputs for one request.
 
         Cancelling this means that the caller has left: what is not computed yet never will be.
@@ -111,6 +116,8 @@ class EngineProcess:
         Args:
             inputs: Arrays that fit the signature, as the caller has checked.
             deadline_ns: When the answer is of no use any more, on CLOCK_MONOTONIC.
+            exact: Whether a row's bits must depend on nothing but the row, as they always do where the settings are
+                deterministic.
 
         Returns:
             Arrays of the caller's own.
@@ -123,7 +130,7 @@ class EngineProcess:
             EngineFailed: The engine could not compute it.
             InvalidRequest: An input has another dtype than the signature's.
         """
-        return await self._dispatcher.predict(inputs, deadline_ns)
+        return await self._dispatcher.predict(inputs, deadline_ns, exact or self._settings.deterministic)
 
     async def stop(self, grace_s: float) -> None:
         """Takes no more requests, answers what was accepted, and ends the process; kills it after the grace.

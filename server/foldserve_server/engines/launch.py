@@ -133,4 +133,5 @@ def _hello(path: Path, settings: EngineSettings) -> Hello:
         memory_limit_bytes=settings.memory_limit_bytes,
         load_on_one_core=settings.load_on_one_core,
         parent=os.getpid(),
+        deterministic=settings.deterministic,
     )

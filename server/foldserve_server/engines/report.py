@@ -25,6 +25,7 @@ class LoadReport:
         warmed: Batch sizes that were warmed, and the seconds each took.
         max_batch_size: Most rows in a batch.
         stages: Seconds of each stage of the start: interpreter, verify, load, warm, golden.
+        exact_rows: The batch size in which rows run whose bits must depend on nothing else.
         seconds: Seconds from the start of the process to ready.
         pid: The engine process.
     """
@@ -37,6 +38,7 @@ class LoadReport:
     stages: Mapping[str, float]
     seconds: float
     pid: int
+    exact_rows: int = 1
 
     @property
     def signature(self) -> Signature:
@@ -60,6 +62,7 @@ class LoadReport:
             stages=ready.stages,
             seconds=launched.seconds,
             pid=launched.child.pid,
+            exact_rows=ready.exact_rows,
         )
 
 

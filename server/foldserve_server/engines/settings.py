@@ -58,6 +58,7 @@ class EngineSettings:
         load_timeout_s: How long loading, warming and checking may take.
         memory_limit_bytes: Most private memory of the process on a CPU, or of ONNX Runtime on a GPU.
         load_on_one_core: Whether a loading engine leaves the other cores to those who serve.
+        deterministic: Whether every request is answered with bits that depend on nothing but the row.
         restarts: When a crashed engine is started again.
         watchdog: When a batch counts as a hang.
     """
@@ -76,6 +77,7 @@ class EngineSettings:
     load_timeout_s: float = 300.0
     memory_limit_bytes: int | None = None
     load_on_one_core: bool = True
+    deterministic: bool = False
     restarts: Restarts = field(default_factory=Restarts)
     watchdog: Watchdog = field(default_factory=Watchdog)
 

@@ -47,6 +47,7 @@ def query(received: Received, deadline_ns: int | None, max_bytes: int) -> Query:
         outputs=tuple(request.output_filter),
         signature=request.model_spec.signature_name or DEFAULT_SIGNATURE,
         deadline_ns=deadline_ns,
+        exact=request.request_options.deterministic_mode != 0,
     )
 
 

@@ -8,6 +8,8 @@ from foldserve_engine.link.status_page import Running, StatusPage
 def test_submits_are_read_as_they_were_written() -> None:
     codec = SubmitCodec(2)
     submit = Submit(3, 2**32 - 1, 7, 2**62, True, (5, 6))
+    exact = submit._replace(exact=True)
+    assert list(codec.unpack(codec.pack(exact))) == [exact]
     first, second = codec.unpack(codec.pack(submit) + codec.pack_cancel(4, 9))
     assert first == submit
     assert (second.cancel, second.slot, second.generation) == (True, 4, 9)

@@ -158,7 +158,7 @@ def test_an_engine_that_forgets_an_output_has_failed() -> None:
         predict(asked, engine)
 
 
-async def answer_nothing(inputs: object, deadline_ns: object) -> dict[str, Array]:
+async def answer_nothing(inputs: object, deadline_ns: object, exact: bool) -> dict[str, Array]:
     return {}
 
 

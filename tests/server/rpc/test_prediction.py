@@ -201,6 +201,19 @@ def test_a_deadline_reaches_the_engine_and_none_stays_none() -> None:
     asyncio.run(scenario())
 
 
+def test_a_request_may_ask_for_bits_that_depend_on_nothing_but_the_row() -> None:
+    async def scenario() -> None:
+        engine = FakeEngine()
+        request = predict_request()
+        async with listening(serving(engine)) as caller:
+            await caller.call("Predict", request)
+            request.request_options.deterministic_mode = 1
+            await caller.call("Predict", request)
+        assert engine.exact == [False, True]
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("method", ["Classify", "Regress", "MultiInference"])
 def test_what_is_not_offered_says_so(method: str) -> None:
     code, message = failure_of(b"", method)
