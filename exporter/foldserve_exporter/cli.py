@@ -18,6 +18,7 @@ _EPILOG = """\
 examples:
   export-model flowers.keras -o models --name flowers --samples val.npz
   export-model flowers.keras -o models --name flowers --samples images/ --json >report.json
+  export-model old.h5 -o models --name old          # Keras 2.0 to tf.keras 2.15, told apart by the file
 
 samples:
   real inputs as the model takes them: an .npz with one array per input (or a single array under any name), an .npy, or
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         _complain(f"export-model needs {', '.join(missing)}: pip install 'foldserve[exporter]'")
         return USAGE_ERROR
     pin_runtime()
-    warnings.filterwarnings("ignore", module=r"(keras|tensorflow|tf2onnx|onnx)\b")
+    warnings.filterwarnings("ignore", module=r"(tf_keras|keras|tensorflow|tf2onnx|onnx)\b")
     import_quietly()
     reset_defaults()
     try:
@@ -107,7 +108,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("model", type=Path, metavar="MODEL", help="a .keras file")
+    add("model", type=Path, metavar="MODEL", help="a .keras or .h5 file, or a SavedModel directory of Keras 2")
     add("-o", "--output", type=Path, required=True, metavar="MODELS_DIR", help="the model repository to publish into")
     add("--name", required=True, help="the model's name")
     add("--version", type=int, help="the version's number (default: the highest there plus one)")

@@ -59,7 +59,8 @@ def export_model(
     """Folds a Keras model, proves that nothing changed, and publishes it as `output/name/VERSION`.
 
     Args:
-        model: A `.keras` file, or a built `keras.Model`, which comes back unchanged.
+        model: A `.keras` or `.h5` file, a SavedModel directory of Keras 2, or a built `keras.Model`; it comes back
+            unchanged.
         output: The model repository.
         name: The model's name.
         progress: Who is told of the steps.

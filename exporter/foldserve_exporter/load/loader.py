@@ -1,52 +1,89 @@
 """Reads a model file into a Keras 3 model."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from foldserve_contract.digest import sha256_file
 from foldserve_contract.manifest import Source
 
 from ..errors import CannotLoad, ExportError
+from .brief import brief
+from .digest import digest
+from .kinds import Kind, kind_of
+from .legacy.archive import read_archive
+from .legacy.directory import read_directory
+from .legacy.h5_file import read_h5
+from .legacy.saved import Saved
 from .safety import read_config, refuse_code
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loaded:
-    """A model and the file it came from."""
+    """A model and the file it came from.
+
+    Attributes:
+        model: A Keras 3 model.
+        source: The file.
+        notes: What its user should be told about how it was read.
+    """
 
     model: Any
     source: Source
+    notes: tuple[str, ...] = ()
 
 
 def load_model(path: Path, *, trust_code: bool = False, custom_objects: Sequence[str] = ()) -> Loaded:
-    """Loads a `.keras` file.
+    """Loads a model that Keras saved whole: `.keras`, `.h5`, or a SavedModel directory of Keras 2.
 
     Args:
-        path: The file.
+        path: The file or directory.
         trust_code: Whether Lambda layers, which run code from the file, are allowed.
         custom_objects: Modules to import first; their classes register themselves with Keras.
 
     Raises:
-        CannotLoad: It is not a `.keras` file, is damaged, or a module cannot be imported.
-        Refused: It would run code that was not allowed.
+        CannotLoad: It is no such file, is damaged, or a module cannot be imported.
+        Refused: It would run code that was not allowed, or holds what Keras 3 has not.
     """
-    if not path.is_file():
-        raise CannotLoad(f"{path} is not a file; give a model saved with model.save('NAME.keras')")
-    if path.suffix != ".keras":
-        raise CannotLoad(
-            f"{path} has the ending {path.suffix!r}; this version reads .keras files:"
-            " load it with the Keras that wrote it and save it as NAME.keras"
-        )
-    config = read_config(path)
+    kind = kind_of(path)
+    source = Source(path.name, digest(path))
+    if kind is Kind.ARCHIVE:
+        return Loaded(_load_keras_3(path, read_config(path), trust_code, custom_objects), source)
+    saved = _READERS[kind](path)
+    if saved.version.startswith("3."):
+        return Loaded(_load_keras_3(path, saved.config, trust_code, custom_objects), source)
+    _require_tf_keras(path)
+    from .legacy import open_legacy
+
+    _import_modules(custom_objects)
+    model, notes = open_legacy(saved, trust_code=trust_code, custom=_registered(custom_objects))
+    return Loaded(model, source, notes)
+
+
+_READERS: dict[Kind, Callable[[Path], Saved]] = {
+    Kind.H5: read_h5,
+    Kind.LEGACY_ARCHIVE: read_archive,
+    Kind.DIRECTORY: read_directory,
+}
+
+
+def _load_keras_3(path: Path, config: Any, trust_code: bool, custom_objects: Sequence[str]) -> Any:
     _import_modules(custom_objects)
     if not trust_code and not custom_objects:
         refuse_code(config, path)
-    return Loaded(_deserialize(path, trust_code), Source(path.name, sha256_file(path)))
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=not trust_code)
+    except ExportError:
+        raise
+    except Exception as error:
+        raise CannotLoad(f"{path} cannot be read as a Keras model: {brief(error)}") from error
+    if not isinstance(model, keras.Model):
+        raise CannotLoad(f"{path} holds a {type(model).__name__}, not a Keras model")
+    return model
 
 
 def _import_modules(names: Sequence[str]) -> None:
@@ -57,13 +94,16 @@ def _import_modules(names: Sequence[str]) -> None:
             raise CannotLoad(f"--custom-objects {name}: the module cannot be imported: {error}") from error
 
 
-def _deserialize(path: Path, trust_code: bool) -> Any:
-    try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=not trust_code)
-    except ExportError:
-        raise
-    except Exception as error:
-        raise CannotLoad(f"{path} cannot be read as a Keras model: {type(error).__name__}: {error}") from error
-    if not isinstance(model, keras.Model):
-        raise CannotLoad(f"{path} holds a {type(model).__name__}, not a Keras model")
-    return model
+def _registered(custom_objects: Sequence[str]) -> frozenset[str]:
+    """Names under which classes are registered with both Kerases, once modules of the user's were imported."""
+    if not custom_objects:
+        return frozenset()
+    import tf_keras
+
+    both = keras.saving.get_custom_objects().keys() & tf_keras.saving.get_custom_objects().keys()
+    return frozenset(both)
+
+
+def _require_tf_keras(path: Path) -> None:
+    if find_spec("tf_keras") is None:
+        raise CannotLoad(f"{path} was saved by Keras 2; tf-keras reads it: pip install 'foldserve[exporter]'")

@@ -49,7 +49,10 @@ def make_report(
         verification=verification,
         golden=expected.golden_info,
         sensitivity=sensitivity(folded.model, expected.rows.golden_inputs, promised),
-        warnings=warnings_for(findings, expected.golden, expected.golden_info, promised, bounds),
+        warnings=(
+            *loaded.notes,
+            *warnings_for(findings, expected.golden, expected.golden_info, promised, bounds),
+        ),
         seconds=dict(seconds),
     )
 

@@ -1,0 +1,13 @@
+"""One digest for a model, be it a file or a directory."""
+
+from pathlib import Path
+
+from foldserve_contract.digest import sha256, sha256_file
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file; of a directory, that of its files' names and digests in order, as `sha256sum` lists them."""
+    if path.is_file():
+        return sha256_file(path)
+    files = sorted((each.relative_to(path).as_posix(), each) for each in path.rglob("*") if each.is_file())
+    return sha256("".join(f"{sha256_file(each)}  {name}\n" for name, each in files).encode())

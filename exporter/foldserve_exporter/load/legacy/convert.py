@@ -1,0 +1,172 @@
+"""A model of tf-keras made again in Keras 3, call by call.
+
+Each layer is made once and called as often as the old one was, nested models stay nested, and every layer gets its
+weights from the very layer it was made of: no order over several layers is involved.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from ...errors import CannotLoad, ExportError, Refused
+from ...graph.keras_private import calls_between
+from ..brief import brief
+from . import tf_keras_private as private
+from .layers import Translator, ends_in_hard_sigmoid, keras_name
+from .operators import apply_operator, apply_slice
+from .weights import copy_weights
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Converted:
+    """The new model, and each tensor of the old one's outermost graph beside its counterpart."""
+
+    model: Any
+    tensors: tuple[tuple[Any, Any], ...]
+
+
+def convert(model: Any, path: Path, custom: frozenset[str]) -> Converted:
+    """Makes a functional tf-keras model again in Keras 3, with its weights and flags.
+
+    Args:
+        model: The tf-keras model, with its weights.
+        path: The file it comes from, for messages.
+        custom: Names under which classes of the author's own are registered with both Kerases.
+
+    Raises:
+        Refused: A layer, a setting or an operator has no counterpart; the message names it.
+        CannotLoad: A call cannot be repeated, or weights do not pair up.
+    """
+    conversion = _Conversion(path, Translator(path, custom))
+    new, tensors = conversion.model(model)
+    for old_layer, new_layer in conversion.made:
+        copy_weights(old_layer, new_layer)
+    return Converted(new, tensors)
+
+
+class _Conversion:
+    """What was made so far: a shared layer is made once."""
+
+    def __init__(self, path: Path, translator: Translator) -> None:
+        self.path = path
+        self.translator = translator
+        self.made: list[tuple[Any, Any]] = []
+        self._known: dict[int, Any] = {}
+        self._names: Counter[str] = Counter()
+
+    def model(self, old: Any) -> tuple[Any, tuple[tuple[Any, Any], ...]]:
+        """The new model, and the tensors of both."""
+        import tensorflow as tf
+
+        entries, exits = private.structure(old)
+        inputs = tf.nest.map_structure(_input, entries)
+        known = {id(o): n for o, n in zip(tf.nest.flatten(entries), tf.nest.flatten(inputs), strict=True)}
+        pairs = []
+        for call in private.calls_in_order(old):
+            results = self._replay(call, known)
+            for before, after in zip(tf.nest.flatten(call.outputs), tf.nest.flatten(results), strict=True):
+                known[id(before)] = after
+                pairs.append((before, after))
+        outputs = tf.nest.map_structure(lambda tensor: known[id(tensor)], exits)
+        return keras.Model(_plain(inputs), _plain(outputs), name=keras_name(old)), tuple(pairs)
+
+    def _replay(self, call: private.Call, known: Mapping[int, Any]) -> Any:
+        import tensorflow as tf
+
+        def today(leaf: Any) -> Any:
+            found = known.get(id(leaf))
+            return found if found is not None else leaf.numpy() if hasattr(leaf, "numpy") else leaf
+
+        args, kwargs = tf.nest.map_structure(today, (call.args, call.kwargs))
+        place = f"{self.path}: layer {call.layer.name!r}"
+        try:
+            return self._call(call.layer, _plain(args), {key: _plain(value) for key, value in kwargs.items()})
+        except ExportError:
+            raise
+        except Exception as error:
+            place = f"{place} ({type(call.layer).__name__})"
+            raise CannotLoad(f"{place} cannot be called in Keras 3: {brief(error)}") from error
+
+    def _call(self, old: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        kind = type(old).__name__
+        if kind == "SlicingOpLambda":
+            return self._named(old, args, kwargs, apply_slice(args[0], kwargs["slice_spec"]))
+        if kind == "TFOpLambda":
+            return self._named(old, args, kwargs, apply_operator(old.get_config()["function"], tuple(args), kwargs))
+        if kind == "ThresholdedReLU":
+            (x,) = args
+            kept = keras.ops.cast(keras.ops.greater(x, float(old.theta)), x.dtype)
+            return self._named(old, args, {}, keras.ops.multiply(x, kept))
+        words = {key: value for key, value in kwargs.items() if value is not None}
+        if args and isinstance(args[0], list) and (hasattr(old, "cell") or hasattr(old, "forward_layer")):
+            args, words = (args[0][0],), {**words, "initial_state": args[0][1:]}
+        result = self.layer(old)(*args, **words)
+        return self._named(old, result, {}, _hard_sigmoid(result)) if ends_in_hard_sigmoid(old) else result
+
+    def _named(self, old: Any, args: Any, kwargs: Mapping[str, Any], result: Any) -> Any:
+        """Operations get names that no layer of the model has: those that Keras gives them may be taken."""
+        fed = [leaf for leaf in keras.tree.flatten((args, dict(kwargs))) if isinstance(leaf, keras.KerasTensor)]
+        for call in calls_between(
+            fed, [each for each in keras.tree.flatten(result) if all(each is not x for x in fed)]
+        ):
+            name = f"{keras_name(old)}_operation"
+            self._names[name] += 1
+            call.operation.name = f"{name}_{self._names[name]}"
+        return result
+
+    def layer(self, old: Any) -> Any:
+        """The Keras 3 layer or model that stands for a tf-keras one."""
+        if id(old) not in self._known:
+            self._known[id(old)] = self._make(old)
+        return self._known[id(old)]
+
+    def _make(self, old: Any) -> Any:
+        if hasattr(old, "layers"):
+            return self.model(old)[0]
+        below: dict[str, Any] = {}
+        if hasattr(old, "forward_layer"):
+            below = {"layer": self._inside(old.forward_layer), "backward_layer": self._inside(old.backward_layer)}
+        elif type(old).__name__ in ("RNN", "StackedRNNCells"):
+            raise Refused(
+                f"{self.path}: layer {old.name!r} is an RNN over cells; use the LSTM or GRU layer, and save it again"
+            )
+        elif hasattr(old, "layer") and hasattr(old.layer, "get_config"):
+            inner = self.layer(old.layer) if hasattr(old.layer, "layers") else self._inside(old.layer)
+            new = self.translator.make(old, {"layer": inner})
+            if not hasattr(old.layer, "layers"):
+                self.made.append((old.layer, inner))
+            return new
+        new = self.translator.make(old, below)
+        self.made.append((old, new))
+        return new
+
+    def _inside(self, old: Any) -> Any:
+        if ends_in_hard_sigmoid(old) or type(old).__name__ == "ThresholdedReLU":
+            raise Refused(
+                f"{self.path}: layer {old.name!r} inside a wrapper does what Keras 3 has no layer for;"
+                " take it out of the wrapper, and save the model again"
+            )
+        return self.translator.make(old, {})
+
+
+def _input(tensor: Any) -> Any:
+    name = str(tensor._keras_history.layer.name).replace("/", "_")
+    dtype = tensor.dtype.name
+    return keras.Input(batch_shape=tuple(tensor.shape), dtype="float32" if "float" in dtype else dtype, name=name)
+
+
+def _plain(structure: Any) -> Any:
+    """Lists and dicts as such, not as the wrappers that TensorFlow tracks them with."""
+    if isinstance(structure, Mapping):
+        return {key: _plain(value) for key, value in structure.items()}
+    if isinstance(structure, list):
+        return [_plain(item) for item in structure]
+    return tuple(_plain(item) for item in structure) if type(structure) is tuple else structure
+
+
+def _hard_sigmoid(x: Any) -> Any:
+    return keras.ops.clip(keras.ops.add(keras.ops.multiply(x, 0.2), 0.5), 0.0, 1.0)

@@ -1,0 +1,66 @@
+"""The smallest epsilon that BatchNormalization had where TensorFlow's fused kernel computed it.
+
+Measured by asking each version for the inference of a layer with epsilon 1e-7 and variance 1e-6:
+
+| Keras                                | inputs of rank 4 | rank 5 | other ranks, other axes |
+|--------------------------------------|------------------|--------|-------------------------|
+| 2.1.6 on TensorFlow 1.12             | as saved         | as saved | as saved              |
+| 2.2.4 on TensorFlow 1.12             | floor            | as saved | as saved              |
+| tf.keras 2.1.6-tf (TensorFlow 1.12)  | floor            | as saved | as saved              |
+| tf.keras 2.10, 2.11                  | floor            | floor    | as saved              |
+| tf.keras 2.12, 2.15                  | as saved         | as saved | as saved              |
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+FLOOR = 1.001e-5
+_FIRST = (2, 2)  # of the Keras that was a package of its own
+_FIRST_TF = (2, 4)  # tf.keras called itself 2.4 from TensorFlow 2.3 on, and 2.3.0-tf and less before
+_LAST = (2, 11)
+
+
+def apply_floor(model: Any, version: str) -> tuple[str, ...]:
+    """Gives the BatchNormalization layers of a tf-keras model the epsilon that they had in fact.
+
+    Returns:
+        A note for the user where that is another than the file says.
+    """
+    raised = []
+    for layer in _norms(model):
+        if layer.epsilon < FLOOR and _was_fused(layer, version):
+            raised.append((layer.name, layer.epsilon))
+            layer.epsilon = FLOOR
+    if not raised:
+        return ()
+    names = ", ".join(repr(name) for name, _ in raised[:3]) + (", …" if len(raised) > 3 else "")
+    return (
+        f"BatchNormalization {names}: the file says epsilon {min(value for _, value in raised):g}, but Keras {version},"
+        f" which saved it, computed with no less than {FLOOR:g} there, and so does the bundle",
+    )
+
+
+def _was_fused(layer: Any, version: str) -> bool:
+    rank, axis = layer.input_spec.ndim, _axis(layer)
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    if not numbers or numbers > _LAST:
+        return False
+    tensorflow_s = version.endswith("-tf") or numbers >= _FIRST_TF
+    if tensorflow_s:
+        ranks = (4, 5) if numbers >= _FIRST_TF else (4,)
+        return rank in ranks and axis in (1, rank - 1)
+    return numbers >= _FIRST and rank == 4 and axis == 3
+
+
+def _axis(layer: Any) -> int:
+    axis = layer.axis[0] if isinstance(layer.axis, list | tuple) else layer.axis
+    return int(axis) % int(layer.input_spec.ndim)
+
+
+def _norms(model: Any) -> Iterator[Any]:
+    import tf_keras
+
+    for layer in model.submodules:
+        if isinstance(layer, tf_keras.layers.BatchNormalization) and layer.built:
+            yield layer

@@ -1,0 +1,61 @@
+"""Everything that is read from the private parts of tf-keras, in one place."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a layer in a functional model: what it was given and the tensors it made."""
+
+    layer: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outputs: Any
+
+
+def calls_in_order(model: Any) -> Iterator[Call]:
+    """The calls of a functional model, each after those it reads from."""
+    for depth in sorted(model._nodes_by_depth, reverse=True):
+        for node in model._nodes_by_depth[depth]:
+            if not node.is_input:
+                yield Call(node.layer, tuple(node.call_args), dict(node.call_kwargs), node.outputs)
+
+
+def structure(model: Any) -> tuple[Any, Any]:
+    """Inputs and outputs of a functional model, in the structure they are given and returned in."""
+    return model._nested_inputs, model._nested_outputs
+
+
+def is_graph(model: Any) -> bool:
+    """Whether a model knows its graph: a subclassed one and a Sequential without an input shape do not."""
+    return bool(getattr(model, "_is_graph_network", False))
+
+
+def weights_in_file_order(layer: Any) -> list[Any]:
+    """A layer's variables in the order in which HDF5 files hold them."""
+    from tf_keras.src.saving.legacy.hdf5_format import _legacy_weights
+
+    return list(_legacy_weights(layer))
+
+
+def as_this_layer_has_them(layer: Any, values: list[Any], version: str) -> list[Any]:
+    """The arrays of an older file in the shapes that tf-keras' layer has (recurrent layers changed theirs)."""
+    from tf_keras.src.saving.legacy.hdf5_format import preprocess_weights_for_loading
+
+    return list(preprocess_weights_for_loading(layer, values, version, "tensorflow"))
+
+
+def saved_metadata(content: bytes) -> Any:
+    """The parsed `keras_metadata.pb` of a SavedModel directory."""
+    from tf_keras.protobuf.saved_metadata_pb2 import SavedMetadata
+
+    return SavedMetadata.FromString(content)
+
+
+def custom_class(name: str) -> Any:
+    """A class that registered itself with tf-keras, or None."""
+    import tf_keras
+
+    return tf_keras.saving.get_registered_object(name)
