@@ -252,7 +252,7 @@ def publish(root: Path, side: int) -> Path:
             batch_composition={"scores": 0.0},
             max_batch_size=32,
             fold=(),
-            golden=GoldenInfo(golden.rows, True, 0),
+            golden=GoldenInfo(golden.rows, 0, True, 0),
             files=staging.seal(),
         )
         return staging.publish(manifest)

@@ -213,7 +213,7 @@ def _manifest(
         batch_composition=zero,
         max_batch_size=max_batch_size,
         fold=(),
-        golden=GoldenInfo(golden.rows, True, 0),
+        golden=GoldenInfo(golden.rows, 0, True, 0),
         files=files,
         labels=labels,
     )

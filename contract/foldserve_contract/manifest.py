@@ -79,12 +79,14 @@ class GoldenInfo:
     """Where the golden samples come from.
 
     Attributes:
-        samples: How many there are.
+        samples: How many there are, stretched ones included.
+        stretched: How many lie three times as far from the samples' mean as a sample does.
         synthetic: Whether they were drawn at random rather than from the user's data.
         seed: The seed they were drawn with.
     """
 
     samples: int
+    stretched: int
     synthetic: bool
     seed: int
 

@@ -81,8 +81,9 @@ def expect(folded: FoldedModel, options: ExportOptions) -> Expectation:
         SamplesError: The samples cannot be read or do not fit the model.
         Refused: The model's own answers are not finite.
     """
-    rows, info = _draw_rows(folded, options)
-    reference = compute_reference(folded.graph, rows)
+    drawn, synthetic = _draw_rows(folded, options)
+    reference, rows = compute_reference(folded.graph, drawn)
+    info = GoldenInfo(rows.golden, rows.stretched, synthetic, options.seed)
     return Expectation(rows, reference, make_golden(rows, reference, folded.signature), info)
 
 
@@ -92,8 +93,8 @@ def diagnose(loaded: Loaded, folded: FoldedModel, expected: Expectation) -> Find
     return find(loaded.model, folded.graph, unfolded, expected.rows.judged_inputs, expected.reference.outputs)
 
 
-def _draw_rows(folded: FoldedModel, options: ExportOptions) -> tuple[VerificationRows, GoldenInfo]:
-    """The rows to judge, the first of which become golden, and where those come from."""
+def _draw_rows(folded: FoldedModel, options: ExportOptions) -> tuple[VerificationRows, bool]:
+    """The rows to judge, the first of which become golden, and whether those are synthetic."""
     wanted = max(options.golden, MIN_JUDGED)
     synthetic = options.samples is None or options.golden_synthetic
     drawn = synthesize(folded.graph, folded.signature, wanted, options.seed) if synthetic else None
@@ -103,7 +104,7 @@ def _draw_rows(folded: FoldedModel, options: ExportOptions) -> tuple[Verificatio
         rows = choose_rows(
             _samples(folded.signature, options), options.golden, options.seed, _head(drawn, options.golden)
         )
-    return rows, GoldenInfo(rows.golden, synthetic, options.seed)
+    return rows, synthetic
 
 
 def _samples(signature: Signature, options: ExportOptions) -> Arrays:

@@ -73,8 +73,8 @@ def test_files_that_are_no_samples_are_refused(tmp_path: Path) -> None:
 def test_golden_rows_are_drawn_by_seed_from_the_samples_alone() -> None:
     samples = {"x": np.arange(100, dtype=np.float32).reshape(100, 1)}
     rows = choose_rows(samples, 10, seed=3)
-    assert (rows.golden, rows.judged) == (10, MIN_JUDGED)
-    assert set(rows.golden_inputs["x"].ravel()) <= set(range(100))
+    assert (rows.golden, rows.stretched, rows.judged) == (13, 3, MIN_JUDGED + 3)
+    assert set(rows.golden_inputs["x"].ravel()[:10]) <= set(range(100))
     np.testing.assert_array_equal(rows.inputs["x"], choose_rows(samples, 10, seed=3).inputs["x"])
     assert not np.array_equal(rows.inputs["x"], choose_rows(samples, 10, seed=4).inputs["x"])
 
@@ -82,9 +82,9 @@ def test_golden_rows_are_drawn_by_seed_from_the_samples_alone() -> None:
 def test_few_samples_are_all_golden_and_mixed_up_to_enough_to_judge() -> None:
     samples = {"x": np.random.default_rng(0).random((3, 4), np.float32), "n": np.array([[1], [2], [3]])}
     rows = choose_rows(samples, 32, seed=0)
-    assert (rows.golden, rows.judged) == (3, MIN_JUDGED)
-    np.testing.assert_array_equal(rows.golden_inputs["x"], samples["x"])
-    assert len(np.unique(rows.judged_inputs["x"], axis=0)) == MIN_JUDGED
+    assert (rows.golden - rows.stretched, rows.judged - rows.stretched) == (3, MIN_JUDGED)
+    np.testing.assert_array_equal(rows.golden_inputs["x"][:3], samples["x"])
+    assert len(np.unique(rows.judged_inputs["x"], axis=0)) == rows.judged
     assert set(rows.judged_inputs["n"].ravel()) <= {1, 2, 3}
 
 
@@ -92,9 +92,26 @@ def test_private_samples_are_judged_but_never_golden() -> None:
     private = {"x": np.full((40, 2), 7, np.float32)}
     public = {"x": np.random.default_rng(0).random((5, 2), np.float32)}
     rows = choose_rows(private, 5, seed=0, public=public)
-    np.testing.assert_array_equal(rows.golden_inputs["x"], public["x"])
-    assert rows.judged == 5 + MIN_JUDGED
-    assert (rows.judged_inputs["x"][5:] == 7).all()
+    np.testing.assert_array_equal(rows.golden_inputs["x"][:5], public["x"])
+    assert rows.judged == rows.golden + MIN_JUDGED
+    assert (rows.judged_inputs["x"][rows.golden :] == 7).all()
+    assert not (rows.golden_inputs["x"] == 7).any()
+
+
+def test_stretched_rows_lie_three_times_as_far_out_and_can_be_left_out() -> None:
+    samples = {"x": np.random.default_rng(0).standard_normal((64, 5)).astype(np.float32), "n": np.arange(64)[:, None]}
+    rows = choose_rows(samples, 16, seed=0)
+    base, stretched = rows.golden_inputs["x"][:4], rows.golden_inputs["x"][16:]
+    np.testing.assert_allclose(stretched - base.mean(), 3 * (base - base.mean()), rtol=1e-5)
+    kept = rows.keep(~(rows.is_stretched & (np.arange(rows.judged) != 17)))
+    assert (kept.golden, kept.stretched, kept.judged) == (17, 1, rows.judged - 3)
+    for block in range(3):
+        np.testing.assert_array_equal(
+            kept.inputs["x"][block * kept.judged + 16], rows.inputs["x"][block * rows.judged + 17]
+        )
+        np.testing.assert_array_equal(
+            kept.inputs["x"][(block + 1) * kept.judged - 1], rows.inputs["x"][(block + 1) * rows.judged - 1]
+        )
 
 
 def test_synthetic_samples_suit_the_first_layer() -> None:

@@ -38,7 +38,7 @@ def manifest(version: int = 1, signature: Signature = SIGNATURE, model: str = "m
         batch_composition={},
         max_batch_size=max_batch_size,
         fold=(),
-        golden=GoldenInfo(1, True, 0),
+        golden=GoldenInfo(1, 0, True, 0),
         files=(),
     )
 

@@ -1,5 +1,6 @@
 """The rows a verification judges, with the neighbours they are judged among."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,8 @@ import numpy as np
 from foldserve_contract.signature import Array, Arrays
 
 MIN_JUDGED = 32
+STRETCHED_SHARE = 4  # a stretched row for so many golden ones
+STRETCH = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,11 +20,14 @@ class VerificationRows:
         inputs: All rows.
         judged: How many rows are judged; row `judged + i` is a near copy of row i.
         golden: How many of them, from the first, become golden samples.
+        stretched: How many golden samples, the last ones, are no samples but lie three times as far from their mean:
+            there units speak that are silent on most inputs, and a fault in their weights shows.
     """
 
     inputs: Arrays
     judged: int
     golden: int
+    stretched: int = 0
 
     @property
     def judged_inputs(self) -> dict[str, Array]:
@@ -33,38 +39,70 @@ class VerificationRows:
         """The golden rows alone."""
         return {name: array[: self.golden] for name, array in self.inputs.items()}
 
+    @property
+    def is_stretched(self) -> Array:
+        """Of every judged row, whether it is a stretched one."""
+        rows = np.arange(self.judged)
+        return (rows >= self.golden - self.stretched) & (rows < self.golden)
+
+    def keep(self, judged: Array) -> "VerificationRows":
+        """The rows without the stretched ones that `judged`, a bool for each judged row, leaves out."""
+        kept = {name: array[np.tile(judged, 3)] for name, array in self.inputs.items()}
+        dropped = int(np.sum(~judged))
+        return VerificationRows(kept, self.judged - dropped, self.golden - dropped, self.stretched - dropped)
+
 
 def choose_rows(samples: Arrays, golden: int, seed: int, public: Arrays | None = None) -> VerificationRows:
     """Draws the rows to judge by seed, and mixes more from them where fewer than `MIN_JUDGED` samples were given.
 
     Args:
         samples: What to draw from.
-        golden: How many rows are to be golden.
+        golden: How many rows are to be golden; a quarter as many stretched ones are added.
         seed: Of the draw.
         public: Rows to be golden in place of any of the samples, which then never leave this process.
     """
     generator = np.random.default_rng(seed)
-    available = _rows(samples)
-    wanted = max(golden, MIN_JUDGED)
-    order = np.sort(generator.permutation(available)[:wanted])
-    chosen = {name: array[order] for name, array in samples.items()}
-    if len(order) < wanted:
-        chosen = _joined(chosen, _mix(chosen, wanted - len(order), generator))
-    if public is not None:
-        chosen = _joined(public, chosen)
-    inputs = {
-        name: np.concatenate([array, _near(array, generator), _outliers(array, generator)])
-        for name, array in chosen.items()
-    }
-    return VerificationRows(inputs, _rows(chosen), min(golden, len(order)) if public is None else _rows(public))
+    order = np.sort(generator.permutation(_rows(samples))[: max(golden, MIN_JUDGED)])
+    drawn = {name: array[order] for name, array in samples.items()}
+    if public is None:
+        public, others = _part(drawn, 0, golden), _part(drawn, golden, None)
+    else:
+        others = drawn
+    stretched = _stretched(_part(public, 0, -(-golden // STRETCHED_SHARE)), generator)
+    missing = MIN_JUDGED - _rows(public) - _rows(others)
+    chosen = _joined(public, stretched, others, *([_mix(drawn, missing, generator)] if missing > 0 else []))
+    inputs = _joined(chosen, _each(chosen, _near, generator), _each(chosen, _outliers, generator))
+    return VerificationRows(inputs, _rows(chosen), _rows(public) + _rows(stretched), _rows(stretched))
 
 
 def _rows(arrays: Arrays) -> int:
     return int(next(iter(arrays.values())).shape[0])
 
 
-def _joined(first: Arrays, second: Arrays) -> dict[str, Array]:
-    return {name: np.concatenate([array, second[name]]) for name, array in first.items()}
+def _part(arrays: Arrays, start: int, stop: int | None) -> dict[str, Array]:
+    return {name: array[start:stop] for name, array in arrays.items()}
+
+
+def _joined(*parts: Arrays) -> dict[str, Array]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _each(
+    arrays: Arrays, change: Callable[[Array, np.random.Generator], Array], generator: np.random.Generator
+) -> dict[str, Array]:
+    return {name: change(array, generator) for name, array in arrays.items()}
+
+
+def _stretched(arrays: Arrays, generator: np.random.Generator) -> dict[str, Array]:
+    return _each(arrays, _stretch, generator)
+
+
+def _stretch(array: Array, generator: np.random.Generator) -> Array:
+    """Three times as far from the mean; other elements of the same rows where they are no floats."""
+    if array.dtype.kind != "f":
+        return generator.permuted(array, axis=0)
+    stretched: Array = array.mean() + STRETCH * (array - array.mean())
+    return stretched.astype(array.dtype)
 
 
 def _mix(arrays: Arrays, rows: int, generator: np.random.Generator) -> dict[str, Array]:
