@@ -95,6 +95,9 @@ async def _drain(front: Front, options: Options, again: asyncio.Event) -> float:
 
 async def _either(work: Coroutine[None, None, None], event: asyncio.Event) -> None:
     """Does the work until the event; raises what the work raises."""
+    if event.is_set():
+        work.close()
+        return
     doing, waiting = asyncio.ensure_future(work), asyncio.ensure_future(event.wait())
     try:
         await asyncio.wait({doing, waiting}, return_when=asyncio.FIRST_COMPLETED)

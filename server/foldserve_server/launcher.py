@@ -25,9 +25,15 @@ _KINDS = {"onnx": EngineKind.ONNXRUNTIME, "tensorflow": EngineKind.TENSORFLOW}
 class ServingEngine:
     """An engine process behind the core's protocol."""
 
-    def __init__(self, process: EngineProcess, kind: EngineKind) -> None:
+    def __init__(self, process: EngineProcess, kind: EngineKind, path: Path) -> None:
         self._process = process
         self._kind = kind
+        self._path = path
+
+    @property
+    def path(self) -> Path:
+        """The version directory it was loaded from."""
+        return self._path
 
     @property
     def manifest(self) -> Manifest:
@@ -114,7 +120,7 @@ def launcher(options: Options) -> StartEngine:
     async def start(name: str, path: Path) -> ServingEngine:
         kind = choose(path, options.engine, name)
         async with loading:
-            return ServingEngine(await EngineProcess.start(path, settings[kind]), kind)
+            return ServingEngine(await EngineProcess.start(path, settings[kind]), kind, path)
 
     return start
 

@@ -50,6 +50,7 @@ class FakeEngine:
         self.manifest = manifest() if bundle is None else bundle
         self.max_batch_size = self.manifest.max_batch_size
         self.digest = digest
+        self.path = Path("nowhere")
         self.kind = self.summary = self.details = "fake"
         self.verdicts = (Verdict("y", 2e-7, 1e-5),)
         self.batches = 0

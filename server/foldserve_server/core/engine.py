@@ -22,6 +22,10 @@ class Engine(Protocol):
     """One version of a model, loaded, warmed and found to answer as it was verified."""
 
     @property
+    def path(self) -> Path:
+        """The version directory it was loaded from."""
+
+    @property
     def manifest(self) -> Manifest:
         """What its bundle says."""
 

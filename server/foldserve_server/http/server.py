@@ -16,6 +16,7 @@ from ..core.table import Table
 from ..errors import CannotStart
 from . import status
 from .bodies import dump
+from .page import Page
 from .rest import JSON, Rest
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class HttpServer:
         self._rest = Rest(table, Predictor(table, limits, clock), clock, timeout_s)
         app = web.Application(client_max_size=max_bytes, middlewares=[self._guard])
         app.router.add_route("*", "/v1/{rest:.*}", self._rest.answer)
+        app.router.add_routes(Page(table, clock).routes())
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
 
     async def start(self, host: str, port: int) -> None:
