@@ -60,12 +60,12 @@ def compute_reference(graph: Graph, rows: VerificationRows) -> tuple[Reference, 
         Refused: An answer is not finite, so that nothing could be compared with it.
     """
     outputs = evaluate(graph, "float64", rows.judged_inputs)
-    plain: Array = ~rows.is_stretched
+    plain = ~rows.is_stretched
     _require_finite(_select(outputs, plain))
     float32 = evaluate(graph, "float32", rows.judged_inputs)
     noise = {name: tolerance.deviation(float32[name][plain], outputs[name][plain]) for name in outputs}
     scale = {name: tolerance.scale(array[plain]) for name, array in outputs.items()}
-    kept = np.logical_or(plain, _as_exact(outputs, float32, noise, scale))
+    kept: Array = np.logical_or(plain, _as_exact(outputs, float32, noise, scale))
     return Reference(_select(outputs, kept), _select(float32, kept), noise, scale), rows.keep(kept)
 
 
@@ -78,8 +78,8 @@ def _as_exact(outputs: Arrays, float32: Arrays, noise: dict[str, float], scale: 
         for name, array in outputs.items()
         for row in range(array.shape[0])
     ]
-    by_output: Array = np.array(exact).reshape(len(outputs), -1).all(axis=0)
-    return by_output
+    by_output: list[Array] = np.split(np.array(exact), len(outputs))
+    return np.logical_and.reduce(by_output)
 
 
 def _select(arrays: Arrays, rows: Array) -> dict[str, Array]:
