@@ -8,6 +8,7 @@ import argparse
 import faulthandler
 import logging
 import os
+import re
 import select
 import signal
 import sys
@@ -21,7 +22,7 @@ from . import limits
 from .batching import BatchQueue
 from .device import Device, DeviceKind
 from .link.channel import Channel, Closed, Packet
-from .link.documents import Hello, Ready, dump, parse
+from .link.documents import Failed, Hello, Ready, dump, parse
 from .link.memory import Memory
 from .link.messages import Kind
 from .link.status_page import StatusPage
@@ -30,7 +31,8 @@ from .start import Loader, Stages, Started, start
 from .worker import Worker
 
 _log = logging.getLogger("foldserve_engine")
-_MAX_REASON = 16 << 10
+_MAX_REASON = 4 << 10
+_NO_MEMORY = re.compile(r"memory|alloc", re.IGNORECASE)
 
 
 def main(arguments: Sequence[str] | None = None, load: Loader = load_engine) -> int:
@@ -59,8 +61,8 @@ def _run(channel: Channel, load: Loader) -> int:
     cores = limits.cores()
     with limits.first_to_go(), limits.on_one_core(hello.load_on_one_core):
         started = _start(hello, load, cores)
-    if isinstance(started, str):
-        _say(channel, Kind.FAILED, started.encode()[:_MAX_REASON])
+    if isinstance(started, Failed):
+        _say(channel, Kind.FAILED, dump(started))
         return 1
     _say_ready(channel, started.ready)
     queue = BatchQueue(
@@ -70,18 +72,28 @@ def _run(channel: Channel, load: Loader) -> int:
     return 0
 
 
-def _start(hello: Hello, load: Loader, cores: int) -> Started | str:
+def _start(hello: Hello, load: Loader, cores: int) -> Started | Failed:
     """The engine, or why it must not serve."""
     try:
         return start(hello, load, cores, Stages({"interpreter": time.process_time()}))
     except (FoldserveError, ValueError) as error:
         _log.error("the engine was not put into service: %s", error)
-        return str(error)
+        return _failed(error, f"{error}{_hint(hello, error)}")
     except Exception as error:
         _log.exception("the engine was not put into service")
-        limit = hello.memory_limit_bytes
-        hint = "" if limit is None else f"; perhaps its memory limit of {limit:,} bytes is too small"
-        return f"{type(error).__name__}: {error}{hint}"
+        return _failed(error, f"{type(error).__name__}: {error}{_hint(hello, error)}")
+
+
+def _failed(error: Exception, reason: str) -> Failed:
+    return Failed(type(error).__name__, reason[:_MAX_REASON])
+
+
+def _hint(hello: Hello, error: Exception) -> str:
+    """A word on the memory limit, where there is one and the error looks like it."""
+    limit = hello.memory_limit_bytes
+    if limit is None or not (isinstance(error, MemoryError) or _NO_MEMORY.search(str(error))):
+        return ""
+    return f"; its memory limit is {limit:,} bytes (--engine-memory-limit)"
 
 
 def _say_ready(channel: Channel, ready: Ready) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Coroutine
 
 from .address import check_free, join
 from .config_watch import ConfigWatch
-from .core.engine import StartEngine
 from .core.query import ModelRef
 from .core.servable import State
 from .core.table import Table
 from .errors import CannotStart
 from .front import Front, listen
+from .launcher import Launcher
 from .options import Options
 from .repository.keeper import Means
 from .repository.reload import Reloader
@@ -24,7 +24,7 @@ from .repository.watcher import Watcher
 log = logging.getLogger(__name__)
 
 
-async def serve(options: Options, start_engine: StartEngine) -> None:
+async def serve(options: Options, launcher: Launcher) -> None:
     """Serves until SIGTERM or SIGINT, then answers what was accepted; a second signal cuts that short.
 
     Raises:
@@ -36,7 +36,7 @@ async def serve(options: Options, start_engine: StartEngine) -> None:
         check_free(options.host, options.rest_port, "--rest_api_port", "0 for none")
     stop = _signals()
     table = Table()
-    watcher = Watcher(options.source, Means(table, start_engine, options.grace_s, options.stop_first))
+    watcher = Watcher(options.source, Means(table, launcher.start, options.grace_s, options.stop_first, launcher.room))
     reloader = Reloader(watcher, options.reload_timeout_s)
     loading = asyncio.ensure_future(_load(watcher))  # beside the import of gRPC: both take their time
     patience = 0.0

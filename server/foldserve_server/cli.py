@@ -32,9 +32,9 @@ def main(words: Sequence[str] | None = None) -> int:
             log.warning("%s", warning)
         keep_pages()
         from .app import serve  # slow: not for --help
-        from .launcher import launcher
+        from .launcher import Launcher
 
-        asyncio.run(serve(command.options, launcher(command.options)))
+        asyncio.run(serve(command.options, Launcher(command.options)))
     except CannotStart as error:
         print(f"serve-model: {error}", file=sys.stderr)
         return USAGE

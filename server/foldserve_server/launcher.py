@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from foldserve_contract.signature import Array, Arrays
 from foldserve_engine.golden import OutputVerdict
 from foldserve_engine.protocol import EngineKind
 
-from .core.engine import StartEngine, Verdict
+from . import memory
+from .core.engine import Verdict
 from .engines import EngineProcess, EngineSettings, EngineState
 from .errors import CannotStart
 from .options import EngineOptions, Options
@@ -80,6 +82,11 @@ class ServingEngine:
         return f"{report.seconds:.2f} s: {stages}; pid {report.pid}"
 
     @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.report.pid
+
+    @property
     def available(self) -> bool:
         """Whether it answers now."""
         return self._process.available
@@ -108,21 +115,40 @@ class ServingEngine:
             self._process.on_state = None  # no cycle keeps its shared memory until the garbage is collected
 
 
-def launcher(options: Options) -> StartEngine:
-    """Starts engines as the options say, and not more at once than there are cores.
+class Launcher:
+    """Starts engines as the options say, and not more at once than there are cores."""
 
-    Raises:
-        CannotStart: No engine can be run so.
-    """
-    settings = {kind: _settings(kind, options) for kind in EngineKind}
-    loading = asyncio.Semaphore(max(_LEAST_LOADING, os.cpu_count() or 1))
+    def __init__(self, options: Options) -> None:
+        """Nothing is started yet.
 
-    async def start(name: str, path: Path) -> ServingEngine:
-        kind = choose(path, options.engine, name)
-        async with loading:
-            return ServingEngine(await EngineProcess.start(path, settings[kind]), kind, path)
+        Raises:
+            CannotStart: No engine can be run so.
+        """
+        self._options = options.engine
+        self._settings = {kind: _settings(kind, options) for kind in EngineKind}
+        self._loading = asyncio.Semaphore(max(_LEAST_LOADING, os.cpu_count() or 1))
+        self._latest: dict[str, weakref.ref[ServingEngine]] = {}
 
-    return start
+    async def start(self, name: str, path: Path) -> ServingEngine:
+        """See `core.engine.StartEngine`."""
+        kind = choose(path, self._options, name)
+        async with self._loading:
+            engine = ServingEngine(await EngineProcess.start(path, self._settings[kind]), kind, path)
+        self._latest[name] = weakref.ref(engine)
+        return engine
+
+    def room(self, name: str, path: Path) -> str | None:
+        """Why there is no memory for a version beside what serves; None where there is, or nobody knows.
+
+        It is taken to need what the version before it takes, and not less than its files. What it takes of a GPU is
+        known only once it is loaded.
+        """
+        if self._options.device != "cpu":
+            return None
+        before = self._latest.get(name, lambda: None)()
+        measured = None if before is None else memory.private_bytes(before.pid)
+        artifact = path / ONNX if choose(path, self._options, name) is EngineKind.ONNXRUNTIME else path
+        return memory.shortage(max(measured or 0, memory.artifact_bytes(artifact)), memory.free_bytes())
 
 
 def choose(path: Path, options: EngineOptions, name: str) -> EngineKind:

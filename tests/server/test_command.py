@@ -5,7 +5,7 @@ import pytest
 from foldserve_server import cli
 from foldserve_server.command import parse
 from foldserve_server.errors import CannotStart
-from foldserve_server.launcher import brief, launcher
+from foldserve_server.launcher import Launcher, brief
 from foldserve_server.options import EngineOptions
 from foldserve_server.repository.source import Folder
 
@@ -111,7 +111,7 @@ def test_two_runtimes_over_one_another_are_refused(
 
 def test_settings_no_engine_can_have_are_refused_before_anything_starts() -> None:
     with pytest.raises(CannotStart, match="quantum"):
-        launcher(parse(["models", "--device=quantum"]).options)
+        Launcher(parse(["models", "--device=quantum"]).options)
 
 
 @pytest.mark.parametrize(("value", "text"), [(3.21e-8, "3e-8"), (0.0, "0"), (0.02, "0.02"), (1e-10, "1e-10")])

@@ -95,7 +95,20 @@ class Ready:
     exact_rows: int = 1
 
 
-def dump(document: Hello | Ready) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An engine that must not serve.
+
+    Attributes:
+        cause: What kind of failure it is: the name of the error.
+        reason: What operators are told.
+    """
+
+    cause: str
+    reason: str
+
+
+def dump(document: Hello | Ready | Failed) -> bytes:
     """The document as JSON."""
     return json.dumps(to_json(document), allow_nan=False).encode()
 

@@ -87,4 +87,12 @@ class ReloadFailed(ServingError):
 
 
 class LoadFailed(FoldserveError):
-    """A version was not put into service; the message is the reason shown to operators."""
+    """A version was not put into service; the message is the reason shown to operators.
+
+    Attributes:
+        cause: The kind of failure in a word, for metrics: the name of the error, such as `GoldenMismatch`.
+    """
+
+    def __init__(self, message: str, cause: str | None = None) -> None:
+        super().__init__(message)
+        self.cause = cause or type(self).__name__

@@ -25,6 +25,7 @@ class Servable:
 
     Attributes:
         failed: Whether END means that it could not be put into or kept in service.
+        cause: The kind of that failure in a word.
         reason: What operators should know: why it failed, or why its replacement was refused.
         tally: What it has answered.
     """
@@ -34,6 +35,7 @@ class Servable:
         self.version = version
         self.state = State.START
         self.failed = False
+        self.cause = ""
         self.reason = ""
         self.tally = Tally()
         self._engine: Engine | None = None
@@ -73,11 +75,11 @@ class Servable:
         """It takes no new callers."""
         self.state = State.UNLOADING
 
-    def end(self, failure: str | None = None) -> None:
+    def end(self, failure: str | None = None, cause: str = "") -> None:
         """It is over; with the failure that ended it, if one did."""
         self.state = State.END
         self.failed = failure is not None
-        self.reason = failure or ""
+        self.reason, self.cause = failure or "", cause
         self._engine = None
 
     @contextmanager

@@ -100,9 +100,9 @@ class Table:
         servable.unload()
         self._choose(servable.name)
 
-    def end(self, servable: Servable, failure: str | None = None) -> None:
-        """The version is over."""
-        servable.end(failure)
+    def end(self, servable: Servable, failure: str | None = None, cause: str = "") -> None:
+        """The version is over; with the failure that ended it, and its kind in a word."""
+        servable.end(failure, cause)
         self._choose(servable.name)
 
     def _choose(self, name: str) -> None:

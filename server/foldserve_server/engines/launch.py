@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foldserve_engine.link.channel import Packet, pair
-from foldserve_engine.link.documents import Hello, Ready, dump, parse
+from foldserve_engine.link.documents import Failed, Hello, Ready, dump, parse
 from foldserve_engine.link.memory import Memory
 from foldserve_engine.link.messages import Kind
 from foldserve_engine.link.status_page import StatusPage
@@ -102,7 +102,7 @@ async def _first_word(child: Child, words: "asyncio.Queue[Packet | None]", setti
             if packet is None:
                 await asyncio.shield(child.exited)
     except TimeoutError:
-        raise CandidateDied(f"loading took longer than {settings.load_timeout_s:g} s") from None
+        raise CandidateDied(f"loading took longer than {settings.load_timeout_s:g} s", "LoadTimeout") from None
     if packet is None:
         raise CandidateDied(f"while loading, {child.describe_exit()}")
     return _ready(packet)
@@ -110,7 +110,8 @@ async def _first_word(child: Child, words: "asyncio.Queue[Packet | None]", setti
 
 def _ready(packet: Packet) -> Ready:
     if packet.kind is Kind.FAILED:
-        raise LoadFailed(bytes(packet.payload).decode(errors="replace"))
+        failed = parse(Failed, bytes(packet.payload))
+        raise LoadFailed(failed.reason, failed.cause)
     if packet.kind is not Kind.READY:
         raise LoadFailed(f"the engine process began with a packet of kind {packet.kind.name}")
     with contextlib.closing(Memory.attach(packet.descriptors[0])) as memory:

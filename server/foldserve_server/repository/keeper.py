@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..core.engine import Engine, StartEngine
 from ..core.errors import LoadFailed
@@ -14,9 +15,10 @@ from ..core.table import Table
 from .decide import Step, decide
 from .sighting import Sighting
 
+_ENDED, _NO_MEMORY = "EngineEnded", "NoMemory"  # causes that no error has
 log = logging.getLogger(__name__)
-Room = Callable[[str, Sighting], str | None]
-"""Why there is no memory for a version beside what serves; None where there is enough, or nobody knows."""
+Room = Callable[[str, Path], str | None]
+"""Why there is no memory for a version directory beside what serves; None where there is enough, or nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Means:
     start: StartEngine
     grace_s: float
     stop_first: bool = False
-    room: Room = lambda name, sighting: None
+    room: Room = lambda name, path: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +147,13 @@ class Keeper:
         """Whether the version fits beside what serves. It is asked again at every look, and said once."""
         if step.load is None or (self._means.stop_first and (step.leave or step.load.version in self._loaded)):
             return True
-        reason = self._means.room(self.config.name, step.load)
+        reason = self._means.room(self.config.name, step.load.path)
         known = self._short.get(step.load.version) == step.load.fingerprint
         if reason is not None and not known:
             self._short[step.load.version] = step.load.fingerprint
             servable = Servable(self.config.name, step.load.version)
             self._table.begin(servable)
-            self._say_refused(servable, reason, "it is tried again when there is")
+            self._say_refused(servable, reason, _NO_MEMORY, "it is tried again when there is")
         return reason is None
 
     def _make_way(self, step: Step) -> set["asyncio.Task[None]"]:
@@ -175,19 +177,19 @@ class Keeper:
             self._table.end(servable, "its loading was stopped")
             raise
         except LoadFailed as error:
-            self._refuse(servable, sighting, " ".join(str(error).split()))
+            self._refuse(servable, sighting, " ".join(str(error).split()), error.cause)
         except Exception as error:
             log.exception("%s: starting its engine failed", servable)
-            self._refuse(servable, sighting, f"its engine could not be started: {error}")
+            self._refuse(servable, sighting, f"its engine could not be started: {error}", type(error).__name__)
         else:
             self._swap(servable, sighting, engine)
 
-    def _refuse(self, servable: Servable, sighting: Sighting, reason: str) -> None:
+    def _refuse(self, servable: Servable, sighting: Sighting, reason: str, cause: str) -> None:
         self._refused[sighting.version] = sighting.fingerprint
-        self._say_refused(servable, reason, "it is tried again when its directory changes")
+        self._say_refused(servable, reason, cause, "it is tried again when its directory changes")
 
-    def _say_refused(self, servable: Servable, reason: str, again: str) -> None:
-        self._table.end(servable, reason)
+    def _say_refused(self, servable: Servable, reason: str, cause: str, again: str) -> None:
+        self._table.end(servable, reason, cause)
         replaced = self._table.available(servable.name, servable.version)
         if replaced is not None:
             replaced.reason = f"its replacement was refused: {reason}"
@@ -208,7 +210,7 @@ class Keeper:
     def _ended(self, servable: Servable, sighting: Sighting, engine: Engine, reason: str) -> None:
         if self._table.available(servable.name, servable.version) is servable:
             del self._loaded[servable.version]
-            self._refuse(servable, sighting, reason)
+            self._refuse(servable, sighting, reason, _ENDED)
             self._spawn(_stop(servable, engine, 0))
             self._step()
 

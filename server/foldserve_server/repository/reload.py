@@ -109,7 +109,7 @@ class Reloader:
         }
 
     async def _hold(self, name: str, sighting: Sighting) -> Held:
-        short = self._watcher.means.room(name, sighting)
+        short = self._watcher.means.room(name, sighting.path)
         if short is not None:
             raise LoadFailed(short)
         return Held(sighting, await self._watcher.means.start(name, sighting.path))

@@ -205,7 +205,7 @@ def test_a_version_for_which_there_is_no_memory_waits_and_does_not_harm_the_old_
 ) -> None:
     async def scenario() -> None:
         short: list[str] = []
-        house = House(tmp_path, room=lambda name, sighting: next(iter(short), None))
+        house = House(tmp_path, room=lambda name, path: next(iter(short), None))
         write_version(house.root, 1)
         await house.look()
         short.append("it takes about 4 GiB, and 1 GiB is free")

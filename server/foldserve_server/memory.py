@@ -1,0 +1,62 @@
+"""Whether a version fits into memory beside what serves."""
+
+import os
+from pathlib import Path
+
+_ARTIFACT_FACTOR = 1.2  # TensorFlow Serving's estimate of what a model takes, by the size of its files
+_MEMINFO = Path("/proc/meminfo")
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def free_bytes(meminfo: Path = _MEMINFO, cgroup: Path = _CGROUP) -> int | None:
+    """What processes may still allocate: of the machine, and of the container; None where nobody says."""
+    bounds = [bound for bound in (_available(meminfo), _left(cgroup)) if bound is not None]
+    return min(bounds, default=None)
+
+
+def private_bytes(pid: int, proc: Path = Path("/proc")) -> int | None:
+    """The memory that a process shares with no other; None where it has ended."""
+    try:
+        lines = (proc / str(pid) / "status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) << 10 for line in lines if line.startswith("RssAnon:")), None)
+
+
+def artifact_bytes(path: Path) -> int:
+    """What a file, or what all files of a folder take when they are loaded, guessed from their size."""
+    files = [path] if path.is_file() else [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
+    try:
+        return int(_ARTIFACT_FACTOR * sum(file.stat().st_size for file in files))
+    except OSError:  # it goes away just now: whoever loads it will say so
+        return 0
+
+
+def shortage(needed: int, free: int | None) -> str | None:
+    """Why a version cannot be loaded; None where it can."""
+    if free is None or needed <= free:
+        return None
+    return (
+        f"it takes about {needed >> 20:,} MiB beside what serves, and {free >> 20:,} MiB are free:"
+        " free some, or load with --swap=stop-first"
+    )
+
+
+def _available(meminfo: Path) -> int | None:
+    try:
+        lines = meminfo.read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def _left(cgroup: Path) -> int | None:
+    """What the container may still take; its page cache, which the kernel gives back, counted as free."""
+    try:
+        limit = (cgroup / "memory.max").read_text().strip()
+        current = int((cgroup / "memory.current").read_text())
+        lines = (cgroup / "memory.stat").read_text().splitlines()
+    except (OSError, ValueError):
+        return None
+    cached = sum(int(line.split()[1]) for line in lines if line.startswith(("inactive_file ", "active_file ")))
+    return None if limit == "max" else max(0, int(limit) - current + cached)
