@@ -27,7 +27,8 @@ from .link.memory import Memory
 from .link.messages import Kind
 from .link.status_page import StatusPage
 from .load import load_engine
-from .start import Loader, Stages, Started, start
+from .stages import Stages, Started
+from .start import Loader, start
 from .worker import Worker
 
 _log = logging.getLogger("foldserve_engine")

@@ -1,13 +1,12 @@
 """The steps from a version directory to an engine that may serve."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 
 from foldserve_contract.bundle import Bundle
 from foldserve_contract.golden import Golden
+from foldserve_contract.plain import is_plain
 from foldserve_contract.signature import Array
 
 from .batching import check_sizes
@@ -18,32 +17,10 @@ from .gather import Bucketed, Gather
 from .golden import GoldenVerdict, check_golden
 from .link.documents import Hello, OutputReport, Ready, Warmed
 from .protocol import Engine, EngineKind, EngineOptions
+from .stages import Stages, Started
+from .unverified import start_unverified
 
 Loader = Callable[[Bundle, EngineKind, EngineOptions], Engine]
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """An engine that was loaded, warmed and checked, and what to report of it."""
-
-    engine: Engine
-    ready: Ready
-
-
-@dataclass(slots=True)
-class Stages:
-    """Seconds of each stage, in order."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Measures what is done inside."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = time.perf_counter() - start
 
 
 def start(hello: Hello, load: Loader, threads: int, stages: Stages) -> Started:
@@ -59,6 +36,8 @@ def start(hello: Hello, load: Loader, threads: int, stages: Stages) -> Started:
         FoldserveError: It must not serve; the message is the reason.
         ValueError: The batch sizes contradict one another.
     """
+    if hello.allow_unverified and is_plain(Path(hello.bundle)):
+        return start_unverified(hello, _options(hello, threads), stages)
     with stages.stage("verify"):
         bundle = Bundle.open(Path(hello.bundle))
         golden = bundle.golden()

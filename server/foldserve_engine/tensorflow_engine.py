@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from foldserve_contract.signature import DEFAULT_SIGNATURE, Array, Arrays, Signature
+from foldserve_contract.errors import TensorError
+from foldserve_contract.signature import DEFAULT_SIGNATURE, DYNAMIC, Array, Arrays, Signature, TensorSpec
 
 from .device import DeviceKind
 from .errors import ArtifactUnusable, DeviceNotFound, EngineError, RunFailed, RuntimeMissing
@@ -35,11 +36,7 @@ class TensorFlowEngine:
             SignatureMismatch: `serving_default` has other names, dtypes or shapes.
             EngineError: TensorFlow runs in this process already with another number of threads.
         """
-        options = options or EngineOptions()
-        tensorflow = _import_tensorflow()
-        device = _device(tensorflow, options)
-        _configure(tensorflow, options)
-        model = _load(tensorflow, path, device)
+        tensorflow, model, device = _open(path, options or EngineOptions())
         function = model.signatures[DEFAULT_SIGNATURE]
         compare(
             signature,
@@ -47,6 +44,23 @@ class TensorFlowEngine:
             _offered(function.structured_outputs),
             "the SavedModel",
         )
+        return cls(tensorflow, model, device, signature)
+
+    @classmethod
+    def discover(cls, path: Path, options: EngineOptions | None = None) -> "TensorFlowEngine":
+        """As `from_directory`, with the signature that the SavedModel itself offers.
+
+        Raises:
+            ArtifactUnusable: TensorFlow refuses it, or what it takes or gives cannot be served.
+        """
+        tensorflow, model, device = _open(path, options or EngineOptions())
+        function = model.signatures[DEFAULT_SIGNATURE]
+        try:
+            inputs = _specs(_offered(function.structured_input_signature[1]))
+            outputs = _specs(_offered(function.structured_outputs))
+            signature = Signature(inputs, outputs)
+        except TensorError as error:
+            raise ArtifactUnusable(f"the SavedModel's {DEFAULT_SIGNATURE!r} cannot be served: {error}") from error
         return cls(tensorflow, model, device, signature)
 
     def run(self, inputs: Arrays) -> dict[str, Array]:
@@ -61,6 +75,14 @@ class TensorFlowEngine:
     def close(self) -> None:
         """Lets the model go; TensorFlow keeps its own threads and memory pools until the process ends."""
         self._function = self._model = None
+
+
+def _open(path: Path, options: EngineOptions) -> tuple[Any, Any, str]:
+    """TensorFlow, the model that was loaded, and the name of its device."""
+    tensorflow = _import_tensorflow()
+    device = _device(tensorflow, options)
+    _configure(tensorflow, options)
+    return tensorflow, _load(tensorflow, path, device), device
 
 
 def _import_tensorflow() -> Any:
@@ -105,6 +127,17 @@ def _load(tensorflow: Any, path: Path, device: str) -> Any:
     if DEFAULT_SIGNATURE not in model.signatures:
         raise ArtifactUnusable(f"the SavedModel has no signature {DEFAULT_SIGNATURE!r}")
     return model
+
+
+def _specs(offered: list[Offered]) -> tuple[TensorSpec, ...]:
+    for tensor in offered:
+        if tensor.shape is None:
+            raise TensorError(f"tensor {tensor.name!r}: its rank is not known")
+    shapes = ((one, one.shape or ()) for one in offered)
+    return tuple(
+        TensorSpec(one.name, one.dtype, tuple(DYNAMIC if size is None else size for size in shape))
+        for one, shape in shapes
+    )
 
 
 def _offered(specs: Any) -> list[Offered]:

@@ -18,6 +18,7 @@ from .options import Options
 from .repository.keeper import Means
 from .repository.reload import Reloader
 from .repository.remote import RemoteAdmin
+from .repository.sighting import Eye
 from .repository.source import Folder
 from .repository.watcher import Watcher
 
@@ -36,7 +37,10 @@ async def serve(options: Options, launcher: Launcher) -> None:
         check_free(options.host, options.rest_port, "--rest_api_port", "0 for none")
     stop = _signals()
     table = Table()
-    watcher = Watcher(options.source, Means(table, launcher.start, options.grace_s, options.stop_first, launcher.room))
+    eye = Eye(allow_unverified=options.engine.allow_unverified)
+    watcher = Watcher(
+        options.source, Means(table, launcher.start, options.grace_s, options.stop_first, launcher.room), eye
+    )
     reloader = Reloader(watcher, options.reload_timeout_s)
     loading = asyncio.ensure_future(_load(watcher))  # beside the import of gRPC: both take their time
     patience = 0.0

@@ -133,6 +133,7 @@ def _engine(said: argparse.Namespace) -> EngineOptions:
         load_timeout_s=said.load_timeout,
         memory_limit_bytes=said.engine_memory_limit,
         deterministic=said.deterministic,
+        allow_unverified=said.allow_unverified,
     )
 
 

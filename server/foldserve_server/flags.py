@@ -126,6 +126,7 @@ def _add_models(parser: Parser) -> None:
         choices=("start-first", "stop-first"),
         default="start-first",
     )
+    parser.switch("allow-unverified", "serve plain SavedModels too, which have no bundle.json; their status says so")
     parser.flag(
         "file_system_poll_wait_seconds",
         "seconds between two looks for new versions; 0 looks once (default 1)",

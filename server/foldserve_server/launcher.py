@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from foldserve_contract.bundle import ONNX
+from foldserve_contract.bundle import MANIFEST, ONNX
 from foldserve_contract.errors import FoldserveError
 from foldserve_contract.manifest import Manifest
 from foldserve_contract.signature import Array, Arrays
@@ -70,9 +70,18 @@ class ServingEngine:
     @property
     def summary(self) -> str:
         """Its kind, and how its golden samples came back."""
+        if self.caveat:
+            return f"{self._kind.value}, unverified"
         worst = max(self._process.report.verdict.outputs, key=_share)
         exact = f"; exact in batches of {self._process.report.exact_rows}" if self._process.deterministic else ""
         return f"{self._kind.value}, golden deviation {brief(worst.deviation)} of {brief(worst.bound)} allowed{exact}"
+
+    @property
+    def caveat(self) -> str:
+        """What operators should know of it although it serves."""
+        if self._process.report.verified:
+            return ""
+        return f"it is served unverified: it has no {MANIFEST}, so that nothing is known of what it should answer"
 
     @property
     def details(self) -> str:
@@ -184,6 +193,7 @@ def _settings(kind: EngineKind, options: Options) -> EngineSettings:
             load_timeout_s=asked.load_timeout_s,
             memory_limit_bytes=asked.memory_limit_bytes,
             deterministic=asked.deterministic,
+            allow_unverified=asked.allow_unverified,
         )
     except (ValueError, FoldserveError) as error:
         raise CannotStart(str(error)) from error

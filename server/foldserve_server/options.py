@@ -25,6 +25,7 @@ class EngineOptions:
         allowed_batch_sizes: The buckets; empty for the engine's own choice.
         max_queue_rows: Rows that may wait.
         max_queue_bytes: Bytes of inputs and outputs that may wait.
+        allow_unverified: Whether SavedModels without a manifest are served.
         memory_limit_bytes: What an engine process may allocate; None for no limit.
         deterministic: Whether a row's bits must depend on nothing but the row.
     """
@@ -41,6 +42,7 @@ class EngineOptions:
     load_timeout_s: float = 300.0
     memory_limit_bytes: int | None = None
     deterministic: bool = False
+    allow_unverified: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ class FakeEngine:
         self.path = Path("nowhere")
         self.kind = self.summary = self.details = "fake"
         self.verdicts = (Verdict("y", 2e-7, 1e-5),)
+        self.caveat = ""
         self.batches = 0
         self.available = True
         self.gate = asyncio.Event()

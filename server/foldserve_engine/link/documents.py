@@ -30,6 +30,7 @@ class Hello:
         load_on_one_core: Whether loading leaves the other cores to those who serve.
         parent: The front end's process.
         deterministic: Whether a batch size is looked for in which a row's bits depend on nothing but the row.
+        allow_unverified: Whether a SavedModel without a manifest may be served.
     """
 
     bundle: str
@@ -47,6 +48,7 @@ class Hello:
     load_on_one_core: bool
     parent: int
     deterministic: bool = False
+    allow_unverified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class Ready:
         warmed: By size, ascending.
         stages: Seconds of each stage of the start.
         exact_rows: The batch size of exact requests: 1 unless a larger one was looked for and found.
+        manifest: What stands for the manifest where there is none.
     """
 
     digest: str
@@ -93,6 +96,7 @@ class Ready:
     warmed: tuple[Warmed, ...]
     stages: Mapping[str, float]
     exact_rows: int = 1
+    manifest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,10 @@ class Engine(Protocol):
         """What an operator wants to know of it in a line: engine, golden deviation, bound."""
 
     @property
+    def caveat(self) -> str:
+        """What operators should know of it although it serves; empty where there is nothing."""
+
+    @property
     def details(self) -> str:
         """What the log should keep of its start: seconds of each stage, process."""
 

@@ -135,4 +135,5 @@ def _hello(path: Path, settings: EngineSettings) -> Hello:
         load_on_one_core=settings.load_on_one_core,
         parent=os.getpid(),
         deterministic=settings.deterministic,
+        allow_unverified=settings.allow_unverified,
     )

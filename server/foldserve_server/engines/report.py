@@ -28,6 +28,7 @@ class LoadReport:
         exact_rows: The batch size in which rows run whose bits must depend on nothing else.
         seconds: Seconds from the start of the process to ready.
         pid: The engine process.
+        verified: Whether there was anything to verify it with.
     """
 
     manifest: Manifest
@@ -39,6 +40,7 @@ class LoadReport:
     seconds: float
     pid: int
     exact_rows: int = 1
+    verified: bool = True
 
     @property
     def signature(self) -> Signature:
@@ -54,7 +56,7 @@ class LoadReport:
         """
         ready = launched.ready
         return cls(
-            manifest=_manifest(launched, ready),
+            manifest=Manifest.from_bytes(ready.manifest.encode()) if ready.manifest else _manifest(launched, ready),
             digest=ready.digest,
             verdict=_verdict(ready),
             warmed=ready.warmed,
@@ -63,6 +65,7 @@ class LoadReport:
             seconds=launched.seconds,
             pid=launched.child.pid,
             exact_rows=ready.exact_rows,
+            verified=ready.manifest is None,
         )
 
 

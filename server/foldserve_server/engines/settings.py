@@ -59,6 +59,7 @@ class EngineSettings:
         memory_limit_bytes: Most private memory of the process on a CPU, or of ONNX Runtime on a GPU.
         load_on_one_core: Whether a loading engine leaves the other cores to those who serve.
         deterministic: Whether every request is answered with bits that depend on nothing but the row.
+        allow_unverified: Whether a SavedModel without a manifest may be served.
         restarts: When a crashed engine is started again.
         watchdog: When a batch counts as a hang.
     """
@@ -78,6 +79,7 @@ class EngineSettings:
     memory_limit_bytes: int | None = None
     load_on_one_core: bool = True
     deterministic: bool = False
+    allow_unverified: bool = False
     restarts: Restarts = field(default_factory=Restarts)
     watchdog: Watchdog = field(default_factory=Watchdog)
 

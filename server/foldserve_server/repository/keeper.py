@@ -199,6 +199,7 @@ class Keeper:
 
     def _swap(self, servable: Servable, sighting: Sighting, engine: Engine) -> None:
         replaced = self._table.publish(servable, engine)
+        servable.reason = engine.caveat
         self._loaded[servable.version] = engine.digest
         self._refused.pop(servable.version, None)
         self._short.pop(servable.version, None)

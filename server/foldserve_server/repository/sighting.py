@@ -2,15 +2,20 @@
 
 import hashlib
 import os
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from foldserve_contract.bundle import MANIFEST
+from foldserve_contract.bundle import MANIFEST, SAVED_MODEL
 from foldserve_contract.digest import sha256
 from foldserve_contract.errors import BundleError
 from foldserve_contract.manifest import MAX_MANIFEST_BYTES, Manifest
+from foldserve_contract.plain import plain_digest
 
 PATIENCE = 3
+_SETTLED_NS = 5_000_000_000
+Clock = Callable[[], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,7 @@ class Sighting:
 
     Attributes:
         digest: SHA-256 of `bundle.json`, which with the number is the version's identity; None where it has none yet.
+            Of a SavedModel without one, where those are served: `plain_digest`.
         fingerprint: Changes with the path, size or time of any file.
         ready: Whether it may be loaded: whole, or looked at so often without a change that nobody is copying it.
     """
@@ -41,8 +47,12 @@ class _Seen:
 class Eye:
     """Looks at version directories, and reads again only what changed."""
 
-    def __init__(self, patience: int = PATIENCE) -> None:
+    def __init__(
+        self, patience: int = PATIENCE, *, allow_unverified: bool = False, now_ns: Clock = time.time_ns
+    ) -> None:
         self._patience = patience
+        self._allow_unverified = allow_unverified
+        self._now_ns = now_ns
         self._seen: dict[Path, _Seen] = {}
 
     def look(self, version: int, path: Path) -> Sighting:
@@ -51,13 +61,20 @@ class Eye:
             sizes, fingerprint = _walk(path)
             seen = self._seen.get(path)
             if seen is None or seen.fingerprint != fingerprint:
-                seen = _Seen(fingerprint, *_manifest(path, sizes), 0)
+                seen = _Seen(fingerprint, *self._judge(path, sizes), 0)
         except OSError:
             return Sighting(version, path, None, "", False)
         seen = _Seen(fingerprint, seen.digest, seen.whole, seen.looks + 1)
         self._seen[path] = seen
         ready = seen.digest is not None and (seen.whole or seen.looks > self._patience)
         return Sighting(version, path, seen.digest, fingerprint, ready)
+
+    def _judge(self, path: Path, sizes: dict[str, int]) -> tuple[str | None, bool]:
+        """The digest, and whether the directory is surely whole."""
+        if not self._allow_unverified or MANIFEST in sizes or SAVED_MODEL not in sizes:
+            return _manifest(path, sizes)
+        newest = max((path / name).stat().st_ctime_ns for name in sizes)
+        return plain_digest(path), self._now_ns() - newest > _SETTLED_NS
 
     def forget_all_but(self, there: set[Path]) -> None:
         """Remembers nothing of directories that are gone."""

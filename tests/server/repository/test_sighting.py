@@ -1,9 +1,11 @@
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from foldserve_contract.bundle import MANIFEST, Bundle
+from foldserve_contract.plain import plain_digest
 from foldserve_server.repository.sighting import Eye
 from tests.bundles import dense_model, make_bundle
 
@@ -48,6 +50,39 @@ def test_a_touched_file_changes_the_fingerprint_and_not_the_digest(version: Path
     os.utime(version / "model.onnx", ns=(1, 1))
     after = eye.look(1, version)
     assert before.fingerprint != after.fingerprint and before.digest == after.digest
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Path:
+    path = tmp_path / "m" / "1"
+    (path / "variables").mkdir(parents=True)
+    (path / "saved_model.pb").write_bytes(b"graph")
+    (path / "variables" / "variables.data").write_bytes(b"weights")
+    return path
+
+
+def test_a_plain_saved_model_counts_only_where_it_is_allowed(plain: Path) -> None:
+    assert Eye(patience=0).look(1, plain).digest is None
+    eye = Eye(patience=2, allow_unverified=True)
+    sightings = [eye.look(1, plain) for _ in range(4)]
+    assert [sighting.ready for sighting in sightings] == [False, False, True, True], "somebody may be copying it"
+    assert sightings[0].digest == plain_digest(plain)
+
+
+def test_a_plain_saved_model_that_nobody_has_touched_for_long_is_ready_at_first_sight(plain: Path) -> None:
+    later = time.time_ns() + 10_000_000_000
+    assert Eye(allow_unverified=True, now_ns=lambda: later).look(1, plain).ready
+
+
+@pytest.mark.parametrize("file", ["saved_model.pb", "variables/variables.data"])
+def test_another_content_is_another_identity(plain: Path, file: str) -> None:
+    before = plain_digest(plain)
+    (plain / file).write_bytes(b"others")
+    assert plain_digest(plain) != before
+
+
+def test_a_bundle_is_verified_also_where_plain_ones_are_allowed(version: Path) -> None:
+    assert Eye(allow_unverified=True).look(1, version).digest == Bundle.open(version).digest
 
 
 def test_a_directory_that_cannot_be_read_is_there_and_not_ready(tmp_path: Path) -> None:
