@@ -20,14 +20,23 @@ PACKAGES = {
 MAY_IMPORT = {
     "foldserve_contract": set(),
     "foldserve_engine": {"foldserve_contract"},
-    "foldserve_server": {"foldserve_contract", "foldserve_engine"},
+    "foldserve_server": {"prometheus_client", "opentelemetry", "foldserve_contract", "foldserve_engine"},
     "foldserve_exporter": {"foldserve_contract", "foldserve_engine"},
     "foldserve": {"foldserve_contract", "foldserve_engine"},
 }
 FOREIGN = {
     "foldserve_contract": {"numpy", "google"},
     "foldserve_engine": {"numpy", "onnxruntime", "tensorflow"},
-    "foldserve_server": {"numpy", "google", "grpc", "grpc_health", "grpc_reflection", "aiohttp"},
+    "foldserve_server": {
+        "numpy",
+        "google",
+        "grpc",
+        "grpc_health",
+        "grpc_reflection",
+        "aiohttp",
+        "opentelemetry",
+        "prometheus_client",
+    },
     "foldserve": {"numpy", "google", "grpc", "PIL", "rich"},
 }
 LAYERS = {

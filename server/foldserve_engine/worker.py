@@ -101,7 +101,13 @@ class Worker:
         for job in taken.empty:
             self._settle(job.key, Outcome.DONE)
         if taken.batch is not None:
+            self._count(taken.batch)
             self._compute(taken.batch)
+
+    def _count(self, batch: Batch) -> None:
+        now_ns = self._clock()
+        firsts = (part.job for part in batch.parts if not part.start)  # the others have waited once
+        self._page.count(batch.rows, batch.size, (now_ns - job.arrived_ns for job in firsts))
 
     def _compute(self, batch: Batch) -> None:
         """Computes a batch; if it fails, each part alone, so that nobody fails for another's request."""

@@ -12,10 +12,12 @@ from foldserve_contract.errors import FoldserveError
 from foldserve_contract.manifest import Manifest
 from foldserve_contract.signature import Array, Arrays
 from foldserve_engine.golden import OutputVerdict
+from foldserve_engine.link.status_page import SIZE_BOUNDS, WAIT_BOUNDS_US
 from foldserve_engine.protocol import EngineKind
 
 from . import memory
-from .core.engine import Verdict
+from .core.engine import Load, Verdict
+from .core.telemetry import Histogram
 from .engines import EngineProcess, EngineSettings, EngineState
 from .errors import CannotStart
 from .options import EngineOptions, Options
@@ -75,6 +77,21 @@ class ServingEngine:
         worst = max(self._process.report.verdict.outputs, key=_share)
         exact = f"; exact in batches of {self._process.report.exact_rows}" if self._process.deterministic else ""
         return f"{self._kind.value}, golden deviation {brief(worst.deviation)} of {brief(worst.bound)} allowed{exact}"
+
+    @property
+    def load(self) -> Load:
+        """What it has to do, and has done."""
+        queue, stats = self._process.queue, self._process.stats
+        return Load(
+            rows=queue.rows,
+            bytes=queue.bytes,
+            max_rows=queue.max_rows,
+            max_bytes=queue.max_bytes,
+            restarts=self._process.restarts,
+            sizes=Histogram(SIZE_BOUNDS, list(stats.sizes), stats.rows),
+            waits=Histogram(WAIT_BOUNDS_US, list(stats.waits), stats.waited_ns / 1000),
+            padding=stats.padding,
+        )
 
     @property
     def caveat(self) -> str:

@@ -11,7 +11,7 @@ from foldserve_contract.bundle import MANIFEST
 from foldserve_contract.digest import sha256
 from foldserve_contract.manifest import GoldenInfo, Manifest, OutputTolerance, Source
 from foldserve_contract.signature import DEFAULT_SIGNATURE, Array, Arrays, Signature, TensorSpec
-from foldserve_server.core.engine import Verdict
+from foldserve_server.core.engine import Load, Verdict
 from foldserve_server.core.errors import LoadFailed
 from foldserve_server.core.servable import Servable
 from foldserve_server.core.table import Table
@@ -54,6 +54,7 @@ class FakeEngine:
         self.kind = self.summary = self.details = "fake"
         self.verdicts = (Verdict("y", 2e-7, 1e-5),)
         self.caveat = ""
+        self.load = Load()
         self.batches = 0
         self.available = True
         self.gate = asyncio.Event()

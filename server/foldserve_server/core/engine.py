@@ -1,12 +1,14 @@
 """What the core asks of whatever runs a model."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from foldserve_contract.manifest import Manifest
 from foldserve_contract.signature import Array, Arrays
+
+from .telemetry import Histogram
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,31 @@ class Verdict:
     output: str
     deviation: float
     bound: float
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What an engine has to do, may have to do, and has done.
+
+    Attributes:
+        rows: Rows that wait or are computed.
+        bytes: Bytes of them.
+        max_rows: Rows that may.
+        max_bytes: Bytes that may.
+        restarts: Crashes after which it was started again.
+        sizes: Rows of the batches, padding included.
+        waits: Microseconds that requests waited for their batch.
+        padding: Rows that were added to batches.
+    """
+
+    rows: int = 0
+    bytes: int = 0
+    max_rows: int = 0
+    max_bytes: int = 0
+    restarts: int = 0
+    sizes: Histogram = field(default_factory=Histogram)
+    waits: Histogram = field(default_factory=Histogram)
+    padding: int = 0
 
 
 class Engine(Protocol):
@@ -52,6 +79,10 @@ class Engine(Protocol):
     @property
     def summary(self) -> str:
         """What an operator wants to know of it in a line: engine, golden deviation, bound."""
+
+    @property
+    def load(self) -> Load:
+        """What it has to do, and has done."""
 
     @property
     def caveat(self) -> str:

@@ -20,36 +20,55 @@ LoadFailed                    a version was not put into service; the reason in 
 """
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from foldserve_contract.errors import FoldserveError
 
 
 class ServingError(FoldserveError):
-    """A request that is not answered with a prediction."""
+    """A request that is not answered with a prediction.
+
+    Attributes:
+        status: gRPC's name of the status that callers see, for metrics.
+    """
+
+    status: ClassVar[str] = "INTERNAL"
 
 
 class InvalidRequest(ServingError):
     """The request is wrong; the same request will fail again."""
 
+    status = "INVALID_ARGUMENT"
+
 
 class SignatureNotFound(ServingError):
     """The model has no signature of that name."""
+
+    status = "FAILED_PRECONDITION"
 
 
 class NotPossible(ServingError):
     """The model, or the server as it was started, cannot do what is asked."""
 
+    status = "FAILED_PRECONDITION"
+
 
 class NotOffered(ServingError):
     """The protocol knows what is asked, and this server does not do it."""
+
+    status = "UNIMPLEMENTED"
 
 
 class ServableNotFound(ServingError):
     """No such model, version or label is served."""
 
+    status = "NOT_FOUND"
+
 
 class Unavailable(ServingError):
     """It cannot be answered now; another try may succeed."""
+
+    status = "UNAVAILABLE"
 
     def __init__(self, message: str, retry_after_ms: int | None = None) -> None:
         super().__init__(message)
@@ -63,9 +82,13 @@ class QueueFull(Unavailable):
 class ResourceExhausted(ServingError):
     """The request alone is larger than any may be."""
 
+    status = "RESOURCE_EXHAUSTED"
+
 
 class DeadlineExceeded(ServingError):
     """The deadline passed before the request was computed."""
+
+    status = "DEADLINE_EXCEEDED"
 
 
 class EngineFailed(ServingError):
@@ -75,9 +98,13 @@ class EngineFailed(ServingError):
 class Forbidden(ServingError):
     """The caller may not ask for that."""
 
+    status = "PERMISSION_DENIED"
+
 
 class ReloadFailed(ServingError):
     """Another set of models was asked for and cannot be served; what served before still does."""
+
+    status = "UNKNOWN"
 
     def __init__(self, reasons: Mapping[str, str]) -> None:
         """The reason by `model`, or `model version: number`."""

@@ -1,5 +1,6 @@
 """From a query to an answer."""
 
+import asyncio
 from collections.abc import Callable
 
 import numpy as np
@@ -8,7 +9,7 @@ from foldserve_contract.dtypes import dtype_named
 from foldserve_contract.manifest import Manifest
 from foldserve_contract.signature import Array, Signature, TensorSpec
 
-from .errors import DeadlineExceeded, EngineFailed, SignatureNotFound
+from .errors import DeadlineExceeded, EngineFailed, ServingError, SignatureNotFound
 from .limits import Limits
 from .query import Answer, Query
 from .servable import Servable
@@ -21,8 +22,10 @@ Clock = Callable[[], int]
 class Predictor:
     """Finds the version, checks the request against its signature, and has it computed."""
 
-    def __init__(self, table: Table, limits: Limits, clock: Clock) -> None:
+    def __init__(self, table: Table, limits: Limits, clock: Clock, entrypoint: str = "GRPC") -> None:
+        """The entry point, `GRPC` or `REST`, is what requests are counted under."""
         self._table = table
+        self._entrypoint = entrypoint
         self._limits = limits
         self._clock = clock
 
@@ -32,15 +35,26 @@ class Predictor:
         Raises:
             ServingError: There is none; see `core.errors`.
         """
-        servable = self._table.find(query.model)
         begun = self._clock()
+        servable = self._find(query)
         try:
             answer = await self._answer(servable, query)
-        except BaseException:
+        except BaseException as error:
             servable.tally.fail(self._clock() - begun)
+            self._table.telemetry.failed(servable.name, _status(error))
             raise
-        servable.tally.succeed(next(iter(answer.outputs.values())).shape[0], self._clock() - begun)
+        rows, took_ns = next(iter(answer.outputs.values())).shape[0], self._clock() - begun
+        servable.tally.succeed(rows, took_ns)
+        self._table.telemetry.answered(servable.name, self._entrypoint, rows, took_ns)
         return answer
+
+    def _find(self, query: Query) -> Servable:
+        try:
+            return self._table.find(query.model)
+        except ServingError as error:
+            known = self._table.knows(query.model.name)
+            self._table.telemetry.failed(query.model.name if known else None, error.status)
+            raise
 
     async def _answer(self, servable: Servable, query: Query) -> Answer:
         with servable.lease() as engine:
@@ -53,7 +67,9 @@ class Predictor:
                 return Answer(servable.version, {spec.name: _empty(spec) for spec in wanted})
             if query.deadline_ns is not None and self._clock() >= query.deadline_ns:
                 raise DeadlineExceeded("the deadline passed before the request was computed")
+            begun = self._clock()
             outputs = await engine.predict(inputs, query.deadline_ns, query.exact)
+            self._table.telemetry.ran(servable.name, engine.kind, self._clock() - begun)
         try:
             return Answer(servable.version, {spec.name: outputs[spec.name] for spec in wanted})
         except KeyError as error:
@@ -70,6 +86,12 @@ def signature_named(manifest: Manifest, name: str) -> Signature:
         return manifest.signatures[name]
     except KeyError:
         raise SignatureNotFound(f'Serving signature key "{name}" not found.') from None
+
+
+def _status(error: BaseException) -> str:
+    if isinstance(error, asyncio.CancelledError):
+        return "CANCELLED"
+    return error.status if isinstance(error, ServingError) else ServingError.status
 
 
 def _empty(spec: TensorSpec) -> Array:

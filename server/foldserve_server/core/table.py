@@ -7,6 +7,7 @@ from .engine import Engine
 from .errors import InvalidRequest, ServableNotFound
 from .query import ModelRef
 from .servable import Servable, State
+from .telemetry import Telemetry
 
 
 class Table:
@@ -14,9 +15,11 @@ class Table:
 
     Attributes:
         changes: Rings whenever an answer of the table may have changed.
+        telemetry: Where is counted what becomes of versions and requests.
     """
 
     def __init__(self) -> None:
+        self.telemetry = Telemetry()
         self.changes = Changes()
         self._versions: dict[str, dict[int, Servable]] = {}
         self._serving: dict[str, Servable] = {}
@@ -58,6 +61,10 @@ class Table:
     def names(self) -> list[str]:
         """Every model of which a version is known, sorted."""
         return sorted(self._versions)
+
+    def knows(self, name: str) -> bool:
+        """Whether a version of the model is, or was, there."""
+        return name in self._versions
 
     def serving(self, name: str) -> Servable | None:
         """The version that answers where none is asked for: the highest available one."""
@@ -103,6 +110,8 @@ class Table:
     def end(self, servable: Servable, failure: str | None = None, cause: str = "") -> None:
         """The version is over; with the failure that ended it, and its kind in a word."""
         servable.end(failure, cause)
+        if cause:
+            self.telemetry.refused(servable.name, cause)
         self._choose(servable.name)
 
     def _choose(self, name: str) -> None:

@@ -41,6 +41,8 @@ class Calls:
     """The slots, and the credits in rows and bytes that the engine granted.
 
     Attributes:
+        max_rows: Rows that may be taken.
+        max_bytes: Bytes that may be taken.
         rows: Rows that are taken.
         bytes: Bytes that are taken.
         seconds_per_row: What a row takes in a full batch, for those who are told to come again.
@@ -53,7 +55,7 @@ class Calls:
         self._large = list(range(arena.all_slots - 1, arena.slots - 1, -1))
         self._generations = [0] * arena.all_slots
         self._calls: list[Call | None] = [None] * arena.all_slots
-        self._credit_rows, self._credit_bytes = credit_rows, credit_bytes
+        self.max_rows, self.max_bytes = credit_rows, credit_bytes
         self._request_bytes = request_bytes
         self.rows = self.bytes = 0
         self.seconds_per_row = 0.0
@@ -105,14 +107,14 @@ class Calls:
         return first.pop() if first else second.pop()
 
     def _check(self, size: Size) -> None:
-        most = min(self._request_bytes, self._credit_bytes)
+        most = min(self._request_bytes, self.max_bytes)
         if size.total > most:
             raise ResourceExhausted(f"the request takes {size.total:,} bytes; at most {most:,} are allowed: send less")
-        if size.rows > self._credit_rows:
+        if size.rows > self.max_rows:
             raise ResourceExhausted(
-                f"the request has {size.rows:,} rows; at most {self._credit_rows:,} are allowed: send less"
+                f"the request has {size.rows:,} rows; at most {self.max_rows:,} are allowed: send less"
             )
-        fits = self.rows + size.rows <= self._credit_rows and self.bytes + size.total <= self._credit_bytes
+        fits = self.rows + size.rows <= self.max_rows and self.bytes + size.total <= self.max_bytes
         if not fits or not (self._small or self._large):
             raise QueueFull(
                 f"{len(self):,} requests of {self.rows:,} rows and {self.bytes:,} bytes are waiting; try again later",

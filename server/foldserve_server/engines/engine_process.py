@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from foldserve_contract.signature import Array, Arrays
+from foldserve_engine.link.status_page import BatchStats
 
 from ..core.errors import LoadFailed, Unavailable
 from .arena import Slabs
@@ -41,6 +42,7 @@ class EngineProcess:
     Attributes:
         report: What the engine said when it was ready; renewed by a restart.
         state: Whether it answers now.
+        restarts: How often it was started again after a crash.
         on_state: Called with every new state and its reason.
     """
 
@@ -61,6 +63,8 @@ class EngineProcess:
         self._watchdog: asyncio.TimerHandle | None = None
         self._hung = self._stopping = False
         self._batches_before = 0
+        self._stats_before = BatchStats()
+        self.restarts = 0
         try:
             self._enter(launched)
         except BaseException:
@@ -97,6 +101,16 @@ class EngineProcess:
     def available(self) -> bool:
         """Whether it takes requests now."""
         return self.state is EngineState.AVAILABLE and not self._stopping
+
+    @property
+    def stats(self) -> BatchStats:
+        """What batches it was given, by this process and those before it."""
+        return self._stats_before + self._launched.page.stats
+
+    @property
+    def queue(self) -> Calls:
+        """What waits or is computed."""
+        return self._calls
 
     @property
     def batches(self) -> int:
@@ -161,6 +175,7 @@ class EngineProcess:
         """Puts a process that is ready into service."""
         if launched is not self._launched:
             self._batches_before += self._launched.page.batches
+            self._stats_before += self._launched.page.stats
         self._launched = launched
         self._hung = False
         launched.connection.on_end = launched.child.kill
@@ -227,6 +242,7 @@ class EngineProcess:
             _log.exception("what waits cannot be given to the restarted engine of %s", self._path)
             launched.child.kill()  # a crash like any other
         else:
+            self.restarts += 1
             self._announce(EngineState.AVAILABLE, "restarted after a crash")
 
     async def _same_bundle(self, launched: Launched) -> LoadReport:

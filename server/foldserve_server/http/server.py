@@ -14,7 +14,7 @@ from ..core.limits import Limits
 from ..core.predictor import Clock, Predictor
 from ..core.table import Table
 from ..errors import CannotStart
-from . import status
+from . import monitoring, status
 from .bodies import dump
 from .page import Page
 from .rest import JSON, Rest
@@ -30,10 +30,11 @@ class HttpServer:
         """Bodies may take `max_bytes`, and a prediction `timeout_s`."""
         self.port = 0
         self._door = Door()
-        self._rest = Rest(table, Predictor(table, limits, clock), clock, timeout_s)
+        self._rest = Rest(table, Predictor(table, limits, clock, "REST"), clock, timeout_s)
         app = web.Application(client_max_size=max_bytes, middlewares=[self._guard])
         app.router.add_route("*", "/v1/{rest:.*}", self._rest.answer)
         app.router.add_routes(Page(table, clock).routes())
+        app.router.add_get(monitoring.PATH, monitoring.Monitoring(table).answer)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
 
     async def start(self, host: str, port: int) -> None:

@@ -78,7 +78,7 @@ def test_a_missing_file_is_refused(path: Path) -> None:
     [
         ({"kind": EngineKind.TENSORFLOW}, "saved_model"),
         ({"device": "cuda:0"}, "cuda:0 needs"),
-        ({"memory_limit_bytes": 1 << 20}, "memory limit of 1,048,576 bytes"),
+        ({"memory_limit_bytes": 1 << 20}, "memory limit is 1,048,576 bytes"),
     ],
 )
 def test_an_engine_that_cannot_be_had_is_refused(path: Path, changes: dict[str, object], reason: str) -> None:

@@ -1,0 +1,29 @@
+"""Prometheus metrics over HTTP, where TensorFlow Serving has them."""
+
+import asyncio
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from ..core.table import Table
+
+if TYPE_CHECKING:
+    from ..metrics import Metrics
+
+PATH = "/monitoring/prometheus/metrics"
+
+
+class Monitoring:
+    """Renders the metrics; their library is imported by the first who asks, in a thread."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._metrics: Metrics | None = None
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """GET."""
+        module = await asyncio.to_thread(import_module, "foldserve_server.metrics")
+        if self._metrics is None:
+            self._metrics = module.Metrics(self._table)
+        return web.Response(body=self._metrics.render(), headers={"Content-Type": module.CONTENT_TYPE})

@@ -1,0 +1,136 @@
+"""What an operator can measure."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from foldserve_server.core.engine import Load
+from foldserve_server.core.errors import QueueFull, ServingError
+from foldserve_server.core.limits import Limits
+from foldserve_server.core.predictor import Predictor
+from foldserve_server.core.query import ModelRef, Offer, Query
+from foldserve_server.core.servable import Servable
+from foldserve_server.core.table import Table
+from foldserve_server.core.telemetry import Histogram
+from foldserve_server.metrics import Metrics
+from tests.server.fakes import FakeEngine, serving
+
+THEIRS = ":tensorflow:serving:"
+Sample = tuple[str, tuple[tuple[str, str], ...]]
+
+
+class Clock:
+    """Goes on by a millisecond whenever it is read."""
+
+    def __init__(self) -> None:
+        self.now = 0
+
+    def __call__(self) -> int:
+        self.now += 1_000_000
+        return self.now
+
+
+def scrape(table: Table) -> dict[Sample, float]:
+    text = Metrics(table).render().decode()
+    return {
+        (_plain(sample.name), tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def _plain(name: str) -> str:
+    """The parser ends the name of every counter with `_total`."""
+    return name.removesuffix("_total") if name.startswith(THEIRS) else name
+
+
+def one(samples: Mapping[Sample, float], name: str, **labels: str) -> float:
+    return samples[name, tuple(sorted(labels.items()))]
+
+
+def ask(table: Table, name: str = "m", rows: int = 3, width: int = 2) -> None:
+    array = np.zeros((rows, width), np.float32)
+    query = Query(ModelRef(name), {"x": Offer("float32", array.shape, lambda: array)})
+    predictor = Predictor(table, Limits(), Clock(), "REST")
+    with contextlib.suppress(ServingError):
+        asyncio.run(predictor.predict(query))
+
+
+def test_requests_are_counted_by_model_and_status_under_tensorflow_serving_s_names() -> None:
+    engine = FakeEngine()
+    table = serving(engine)
+    ask(table)
+    ask(table)
+    ask(table, width=7)
+    engine.error = QueueFull("full")
+    ask(table)
+    for name in ("x", "y", "z"):
+        ask(table, name)
+    samples = scrape(table)
+    counts = {
+        status: one(samples, f"{THEIRS}request_count", model_name="m", status=status)
+        for status in ("OK", "INVALID_ARGUMENT", "UNAVAILABLE")
+    }
+    assert counts == {"OK": 2, "INVALID_ARGUMENT": 1, "UNAVAILABLE": 1}
+    assert one(samples, f"{THEIRS}request_count", model_name="unknown", status="NOT_FOUND") == 3, "no name is kept"
+    assert one(samples, "foldserve_rows_total", model_name="m") == 6
+
+
+def test_latencies_are_in_microseconds_and_of_answered_requests_only() -> None:
+    engine = FakeEngine()
+    table = serving(engine)
+    ask(table)
+    ask(table, width=7)
+    samples = scrape(table)
+    labels = {"model_name": "m", "API": "Predict", "entrypoint": "REST"}
+    assert one(samples, f"{THEIRS}request_latency_count", **labels) == 1
+    took = one(samples, f"{THEIRS}request_latency_sum", **labels)
+    assert took in (3000, 4000, 5000), "a few readings of the clock, a millisecond each"
+    bounds = [float(dict(key[1])["le"]) for key in samples if key[0] == f"{THEIRS}request_latency_bucket"]
+    assert bounds[:3] == [10, 18, 32.4] and len(bounds) == 34 and bounds[-1] == float("inf")
+    assert one(samples, f"{THEIRS}runtime_latency_count", model_name="m", API="Predict", runtime="fake") == 1
+
+
+def test_refusals_are_counted_by_cause() -> None:
+    table = serving(FakeEngine())
+    for cause in ("GoldenMismatch", "GoldenMismatch", "DigestMismatch", ""):
+        servable = Servable("m", 2)
+        table.begin(servable)
+        table.end(servable, "a reason", cause)
+    samples = scrape(table)
+    assert one(samples, "foldserve_gate_refusals_total", model_name="m", cause="GoldenMismatch") == 2
+    assert one(samples, "foldserve_gate_refusals_total", model_name="m", cause="DigestMismatch") == 1
+    assert one(samples, "foldserve_version_state", model_name="m", version="2", failed="true") == 50
+    assert one(samples, "foldserve_version_state", model_name="m", version="1", failed="false") == 30
+
+
+def test_what_serves_says_how_golden_it_is_and_what_it_has_to_do() -> None:
+    engine = FakeEngine()
+    sizes = Histogram((1, 2, 4), [1, 0, 2, 0], 9)
+    engine.load = Load(5, 640, 100, 12_800, 2, sizes, Histogram((10.0,), [3, 1], 44.0), padding=3)
+    samples = scrape(serving(engine))
+    labels = {"model_name": "m", "version": "1"}
+    assert one(samples, "foldserve_golden_deviation", engine="fake", output="y", **labels) == pytest.approx(2e-7)
+    assert one(samples, "foldserve_golden_bound", engine="fake", output="y", **labels) == pytest.approx(1e-5)
+    for name, value in (("rows", 5), ("bytes", 640), ("rows_limit", 100), ("bytes_limit", 12_800)):
+        assert one(samples, f"foldserve_queue_{name}", **labels) == value
+    assert one(samples, "foldserve_engine_restarts_total", **labels) == 2
+    session = f"{THEIRS}batching_session:"
+    assert one(samples, f"{session}processed_batch_size_count", **labels) == 3
+    assert one(samples, f"{session}processed_batch_size_bucket", le="2", **labels) == 1
+    assert one(samples, f"{session}queuing_latency_sum", **labels) == 44
+    assert one(samples, "foldserve_batch_rows_total", **labels) == 6
+    assert one(samples, "foldserve_batch_padding_rows_total", **labels) == 3
+
+
+def test_the_type_of_each_metric_is_told_under_its_own_name() -> None:
+    table = serving(FakeEngine())
+    ask(table)
+    lines = Metrics(table).render().decode().splitlines()
+    assert f"# TYPE {THEIRS}request_count counter" in lines
+    assert f'{THEIRS}request_count{{model_name="m",status="OK"}} 1.0' in lines
+    assert "# TYPE foldserve_rows_total counter" in lines
