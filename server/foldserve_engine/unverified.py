@@ -94,6 +94,6 @@ def _manifest(path: Path, signature: Signature, largest: int) -> Manifest:
         batch_composition={},
         max_batch_size=largest,
         fold=(),
-        golden=GoldenInfo(0, True, 0),
+        golden=GoldenInfo(samples=0, stretched=0, synthetic=True, seed=0),
         files=(),
     )
