@@ -2,17 +2,13 @@
 
 import argparse
 import sys
-import warnings
 from pathlib import Path
 
-from foldserve_contract.errors import FoldserveError
-
-from .errors import ExportError, VerificationFailed
+from .commands import complain, run_command
+from .errors import VerificationFailed
 from .options import DEFAULT_GOLDEN, DEFAULT_MAX_BATCH, ExportOptions
-from .runtime import import_quietly, pin_runtime, reset_defaults
 
-USAGE_ERROR = 2
-_NEEDS = ("keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "PIL", "rich")
+PROGRAM = "export-model"
 
 _EPILOG = """\
 examples:
@@ -36,25 +32,16 @@ Nothing is published unless the exit code is 0.
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; gives its exit code."""
     options = _parse(arguments)
-    if missing := _missing():
-        _complain(f"export-model needs {', '.join(missing)}: pip install 'foldserve[exporter]'")
-        return USAGE_ERROR
-    pin_runtime()
-    warnings.filterwarnings("ignore", module=r"(tf_keras|keras|tensorflow|tf2onnx|onnx)\b")
-    import_quietly()
-    reset_defaults()
+    return run_command(PROGRAM, lambda: _run(options), "nothing was published")
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         return _export(options)
     except VerificationFailed as error:
         _show(error.report, options.json)
-        _complain(str(error))
+        complain(PROGRAM, str(error))
         return error.exit_code
-    except FoldserveError as error:
-        _complain(str(error))
-        return error.exit_code if isinstance(error, ExportError) else USAGE_ERROR
-    except OSError as error:
-        _complain(f"{error}; nothing was published")
-        return 1
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -101,7 +88,7 @@ def _show(report: object, as_json: bool) -> None:
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     defaults = ExportOptions(Path(), "")
     parser = argparse.ArgumentParser(
-        prog="export-model",
+        prog=PROGRAM,
         description="Folds a Keras model's BatchNormalization into its weights, proves that nothing changed, and "
         "publishes a bundle with a SavedModel and an ONNX model.",
         epilog=_EPILOG,
@@ -125,16 +112,6 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="a module to import first; its classes register themselves with Keras; repeatable")  # fmt: skip
     add("--json", action="store_true", help="print the report as JSON")
     return parser.parse_args(arguments)
-
-
-def _missing() -> list[str]:
-    from importlib.util import find_spec
-
-    return [name for name in _NEEDS if find_spec(name) is None]
-
-
-def _complain(message: str) -> None:
-    print(f"export-model: {message}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from foldserve_contract.manifest import GoldenInfo, Source
 from foldserve_contract.signature import Arrays, Signature
 
 from .artifacts import make_golden
-from .diagnose.findings import Findings, find
+from .diagnosis.findings import Findings, find
 from .folding import PlanEntry, fold_graph
 from .graph import Graph, rebuild, trace
 from .load.loader import Loaded, load_model

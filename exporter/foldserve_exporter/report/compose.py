@@ -7,7 +7,7 @@ from foldserve_contract.host import cpu_model
 from foldserve_contract.manifest import FoldEntry, OutputTolerance
 from foldserve_contract.publish import Staging
 
-from ..diagnose.findings import Findings
+from ..diagnosis.findings import Findings
 from ..folding import PlanEntry
 from ..load.loader import Loaded
 from ..preparation import Expectation, FoldedModel

@@ -17,8 +17,8 @@ def write_reports(report: Report, directory: Path) -> None:
     (directory / "report.html").write_text(render(report), encoding="utf-8")
 
 
-def as_json(report: Report) -> str:
-    """The report as indented JSON."""
+def as_json(report: object) -> str:
+    """A report or a diagnosis as indented JSON."""
     return json.dumps(_finite(to_json(report)), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

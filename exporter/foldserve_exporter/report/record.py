@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from foldserve_contract.manifest import FoldEntry, GoldenInfo, OutputTolerance, Source
 from foldserve_contract.signature import Signature
 
-from ..diagnose.phases import PhaseGap
+from ..predictions.change import Change
 from ..verify.verdict import Verification
 
 
@@ -34,7 +34,7 @@ class Report:
     signature: Signature
     fold: tuple[FoldEntry, ...]
     baked: tuple[str, ...]
-    phases: Mapping[str, PhaseGap]
+    phases: Mapping[str, Change]
     predict: Mapping[str, float]
     tolerances: Mapping[str, OutputTolerance]
     verification: Verification

@@ -7,7 +7,7 @@ import numpy as np
 from foldserve_contract.golden import Golden
 from foldserve_contract.manifest import GoldenInfo
 
-from ..diagnose.findings import Findings
+from ..diagnosis.findings import Findings
 
 _VISIBLE = 1e-2  # of the outputs' scale: a user would see a gap of this size between the phases
 _FEW_PROMISES = 100

@@ -9,7 +9,8 @@ from foldserve_contract.signature import Arrays
 
 from ..graph import Graph
 from ..naming import NamedModel
-from .phases import PhaseGap, baked_phases, phase_gaps, predict_untouched
+from ..predictions.change import Change
+from .phases import baked_phases, phase_gaps, predict_untouched
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Findings:
         predict: By output, max|`predict` of the untouched model − reference|.
     """
 
-    phases: Mapping[str, PhaseGap]
+    phases: Mapping[str, Change]
     baked: tuple[str, ...]
     predict: Mapping[str, float]
 

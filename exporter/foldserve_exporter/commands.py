@@ -1,0 +1,45 @@
+"""What the exporter's commands have in common: getting ready, and errors into exit codes."""
+
+import sys
+import warnings
+from collections.abc import Callable
+from importlib.util import find_spec
+
+from foldserve_contract.errors import FoldserveError
+
+from .errors import ExportError
+from .runtime import import_quietly, pin_runtime, reset_defaults
+
+USAGE_ERROR = 2
+_NEEDS = ("keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "PIL", "rich")
+
+
+def run_command(program: str, body: Callable[[], int], otherwise: str) -> int:
+    """Runs a command's body in a runtime that is ready for it; gives the exit code.
+
+    Args:
+        program: The command's name, before every complaint.
+        body: What to do.
+        otherwise: What was not done, told where the disk fails.
+    """
+    missing = [name for name in _NEEDS if find_spec(name) is None]
+    if missing:
+        complain(program, f"it needs {', '.join(missing)}: pip install 'foldserve[exporter]'")
+        return USAGE_ERROR
+    pin_runtime()
+    warnings.filterwarnings("ignore", module=r"(tf_keras|keras|tensorflow|tf2onnx|onnx)\b")
+    import_quietly()
+    reset_defaults()
+    try:
+        return body()
+    except FoldserveError as error:
+        complain(program, str(error))
+        return error.exit_code if isinstance(error, ExportError) else USAGE_ERROR
+    except OSError as error:
+        complain(program, f"{error}; {otherwise}")
+        return 1
+
+
+def complain(program: str, message: str) -> None:
+    """To standard error."""
+    print(f"{program}: {message}", file=sys.stderr)

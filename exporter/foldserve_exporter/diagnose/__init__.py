@@ -1,1 +1,0 @@
-"""What is wrong with a model before anything is exported."""

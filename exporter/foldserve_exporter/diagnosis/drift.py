@@ -1,0 +1,90 @@
+"""How far each layer's statistics are from those of the data."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..predictions.change import Change
+from ..recalibration.statistics import LayerStatistics
+
+_CAP = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class LayerDrift:
+    """One layer's moving statistics against the data's, all layers before it being right.
+
+    Attributes:
+        layer: Its path.
+        frozen: Whether it is not trainable.
+        channels: How many it has.
+        drift: How far its normalised output is off, as a share of the output itself (see `off_by`).
+        shift: Mean over the channels of |μ − μ_data| / √(σ²_data + ε).
+        largest_shift: The largest of them.
+        log_ratio: Mean over the channels of |log((σ² + ε) / (σ²_data + ε))|.
+        residue: Share of the initial value (mean 0, variance 1) that is left, where that explains the drift.
+        effect: How the predictions change if all other layers are right and this one stays as it is.
+    """
+
+    layer: str
+    frozen: bool
+    channels: int
+    drift: float
+    shift: float
+    largest_shift: float
+    log_ratio: float
+    residue: float | None
+    effect: Change | None
+
+
+def measure_drift(layer: LayerStatistics, frozen: bool, effect: Change | None = None) -> LayerDrift:
+    """The numbers of one layer."""
+    shift, log_ratio = layer.shift, np.abs(layer.log_ratio)
+    return LayerDrift(
+        layer.path,
+        frozen,
+        shift.size,
+        off_by(layer),
+        float(shift.mean()),
+        float(shift.max()),
+        float(log_ratio.mean()),
+        residue(layer),
+        effect,
+    )
+
+
+def off_by(layer: LayerStatistics) -> float:
+    """Root mean square over x of |z(x) − z_data(x)|, averaged over the channels, each counted up to 10.
+
+    With z = (x − μ)/s and s = √(σ² + ε): √( ((μ_data − μ)/s)² + (σ_data/s − σ_data/s_data)² ). It is 0 where the
+    statistics are right, and about 1 where the layer's output is off by as much as it varies.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        stored = np.sqrt(layer.old_variance + layer.epsilon)
+        right = np.sqrt(layer.variance + layer.epsilon)
+        wide = np.sqrt(layer.variance)
+        apart = np.hypot((layer.mean - layer.old_mean) / stored, wide / stored - wide / right)
+    return float(np.mean(np.minimum(np.nan_to_num(apart, nan=_CAP, posinf=_CAP), _CAP)))
+
+
+def residue(layer: LayerStatistics, least: float = 0.9) -> float | None:
+    """The share r of the initial value that is left, with μ ≈ (1−r)·μ_data and σ² ≈ (1−r)·σ²_data + r.
+
+    Least squares over the channels in units of the data's deviation; None where it explains less than `least` of the
+    drift's squares.
+    """
+    unit = np.sqrt(layer.variance + layer.epsilon)
+    toward = np.concatenate([-layer.mean / unit, (1 - layer.variance) / unit**2])
+    gone = np.concatenate([(layer.old_mean - layer.mean) / unit, (layer.old_variance - layer.variance) / unit**2])
+    if not np.isfinite(gone).all() or not toward.any() or not gone.any():
+        return None
+    share = float(toward @ gone / (toward @ toward))
+    left = gone - share * toward
+    if not 0 < share <= 1.05 or left @ left > (1 - least) * (gone @ gone):
+        return None
+    return min(share, 1.0)
+
+
+def threshold(rows: int) -> float:
+    """The drift that chance and a healthy training may leave: statistics of few rows are uncertain by 1/√rows."""
+    return 0.3 + 2 / float(np.sqrt(rows))

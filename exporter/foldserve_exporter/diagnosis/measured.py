@@ -1,0 +1,148 @@
+"""Faults that samples show."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from ..graph import Op
+from ..predictions.change import Change
+from ..predictions.scores import Scores, Task
+from .drift import LayerDrift, threshold
+from .evidence import Compared, Evidence
+from .finding import RECALIBRATE, Finding, Kind, Severity
+from .stored import is_untouched
+
+_GRAVE = 0.25
+_NOTICED = 0.05
+_FIRST_LAYERS = 1.5
+_INITIAL = (0.05, 0.98)  # less is what a healthy training leaves; all of it is something else
+_POINTS = 0.02
+_APART = 0.15
+
+
+def drift_faults(evidence: Evidence) -> Iterator[Finding]:
+    """Layers whose statistics are not those of the samples.
+
+    A frozen layer whose statistics differ is a fault only where labels say that the others would be better: a head
+    that was trained on a frozen backbone is used to them.
+    """
+    limit = threshold(len(next(iter(evidence.inputs.values()))))
+    drifted = [(op, drift) for op, drift in evidence.drifts if drift.drift > limit and np.isfinite(drift.log_ratio)]
+    helps = _gain(evidence.scores, evidence.recalibrated.scores)
+    deep = [drift.drift for _, drift in evidence.drifts]
+    for op, drift in drifted:
+        if drift.frozen and (helps is None or helps <= 0):
+            continue
+        kind, why = _kind(op, drift, float(np.median(deep)), evidence.estimated.layers[0].path)
+        what = (
+            f"its mean is off by {drift.shift:.2f} deviations of the data on average (up to {drift.largest_shift:.1f}),"
+            f" its variance by a factor of {np.exp(drift.log_ratio):.2g}: {why}"
+        )
+        yield Finding(kind, _severity(drift.effect), drift.layer, what, drift.effect, RECALIBRATE)
+
+
+def whole_faults(evidence: Evidence) -> Iterator[Finding]:
+    """What is wrong with the predictions as a whole."""
+    yield from _phase_gap(evidence)
+    yield from _frozen_but_trained(evidence)
+    for name, scores in evidence.scores.items():
+        if scores.is_scaling_fault:
+            what = (
+                f"output {name!r}: {scores} (by chance {scores.chance:.3g}): the order is right and the values are"
+                " wrong, as only a scale or an offset inside the model does it"
+            )
+            effect = evidence.recalibrated.changes[name]
+            yield Finding(Kind.SCALING_FAULT, Severity.ERROR, None, what, effect, RECALIBRATE)
+
+
+def _kind(op: Op, drift: LayerDrift, typical: float, first: str) -> tuple[Kind, str]:
+    if is_untouched(op):
+        return Kind.UNTOUCHED, "they are 0 and 1, as Keras begins; they were never updated"
+    if drift.residue is not None and _INITIAL[0] <= drift.residue < _INITIAL[1]:
+        momentum = float(op.config["momentum"])
+        steps = np.log(drift.residue) / np.log(momentum) if 0 < momentum < 1 else float("nan")
+        return Kind.LAGGING, (
+            f"{drift.residue:.0%} of their initial value is left, which with momentum {momentum:g} means"
+            f" about {steps:.0f} steps of training"
+        )
+    if drift.layer == first and drift.drift > _FIRST_LAYERS * typical:
+        return Kind.OTHER_DATA, (
+            "this is the first layer, and it drifts most: the samples are not what it was trained on (another domain,"
+            " other preprocessing), or it was fine-tuned on them in too few steps"
+        )
+    return Kind.STALE, "the weights before it have moved since they were taken"
+
+
+def _size(drift: LayerDrift) -> float:
+    return 0.0 if drift.effect is None else drift.effect.size
+
+
+def _severity(effect: Change | None) -> Severity:
+    size = 0.0 if effect is None else effect.size
+    return Severity.ERROR if size >= _GRAVE else Severity.WARNING if size >= _NOTICED else Severity.NOTE
+
+
+def _phase_gap(evidence: Evidence) -> Iterator[Finding]:
+    gain = _gain(evidence.scores, evidence.phase_1.scores)
+    for name, gap in evidence.phase_1.changes.items():
+        what = f"output {name!r} differs by up to {gap.largest:.3g}, {gap.mean:.3g} on average, between phase 0 and 1"
+        if gap.agreement is not None:
+            what += f"; the same class for {gap.agreement:.0%} of the samples"
+        if gain is not None:
+            what += f"; {_told(evidence.scores, evidence.phase_1)}"
+        rows = len(next(iter(evidence.inputs.values())))
+        visible = gap.size > _APART + 2 / np.sqrt(rows) if gain is None else gain > 0
+        if visible and np.isfinite(gap.largest):
+            grave = gain is not None or gap.size >= _GRAVE
+            yield Finding(
+                Kind.PHASE_GAP,
+                Severity.ERROR if grave else Severity.WARNING,
+                None,
+                what,
+                gap,
+                RECALIBRATE,
+            )
+
+
+def _frozen_but_trained(evidence: Evidence) -> Iterator[Finding]:
+    """Keras before 2.2.0 normalised with batch statistics in frozen layers, and trained what is above on them."""
+    thawed = evidence.thawed
+    if thawed is None:
+        return
+    gain = _gain(evidence.scores, thawed.scores)
+    frozen = [drift.layer for _, drift in evidence.drifts if drift.frozen]
+    if gain is not None and gain > 0:
+        what = (
+            f"{len(frozen)} BatchNormalization are frozen, yet the model is better on batch statistics"
+            f" ({_told(evidence.scores, thawed)}): it was trained on them, as Keras before 2.2 did in frozen layers too"
+        )
+        effect = max(thawed.changes.values(), key=lambda each: each.size)
+        yield Finding(Kind.FROZEN_BUT_TRAINED, Severity.ERROR, frozen[0], what, effect, RECALIBRATE)
+    worst = max((d for _, d in evidence.drifts if d.frozen and d.effect), key=lambda d: _size(d), default=None)
+    if gain is None and worst is not None and _size(worst) >= _GRAVE:
+        what = (
+            f"{len(frozen)} BatchNormalization are frozen on statistics that are not those of the samples: as it should"
+            " be where the head was trained on them, a fault where Keras before 2.2 trained it on batch statistics"
+        )
+        remedy = "Give --labels, which tell the two apart."
+        yield Finding(Kind.FROZEN_BUT_TRAINED, Severity.NOTE, worst.layer, what, worst.effect, remedy)
+
+
+def _gain(before: Mapping[str, Scores], after: Mapping[str, Scores]) -> float | None:
+    """By how much labels say that predictions are better, beyond chance; 0 where they are not, None without labels."""
+    gains = [_better(scores, after[name]) for name, scores in before.items()]
+    return max(gains, default=None)
+
+
+def _better(before: Scores, after: Scores) -> float:
+    if before.task is Task.REGRESSION:
+        saved = 1 - after.fit / before.fit if before.fit > 0 else 0.0
+        return saved if saved > 5 * _POINTS else 0.0
+    gained = after.fit - before.fit
+    return gained if gained > max(_POINTS, 2 * before.error) else 0.0
+
+
+def _told(before: Mapping[str, Scores], other: Compared) -> str:
+    return "; ".join(
+        f"{scores} in phase 0, {other.scores[name]} on batch statistics" for name, scores in before.items()
+    )

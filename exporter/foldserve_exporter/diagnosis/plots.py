@@ -1,0 +1,84 @@
+"""Drift by layer, drawn as SVG into the page itself."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from .drift import LayerDrift
+
+_ROW = 18
+_NAME = 300
+_PANEL = 190
+_GAP = 28
+_TOP = 42
+_LONGEST = 42
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One quantity, a bar for each layer.
+
+    Attributes:
+        title: What it is.
+        value: How to read it from a layer's drift.
+        limit: From where on it is too much; None for no such line.
+        least: What the axis shows at least.
+    """
+
+    title: str
+    value: Callable[[LayerDrift], float]
+    limit: float | None
+    least: float
+
+
+def drift_plot(drifts: Sequence[LayerDrift], limit: float) -> str:
+    """The layers from input to output: how far each is off, why, and what that does to the predictions."""
+    panels = (
+        Panel("output off by", lambda d: d.drift, limit, 1.5 * limit),
+        Panel("|μ − μ_data| / σ_data", lambda d: d.shift, None, 0.5),
+        Panel("|log σ² / σ²_data|", lambda d: d.log_ratio, None, 0.5),
+        Panel("predictions changed", lambda d: 0.0 if d.effect is None else d.effect.size, None, 1.0),
+    )
+    width, height = _NAME + len(panels) * (_PANEL + _GAP), _TOP + _ROW * len(drifts) + 8
+    names = "".join(_name(drift, row) for row, drift in enumerate(drifts))
+    drawn = "".join(
+        _panel(panel, drifts, _NAME + position * (_PANEL + _GAP), limit) for position, panel in enumerate(panels)
+    )
+    return (
+        f'<svg class="drift" viewBox="0 0 {width} {height}" role="img" font-size="12" fill="currentColor">'
+        f"<title>Drift of every BatchNormalization, from input to output</title>{names}{drawn}</svg>"
+    )
+
+
+def _name(drift: LayerDrift, row: int) -> str:
+    told = drift.layer if len(drift.layer) <= _LONGEST else f"…{drift.layer[-_LONGEST:]}"
+    frozen = " ❄" if drift.frozen else ""
+    return f'<text x="{_NAME - 10}" y="{_middle(row)}" text-anchor="end">{escape(told + frozen)}</text>'
+
+
+def _panel(panel: Panel, drifts: Sequence[LayerDrift], left: int, limit: float) -> str:
+    most = max([panel.least, *(panel.value(drift) for drift in drifts)])
+    bottom = _TOP + _ROW * len(drifts)
+    parts = [
+        f'<text x="{left}" y="14" font-weight="600">{escape(panel.title)}</text>',
+        f'<text x="{left}" y="30" opacity=".6">0</text>',
+        f'<text x="{left + _PANEL}" y="30" opacity=".6" text-anchor="end">{most:.2g}</text>',
+        f'<line x1="{left}" x2="{left}" y1="{_TOP - 6}" y2="{bottom}" stroke="currentColor" opacity=".4"/>',
+    ]
+    for row, drift in enumerate(drifts):
+        length = max(1.0, _PANEL * panel.value(drift) / most)
+        mark = "bad" if drift.drift > limit else "good"
+        parts.append(
+            f'<rect class="{mark}" x="{left}" y="{_middle(row) - 10}" width="{length:.1f}" height="{_ROW - 6}">'
+            f"<title>{escape(drift.layer)}: {panel.value(drift):.3g}</title></rect>"
+        )
+    if panel.limit is not None:
+        at = left + _PANEL * panel.limit / most
+        parts.append(
+            f'<line class="limit" x1="{at:.1f}" x2="{at:.1f}" y1="{_TOP - 6}" y2="{bottom}" stroke-dasharray="4 3"/>'
+        )
+    return "".join(parts)
+
+
+def _middle(row: int) -> int:
+    return _TOP + _ROW * row + 12

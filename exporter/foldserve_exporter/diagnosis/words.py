@@ -1,0 +1,38 @@
+"""The sentences of a diagnosis that the terminal and the page have in common."""
+
+from collections.abc import Iterator
+
+from ..predictions.change import Change
+from .diagnose import Diagnosis
+from .finding import Severity
+
+
+def verdict(diagnosis: Diagnosis) -> str:
+    """What came of it, in one line."""
+    counts = {severity: sum(1 for f in diagnosis.findings if f.severity is severity) for severity in Severity}
+    told = [f"{count} {severity}{'s' if count > 1 else ''}" for severity, count in counts.items() if count]
+    seen = f"{diagnosis.samples:,} samples" if diagnosis.samples else "no samples: what needs data was not looked for"
+    return (
+        f"{diagnosis.model}: {', '.join(told) or 'nothing found'} ({diagnosis.batch_norms} BatchNormalization, {seen})"
+    )
+
+
+def effect_line(effect: Change | None) -> str:
+    """What a fault does to the predictions."""
+    if effect is None:
+        return "not measured"
+    agreement = "" if effect.agreement is None else f"; {1 - effect.agreement:.0%} of the samples change their class"
+    return f"up to {effect.largest:.3g}, {effect.mean:.3g} on average (scale {effect.scale:.3g}){agreement}"
+
+
+def prediction_lines(diagnosis: Diagnosis) -> Iterator[str]:
+    """The predictions in both phases and on the samples' statistics, a line each for every output."""
+    others = (("phase 1", diagnosis.phase_1), ("recalibrated", diagnosis.recalibrated))
+    for name, scores in diagnosis.scores.items():
+        yield f"{name}, phase 0: {scores}"
+    for label, compared in others:
+        if compared is None:
+            continue
+        for name, change in compared.changes.items():
+            scored = f"{compared.scores[name]}; " if name in compared.scores else ""
+            yield f"{name}, {label}: {scored}differs from phase 0 by {effect_line(change)}"

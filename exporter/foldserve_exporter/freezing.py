@@ -1,0 +1,37 @@
+"""Freezes BatchNormalization for fine-tuning, wherever it is."""
+
+from typing import Any
+
+import keras
+
+from .errors import Refused
+from .graph import keras_private as private
+
+
+def freeze(model: Any) -> tuple[str, ...]:
+    """Freezes every BatchNormalization of a model, in nested backbones and wrappers as well. It changes the model.
+
+    A frozen layer normalises with its moving statistics in `fit` too and leaves them as they are, so that what `fit`
+    sees is what `predict` answers. All other layers stay as trainable as they were. Statistics that are wrong before
+    stay wrong: recalibrate first. Setting `trainable` of a model around it afterwards undoes it; call it last.
+
+    A compiled model may be trained further as it is: the training step that Keras keeps is thrown away, so that the
+    next `fit` makes it anew.
+
+    Args:
+        model: A `keras.Model`. Its BatchNormalization layers become `trainable = False`.
+
+    Returns:
+        The names of the layers that were trainable and no longer are.
+
+    Raises:
+        Refused: It is no Keras model.
+    """
+    if not isinstance(model, keras.Model):
+        raise Refused(f"freeze expects a Keras model, received {type(model).__name__}")
+    layers = [layer for layer in private.sublayers(model) if isinstance(layer, keras.layers.BatchNormalization)]
+    thawed = [layer for layer in layers if layer.trainable]
+    for layer in thawed:
+        layer.trainable = False
+    model.train_function = None
+    return tuple(layer.name for layer in thawed)

@@ -1,0 +1,1 @@
+"""A model's predictions: made, compared with one another, and held against labels."""

@@ -1,0 +1,62 @@
+"""How far two sets of predictions are apart."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from foldserve_contract import tolerance
+from foldserve_contract.signature import Array, Arrays
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One output, before against after.
+
+    Attributes:
+        largest: max|before − after|.
+        mean: mean|before − after|.
+        scale: max|before|.
+        spread: Standard deviation of the output over the rows, before or after, whichever varies more.
+        agreement: Share of the rows with the same top-1 class; None where the output is no vector of scores.
+    """
+
+    largest: float
+    mean: float
+    scale: float
+    spread: float
+    agreement: float | None
+
+    @property
+    def size(self) -> float:
+        """How much of the predictions is different, from 0 (none) to 1 (all that they say)."""
+        moved = self.mean / self.spread if self.spread > 0 else float(self.mean > 0)
+        if not np.isfinite(moved):
+            return 1.0
+        return min(1.0, max(moved, 0.0 if self.agreement is None else 1 - self.agreement))
+
+
+def change(before: Array, after: Array) -> Change:
+    """Compares one output."""
+    wide_before, wide_after = before.astype(np.float64), after.astype(np.float64)
+    agreement = None
+    if before.ndim == 2 and before.shape[1] > 1:
+        agreement = float(np.mean(before.argmax(axis=1) == after.argmax(axis=1)))
+    with np.errstate(invalid="ignore", over="ignore"):
+        mean = float(np.mean(np.abs(wide_before - wide_after)))
+        spread = max(_spread(wide_before), _spread(wide_after))
+    return Change(tolerance.deviation(after, before), mean, tolerance.scale(before), spread, agreement)
+
+
+def changes(before: Arrays, after: Arrays) -> dict[str, Change]:
+    """Compares every output."""
+    return {name: change(before[name], after[name]) for name in before}
+
+
+def largest_size(changed: Mapping[str, Change]) -> float:
+    """How much of the predictions is different in the output that changed most."""
+    return max((each.size for each in changed.values()), default=0.0)
+
+
+def _spread(array: Array) -> float:
+    return float(np.mean(array.std(axis=0)))

@@ -1,0 +1,155 @@
+"""How good predictions are: how often they are right, and whether their order is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from foldserve_contract.errors import FoldserveError
+from foldserve_contract.signature import Array, Arrays
+
+
+class LabelsError(FoldserveError):
+    """The labels cannot be read, or do not fit the predictions."""
+
+
+class Task(StrEnum):
+    """What an output is for, as its labels tell."""
+
+    CLASSIFICATION = "classification"
+    REGRESSION = "regression"
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """One output against its labels.
+
+    Attributes:
+        task: What the labels are.
+        fit: Accuracy, or the mean squared error.
+        order: AUC (one class against the rest, averaged over classes), or Spearman's correlation: whether the order of
+            the predictions is right, whatever their scale. NaN where there is nothing to order.
+        chance: Accuracy of always answering the most frequent class, or the variance of the labels.
+        rows: How many rows.
+    """
+
+    task: Task
+    fit: float
+    order: float
+    chance: float
+    rows: int
+
+    @property
+    def is_scaling_fault(self) -> bool:
+        """Whether the order is right and the values are wrong: only a scale or an offset can do that."""
+        if self.task is Task.REGRESSION:
+            return self.order > 0.8 and self.fit > self.chance
+        return self.order > 0.85 and self.fit < self.chance + 0.35 * (1 - self.chance)
+
+    @property
+    def error(self) -> float:
+        """Standard error of the accuracy; 0 for a regression."""
+        if self.task is Task.REGRESSION:
+            return 0.0
+        return float(np.sqrt(max(self.fit * (1 - self.fit), 1 / self.rows) / self.rows))
+
+    def __str__(self) -> str:
+        if self.task is Task.REGRESSION:
+            return f"MSE {self.fit:.4g}, Spearman {self.order:.3f}"
+        return f"accuracy {self.fit:.1%}, AUC {self.order:.3f}"
+
+
+def fit_labels(labels: Any, outputs: tuple[str, ...], rows: int) -> dict[str, Array]:
+    """Labels by output, from an array for the first output or a mapping.
+
+    Raises:
+        LabelsError: An output or the number of rows does not fit.
+    """
+    given = dict(labels) if isinstance(labels, Mapping) else {outputs[0]: np.asarray(labels)}
+    if len(given) == 1 and len(outputs) == 1:
+        given = {outputs[0]: next(iter(given.values()))}
+    for name, array in given.items():
+        if name not in outputs:
+            raise LabelsError(f"there are labels for {name!r}, but the model's outputs are {list(outputs)}")
+        if array.ndim == 0 or len(array) != rows or array.dtype.kind not in "biuf":
+            raise LabelsError(f"labels for {name!r}: expected {rows} rows of numbers, received {array.shape}")
+    return given
+
+
+def score(outputs: Arrays, labels: Arrays) -> dict[str, Scores]:
+    """Every output that has labels.
+
+    Raises:
+        LabelsError: Labels are for other classes than the output has, or are of another shape.
+    """
+    return {name: _score(name, outputs[name].astype(np.float64), labels[name]) for name in labels}
+
+
+def _score(name: str, predicted: Array, labels: Array) -> Scores:
+    if labels.dtype.kind == "f" and not _is_one_hot(labels):
+        return _regression(name, predicted, labels)
+    if predicted.ndim != 2:
+        raise LabelsError(f"output {name!r} of shape {predicted.shape} is no vector of classes: give it no labels")
+    return _classification(name, predicted, _classes(labels))
+
+
+def _is_one_hot(labels: Array) -> bool:
+    two = labels.ndim == 2 and labels.shape[1] > 1
+    return two and bool(np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all())
+
+
+def _classes(labels: Array) -> Array:
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        labels = labels.argmax(axis=1)
+    return labels.reshape(len(labels)).astype(np.int64)
+
+
+def _classification(name: str, predicted: Array, classes: Array) -> Scores:
+    count = predicted.shape[1]
+    if classes.min() < 0 or classes.max() >= max(count, 2):
+        raise LabelsError(
+            f"labels for {name!r} are {classes.min()}…{classes.max()}, but it has {max(count, 2)} classes"
+        )
+    if count == 1:
+        threshold = 0.5 if predicted.min() >= 0 and predicted.max() <= 1 else 0.0
+        answered, scores = (predicted[:, 0] > threshold).astype(np.int64), {1: predicted[:, 0]}
+    else:
+        answered, scores = predicted.argmax(axis=1), {each: predicted[:, each] for each in np.unique(classes)}
+    chance = float(np.bincount(classes).max() / len(classes))
+    areas = [_area(column, classes == each) for each, column in scores.items()]
+    return Scores(Task.CLASSIFICATION, float(np.mean(answered == classes)), float(np.mean(areas)), chance, len(classes))
+
+
+def _regression(name: str, predicted: Array, labels: Array) -> Scores:
+    wanted = labels.astype(np.float64).reshape(len(labels), -1)
+    given = predicted.reshape(len(predicted), -1)
+    if wanted.shape != given.shape:
+        raise LabelsError(f"labels for {name!r} have shape {labels.shape}, the output has {predicted.shape}")
+    order = [_correlation(ranks(given[:, i]), ranks(wanted[:, i])) for i in range(given.shape[1])]
+    error, variance = float(np.mean((given - wanted) ** 2)), float(np.mean(wanted.var(axis=0)))
+    return Scores(Task.REGRESSION, error, float(np.mean(order)), variance, len(wanted))
+
+
+def _area(scores: Array, positive: Array) -> float:
+    """Area under the ROC curve by the rank sum of Mann and Whitney; NaN where all or none are positive."""
+    hits = int(positive.sum())
+    misses = len(positive) - hits
+    if not hits or not misses or not np.isfinite(scores).all():
+        return float("nan")
+    return float((ranks(scores)[positive].sum() - hits * (hits + 1) / 2) / (hits * misses))
+
+
+def ranks(values: Array) -> Array:
+    """Ranks from 1, equal values sharing their mean rank."""
+    _, position, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    shared: Array = (last - (counts - 1) / 2)[position]
+    return shared
+
+
+def _correlation(first: Array, second: Array) -> float:
+    if first.std() == 0 or second.std() == 0:
+        return float("nan")
+    return float(np.corrcoef(first, second)[0, 1])

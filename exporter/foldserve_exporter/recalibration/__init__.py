@@ -1,0 +1,1 @@
+"""Moving statistics estimated anew from data, without labels and without training."""

@@ -1,0 +1,63 @@
+"""A section of a graph: from tensors that are known to tensors that are wanted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import keras
+import numpy as np
+
+from foldserve_contract.signature import Array
+
+from ..graph import Graph, Op, Ref, TensorSpec, rebuild
+from ..graph.ir import INPUT, live
+
+
+class Section:
+    """Computes some tensors of a graph from others, in inference."""
+
+    def __init__(self, graph: Graph, sources: Sequence[Ref], targets: Sequence[Ref]) -> None:
+        """Makes the section's model; a target may be a source."""
+        self._model = rebuild(section_graph(graph, sources, targets))
+
+    def run(self, arrays: Sequence[Array]) -> list[Array]:
+        """The targets of one batch."""
+        outputs = self._model([keras.ops.convert_to_tensor(array) for array in arrays], training=False)
+        return [np.asarray(output) for output in outputs]
+
+
+def section_graph(graph: Graph, sources: Sequence[Ref], targets: Sequence[Ref]) -> Graph:
+    """The graph of a section: its inputs are the sources, its outputs the targets, both as lists."""
+    entries = {ref: Ref(INPUT, position) for position, ref in enumerate(sources)}
+
+    def swap(ref: Ref) -> Ref:
+        return entries.get(ref, ref)
+
+    wanted = tuple(swap(ref) for ref in targets)
+    nodes = live([node.rewired(swap) for node in graph.nodes], wanted)
+    return Graph(
+        name="section",
+        nodes=nodes,
+        inputs=_named("section_input", [graph.spec(ref) for ref in sources]),
+        outputs=_named("section_output", [graph.spec(ref) for ref in targets]),
+        output_refs=wanted,
+        input_structure=list(range(len(sources))),
+        output_structure=list(range(len(targets))),
+    )
+
+
+def with_ops(graph: Graph, ops: Mapping[int, Op]) -> Graph:
+    """The graph with other ops in the place of those with these ids."""
+    nodes = tuple(replace(node, op=ops.get(id(node.op), node.op)) for node in graph.nodes)
+    return Graph(
+        graph.name,
+        nodes,
+        graph.inputs,
+        graph.outputs,
+        graph.output_refs,
+        graph.input_structure,
+        graph.output_structure,
+    )
+
+
+def _named(name: str, specs: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
+    return tuple(replace(spec, name=f"{name}_{position}") for position, spec in enumerate(specs))

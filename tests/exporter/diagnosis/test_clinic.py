@@ -1,0 +1,169 @@
+"""Every planted disease is found, by name and place; nothing is found in the healthy; nobody is changed."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from foldserve_exporter import diagnose
+from foldserve_exporter.diagnosis import diagnose as module
+from foldserve_exporter.diagnosis.finding import Kind, Severity
+from foldserve_exporter.predictions.scores import LabelsError
+
+from ..digits import accuracy, backbone, digits, fit, healthy, held_back, with_head
+from ..models import snapshot
+from .clinic import CLINIC, Patient, bn
+
+pytestmark = pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+layers = keras.layers
+NEEDS_NO_DATA = {
+    Kind.UNTOUCHED,
+    Kind.BAKED_PHASE,
+    Kind.LIVE_RANDOMNESS,
+    Kind.DEAD_GAIN,
+    Kind.EXPLODING_GAIN,
+    Kind.TINY_VARIANCE,
+    Kind.MOVING_STATISTICS,
+    Kind.NON_FINITE,
+    Kind.NEIGHBOURS,
+    Kind.RANDOM,
+}
+
+
+@pytest.mark.parametrize("admit", CLINIC, ids=lambda admit: admit.__name__)
+def test_a_planted_disease_is_found_where_it_is(admit: Callable[[Path], Patient], tmp_path: Path) -> None:
+    patient = admit(tmp_path)
+    before = snapshot(patient.model)
+    diagnosis = diagnose(patient.model, patient.samples, labels=patient.labels)
+    assert snapshot(patient.model) == before
+    found = [(finding.kind, finding.layer) for finding in diagnosis.findings]
+    assert (patient.kind, patient.layer) in found
+    finding = diagnosis.findings[found.index((patient.kind, patient.layer))]
+    assert finding.effect is not None
+    assert finding.what
+    assert finding.remedy
+    if patient.kind is not Kind.DEAD_GAIN:  # a channel that says nothing is missed by nobody
+        assert finding.effect.size > 0.05
+    if patient.kind in NEEDS_NO_DATA:
+        alone = diagnose(patient.model)
+        assert (patient.kind, patient.layer) in [(each.kind, each.layer) for each in alone.findings]
+        assert snapshot(patient.model) == before
+
+
+def test_findings_stand_in_the_order_of_their_gravity(tmp_path: Path) -> None:
+    patient = CLINIC[0](tmp_path)
+    findings = diagnose(patient.model, patient.samples, labels=patient.labels).findings
+    ranks = [(finding.severity.rank, -finding.effect.size) for finding in findings if finding.effect]
+    assert len(ranks) > 1
+    assert ranks == sorted(ranks)
+
+
+def test_only_the_layer_that_is_sick_is_named(tmp_path: Path) -> None:
+    """The layers behind it see other inputs than they were trained on, but their own statistics are right."""
+    patient = CLINIC[0](tmp_path)
+    diagnosis = diagnose(patient.model, patient.samples)
+    assert {finding.layer for finding in diagnosis.findings if finding.layer} == {"backbone/bn_2"}
+    assert [drift.layer for drift in diagnosis.drifts] == ["backbone/bn_1", "backbone/bn_2", "backbone/bn_3"]
+
+
+def test_a_lagging_layer_tells_how_much_is_left_of_its_initial_value(tmp_path: Path) -> None:
+    model = healthy()
+    for share in (0.25, 0.6):
+        layer = bn(model, "bn_3")
+        before = layer.get_weights()
+        layer.moving_mean.assign((1 - share) * np.array(layer.moving_mean))
+        layer.moving_variance.assign((1 - share) * np.array(layer.moving_variance) + share)
+        residue = diagnose(model, held_back()[0]).drifts[2].residue
+        layer.set_weights(before)
+        assert residue is not None
+        assert abs(residue - share) < 0.06
+
+
+def residual() -> tuple[Any, Any, Any]:
+    return healthy(), *held_back()
+
+
+def without_batch_norm() -> tuple[Any, Any, Any]:
+    image = keras.Input((8, 8, 1), name="image")
+    x = layers.Dense(40, activation="relu")(layers.Flatten()(image))
+    images, labels = digits()
+    model = keras.Model(image, layers.Dense(10, activation="softmax")(layers.Dropout(0.2)(x)))
+    return fit(model, images[:1397], labels[:1397], 15), *held_back()
+
+
+def regression() -> tuple[Any, Any, Any]:
+    """How much ink there is, from a perceptron with BatchNormalization on vectors."""
+    x = image = keras.Input((8, 8, 1), name="image")
+    for width in (30, 20):
+        x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(layers.Dense(width)(layers.Flatten()(x))))
+    images, _ = digits()
+    ink = 10 * images.mean(axis=(1, 2, 3))
+    model = keras.Model(image, layers.Dense(1, name="ink")(x))
+    return fit(model, images[:1397], ink[:1397], 25), images[-300:], ink[-300:]
+
+
+@cache
+def frozen_elsewhere() -> tuple[Any, Any, Any]:
+    """Transfer as it should be: the backbone stays on the statistics of another domain, and the head is used to it."""
+    model = healthy()
+    body = model.get_layer("backbone")
+    body.trainable = False
+    images, labels = digits()
+    shifted = (1.3 - 0.6 * images).astype(np.float32)
+    features = body.predict(shifted[:1397], verbose=0)
+    inputs = keras.Input(features.shape[1:])
+    fit(keras.Model(inputs, model.layers[-1](inputs)), features, labels[:1397], 25, 2e-2)
+    return model, shifted[-300:], labels[-300:]
+
+
+def untrained_flag_only() -> tuple[Any, Any, Any]:
+    """Frozen at home: trained, then frozen, on the data that it was trained on."""
+    model = healthy()
+    model.trainable = False
+    return model, *held_back()
+
+
+@pytest.mark.parametrize(
+    "make", [residual, without_batch_norm, regression, frozen_elsewhere, untrained_flag_only], ids=lambda m: m.__name__
+)
+def test_nothing_is_found_in_a_healthy_model(make: Callable[[], tuple[Any, Any, Any]]) -> None:
+    model, samples, labels = make()
+    assert diagnose(model, samples, labels=labels).findings == ()
+    assert diagnose(model).findings == ()
+    assert not diagnose(model, samples[:60]).has(Severity.WARNING)
+
+
+def test_a_frozen_layer_opens_no_gap_between_the_phases() -> None:
+    model, samples, labels = frozen_elsewhere()
+    assert accuracy(model.predict(samples, verbose=0), labels) > 0.6
+    gap = diagnose(model, samples, labels=labels).phase_1
+    assert gap is not None
+    assert gap.changes["probabilities"].largest == 0
+
+
+def test_the_model_is_put_back_also_when_the_diagnosis_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = with_head(backbone(training=True))
+    before = snapshot(model)
+
+    def fails(*_: Any) -> Any:
+        model.variables[0].assign(np.full(model.variables[0].shape, 7.0))
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(module, "behaviour_faults", fails)
+    with pytest.raises(RuntimeError, match="broken"):
+        diagnose(model, held_back()[0])
+    assert snapshot(model) == before
+
+
+def test_labels_that_do_not_fit_are_refused_in_words() -> None:
+    samples, labels = held_back()
+    with pytest.raises(LabelsError, match="expected 300 rows"):
+        diagnose(healthy(), samples, labels=labels[:-1])
+    with pytest.raises(LabelsError, match="outputs are"):
+        diagnose(healthy(), samples, labels={"other": labels, "probabilities": labels})
+    with pytest.raises(LabelsError, match="10 classes"):
+        diagnose(healthy(), samples, labels=labels + 1)

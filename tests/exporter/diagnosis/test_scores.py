@@ -1,0 +1,52 @@
+"""Scores agree with scikit-learn's, and a scaling fault is told from a bad model."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from foldserve_exporter.predictions.scores import Task, ranks, score
+
+
+def test_accuracy_and_auc_of_classes() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 300)
+    logits = rng.normal(size=(300, 4)).round(1) + 1.2 * np.eye(4)[labels]
+    outputs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    found = score({"y": outputs}, {"y": labels})["y"]
+    assert found.task is Task.CLASSIFICATION
+    assert found.fit == np.mean(outputs.argmax(axis=1) == labels)
+    assert found.order == pytest.approx(roc_auc_score(labels, outputs, multi_class="ovr", average="macro"))
+    assert score({"y": outputs}, {"y": np.eye(4)[labels]})["y"] == found
+
+
+def test_two_classes_in_one_output_are_told_apart_at_a_half_or_at_zero() -> None:
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 2, 200)
+    logits = (rng.normal(size=200) + 2 * labels - 1)[:, np.newaxis]
+    found = score({"y": logits}, {"y": labels})["y"]
+    assert found.fit == np.mean((logits[:, 0] > 0) == labels)
+    assert found.order == pytest.approx(roc_auc_score(labels, logits[:, 0]))
+    assert score({"y": 1 / (1 + np.exp(-logits))}, {"y": labels})["y"].fit == found.fit
+
+
+def test_a_shifted_model_is_a_scaling_fault_and_a_bad_one_is_not() -> None:
+    rng = np.random.default_rng(2)
+    labels = rng.integers(0, 10, 500)
+    good = rng.normal(size=(500, 10)) + 4 * np.eye(10)[labels]
+    shifted = good + 30 * np.eye(10)[3]
+    bad = rng.normal(size=(500, 10))
+    told = {name: score({"y": y}, {"y": labels})["y"] for name, y in (("good", good), ("off", shifted), ("bad", bad))}
+    assert [name for name, scores in told.items() if scores.is_scaling_fault] == ["off"]
+
+
+def test_a_regression_has_an_error_and_an_order() -> None:
+    rng = np.random.default_rng(3)
+    wanted = rng.normal(size=100)
+    found = score({"y": 5 + 3 * wanted[:, np.newaxis]}, {"y": wanted})["y"]
+    assert (found.task, found.order) == (Task.REGRESSION, pytest.approx(1))
+    assert found.fit == pytest.approx(np.mean((5 + 2 * wanted) ** 2))
+    assert found.is_scaling_fault
+
+
+def test_equal_values_share_their_rank() -> None:
+    np.testing.assert_array_equal(ranks(np.array([3.0, 1, 3, 2])), [3.5, 1, 3.5, 2])
