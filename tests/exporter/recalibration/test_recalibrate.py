@@ -1,14 +1,17 @@
 """Statistics estimated anew are those that each layer sees in service."""
 
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from foldserve_exporter import recalibrate
 from foldserve_exporter.errors import Refused
 from foldserve_exporter.graph import trace
+from foldserve_exporter.load.loader import load_model
 from foldserve_exporter.recalibration import recalibrate as module
 from foldserve_exporter.recalibration.estimate import estimate
 from foldserve_exporter.recalibration.recalibrate import TooFewSamples
@@ -18,6 +21,7 @@ from ..digits import accuracy, digits, healthy, held_back
 from ..models import randomise, snapshot
 
 layers = keras.layers
+LEGACY = Path(__file__).parents[4] / "shared" / "legacy"
 
 
 def draw(*shape: int, seed: int = 4) -> Any:
@@ -199,3 +203,19 @@ def test_labels_tell_where_a_frozen_backbone_should_be_left_alone() -> None:
     assert done.before.keys() == done.after.keys() == {"probabilities"}
     assert done.samples == 300
     assert len(done.sha256) == 64
+
+
+SICK = {"keras-2.1.6/residual": 0.5999, "tfkeras-2.10.1/separable": 0.9416, "tfkeras-2.10.1/branches": 0.9622}
+
+
+@pytest.mark.parametrize("name", SICK)
+def test_sick_models_of_old_keras_become_as_good_as_they_were_in_training(name: str) -> None:
+    if not LEGACY.is_dir():
+        pytest.skip(f"{LEGACY} is not here")
+    data = load_digits()
+    images = (data.images / 16).repeat(2, axis=1).repeat(2, axis=2)[..., np.newaxis].astype(np.float32)
+    model = load_model(LEGACY / f"{name}.h5").model
+    sick = accuracy(model.predict(images, verbose=0), data.target)
+    recalibrate(model, images).apply_to(model)
+    assert sick < SICK[name] - 0.2
+    assert accuracy(model.predict(images, verbose=0), data.target) > SICK[name] - 0.03
