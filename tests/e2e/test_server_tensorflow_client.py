@@ -12,7 +12,7 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
 from foldserve_contract.protos import DESCRIPTORS
-from tests.bundles import make_bundle
+from tests.bundles import dense_model, make_bundle
 from tests.server.running import Running, images, running
 
 AVAILABLE = 30
@@ -31,6 +31,9 @@ class Apis:
     model_service: Any
     model_service_grpc: Any
     prediction_log: Any
+    classification: Any
+    regression: Any
+    inference: Any
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +49,9 @@ def apis() -> Apis:
             "model_service_pb2",
             "model_service_pb2_grpc",
             "prediction_log_pb2",
+            "classification_pb2",
+            "regression_pb2",
+            "inference_pb2",
         )
         found = [import_module(f"tensorflow_serving.apis.{name}") for name in names]
         return Apis(import_module("tensorflow"), *found)
@@ -55,6 +61,8 @@ def apis() -> Apis:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     root = tmp_path_factory.mktemp("models")
     make_bundle(root, "m", 4)
+    make_bundle(root, "classes", 1, model=dense_model(), labels=("rose", "tulip", "daisy"))
+    make_bundle(root, "value", 1, model=dense_model(classes=1))
     with running(root) as server:
         yield server
 
@@ -117,6 +125,39 @@ def test_the_status_comes_through_the_package_s_model_service(apis: Apis, server
     request.model_spec.name = "m"
     (status,) = stub.GetModelStatus(request, timeout=30).model_version_status
     assert (status.version, status.state, status.status.error_code) == (4, AVAILABLE, 0)
+
+
+def features(apis: Apis, row: Any) -> Any:
+    example = apis.tensorflow.train.Example()
+    example.features.feature["features"].float_list.value.extend(row)
+    return example
+
+
+def test_examples_are_classified_and_regressed(apis: Apis, server: Running, prediction: Any) -> None:
+    rows = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    classify = apis.classification.ClassificationRequest()
+    regress = apis.regression.RegressionRequest()
+    for request, name in ((classify, "classes"), (regress, "value")):
+        request.model_spec.name = name
+        request.input.example_list.examples.extend(features(apis, row) for row in rows)
+    found = prediction.Classify(classify, timeout=30).result.classifications
+    assert [[one.label for one in row.classes] for row in found] == [["rose", "tulip", "daisy"]] * 3
+    scores = server.predict("classes", features=rows)["scores"]
+    np.testing.assert_allclose([[one.score for one in row.classes] for row in found], scores, atol=1e-6)
+    values = [one.value for one in prediction.Regress(regress, timeout=30).result.regressions]
+    np.testing.assert_allclose(values, server.predict("value", features=rows)["scores"][:, 0], atol=1e-6)
+
+
+def test_several_inferences_go_in_one_request(apis: Apis, server: Running, prediction: Any) -> None:
+    row = np.ones((1, 4), np.float32)
+    request = apis.inference.MultiInferenceRequest()
+    for method in ("classify", "regress"):
+        request.tasks.add(method_name=f"tensorflow/serving/{method}").model_spec.name = "value"
+    request.input.example_list.examples.append(features(apis, row[0]))
+    one, two = prediction.MultiInference(request, timeout=30).results
+    expected = pytest.approx(float(server.predict("value", features=row)["scores"][0, 0]), abs=1e-6)
+    assert one.classification_result.classifications[0].classes[0].score == expected
+    assert two.regression_result.regressions[0].value == expected
 
 
 def test_our_messages_and_services_are_the_package_s(apis: Apis) -> None:

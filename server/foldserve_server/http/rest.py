@@ -13,8 +13,10 @@ from ..core.errors import InvalidRequest
 from ..core.predictor import Clock, Predictor
 from ..core.query import Answer, ModelRef, Offer, Query
 from ..core.table import Table
+from ..core.tasks import Request, Tasks
 from . import describe
 from .bodies import Body, dump, read_predict, write_predict
+from .examples import read_examples, write_classes, write_values
 from .offload import Offload
 
 _WHERE = r"(?:/versions/(?P<version>[0-9]{1,18})|/labels/(?P<label>[^/:]+))?"
@@ -35,13 +37,18 @@ class Rest:
         self._clock = clock
         self._timeout_ns = int(timeout_s * 1e9)
         self._offload = Offload()
-        self._verbs: Mapping[str, Verb] = {"predict": self._predict}
+        self._tasks = Tasks(table, predictor)
+        self._verbs: Mapping[str, Verb] = {
+            "predict": self._predict,
+            "classify": self._classify,
+            "regress": self._regress,
+        }
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """The response; raises a `ServingError` where there is none."""
         if request.method == "POST" and (found := _POST.fullmatch(request.path)):
             content = await request.read()
-            return _json(await self._verb(found["verb"])(_ref(found), content))
+            return _json(await self._verbs[found["verb"].lower()](_ref(found), content))
         if request.method == "GET" and (found := _GET.fullmatch(request.path)):
             return _json(dump(self._describe(found)))
         raise InvalidRequest(f"Malformed request: {request.method} {request.path}")
@@ -50,14 +57,26 @@ class Rest:
         """Ends the processes that read JSON."""
         self._offload.close()
 
-    def _verb(self, name: str) -> Verb:
-        return self._verbs[name.lower()]
-
     async def _predict(self, ref: ModelRef, content: bytes) -> bytes:
         signatures = self._table.find(ref).engine.manifest.signatures
         body = await self._read(content, signatures)
         answer = await self._predictor.predict(self._query(ref, body))
         return await self._write(answer, body.rows)
+
+    async def _classify(self, ref: ModelRef, content: bytes) -> bytes:
+        found = await self._tasks.classify(await self._examples(ref, content))
+        return await self._offload.run(found.scores.size > _LARGE, write_classes, found)
+
+    async def _regress(self, ref: ModelRef, content: bytes) -> bytes:
+        return write_values(await self._tasks.regress(await self._examples(ref, content)))
+
+    async def _examples(self, ref: ModelRef, content: bytes) -> Request:
+        large = content.count(b",") > _LARGE
+        key, examples = await self._offload.run(large, read_examples, content)
+        return Request(ref, examples, key, self._deadline())
+
+    def _deadline(self) -> int | None:
+        return self._clock() + self._timeout_ns if self._timeout_ns else None
 
     async def _read(self, content: bytes, signatures: Mapping[str, Signature]) -> Body:
         large = content.count(b",") > _LARGE
@@ -71,8 +90,7 @@ class Rest:
         offers = {
             name: Offer(array.dtype.name, array.shape, partial(_same, array)) for name, array in body.inputs.items()
         }
-        deadline = self._clock() + self._timeout_ns if self._timeout_ns else None
-        return Query(ref, offers, signature=body.signature, deadline_ns=deadline)
+        return Query(ref, offers, signature=body.signature, deadline_ns=self._deadline())
 
     def _describe(self, found: re.Match[str]) -> dict[str, Any]:
         if not found["name"]:

@@ -8,18 +8,21 @@ from foldserve_contract.wire.read import Received, read_request
 from ..core.door import Door
 from ..core.predictor import Clock, Predictor
 from ..core.table import Table
+from ..core.tasks import Tasks
 from . import metadata, wire
+from .tasks import TaskServicer
 from .unary import Codec, Handlers, service
 
 
 class PredictionServicer:
-    """Predict and GetModelMetadata."""
+    """Predict, GetModelMetadata, and Classify, Regress and MultiInference."""
 
     def __init__(self, table: Table, predictor: Predictor, clock: Clock, max_bytes: int) -> None:
         self._table = table
         self._predictor = predictor
         self._clock = clock
         self._max_bytes = max_bytes
+        self._tasks = TaskServicer(table, Tasks(table, predictor), self._deadline)
 
     async def predict(self, request: Received, context: Any) -> bytes:
         """PredictRequest to PredictResponse, both as far as possible in the bytes that gRPC carries."""
@@ -39,6 +42,12 @@ class PredictionServicer:
 
     def handlers(self, door: Door) -> Handlers:
         """What gRPC dispatches to."""
-        answers = {"Predict": self.predict, "GetModelMetadata": self.get_model_metadata}
+        answers = {
+            "Predict": self.predict,
+            "GetModelMetadata": self.get_model_metadata,
+            "Classify": self._tasks.classify,
+            "Regress": self._tasks.regress,
+            "MultiInference": self._tasks.multi_inference,
+        }
         codecs = {"Predict": Codec(read_request, bytes)}
         return service(PREDICTION_SERVICE, PREDICTION_METHODS, answers, door, codecs)

@@ -1,0 +1,70 @@
+"""What a caller posts to `:classify` and `:regress`, and what it is answered."""
+
+import base64
+import binascii
+from typing import Any
+
+from foldserve_contract.signature import DEFAULT_SIGNATURE
+
+from ..core.errors import InvalidRequest
+from ..core.examples import BYTES, FLOAT, INT64, Example, Feature
+from ..core.tasks import Classes, Values
+from .bodies import SIGNATURE, dump, parse_object, plain
+from .values import B64, is_b64
+
+_EXAMPLES, _CONTEXT = "examples", "context"
+_LONGEST = 1 << 63
+
+
+def read_examples(content: bytes) -> tuple[str, list[Example]]:
+    """The signature's key and the examples.
+
+    Raises:
+        InvalidRequest: It is no JSON, or no list of objects of features.
+    """
+    value = parse_object(content)
+    key = value.get(SIGNATURE) or DEFAULT_SIGNATURE
+    if not isinstance(key, str):
+        raise InvalidRequest(f"'{SIGNATURE}' key must be a string value.")
+    listed = value.get(_EXAMPLES)
+    if not isinstance(listed, list):
+        raise InvalidRequest(f"Missing '{_EXAMPLES}' key, or its value is no list/array")
+    context = _example(value.get(_CONTEXT, {}), f"'{_CONTEXT}'")
+    return key, [{**context, **_example(one, f"example {index}")} for index, one in enumerate(listed)]
+
+
+def _example(value: Any, place: str) -> dict[str, Feature]:
+    if not isinstance(value, dict):
+        raise InvalidRequest(f"Example must be JSON object: {place} is none")
+    return {name: _feature(name, one if isinstance(one, list) else [one], place) for name, one in value.items()}
+
+
+def _feature(name: str, values: list[Any], place: str) -> Feature:
+    kinds = {type(value) for value in values}
+    if not kinds <= {int, float}:
+        return Feature(frozenset([BYTES]), [_bytes(name, value, place) for value in values])
+    if kinds == {int} and all(-_LONGEST <= value < _LONGEST for value in values):
+        return Feature(frozenset([INT64, FLOAT]), values)
+    return Feature(frozenset([FLOAT]), values)
+
+
+def _bytes(name: str, value: Any, place: str) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    if not is_b64(value):
+        raise InvalidRequest(f"{place}, feature {name!r}: expected numbers, or strings, or {{'{B64}': …}}")
+    try:
+        return base64.b64decode(value[B64], validate=True)
+    except (TypeError, ValueError, binascii.Error) as error:
+        raise InvalidRequest(f"Unable to base64 decode: {error}") from None
+
+
+def write_classes(found: Classes) -> bytes:
+    """A list of `[label, score]` for each row."""
+    rows = plain(found.scores)
+    return dump({"results": [[list(pair) for pair in zip(found.labels, row, strict=True)] for row in rows]})
+
+
+def write_values(found: Values) -> bytes:
+    """A number for each row."""
+    return dump({"results": plain(found.values)})
