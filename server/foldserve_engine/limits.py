@@ -12,6 +12,7 @@ _PR_SET_PDEATHSIG = 1
 _OOM = Path("/proc/self/oom_score_adj")
 _THREADS = Path("/proc/self/task")
 _FIRST_TO_GO = "1000"
+_NICE = 19
 
 
 def die_with_parent(parent: int) -> None:
@@ -24,6 +25,11 @@ def die_with_parent(parent: int) -> None:
 def limit_memory(limit_bytes: int) -> None:
     """Bounds the private memory of this process (RLIMIT_DATA)."""
     resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
+
+
+def give_way() -> None:
+    """Computes when nobody else wants to."""
+    os.nice(_NICE)
 
 
 @contextlib.contextmanager

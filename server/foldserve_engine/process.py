@@ -59,6 +59,8 @@ def _run(channel: Channel, load: Loader) -> int:
     page = StatusPage.attach(packet.descriptors[0])
     if hello.memory_limit_bytes is not None and Device.parse(hello.device).kind is DeviceKind.CPU:
         limits.limit_memory(hello.memory_limit_bytes)
+    if hello.background:
+        limits.give_way()
     cores = limits.cores()
     with limits.first_to_go(), limits.on_one_core(hello.load_on_one_core):
         started = _start(hello, load, cores)

@@ -120,8 +120,11 @@ def _engine(said: argparse.Namespace) -> EngineOptions:
             "Last entry in allowed_batch_sizes must match max_batch_size;"
             f" last entry was {largest}; expected {said.max_batch_size}"
         )
+    kind = next((kind for name, kind in reversed(said.engine) if not name), "auto")
+    if said.shadow_engine == kind:
+        raise CannotStart(f"--engine and --shadow_engine are both {kind}: a shadow engine must be the other one")
     return EngineOptions(
-        kind=next((kind for name, kind in reversed(said.engine) if not name), "auto"),
+        kind=kind,
         kinds={name: kind for name, kind in said.engine if name},
         device=said.device,
         threads=said.threads,
@@ -134,6 +137,8 @@ def _engine(said: argparse.Namespace) -> EngineOptions:
         memory_limit_bytes=said.engine_memory_limit,
         deterministic=said.deterministic,
         allow_unverified=said.allow_unverified,
+        shadow=said.shadow_engine,
+        shadow_share=said.shadow_share,
     )
 
 

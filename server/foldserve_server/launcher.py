@@ -1,13 +1,15 @@
 """Engine processes as the core asks for them."""
 
 import asyncio
+import logging
 import os
 import re
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from foldserve_contract.bundle import MANIFEST, ONNX
+from foldserve_contract.bundle import MANIFEST, ONNX, SAVED_MODEL
 from foldserve_contract.errors import FoldserveError
 from foldserve_contract.manifest import Manifest
 from foldserve_contract.signature import Array, Arrays
@@ -16,23 +18,28 @@ from foldserve_engine.link.status_page import SIZE_BOUNDS, WAIT_BOUNDS_US
 from foldserve_engine.protocol import EngineKind
 
 from . import memory
+from .core.drift import Drift
 from .core.engine import Load, Verdict
+from .core.shadow import Mirror
 from .core.telemetry import Histogram
 from .engines import EngineProcess, EngineSettings, EngineState
 from .errors import CannotStart
 from .options import EngineOptions, Options
 
+log = logging.getLogger(__name__)
 _LEAST_LOADING = 2
+_ARTIFACTS = {EngineKind.ONNXRUNTIME: ONNX, EngineKind.TENSORFLOW: SAVED_MODEL}
 _KINDS = {"onnx": EngineKind.ONNXRUNTIME, "tensorflow": EngineKind.TENSORFLOW}
 
 
 class ServingEngine:
     """An engine process behind the core's protocol."""
 
-    def __init__(self, process: EngineProcess, kind: EngineKind, path: Path) -> None:
+    def __init__(self, process: EngineProcess, kind: EngineKind, path: Path, mirror: Mirror | None = None) -> None:
         self._process = process
         self._kind = kind
         self._path = path
+        self._mirror = mirror
 
     @property
     def path(self) -> Path:
@@ -70,13 +77,22 @@ class ServingEngine:
         return self._process.batches
 
     @property
+    def drift(self) -> Drift | None:
+        """How far a shadow engine's answers are from its own."""
+        return self._mirror.drift if self._mirror else None
+
+    @property
     def summary(self) -> str:
         """Its kind, and how its golden samples came back."""
         if self.caveat:
             return f"{self._kind.value}, unverified"
         worst = max(self._process.report.verdict.outputs, key=_share)
-        exact = f"; exact in batches of {self._process.report.exact_rows}" if self._process.deterministic else ""
-        return f"{self._kind.value}, golden deviation {brief(worst.deviation)} of {brief(worst.bound)} allowed{exact}"
+        said = [f"{self._kind.value}, golden deviation {brief(worst.deviation)} of {brief(worst.bound)} allowed"]
+        if self._process.deterministic:
+            said.append(f"exact in batches of {self._process.report.exact_rows}")
+        if self._mirror is not None:
+            said.append(f"shadowed by {self._mirror.drift.engine}")
+        return "; ".join(said)
 
     @property
     def load(self) -> Load:
@@ -131,7 +147,10 @@ class ServingEngine:
 
     async def predict(self, inputs: Arrays, deadline_ns: int | None, exact: bool = False) -> Mapping[str, Array]:
         """See `core.engine.Engine`."""
-        return await self._process.predict(inputs, deadline_ns, exact)
+        outputs = await self._process.predict(inputs, deadline_ns, exact)
+        if self._mirror is not None:
+            self._mirror.show(inputs, outputs)
+        return outputs
 
     async def stop(self, grace_s: float) -> None:
         """See `core.engine.Engine`."""
@@ -139,6 +158,8 @@ class ServingEngine:
             await self._process.stop(grace_s)
         finally:
             self._process.on_state = None  # no cycle keeps its shared memory until the garbage is collected
+            if self._mirror is not None:
+                await self._mirror.close()
 
 
 class Launcher:
@@ -158,10 +179,21 @@ class Launcher:
     async def start(self, name: str, path: Path) -> ServingEngine:
         """See `core.engine.StartEngine`."""
         kind = choose(path, self._options, name)
+        shadow = choose_shadow(path, self._options, kind)
         async with self._loading:
-            engine = ServingEngine(await EngineProcess.start(path, self._settings[kind]), kind, path)
+            engine = await (self._start(path, kind) if shadow is None else self._start_both(path, kind, shadow))
         self._latest[name] = weakref.ref(engine)
         return engine
+
+    async def _start(self, path: Path, kind: EngineKind) -> ServingEngine:
+        return ServingEngine(await EngineProcess.start(path, self._settings[kind]), kind, path)
+
+    async def _start_both(self, path: Path, kind: EngineKind, shadow: EngineKind) -> ServingEngine:
+        """Both must pass the gate."""
+        behind = replace(self._settings[shadow], background=True)
+        serving, mirrored = await _all(path, self._settings[kind], behind)
+        mirror = Mirror(ServingEngine(mirrored, shadow, path), self._options.shadow_share)
+        return ServingEngine(serving, kind, path, mirror)
 
     def room(self, name: str, path: Path) -> str | None:
         """Why there is no memory for a version beside what serves; None where there is, or nobody knows.
@@ -177,12 +209,37 @@ class Launcher:
         return memory.shortage(max(measured or 0, memory.artifact_bytes(artifact)), memory.free_bytes())
 
 
+async def _all(path: Path, *settings: EngineSettings) -> list[EngineProcess]:
+    """Starts engines at once; if one cannot be, none is left."""
+    starting = [asyncio.ensure_future(EngineProcess.start(path, one)) for one in settings]
+    try:
+        return await asyncio.gather(*starting)
+    except BaseException:
+        for task in starting:
+            task.cancel()
+        for started in await asyncio.gather(*starting, return_exceptions=True):
+            if isinstance(started, EngineProcess):
+                await started.stop(0)
+        raise
+
+
 def choose(path: Path, options: EngineOptions, name: str) -> EngineKind:
     """The engine asked for; where any may be, ONNX Runtime if the bundle has a model for it."""
     kind = options.kinds.get(name, options.kind)
     if kind in _KINDS:
         return _KINDS[kind]
     return EngineKind.ONNXRUNTIME if (path / ONNX).exists() else EngineKind.TENSORFLOW
+
+
+def choose_shadow(path: Path, options: EngineOptions, kind: EngineKind) -> EngineKind | None:
+    """The engine that a share of the requests is shown to, unless it is the one that answers, or cannot be."""
+    if options.shadow is None or _KINDS[options.shadow] is kind:
+        return None
+    shadow = _KINDS[options.shadow]
+    if not (path / _ARTIFACTS[shadow]).exists():
+        log.warning("%s holds no %s: its requests are shown to no shadow engine", path, _ARTIFACTS[shadow])
+        return None
+    return shadow
 
 
 def brief(value: float) -> str:

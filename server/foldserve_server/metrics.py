@@ -41,6 +41,7 @@ class Metrics:
         yield from _golden(serving)
         yield from _queues(serving)
         yield from _batches(serving)
+        yield from _drift(serving)
 
 
 def _requests(telemetry: Telemetry) -> Iterator[Metric]:
@@ -136,6 +137,30 @@ def _batches(serving: Iterable[tuple[Servable, Engine]]) -> Iterator[Metric]:
         padding.add_metric(values, load.padding)
         filled.add_metric(values, load.sizes.sum - load.padding)
     yield from (sizes, waits, padding, filled)
+
+
+def _drift(serving: Iterable[tuple[Servable, Engine]]) -> Iterator[Metric]:
+    labels = ["model_name", "version", "engine"]
+    worst = GaugeMetricFamily(
+        "foldserve_shadow_deviation",
+        "Worst deviation of the shadow engine's answers from those that callers got.",
+        labels=[*labels, "output"],
+    )
+    bound = GaugeMetricFamily("foldserve_shadow_bound", "The deviation that was promised.", labels=[*labels, "output"])
+    shown = CounterMetricFamily(
+        "foldserve_shadow_requests", "Requests that were to be shown to the shadow engine.", labels=[*labels, "outcome"]
+    )
+    for one, engine in serving:
+        drift = engine.drift
+        if drift is None:
+            continue
+        values = [one.name, str(one.version), drift.engine]
+        for outcome in ("compared", "beyond", "failed", "skipped"):
+            shown.add_metric([*values, outcome], getattr(drift, outcome))
+        for output, promised in drift.bounds.items():
+            worst.add_metric([*values, output], drift.worst.get(output, 0.0))
+            bound.add_metric([*values, output], promised)
+    yield from (worst, bound, shown)
 
 
 def _counter(name: str, about: str, values: Mapping[str, int]) -> Metric:

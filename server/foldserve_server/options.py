@@ -28,6 +28,8 @@ class EngineOptions:
         allow_unverified: Whether SavedModels without a manifest are served.
         memory_limit_bytes: What an engine process may allocate; None for no limit.
         deterministic: Whether a row's bits must depend on nothing but the row.
+        shadow: The engine that a share of the requests is shown to, `onnx` or `tensorflow`; None for none.
+        shadow_share: That share, above 0 and up to 1.
     """
 
     kind: str = "auto"
@@ -43,6 +45,8 @@ class EngineOptions:
     memory_limit_bytes: int | None = None
     deterministic: bool = False
     allow_unverified: bool = False
+    shadow: str | None = None
+    shadow_share: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)

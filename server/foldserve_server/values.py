@@ -79,6 +79,17 @@ def engine(word: str) -> tuple[str, str]:
     return name, kind
 
 
+def share(word: str) -> float:
+    """A share above 0 and up to 1, such as `0.05`."""
+    try:
+        value = float(word)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a share above 0 and up to 1, received {word!r}")
+    return value
+
+
 def sizes(word: str) -> tuple[int, ...]:
     """Batch sizes, ascending, such as `1,8,32`."""
     found = tuple(positive(part.strip()) for part in word.split(","))

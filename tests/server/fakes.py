@@ -11,6 +11,7 @@ from foldserve_contract.bundle import MANIFEST
 from foldserve_contract.digest import sha256
 from foldserve_contract.manifest import GoldenInfo, Manifest, OutputTolerance, Source
 from foldserve_contract.signature import DEFAULT_SIGNATURE, Array, Arrays, Signature, TensorSpec
+from foldserve_server.core.drift import Drift
 from foldserve_server.core.engine import Load, Verdict
 from foldserve_server.core.errors import LoadFailed
 from foldserve_server.core.servable import Servable
@@ -56,6 +57,7 @@ class FakeEngine:
         self.caveat = ""
         self.load = Load()
         self.batches = 0
+        self.drift: Drift | None = None
         self.available = True
         self.gate = asyncio.Event()
         self.gate.set()

@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 
+from foldserve_engine.protocol import EngineKind
 from foldserve_server import cli
 from foldserve_server.command import parse
 from foldserve_server.errors import CannotStart
-from foldserve_server.launcher import Launcher, brief
+from foldserve_server.launcher import Launcher, brief, choose_shadow
 from foldserve_server.options import EngineOptions
 from foldserve_server.repository.source import Folder
 
@@ -22,6 +23,24 @@ def test_the_flags_of_tensorflow_serving_mean_the_same() -> None:
     options = parse(words.split()).options
     assert options.source == Folder(Path("/models/digits"), "digits", single=True)
     assert (options.port, options.poll_s) == (9000, 0)
+
+
+def test_a_shadow_engine_is_another_one_and_sees_a_share_of_the_requests() -> None:
+    said = parse(["models", "--shadow-engine", "tensorflow", "--shadow_share=0.5"]).options.engine
+    assert (said.shadow, said.shadow_share) == ("tensorflow", 0.5)
+    with pytest.raises(CannotStart, match="both onnx"):
+        parse(["models", "--engine=onnx", "--shadow-engine=onnx"])
+    with pytest.raises(SystemExit):
+        parse(["models", "--shadow-share=0"])
+
+
+def test_a_shadow_engine_that_is_the_one_that_answers_or_has_no_artifact_is_left_out(tmp_path: Path) -> None:
+    both = EngineOptions(shadow="tensorflow")
+    assert choose_shadow(tmp_path, both, EngineKind.TENSORFLOW) is None
+    assert choose_shadow(tmp_path, both, EngineKind.ONNXRUNTIME) is None
+    (tmp_path / "saved_model.pb").touch()
+    assert choose_shadow(tmp_path, both, EngineKind.ONNXRUNTIME) is EngineKind.TENSORFLOW
+    assert choose_shadow(tmp_path, EngineOptions(), EngineKind.ONNXRUNTIME) is None
 
 
 def test_a_name_may_be_written_either_way() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from foldserve_server.core.drift import Drift
 from foldserve_server.core.engine import Load
 from foldserve_server.core.errors import QueueFull, ServingError
 from foldserve_server.core.limits import Limits
@@ -125,6 +126,19 @@ def test_what_serves_says_how_golden_it_is_and_what_it_has_to_do() -> None:
     assert one(samples, f"{session}queuing_latency_sum", **labels) == 44
     assert one(samples, "foldserve_batch_rows_total", **labels) == 6
     assert one(samples, "foldserve_batch_padding_rows_total", **labels) == 3
+
+
+def test_what_a_shadow_engine_found_is_told() -> None:
+    engine = FakeEngine()
+    engine.drift = Drift("shadow", {"y": 1e-5}, failed=1, skipped=2)
+    engine.drift.note({"y": 0.5}, "m/1")
+    samples = scrape(serving(engine))
+    labels = {"model_name": "m", "version": "1", "engine": "shadow"}
+    assert one(samples, "foldserve_shadow_deviation", output="y", **labels) == 0.5
+    assert one(samples, "foldserve_shadow_bound", output="y", **labels) == pytest.approx(1e-5)
+    counts = {"compared": 1, "beyond": 1, "failed": 1, "skipped": 2}
+    for outcome, count in counts.items():
+        assert one(samples, "foldserve_shadow_requests_total", outcome=outcome, **labels) == count
 
 
 def test_the_type_of_each_metric_is_told_under_its_own_name() -> None:

@@ -31,6 +31,7 @@ class Hello:
         parent: The front end's process.
         deterministic: Whether a batch size is looked for in which a row's bits depend on nothing but the row.
         allow_unverified: Whether a SavedModel without a manifest may be served.
+        background: Whether the process gives way to every other.
     """
 
     bundle: str
@@ -49,6 +50,7 @@ class Hello:
     parent: int
     deterministic: bool = False
     allow_unverified: bool = False
+    background: bool = False
 
 
 @dataclass(frozen=True, slots=True)

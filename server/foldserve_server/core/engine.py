@@ -8,6 +8,7 @@ from typing import Protocol
 from foldserve_contract.manifest import Manifest
 from foldserve_contract.signature import Array, Arrays
 
+from .drift import Drift
 from .telemetry import Histogram
 
 
@@ -75,6 +76,10 @@ class Engine(Protocol):
     @property
     def batches(self) -> int:
         """How many batches it has begun to compute."""
+
+    @property
+    def drift(self) -> Drift | None:
+        """How far a shadow engine's answers are from its own; None where it has none."""
 
     @property
     def summary(self) -> str:

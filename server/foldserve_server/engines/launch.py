@@ -136,4 +136,5 @@ def _hello(path: Path, settings: EngineSettings) -> Hello:
         parent=os.getpid(),
         deterministic=settings.deterministic,
         allow_unverified=settings.allow_unverified,
+        background=settings.background,
     )

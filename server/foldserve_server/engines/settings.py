@@ -60,6 +60,7 @@ class EngineSettings:
         load_on_one_core: Whether a loading engine leaves the other cores to those who serve.
         deterministic: Whether every request is answered with bits that depend on nothing but the row.
         allow_unverified: Whether a SavedModel without a manifest may be served.
+        background: Whether it gives way to every other process.
         restarts: When a crashed engine is started again.
         watchdog: When a batch counts as a hang.
     """
@@ -80,6 +81,7 @@ class EngineSettings:
     load_on_one_core: bool = True
     deterministic: bool = False
     allow_unverified: bool = False
+    background: bool = False
     restarts: Restarts = field(default_factory=Restarts)
     watchdog: Watchdog = field(default_factory=Watchdog)
 
