@@ -214,10 +214,9 @@ def test_a_request_may_ask_for_bits_that_depend_on_nothing_but_the_row() -> None
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("method", ["Classify", "Regress", "MultiInference"])
-def test_what_is_not_offered_says_so(method: str) -> None:
-    code, message = failure_of(b"", method)
-    assert code is Code.UNIMPLEMENTED and method in message
+@pytest.mark.parametrize("method", ["Predict", "GetModelMetadata", "Classify", "Regress"])
+def test_a_request_without_a_model_is_refused_by_every_method(method: str) -> None:
+    assert failure_of(b"", method) == (Code.INVALID_ARGUMENT, "Missing ModelSpec")
 
 
 def metadata_request(*fields: str, name: str = "m") -> Any:
