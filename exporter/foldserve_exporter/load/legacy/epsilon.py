@@ -2,13 +2,15 @@
 
 Measured by asking each version for the inference of a layer with epsilon 1e-7 and variance 1e-6:
 
-| Keras                                | inputs of rank 4 | rank 5 | other ranks, other axes |
-|--------------------------------------|------------------|--------|-------------------------|
-| 2.1.6 on TensorFlow 1.12             | as saved         | as saved | as saved              |
-| 2.2.4 on TensorFlow 1.12             | floor            | as saved | as saved              |
-| tf.keras 2.1.6-tf (TensorFlow 1.12)  | floor            | as saved | as saved              |
-| tf.keras 2.10, 2.11                  | floor            | floor    | as saved              |
-| tf.keras 2.12, 2.15                  | as saved         | as saved | as saved              |
+| Keras                                                  | rank 4   | rank 5   | other ranks |
+|--------------------------------------------------------|----------|----------|-------------|
+| 2.1.6, 2.2.0 (TensorFlow 1.12)                         | as saved | as saved | as saved    |
+| 2.2.1, 2.2.2, 2.2.3, 2.2.4, 2.2.5 (TensorFlow 1.12)    | floor    | as saved | as saved    |
+| tf.keras of TensorFlow 1.12, 2.2, 2.3, 2.5             | floor    | as saved | as saved    |
+| tf.keras of TensorFlow 2.6, 2.7, 2.8, 2.10, 2.11       | floor    | floor    | as saved    |
+| tf.keras of TensorFlow 2.12, 2.13, 2.14, 2.15          | as saved | as saved | as saved    |
+
+The floor holds where the axis is the last; in tf.keras also where it is the first behind the batch.
 """
 
 import re
@@ -16,9 +18,10 @@ from collections.abc import Iterator
 from typing import Any
 
 FLOOR = 1.001e-5
-_FIRST = (2, 2)  # of the Keras that was a package of its own
-_FIRST_TF = (2, 4)  # tf.keras called itself 2.4 from TensorFlow 2.3 on, and 2.3.0-tf and less before
-_LAST = (2, 11)
+_FIRST = (2, 2, 1)  # of the Keras that was a package of its own, and that ended with 2.3.1
+_FIRST_TF = (2, 4, 0)  # what tf.keras called itself from TensorFlow 2.3 on, and 2.3.0-tf and less before
+_FIRST_RANK_5 = (2, 6, 0)
+_FIRST_WITHOUT = (2, 12, 0)
 
 
 def apply_floor(model: Any, version: str) -> tuple[str, ...]:
@@ -43,12 +46,12 @@ def apply_floor(model: Any, version: str) -> tuple[str, ...]:
 
 def _was_fused(layer: Any, version: str) -> bool:
     rank, axis = layer.input_spec.ndim, _axis(layer)
-    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
-    if not numbers or numbers > _LAST:
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+    if not numbers or numbers >= _FIRST_WITHOUT:
         return False
     tensorflow_s = version.endswith("-tf") or numbers >= _FIRST_TF
     if tensorflow_s:
-        ranks = (4, 5) if numbers >= _FIRST_TF else (4,)
+        ranks = (4, 5) if numbers >= _FIRST_RANK_5 else (4,)
         return rank in ranks and axis in (1, rank - 1)
     return numbers >= _FIRST and rank == 4 and axis == 3
 
