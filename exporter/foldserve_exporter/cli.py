@@ -21,6 +21,10 @@ samples:
   a folder of images (values 0..255, resized). They are what the export is verified on, and 32 of them become the
   bundle's golden samples, which every server checks at every reload. Without them, synthetic ones are drawn.
 
+preprocessing:
+  what every caller would have to do before calling, once and for all inside the model: caffe, tf and torch as in
+  keras.applications, or x * SCALE + OFFSET (1/255, or 1/127.5,-1). Callers then send bytes, a quarter of the size.
+
 exit codes:
   0  verified and published        3  the model cannot be read
   1  the disk failed               4  refused: unsafe or unsupported, and named
@@ -62,6 +66,9 @@ def _export(options: argparse.Namespace) -> int:
             force=options.force,
             keep_keras=options.keep_keras,
             max_batch_size=options.max_batch_size,
+            features=options.features,
+            preprocess=options.preprocess,
+            labels=options.labels,
             trust_code=options.trust_code,
             custom_objects=tuple(options.custom_objects),
         )
@@ -107,6 +114,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--keep-keras", action="store_true", help="keep the folded model as model.keras in the bundle")
     add("--max-batch-size", type=int, default=DEFAULT_MAX_BATCH, metavar="N",
         help=f"what Triton's config.pbtxt says ({DEFAULT_MAX_BATCH})")  # fmt: skip
+    add("--features", metavar="LAYER", help="answer with this layer's features: the model up to it is exported")
+    add("--preprocess", metavar="HOW",
+        help="caffe, tf, torch, SCALE or SCALE,OFFSET: baked in, so that callers send uint8 images in RGB")  # fmt: skip
+    add("--labels", type=Path, metavar="FILE", help="names of the classes, one a line, or a JSON list")
     add("--trust-code", action="store_true", help="let Lambda layers run code from the file")
     add("--custom-objects", action="append", default=[], metavar="MODULE",
         help="a module to import first; its classes register themselves with Keras; repeatable")  # fmt: skip

@@ -30,6 +30,9 @@ class ExportOptions:
         force: Whether an existing version may be replaced.
         keep_keras: Whether the bundle also carries the folded `model.keras`.
         max_batch_size: The batch size that `config.pbtxt` tells Triton.
+        features: The layer to cut at: the bundle answers with what it answers. None for the whole model.
+        preprocess: `caffe`, `tf`, `torch`, `SCALE` or `SCALE,OFFSET`: baked into both artifacts, which then take uint8.
+        labels: Names of the classes, or a file of them.
         trust_code: Whether code in the model file (Lambda layers) may run.
         custom_objects: Modules to import before loading.
     """
@@ -44,6 +47,9 @@ class ExportOptions:
     force: bool = False
     keep_keras: bool = False
     max_batch_size: int = DEFAULT_MAX_BATCH
+    features: str | None = None
+    preprocess: str | None = None
+    labels: Path | str | tuple[str, ...] | None = None
     trust_code: bool = False
     custom_objects: tuple[str, ...] = ()
 

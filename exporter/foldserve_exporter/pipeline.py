@@ -36,6 +36,9 @@ class Choices(TypedDict, total=False):
     force: bool
     keep_keras: bool
     max_batch_size: int
+    features: str | None
+    preprocess: str | None
+    labels: Path | str | tuple[str, ...] | None
     trust_code: bool
     custom_objects: tuple[str, ...]
 
@@ -97,7 +100,7 @@ def _make(
     with steps.step("load"):
         loaded = open_model(model, options)
     with steps.step("fold"):
-        folded = fold_model(loaded)
+        folded = fold_model(loaded, options)
     with steps.step("reference"):
         expected = expect(folded, options)
     with steps.step("diagnose"):

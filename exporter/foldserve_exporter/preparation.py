@@ -10,26 +10,39 @@ from foldserve_contract.manifest import GoldenInfo, Source
 from foldserve_contract.signature import Arrays, Signature
 
 from .artifacts import make_golden
+from .class_names import check_class_names, read_class_names
 from .diagnosis.findings import Findings, find
 from .folding import PlanEntry, fold_graph
-from .graph import Graph, rebuild, trace
+from .graph import Graph, cut, rebuild, trace
 from .load.loader import Loaded, load_model
 from .naming import NamedModel
 from .options import ExportOptions
+from .preprocessing import Preprocessing, with_preprocessing
 from .samples.files import fit_samples, read_samples
 from .samples.rows import MIN_JUDGED, VerificationRows, choose_rows
 from .samples.synthetic import synthesize
 from .verify.reference import Reference, compute_reference
 
+PLAIN = ExportOptions(Path(), "model")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoldedModel:
-    """The folded model, and the graph it was before."""
+    """The folded model, the graph it was before, and what is known about it.
+
+    Attributes:
+        as_given: Whether the graph is that of the caller's model: not cut, and with nothing put before it.
+        labels: The names of its classes.
+        preprocessing: What was put before it.
+    """
 
     graph: Graph
     model: NamedModel
     plan: tuple[PlanEntry, ...]
     signature: Signature
+    as_given: bool = True
+    labels: tuple[str, ...] | None = None
+    preprocessing: str | None = None
 
 
 def open_model(model: Any, options: ExportOptions) -> Loaded:
@@ -40,16 +53,43 @@ def open_model(model: Any, options: ExportOptions) -> Loaded:
     return Loaded(model, Source(f"{type(model).__name__} {model.name!r} in memory", sha256(content)))
 
 
-def fold_model(loaded: Loaded) -> FoldedModel:
-    """Folds a copy of the model.
+def fold_model(loaded: Loaded, options: ExportOptions = PLAIN) -> FoldedModel:
+    """Puts preprocessing before a copy of the model, cuts it at the features asked for, and folds it.
 
     Raises:
+        OptionsError: The preprocessing or the labels cannot be read.
         Refused: The model cannot be folded or served safely.
     """
-    graph = trace(loaded.model)
+    graph = trace(_with_preprocessing(loaded.model, options))
+    if options.features is not None:
+        graph = cut(graph, options.features)
     folded_graph, plan = fold_graph(graph)
     model = NamedModel.of(rebuild(folded_graph), folded_graph)
-    return FoldedModel(graph, model, plan, model.signature())
+    signature = model.signature()
+    return FoldedModel(
+        graph,
+        model,
+        plan,
+        signature,
+        as_given=options.features is None and options.preprocess is None,
+        labels=_class_names(signature, options),
+        preprocessing=options.preprocess,
+    )
+
+
+def _with_preprocessing(model: Any, options: ExportOptions) -> Any:
+    if options.preprocess is None:
+        return model
+    return with_preprocessing(model, Preprocessing.parse(options.preprocess))
+
+
+def _class_names(signature: Signature, options: ExportOptions) -> tuple[str, ...] | None:
+    if options.labels is None:
+        return None
+    given = options.labels
+    names = read_class_names(Path(given)) if isinstance(given, str | Path) else tuple(given)
+    check_class_names(names, signature)
+    return names
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,9 +128,10 @@ def expect(folded: FoldedModel, options: ExportOptions) -> Expectation:
 
 
 def diagnose(loaded: Loaded, folded: FoldedModel, expected: Expectation) -> Findings:
-    """Looks at the model as it was given and as it was before the fold."""
+    """Looks at the model as it was before the fold and, where it is the same model, as it was given."""
     unfolded = NamedModel.of(rebuild(folded.graph), folded.graph)
-    return find(loaded.model, folded.graph, unfolded, expected.rows.judged_inputs, expected.reference.outputs)
+    given = loaded.model if folded.as_given else None
+    return find(given, folded.graph, unfolded, expected.rows.judged_inputs, expected.reference.outputs)
 
 
 def _draw_rows(folded: FoldedModel, options: ExportOptions) -> tuple[VerificationRows, bool]:

@@ -28,6 +28,8 @@ def make_manifest(report: Report, files: tuple[SealedFile, ...], max_batch_size:
         fold=report.fold,
         golden=report.golden,
         files=files,
+        labels=report.labels,
+        preprocessing=report.preprocessing,
     )
 
 

@@ -5,9 +5,22 @@ inference from such a graph, in float32 or in float64. Nothing in a graph knows 
 """
 
 from . import operations
+from .cut import cut
 from .ir import Graph, Node, Op, Ref, TensorSpec, Weight
 from .precision import float32_only
 from .rebuild import rebuild
 from .trace import trace
 
-__all__ = ["Graph", "Node", "Op", "Ref", "TensorSpec", "Weight", "float32_only", "operations", "rebuild", "trace"]
+__all__ = [
+    "Graph",
+    "Node",
+    "Op",
+    "Ref",
+    "TensorSpec",
+    "Weight",
+    "cut",
+    "float32_only",
+    "operations",
+    "rebuild",
+    "trace",
+]

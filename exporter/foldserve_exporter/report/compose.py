@@ -49,6 +49,8 @@ def make_report(
         verification=verification,
         golden=expected.golden_info,
         sensitivity=sensitivity(folded.model, expected.rows.golden_inputs, promised),
+        labels=folded.labels,
+        preprocessing=folded.preprocessing,
         warnings=(
             *loaded.notes,
             *warnings_for(findings, expected.golden, expected.golden_info, promised, bounds),

@@ -20,6 +20,8 @@ class Report:
         phases: The unfolded model's outputs in phase 0 against phase 1.
         predict: max|`predict` of the untouched model − reference| by output; judged by nobody.
         sensitivity: Smallest relative change of a median weight that the golden samples notice, by kernel.
+        labels: The names of the classes, where they were given.
+        preprocessing: What was put before the model, where something was.
         warnings: What the user should know, in words.
         seconds: How long each step took.
     """
@@ -40,6 +42,8 @@ class Report:
     verification: Verification
     golden: GoldenInfo
     sensitivity: Mapping[str, float | None]
+    labels: tuple[str, ...] | None
+    preprocessing: str | None
     warnings: tuple[str, ...]
     seconds: Mapping[str, float]
 

@@ -79,7 +79,8 @@ def _as_exact(outputs: Arrays, float32: Arrays, noise: dict[str, float], scale: 
         for row in range(array.shape[0])
     ]
     by_output: list[Array] = np.split(np.array(exact), len(outputs))
-    return np.logical_and.reduce(by_output)
+    in_every_output: Array = np.logical_and.reduce(by_output)
+    return in_every_output
 
 
 def _select(arrays: Arrays, rows: Array) -> dict[str, Array]:

@@ -1,0 +1,36 @@
+"""The names of the classes a model tells apart."""
+
+import json
+from pathlib import Path
+
+from foldserve_contract.signature import Signature
+
+from .errors import Refused
+from .options import OptionsError
+
+
+def read_class_names(path: Path) -> tuple[str, ...]:
+    """One name a line, or a JSON list of names.
+
+    Raises:
+        OptionsError: The file cannot be read, or holds something else.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        names = json.loads(text) if path.suffix == ".json" else text.splitlines()
+    except (OSError, ValueError) as error:
+        raise OptionsError(f"{path} cannot be read as labels: {error}") from error
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name.strip() for name in names):
+        raise OptionsError(f"{path} must hold one label a line, none empty, or a JSON list of them")
+    return tuple(name.strip() for name in names)
+
+
+def check_class_names(names: tuple[str, ...], signature: Signature) -> None:
+    """Makes sure that there is a name for every class.
+
+    Raises:
+        Refused: No output is a vector with as many scores.
+    """
+    classes = [spec.row_shape[0] for spec in signature.outputs if len(spec.row_shape) == 1]
+    if len(names) not in classes:
+        raise Refused(f"there are {len(names)} labels, and the outputs are vectors of {classes} scores")

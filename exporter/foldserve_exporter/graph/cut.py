@@ -1,0 +1,62 @@
+"""A graph up to one layer: a model that answers with that layer's features."""
+
+from dataclasses import replace
+
+from ..errors import Refused
+from .ir import Graph, Node
+
+_SHOWN = 8
+
+
+def cut(graph: Graph, layer: str) -> Graph:
+    """The graph that ends with the output of a layer, with nothing in it that the output does not need.
+
+    Args:
+        graph: A whole model, unfolded: a layer that feeds a BatchNormalization still answers as it did.
+        layer: The layer's path (`backbone/conv_5`), or its name where only one layer has it.
+
+    Raises:
+        Refused: There is no such layer, there are several, it is called several times, or it has several outputs.
+    """
+    node = _find(graph, layer)
+    if len(node.outputs) != 1:
+        raise Refused(f"layer {node.op.path!r} has {len(node.outputs)} outputs; cut at one that has a single one")
+    needed = _needed(graph, node)
+    used = sorted({ref.output for n in graph.nodes if n.key in needed for ref in n.inputs if ref.is_input})
+    if len(used) != len(graph.inputs):
+        unused = [spec.name for position, spec in enumerate(graph.inputs) if position not in used]
+        raise Refused(f"layer {node.op.path!r} does not depend on the inputs {unused}; cut where all inputs have met")
+    return replace(
+        graph,
+        nodes=tuple(n for n in graph.nodes if n.key in needed),
+        outputs=(replace(node.outputs[0], name=node.op.name),),
+        output_refs=(node.ref,),
+        output_structure=0,
+    )
+
+
+def _find(graph: Graph, layer: str) -> Node:
+    exact = [node for node in graph.nodes if node.op.path == layer]
+    found = exact or [node for node in graph.nodes if node.op.name == layer]
+    paths = sorted({node.op.path for node in found})
+    if not found:
+        near = sorted({n.op.path for n in graph.nodes if layer.lower() in n.op.path.lower()})
+        known = near or [node.op.path for node in graph.nodes][-_SHOWN:]
+        raise Refused(f"the model has no layer {layer!r}; it has, for example, {', '.join(known[:_SHOWN])}")
+    if len(paths) > 1:
+        raise Refused(f"several layers are called {layer!r}; give one of the paths {', '.join(paths[:_SHOWN])}")
+    if len(found) > 1:
+        raise Refused(f"layer {paths[0]!r} is called {len(found)} times; cut at a layer that is called once")
+    return found[0]
+
+
+def _needed(graph: Graph, last: Node) -> set[int]:
+    """Keys of the nodes that lead to the last one, itself included."""
+    needed: set[int] = set()
+    waiting = [last]
+    while waiting:
+        node = waiting.pop()
+        if node.key not in needed:
+            needed.add(node.key)
+            waiting.extend(graph.node(ref.node) for ref in node.inputs if not ref.is_input)
+    return needed

@@ -1,0 +1,96 @@
+"""Preprocessing put before a model, so that callers send bytes and cannot skew what the model sees.
+
+The formulas are those of `keras.applications.imagenet_utils.preprocess_input`, channels last, x in 0…255:
+
+- `tf`: x / 127.5 − 1
+- `torch`: (x / 255 − mean) / deviation, with ImageNet's mean and deviation of each channel in RGB
+- `caffe`: x in BGR − ImageNet's mean of each channel
+- `SCALE` or `SCALE,OFFSET`: x · SCALE + OFFSET
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from .errors import Refused
+from .graph import trace
+from .options import OptionsError
+
+_TORCH_MEAN, _TORCH_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_CAFFE_MEAN = (103.939, 116.779, 123.68)  # of B, G and R
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """x · scale + offset for each channel, after turning RGB into BGR where that is asked for.
+
+    Attributes:
+        name: As it was asked for; the manifest holds it.
+        scale: One number, or one for each of three channels.
+        offset: Likewise.
+        reversed_channels: Whether the model takes BGR.
+    """
+
+    name: str
+    scale: tuple[float, ...]
+    offset: tuple[float, ...]
+    reversed_channels: bool = False
+
+    @classmethod
+    def parse(cls, words: str) -> "Preprocessing":
+        """Reads `tf`, `torch`, `caffe`, `SCALE` or `SCALE,OFFSET`; a number may be a fraction, `1/255`.
+
+        Raises:
+            OptionsError: It is none of these.
+        """
+        if words == "tf":
+            return cls(words, (1 / 127.5,), (-1.0,))
+        if words == "torch":
+            scale = tuple(1 / (255 * deviation) for deviation in _TORCH_DEVIATION)
+            shifts = zip(_TORCH_MEAN, _TORCH_DEVIATION, strict=True)
+            return cls(words, scale, tuple(-mean / deviation for mean, deviation in shifts))
+        if words == "caffe":
+            return cls(words, (1.0,), tuple(-mean for mean in _CAFFE_MEAN), reversed_channels=True)
+        try:
+            scale_and_offset = [_number(part) for part in words.split(",")]
+            scale_word, offset_word = scale_and_offset if len(scale_and_offset) == 2 else (*scale_and_offset, 0.0)
+        except (ValueError, ZeroDivisionError):
+            raise OptionsError(
+                f"preprocess must be caffe, tf, torch, SCALE or SCALE,OFFSET (such as 1/255), received {words!r}"
+            ) from None
+        return cls(words, (scale_word,), (offset_word,))
+
+
+def _number(word: str) -> float:
+    over, _, under = word.partition("/")
+    return float(over) / float(under or 1)
+
+
+def with_preprocessing(model: Any, preprocessing: Preprocessing) -> Any:
+    """A new model that takes uint8 images, 0…255 in RGB, and otherwise is the model; the model is not changed.
+
+    Raises:
+        Refused: The model has no single float input, or not as many channels as the preprocessing.
+    """
+    graph = trace(model)
+    if len(graph.inputs) != 1 or not graph.inputs[0].is_float:
+        inputs = [f"{spec.name} ({spec.dtype})" for spec in graph.inputs]
+        raise Refused(f"--preprocess {preprocessing.name} needs a model with one float input; this one has {inputs}")
+    spec = graph.inputs[0]
+    wanted = max(len(preprocessing.scale), len(preprocessing.offset))
+    if wanted > 1 and spec.shape[-1] != wanted:
+        raise Refused(
+            f"--preprocess {preprocessing.name} is for {wanted} channels; input {spec.name!r} has {spec.shape[-1]}"
+        )
+    image = keras.Input(spec.shape[1:], dtype="uint8", name=spec.name)
+    outputs = keras.tree.flatten(model(_prepared(image, preprocessing)))
+    return keras.Model(image, dict(zip(graph.output_names, outputs, strict=True)), name=model.name)
+
+
+def _prepared(image: Any, preprocessing: Preprocessing) -> Any:
+    x = keras.ops.flip(image, axis=-1) if preprocessing.reversed_channels else image
+    scale, offset = (
+        list(values) if len(values) > 1 else values[0] for values in (preprocessing.scale, preprocessing.offset)
+    )
+    return keras.layers.Rescaling(scale, offset, name="preprocessing")(x)
