@@ -2,6 +2,7 @@
 
 import errno
 import socket
+from pathlib import Path
 from typing import Any
 
 from .errors import CannotStart
@@ -46,6 +47,23 @@ def _bind(family: socket.AddressFamily, address: tuple[Any, ...]) -> OSError | N
     except OSError as error:
         return error
     return None
+
+
+def check_socket(path: Path) -> None:
+    """Says whether a Unix socket can be made there; one that a dead server left is in nobody's way.
+
+    Raises:
+        CannotStart: Something else is there, or somebody listens.
+    """
+    if not path.parent.is_dir():
+        raise CannotStart(f"--grpc_socket_path: {path.parent} is no directory")
+    if not path.exists():
+        return
+    if not path.is_socket():
+        raise CannotStart(f"--grpc_socket_path: {path} is there already and is no socket")
+    with socket.socket(socket.AF_UNIX) as probe:
+        if probe.connect_ex(str(path)) == 0:
+            raise CannotStart(f"--grpc_socket_path: another server listens on {path}")
 
 
 def join(host: str, port: int) -> str:

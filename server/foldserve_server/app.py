@@ -68,7 +68,8 @@ async def _serve(
     front.rpc.health.start()
     print(ready_line(join(options.host, front.rpc.port), table, options), flush=True)
     if front.http is not None:
-        print(f"REST and a page for people on http://{join(options.host, front.http.port)}/", flush=True)
+        scheme = "http" if options.transport.tls is None else "https"
+        print(f"REST and a page for people on {scheme}://{join(options.host, front.http.port)}/", flush=True)
     await asyncio.gather(watcher.run(options.poll_s), _watch_config(reloader, options), asyncio.Event().wait())
 
 

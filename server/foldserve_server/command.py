@@ -8,6 +8,7 @@ from pathlib import Path
 from foldserve_contract.errors import UnsafePath
 from foldserve_contract.repository import check_name
 
+from .address import check_socket
 from .core.admin import require_inside
 from .core.errors import Forbidden
 from .core.limits import Limits
@@ -15,8 +16,11 @@ from .errors import CannotStart
 from .flags import NOT_YET, WITHOUT_MEANING, parser
 from .options import REST_PORT, EngineOptions, Options
 from .repository.source import Folder, Listed
+from .tokens import read_tokens
+from .transport import Transport
 
 _REMOTE = ("gs://", "s3://", "hdfs://", "http://", "https://")
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _DEFAULT_NAME = "default"  # TensorFlow Serving's, where --model_base_path comes without --model_name
 
 
@@ -56,7 +60,7 @@ def parse(words: Sequence[str]) -> Command:
         rest_port=_rest_port(said),
         rest_timeout_s=said.rest_api_timeout_in_ms / 1000,
         poll_s=said.file_system_poll_wait_seconds,
-        max_message_bytes=said.max_message_bytes,
+        transport=_transport(said),
         drain_delay_s=said.drain_delay,
         grace_s=said.grace,
         roots=said.allowed_roots or roots(source),
@@ -113,6 +117,27 @@ def _config_file(said: argparse.Namespace) -> Path | None:
     return Path(said.model_config_file).absolute() if said.model_config_file else None
 
 
+def _transport(said: argparse.Namespace) -> Transport:
+    tls = access = None
+    if said.ssl_config_file:
+        from .textproto.transport import read_tls  # protocol buffers are slow to import: not for --help
+
+        tls = read_tls(Path(said.ssl_config_file).absolute())
+    if said.tokens_file:
+        access = read_tokens(Path(said.tokens_file).absolute())
+    if said.grpc_socket_path:
+        check_socket(said.grpc_socket_path)
+    return Transport(
+        tls=tls,
+        access=access,
+        socket_path=said.grpc_socket_path,
+        max_message_bytes=said.max_message_bytes,
+        max_inflight_bytes=said.max_inflight_bytes,
+        max_concurrent_streams=said.max_concurrent_streams,
+        max_concurrent_rpcs=said.max_concurrent_rpcs,
+    )
+
+
 def _engine(said: argparse.Namespace) -> EngineOptions:
     largest = said.allowed_batch_sizes[-1] if said.allowed_batch_sizes else None
     if largest is not None and said.max_batch_size not in (None, largest):
@@ -151,6 +176,8 @@ def _rest_port(said: argparse.Namespace) -> int | None:
 
 def _warnings(said: argparse.Namespace) -> list[str]:
     found = [f"--{name} has no meaning here and is ignored" for name in WITHOUT_MEANING if getattr(said, name)]
+    if said.tokens_file and not said.ssl_config_file and said.host not in _LOOPBACK:
+        found.append("tokens are sent over connections that are not encrypted; encrypt them with --ssl_config_file")
     if not said.enable_batching:
         found.append("--enable_batching=false is ignored: what waits while the engine is busy runs together")
     return found

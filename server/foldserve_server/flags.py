@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Sequence
 
 from . import values
-from .options import MAX_MESSAGE_BYTES, EngineOptions
+from .options import EngineOptions
+from .transport import MAX_MESSAGE_BYTES
 
 DESCRIPTION = """\
 Serve every bundle in MODELS_DIR over gRPC and REST, as clients of TensorFlow Serving and of Triton expect it.
@@ -45,7 +46,7 @@ WITHOUT_MEANING = (
     "saved_model_tags",
     "flush_filesystem_caches",
 )
-NOT_YET = ("batching_parameters_file", "ssl_config_file", "grpc_socket_path")
+NOT_YET = ("batching_parameters_file",)
 _ENGINE = EngineOptions()
 _LEVELS = ("debug", "info", "warning", "error")
 
@@ -154,6 +155,21 @@ def _add_network(parser: Parser) -> None:
         "largest request, such as 256MiB (the default)",
         type=values.message_size,
         default=MAX_MESSAGE_BYTES,
+    )
+    parser.flag("grpc_socket_path", "a Unix socket that gRPC listens on too, unencrypted", type=values.path)
+    parser.flag("ssl_config_file", "encrypt: key, certificate and authority in TensorFlow Serving's text format")
+    parser.flag("tokens-file", "ask callers for a token: who may ask for which models (docs/operations.md)")
+    parser.flag(
+        "max-inflight-bytes",
+        "bytes of all requests that are being answered, such as 1GiB (the default); more are told to retry",
+        type=values.size,
+        default=1 << 30,
+    )
+    parser.flag("max-concurrent-streams", "calls at once on one connection", type=values.positive)
+    parser.flag(
+        "max-concurrent-rpcs",
+        "calls that are answered at once, of gRPC and of REST each; more are told to retry",
+        type=values.positive,
     )
     parser.flag(
         "drain-delay", "seconds after SIGTERM in which new work is still taken", type=values.seconds, default=0.0

@@ -39,7 +39,7 @@ async def listen(options: Options, table: Table, admin: Admin) -> Front:
         CannotStart: An address cannot be had.
     """
     module = await asyncio.to_thread(import_module, f"{__package__}.rpc.server")
-    rpc: RpcServer = module.RpcServer(table, admin, options.limits, options.max_message_bytes, module.monotonic_ns)
+    rpc: RpcServer = module.RpcServer(table, admin, options.limits, options.transport, module.monotonic_ns)
     await rpc.start(join(options.host, options.port))
     log.info("listening on %s", join(options.host, rpc.port))
     try:
@@ -54,8 +54,9 @@ async def _listen_http(options: Options, table: Table) -> "HttpServer | None":
         return None
     module = await asyncio.to_thread(import_module, f"{__package__}.http.server")
     http: HttpServer = module.HttpServer(
-        table, options.limits, options.max_message_bytes, time.monotonic_ns, options.rest_timeout_s
+        table, options.limits, options.transport, time.monotonic_ns, options.rest_timeout_s
     )
     await http.start(options.host, options.rest_port)
-    log.info("listening on http://%s/", join(options.host, http.port))
+    scheme = "http" if options.transport.tls is None else "https"
+    log.info("listening on %s://%s/", scheme, join(options.host, http.port))
     return http

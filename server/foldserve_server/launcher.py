@@ -263,7 +263,7 @@ def _settings(kind: EngineKind, options: Options) -> EngineSettings:
             batch_timeout_micros=asked.batch_timeout_micros,
             max_queue_rows=asked.max_queue_rows,
             max_queue_bytes=asked.max_queue_bytes,
-            max_request_bytes=options.max_message_bytes,
+            max_request_bytes=options.transport.max_message_bytes,
             load_timeout_s=asked.load_timeout_s,
             memory_limit_bytes=asked.memory_limit_bytes,
             deterministic=asked.deterministic,

@@ -3,16 +3,19 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from .core import access
 from .core.engine import Engine, Load
 from .core.query import ModelRef
 from .core.servable import Servable, State
 from .core.table import Table
 from .core.telemetry import Histogram, Telemetry
 
+T = TypeVar("T")
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _THEIRS = ":tensorflow:serving:"
 _SUFFIX = re.compile(rb"^(# (?:HELP|TYPE) :tensorflow:serving:\w+?)_total ", re.MULTILINE)
@@ -46,7 +49,7 @@ class Metrics:
 
 def _requests(telemetry: Telemetry) -> Iterator[Metric]:
     requests = Metric(f"{_THEIRS}request_count", "Requests by status.", "counter")
-    for (model, status), count in sorted(telemetry.requests.items()):
+    for (model, status), count in sorted(_allowed(telemetry.requests)):
         requests.add_sample(f"{_THEIRS}request_count", {"model_name": model, "status": status}, count)
     yield requests
     latency = HistogramMetricFamily(
@@ -54,7 +57,7 @@ def _requests(telemetry: Telemetry) -> Iterator[Metric]:
         "Microseconds of requests that were answered.",
         labels=["model_name", "API", "entrypoint"],
     )
-    for (model, entrypoint), histogram in sorted(telemetry.latency.items()):
+    for (model, entrypoint), histogram in sorted(_allowed(telemetry.latency)):
         latency.add_metric([model, _API, entrypoint], _buckets(histogram), histogram.sum)
     yield latency
     runtime = HistogramMetricFamily(
@@ -62,7 +65,7 @@ def _requests(telemetry: Telemetry) -> Iterator[Metric]:
         "Microseconds in the queue and in the engine.",
         labels=["model_name", "API", "runtime"],
     )
-    for (model, engine), histogram in sorted(telemetry.runtime.items()):
+    for (model, engine), histogram in sorted(_allowed(telemetry.runtime)):
         runtime.add_metric([model, _API, engine], _buckets(histogram), histogram.sum)
     yield runtime
     yield _counter("foldserve_rows", "Rows that were answered.", telemetry.rows)
@@ -71,7 +74,7 @@ def _requests(telemetry: Telemetry) -> Iterator[Metric]:
         "Versions that were not put, or not kept, in service.",
         labels=["model_name", "cause"],
     )
-    for key, count in sorted(telemetry.refusals.items()):
+    for key, count in sorted(_allowed(telemetry.refusals)):
         refusals.add_metric(key, count)
     yield refusals
 
@@ -166,8 +169,15 @@ def _drift(serving: Iterable[tuple[Servable, Engine]]) -> Iterator[Metric]:
 def _counter(name: str, about: str, values: Mapping[str, int]) -> Metric:
     counter = CounterMetricFamily(name, about, labels=["model_name"])
     for model, value in sorted(values.items()):
+        if not access.current().allows(model):
+            continue
         counter.add_metric([model], value)
     return counter
+
+
+def _allowed(values: Mapping[tuple[str, str], T]) -> list[tuple[tuple[str, str], T]]:
+    """What is counted of the models that whoever asks may ask for."""
+    return [(key, value) for key, value in values.items() if access.current().allows(key[0])]
 
 
 def _buckets(histogram: Histogram) -> list[tuple[str, float]]:

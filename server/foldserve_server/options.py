@@ -7,9 +7,9 @@ from types import MappingProxyType
 
 from .core.limits import Limits
 from .repository.source import Folder, Listed
+from .transport import Transport
 
 REST_PORT = 8501
-MAX_MESSAGE_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Options:
     rest_port: int | None = REST_PORT
     rest_timeout_s: float = 30.0
     poll_s: float = 1.0
-    max_message_bytes: int = MAX_MESSAGE_BYTES
+    transport: Transport = field(default_factory=Transport)
     drain_delay_s: float = 0.0
     grace_s: float = 30.0
     roots: tuple[Path, ...] = ()

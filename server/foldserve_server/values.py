@@ -66,6 +66,11 @@ def seconds(word: str) -> float:
     return value
 
 
+def path(word: str) -> Path:
+    """A path, made absolute."""
+    return Path(word).absolute()
+
+
 def paths(word: str) -> tuple[Path, ...]:
     """Folders, such as `/models,/more`."""
     return tuple(Path(part).absolute() for part in word.split(",") if part)

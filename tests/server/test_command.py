@@ -58,7 +58,7 @@ def test_a_switch_may_carry_its_value(words: list[str], expected: bool) -> None:
 
 @pytest.mark.parametrize(("word", "expected"), [("1048576", 1 << 20), ("3MiB", 3 << 20), ("1gib", 1 << 30)])
 def test_bytes_may_carry_a_unit(word: str, expected: int) -> None:
-    assert parse(["models", f"--max-message-bytes={word}"]).options.max_message_bytes == expected
+    assert parse(["models", f"--max-message-bytes={word}"]).options.transport.max_message_bytes == expected
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_rest_is_beside_grpc_unless_it_is_switched_off(words: list[str], port: i
 def test_what_has_no_meaning_here_is_warned_of_and_what_would_harm_is_refused() -> None:
     warnings = parse(["models", "--num_load_threads=4", "--enable_batching=false"]).warnings
     assert len(warnings) == 2
-    for flag in ("ssl_config_file", "batching_parameters_file", "grpc_socket_path"):
+    for flag in ("batching_parameters_file",):
         with pytest.raises(CannotStart, match=flag):
             parse(["models", f"--{flag}=x"])
 

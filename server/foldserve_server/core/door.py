@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .errors import Unavailable
+from .errors import QueueFull, Unavailable
 
 _LOOK_S = 0.02
 _LOOKS = 10
@@ -16,11 +16,18 @@ class Door:
     gRPC, when it is stopped, cancels calls that have arrived and that Python has not yet seen. So they are all let
     arrive first: who waits here asks for nothing more, and is told to go elsewhere when the stop has begun.
 
+    Args:
+        max_bytes: Most bytes of requests that may be inside; None for any number.
+        max_calls: Most calls that may be inside; None for any number.
+
     Attributes:
         knocks: How many came when it was shut.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int | None = None, max_calls: int | None = None) -> None:
+        self._max_bytes = max_bytes
+        self._max_calls = max_calls
+        self._bytes = 0
         self._shut = False
         self._inside = 0
         self.knocks = 0
@@ -40,13 +47,23 @@ class Door:
             raise Unavailable("the server is stopping; ask another one, or try again later")
 
     @contextmanager
-    def inside(self) -> Iterator[None]:
-        """A call that is being answered."""
+    def inside(self, size: int = 0) -> Iterator[None]:
+        """A call of so many bytes that is being answered.
+
+        Raises:
+            QueueFull: There is no room for it beside the others.
+        """
+        if self._max_bytes is not None and self._bytes and self._bytes + size > self._max_bytes:
+            raise QueueFull(f"requests of {self._bytes:,} bytes are being answered; try again later")
+        if self._max_calls is not None and self._inside >= self._max_calls:
+            raise QueueFull(f"{self._inside:,} calls are being answered, which is as many as may be; try again later")
+        self._bytes += size
         self._inside += 1
         self._empty.clear()
         try:
             yield
         finally:
+            self._bytes -= size
             self._inside -= 1
             if not self._inside:
                 self._empty.set()

@@ -13,6 +13,7 @@ FoldserveError
     ├── ResourceExhausted     one request is larger than any may be
     ├── DeadlineExceeded      its deadline passed before it was computed
     ├── EngineFailed          the engine could not compute it; the log says why
+    ├── Unauthenticated       nobody knows who the caller is
     ├── Forbidden             the caller may not ask for that
     └── ReloadFailed          another set of models was asked for and cannot be served; the one before still is
 LoadFailed                    a version was not put into service; the reason in words
@@ -93,6 +94,12 @@ class DeadlineExceeded(ServingError):
 
 class EngineFailed(ServingError):
     """The engine raised an error; callers are told no internals."""
+
+
+class Unauthenticated(ServingError):
+    """The caller showed no token, or one that is not known."""
+
+    status = "UNAUTHENTICATED"
 
 
 class Forbidden(ServingError):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from . import access
 from .changes import Changes
 from .engine import Engine
 from .errors import InvalidRequest, ServableNotFound
@@ -29,11 +30,13 @@ class Table:
         """The version that answers.
 
         Raises:
+            Forbidden: Whoever asks has no right to the model.
             InvalidRequest: No name, or a label that stands for nothing.
             ServableNotFound: No such model or version is in service.
         """
         if not ref.name:
             raise InvalidRequest("ModelSpec has no name specified.")
+        access.require_model(ref.name)
         if ref.label is not None:
             ref = self._unlabelled(ref.name, ref.label)
         found = self._serving.get(ref.name)
@@ -47,8 +50,10 @@ class Table:
         """Every version of the model, highest first, or the one asked for; labels count for nothing here.
 
         Raises:
+            Forbidden: Whoever asks has no right to the model.
             ServableNotFound: There is none.
         """
+        access.require_model(ref.name)
         versions = self._versions.get(ref.name, {})
         if ref.version is not None:
             if ref.version not in versions:
@@ -59,8 +64,8 @@ class Table:
         return [versions[version] for version in sorted(versions, reverse=True)]
 
     def names(self) -> list[str]:
-        """Every model of which a version is known, sorted."""
-        return sorted(self._versions)
+        """Every model of which a version is known, and which whoever asks may ask for; sorted."""
+        return sorted(filter(access.current().allows, self._versions))
 
     def knows(self, name: str) -> bool:
         """Whether a version of the model is, or was, there."""

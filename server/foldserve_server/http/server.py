@@ -8,12 +8,14 @@ import time
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from ..core.access import enter
 from ..core.door import Door
-from ..core.errors import EngineFailed, ServingError
+from ..core.errors import EngineFailed, ServingError, Unauthenticated
 from ..core.limits import Limits
 from ..core.predictor import Clock, Predictor
 from ..core.table import Table
 from ..errors import CannotStart
+from ..transport import Transport
 from . import monitoring, status
 from .bodies import dump
 from .page import Page
@@ -26,12 +28,13 @@ _LEAST_S = 0.1  # for answers that are being written
 class HttpServer:
     """Listens from `start` on; `port` is then the real one."""
 
-    def __init__(self, table: Table, limits: Limits, max_bytes: int, clock: Clock, timeout_s: float) -> None:
-        """Bodies may take `max_bytes`, and a prediction `timeout_s`."""
+    def __init__(self, table: Table, limits: Limits, transport: Transport, clock: Clock, timeout_s: float) -> None:
+        """A prediction may take `timeout_s`."""
         self.port = 0
-        self._door = Door()
+        self._door = Door(transport.max_inflight_bytes, transport.max_concurrent_rpcs)
+        self._transport = transport
         self._rest = Rest(table, Predictor(table, limits, clock, "REST"), clock, timeout_s)
-        app = web.Application(client_max_size=max_bytes, middlewares=[self._guard])
+        app = web.Application(client_max_size=transport.max_message_bytes, middlewares=[self._guard])
         app.router.add_route("*", "/v1/{rest:.*}", self._rest.answer)
         app.router.add_routes(Page(table, clock).routes())
         app.router.add_get(monitoring.PATH, monitoring.Monitoring(table).answer)
@@ -45,7 +48,8 @@ class HttpServer:
         """
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, host, port).start()
+            tls = self._transport.tls
+            await web.TCPSite(self._runner, host, port, ssl_context=None if tls is None else tls.context()).start()
         except OSError as error:
             raise CannotStart(f"cannot listen on {host}, port {port}: {error.strerror or error}") from error
         self.port = self._runner.addresses[0][1]
@@ -65,8 +69,10 @@ class HttpServer:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
+            if self._transport.access is not None:
+                enter(self._transport.access.identify(request.headers.get("Authorization")))
             await self._door.knock()
-            with self._door.inside():
+            with self._door.inside(request.content_length or 0):
                 return await handler(request)
         except ServingError as error:
             return _failure(request, error)
@@ -82,6 +88,8 @@ def _failure(request: web.Request, error: ServingError) -> web.Response:
         log.error("%s %s: %s", request.method, request.path, error)
     response = _error(status.status_of(error), status.words(error))
     response.headers.update(status.headers(error))
+    if isinstance(error, Unauthenticated):
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 

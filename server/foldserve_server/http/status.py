@@ -11,6 +11,7 @@ from ..core.errors import (
     ServableNotFound,
     ServingError,
     SignatureNotFound,
+    Unauthenticated,
     Unavailable,
 )
 from ..core.texts import shorten
@@ -26,6 +27,7 @@ STATUS: dict[type[ServingError], int] = {
     ResourceExhausted: 429,
     DeadlineExceeded: 504,
     EngineFailed: INTERNAL,
+    Unauthenticated: 401,
     Forbidden: 403,
 }
 UNTOLD = "the server failed to answer; its log says why"

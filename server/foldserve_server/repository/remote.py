@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..core.access import require_admin
 from ..core.admin import require_inside
 from ..core.model_config import ModelConfig
 from .reload import Reloader
@@ -17,5 +18,6 @@ class RemoteAdmin:
 
     async def reload(self, models: Sequence[ModelConfig], origin: str) -> None:
         """See `core.admin.Admin`."""
+        require_admin()
         require_inside(models, self._roots)
         await self._reloader.reload(models, origin)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import grpc
 import grpc.aio
@@ -18,7 +19,9 @@ from ..core.limits import Limits
 from ..core.predictor import Predictor
 from ..core.table import Table
 from ..errors import CannotStart
+from ..transport import Transport
 from . import health, reflection
+from .access import Guard
 from .inference.models import Models
 from .inference.servicer import InferenceServicer
 from .model import ModelServicer
@@ -31,19 +34,23 @@ class RpcServer:
     """Listens from `start` on; `port` is then the real one."""
 
     def __init__(
-        self, table: Table, admin: Admin, limits: Limits, max_message_bytes: int, clock: Callable[[], int]
+        self, table: Table, admin: Admin, limits: Limits, transport: Transport, clock: Callable[[], int]
     ) -> None:
         self.health = health.HealthServicer(table)
         self.port = 0
-        self.door = Door()
+        self.door = Door(transport.max_inflight_bytes, transport.max_concurrent_rpcs)
+        self._transport = transport
         self._reflection = reflection.ReflectionServicer(
             (PREDICTION_SERVICE, MODEL_SERVICE, INFERENCE_SERVICE, health.SERVICE, reflection.SERVICE)
         )
-        self._server = grpc.aio.server(options=_options(max_message_bytes))
+        self._server = grpc.aio.server(
+            interceptors=[] if transport.access is None else [Guard(transport.access)],
+            options=_options(transport),
+        )
         predictor = Predictor(table, limits, clock)
         self._inference = InferenceServicer(table, predictor, limits, clock, Models(table, self.health))
         services = (
-            PredictionServicer(table, predictor, clock, max_message_bytes).handlers(self.door),
+            PredictionServicer(table, predictor, clock, transport.max_message_bytes).handlers(self.door),
             ModelServicer(table, admin).handlers(self.door),
             self._inference.handlers(self.door),
             *self._reflection.handlers(),
@@ -58,10 +65,27 @@ class RpcServer:
             CannotStart: The address cannot be had.
         """
         try:
-            self.port = self._server.add_insecure_port(address)
+            self.port = self._listen(address)
         except RuntimeError as error:
             raise CannotStart(f"cannot listen on {address}: {error}") from error
+        if self._transport.socket_path is not None:
+            self._listen_on_socket(self._transport.socket_path)
         await self._server.start()
+
+    def _listen(self, address: str) -> int:
+        tls = self._transport.tls
+        if tls is None:
+            return int(self._server.add_insecure_port(address))
+        credentials = grpc.ssl_server_credentials(
+            [(tls.key, tls.certificate)], tls.authority or None, require_client_auth=tls.client_verify
+        )
+        return int(self._server.add_secure_port(address, credentials))
+
+    def _listen_on_socket(self, path: Path) -> None:
+        try:
+            self._server.add_insecure_port(f"unix:{path}")
+        except RuntimeError as error:
+            raise CannotStart(f"--grpc_socket_path: cannot listen on {path}: {error}") from error
 
     async def stop(self, grace_s: float) -> None:
         """Refuses new calls, answers those that were accepted, and ends after the grace at the latest."""
@@ -76,6 +100,8 @@ class RpcServer:
         self._reflection.close()
         self._inference.close()
         await stopping
+        if self._transport.socket_path is not None:
+            self._transport.socket_path.unlink(missing_ok=True)
 
 
 def monotonic_ns() -> int:
@@ -83,10 +109,13 @@ def monotonic_ns() -> int:
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
 
-def _options(max_message_bytes: int) -> list[tuple[str, int]]:
+def _options(transport: Transport) -> list[tuple[str, int]]:
+    streams = transport.max_concurrent_streams
+    bound = [] if streams is None else [("grpc.max_concurrent_streams", streams)]
     return [
+        *bound,
         ("grpc.so_reuseport", 0),  # a second server on the port is to be refused, not to share it
-        ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.max_receive_message_length", transport.max_message_bytes),
         ("grpc.max_send_message_length", -1),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", _PING_MS),

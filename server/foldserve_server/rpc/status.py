@@ -16,6 +16,7 @@ from ..core.errors import (
     ServableNotFound,
     ServingError,
     SignatureNotFound,
+    Unauthenticated,
     Unavailable,
 )
 from ..core.texts import shorten
@@ -30,6 +31,7 @@ STATUS: dict[type[ServingError], StatusCode] = {
     ResourceExhausted: StatusCode.RESOURCE_EXHAUSTED,
     DeadlineExceeded: StatusCode.DEADLINE_EXCEEDED,
     EngineFailed: StatusCode.INTERNAL,
+    Unauthenticated: StatusCode.UNAUTHENTICATED,
     Forbidden: StatusCode.PERMISSION_DENIED,
     ReloadFailed: StatusCode.UNKNOWN,  # as TensorFlow Serving has it
 }

@@ -71,7 +71,7 @@ async def answered(
     """
     try:
         await door.knock()
-        with door.inside():
+        with door.inside(len(content)):
             codec = codec or Codec.of(method)
             return codec.write(await answer(parse(method, content, codec), context))
     except EngineFailed as error:

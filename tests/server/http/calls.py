@@ -12,6 +12,7 @@ from foldserve_server.core.limits import Limits
 from foldserve_server.core.table import Table
 from foldserve_server.http.server import HttpServer
 from foldserve_server.rpc.server import monotonic_ns
+from foldserve_server.transport import Transport
 
 MAX_BYTES = 1 << 20
 
@@ -34,8 +35,12 @@ class Caller:
 
 
 @asynccontextmanager
-async def listening(table: Table, limits: Limits | None = None, timeout_s: float = 30) -> AsyncIterator[Caller]:
-    http = HttpServer(table, limits or Limits(), MAX_BYTES, monotonic_ns, timeout_s)
+async def listening(
+    table: Table, limits: Limits | None = None, timeout_s: float = 30, transport: Transport | None = None
+) -> AsyncIterator[Caller]:
+    http = HttpServer(
+        table, limits or Limits(), transport or Transport(max_message_bytes=MAX_BYTES), monotonic_ns, timeout_s
+    )
     await http.start("127.0.0.1", 0)
     try:
         async with aiohttp.ClientSession(f"http://127.0.0.1:{http.port}") as session:

@@ -18,6 +18,7 @@ from foldserve_server.core.limits import Limits
 from foldserve_server.core.model_config import ModelConfig
 from foldserve_server.core.table import Table
 from foldserve_server.rpc.server import RpcServer, monotonic_ns
+from foldserve_server.transport import Transport
 
 METHODS = {**PREDICTION_METHODS, **MODEL_METHODS, **INFERENCE_METHODS}
 ROWS = np.arange(6, dtype=np.float32).reshape(3, 2)
@@ -67,9 +68,20 @@ class FakeAdmin:
 
 @asynccontextmanager
 async def listening(
-    table: Table, limits: Limits | None = None, *, started: bool = True, admin: Admin | None = None
+    table: Table,
+    limits: Limits | None = None,
+    *,
+    started: bool = True,
+    admin: Admin | None = None,
+    transport: Transport | None = None,
 ) -> AsyncIterator[Caller]:
-    rpc = RpcServer(table, admin or FakeAdmin(), limits or Limits(), MAX_BYTES, monotonic_ns)
+    rpc = RpcServer(
+        table,
+        admin or FakeAdmin(),
+        limits or Limits(),
+        transport or Transport(max_message_bytes=MAX_BYTES),
+        monotonic_ns,
+    )
     await rpc.start("127.0.0.1:0")
     if started:
         rpc.health.start()

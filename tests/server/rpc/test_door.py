@@ -4,7 +4,7 @@ import grpc
 import pytest
 
 from foldserve_server.core.door import Door
-from foldserve_server.core.errors import Unavailable
+from foldserve_server.core.errors import QueueFull, Unavailable
 from tests.server.fakes import FakeEngine, serving
 
 from .calls import listening, predict_request
@@ -48,3 +48,21 @@ def test_a_server_that_stops_answers_who_was_inside_and_sends_away_who_came_late
             assert len(engine.asked) == 1
 
     asyncio.run(scenario())
+
+
+def test_more_bytes_than_may_be_inside_are_told_to_come_again_and_a_single_large_one_is_let_in() -> None:
+    door = Door(max_bytes=100)
+    with door.inside(500), pytest.raises(QueueFull, match="requests of 500 bytes"), door.inside(1):
+        pass
+    with door.inside(60), door.inside(40), pytest.raises(QueueFull), door.inside(1):
+        pass
+    with door.inside(100):
+        pass
+
+
+def test_more_calls_than_may_be_inside_are_told_to_come_again() -> None:
+    door = Door(max_calls=2)
+    with door.inside(), door.inside(), pytest.raises(QueueFull, match="2 calls are being answered"), door.inside():
+        pass
+    with door.inside(), door.inside():
+        pass

@@ -1,0 +1,51 @@
+"""Tells gRPC's callers apart by their tokens, before anything else is done for them."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from ..core.access import Access, enter
+from ..core.errors import ServingError
+from . import health
+from .status import abort
+
+_OPEN = f"/{health.SERVICE}/"
+
+
+class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
+    """Lets nobody pass without a token, but to health."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any) -> Any:
+        """Marks the call's task with the rights of its caller, or answers in the servicer's place."""
+        if not handler_call_details.method.startswith(_OPEN):
+            headers = dict(handler_call_details.invocation_metadata or ())
+            try:
+                enter(self._access.identify(headers.get("authorization")))
+            except ServingError as error:
+                return _refusal(await continuation(handler_call_details), error)
+        return await continuation(handler_call_details)
+
+
+def _refusal(handler: Any, error: ServingError) -> Any:
+    """A handler of the same kind that answers with the error."""
+
+    async def once(request: Any, context: Any) -> Any:
+        await abort(context, error)
+
+    async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
+        await abort(context, error)
+        yield
+
+    if handler is None:
+        return None
+    if handler.response_streaming:
+        make = (
+            grpc.stream_stream_rpc_method_handler if handler.request_streaming else grpc.unary_stream_rpc_method_handler
+        )
+        return make(stream)
+    return grpc.unary_unary_rpc_method_handler(once)

@@ -1,0 +1,32 @@
+"""How callers reach the server, and how much of it they may take."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .core.access import Access
+from .tls import Tls
+
+MAX_MESSAGE_BYTES = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """What both servers keep to.
+
+    Attributes:
+        tls: How connections are encrypted; None for not at all.
+        access: Who may ask for what; None for anybody anything.
+        socket_path: A Unix socket that gRPC listens on too.
+        max_message_bytes: Most bytes of a request.
+        max_inflight_bytes: Most bytes of all requests that are being answered.
+        max_concurrent_streams: Most calls at once on one connection of gRPC; None for its own bound.
+        max_concurrent_rpcs: Most calls that are answered at once, of gRPC and of REST each; None for any number.
+    """
+
+    tls: Tls | None = None
+    access: Access | None = None
+    socket_path: Path | None = None
+    max_message_bytes: int = MAX_MESSAGE_BYTES
+    max_inflight_bytes: int = 1 << 30
+    max_concurrent_streams: int | None = None
+    max_concurrent_rpcs: int | None = None
