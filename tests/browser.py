@@ -40,19 +40,25 @@ class Tab:
         """Calls a method of the protocol and gives its result; notes errors that the page reports meanwhile."""
         self._number += 1
         await self._socket.send_json({"id": self._number, "method": method, "params": parameters})
-        while True:
-            message = json.loads((await self._socket.receive(timeout=PATIENCE_S)).data)
-            if message.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
-                self.errors.append(json.dumps(message["params"]))
-            if message.get("id") == self._number:
-                assert "error" not in message, message
-                return message["result"]
+        while (message := await self._receive()).get("id") != self._number:
+            pass
+        assert "error" not in message, message
+        return message["result"]
+
+    async def _receive(self) -> Any:
+        message = json.loads((await self._socket.receive(timeout=PATIENCE_S)).data)
+        if message.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
+            self.errors.append(json.dumps(message["params"]))
+        return message
 
     async def open(self, url: str) -> None:
-        """Goes there."""
+        """Goes there; returns when the page has loaded."""
         for domain in ("Runtime", "Log", "Page", "DOM"):
             await self.send(f"{domain}.enable")
-        await self.send("Page.navigate", url=url)
+        self._number += 1
+        await self._socket.send_json({"id": self._number, "method": "Page.navigate", "params": {"url": url}})
+        while (await self._receive()).get("method") != "Page.loadEventFired":
+            pass
 
     async def value(self, expression: str) -> Any:
         """What a JavaScript expression, or the promise it gives, comes to."""

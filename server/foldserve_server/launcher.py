@@ -72,11 +72,6 @@ class ServingEngine:
         return tuple(Verdict(one.output, one.deviation, one.bound) for one in self._process.report.verdict.outputs)
 
     @property
-    def batches(self) -> int:
-        """How many batches it has begun to compute."""
-        return self._process.batches
-
-    @property
     def drift(self) -> Drift | None:
         """How far a shadow engine's answers are from its own."""
         return self._mirror.drift if self._mirror else None

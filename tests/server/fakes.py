@@ -56,7 +56,6 @@ class FakeEngine:
         self.verdicts = (Verdict("y", 2e-7, 1e-5),)
         self.caveat = ""
         self.load = Load()
-        self.batches = 0
         self.drift: Drift | None = None
         self.available = True
         self.gate = asyncio.Event()
@@ -77,7 +76,7 @@ class FakeEngine:
         self.exact.append(exact)
         self.deadlines.append(deadline_ns)
         self.entered.set()
-        self.batches += 1
+        self.load.sizes.add(next(iter(inputs.values())).shape[0])
         try:
             await self.gate.wait()
         except asyncio.CancelledError:

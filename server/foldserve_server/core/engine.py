@@ -74,10 +74,6 @@ class Engine(Protocol):
         """What the gate measured, by output."""
 
     @property
-    def batches(self) -> int:
-        """How many batches it has begun to compute."""
-
-    @property
     def drift(self) -> Drift | None:
         """How far a shadow engine's answers are from its own; None where it has none."""
 

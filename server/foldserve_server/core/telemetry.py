@@ -24,6 +24,11 @@ class Histogram:
     def __post_init__(self) -> None:
         self.counts = self.counts or [0] * (len(self.bounds) + 1)
 
+    @property
+    def total(self) -> int:
+        """How many values there were."""
+        return sum(self.counts)
+
     def add(self, value: float) -> None:
         """Counts a value."""
         self.counts[bisect_left(self.bounds, value)] += 1

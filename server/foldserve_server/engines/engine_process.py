@@ -62,7 +62,6 @@ class EngineProcess:
         self._restarting: asyncio.Task[None] | None = None
         self._watchdog: asyncio.TimerHandle | None = None
         self._hung = self._stopping = False
-        self._batches_before = 0
         self._stats_before = BatchStats()
         self.restarts = 0
         try:
@@ -111,11 +110,6 @@ class EngineProcess:
     def queue(self) -> Calls:
         """What waits or is computed."""
         return self._calls
-
-    @property
-    def batches(self) -> int:
-        """How many batches were begun, by this process and those before it; warming and golden samples not counted."""
-        return self._batches_before + self._launched.page.batches
 
     @property
     def deterministic(self) -> bool:
@@ -174,7 +168,6 @@ class EngineProcess:
     def _enter(self, launched: Launched) -> None:
         """Puts a process that is ready into service."""
         if launched is not self._launched:
-            self._batches_before += self._launched.page.batches
             self._stats_before += self._launched.page.stats
         self._launched = launched
         self._hung = False

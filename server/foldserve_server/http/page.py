@@ -100,6 +100,7 @@ class Page:
             "engine": "",
             "key": "",
             "verdicts": [],
+            "caveat": "",
             "report": False,
         }
         return told | (self._serving(servable) if servable.state is State.AVAILABLE else {})
@@ -110,13 +111,14 @@ class Page:
             "engine": engine.kind,
             "key": f"{servable.version} {engine.digest}",
             "max_batch_size": engine.max_batch_size,
+            "caveat": engine.caveat,
             "verdicts": [_verdict(verdict) for verdict in engine.verdicts],
             "report": any(file.path == REPORT for file in engine.manifest.files),
             "at": self._clock(),
             "successes": tally.successes,
             "failures": tally.failures,
             "rows": tally.rows,
-            "batches": engine.batches,
+            "batches": engine.load.sizes.total,
             "percentiles_ms": [value / 1e6 for value in tally.percentiles_ns(*_SHARES)],
         }
 

@@ -267,7 +267,9 @@ def test_statistics_count_requests_rows_and_batches() -> None:
             ).model_stats
             assert (stats.name, stats.version, stats.inference_count, stats.execution_count) == ("m", "1", 6, 2)
             assert (stats.inference_stats.success.count, stats.inference_stats.fail.count) == (2, 1)
-            assert stats.inference_stats.success.ns > 0
+            parts = stats.inference_stats
+            assert parts.queue.count == parts.compute_infer.count == 2
+            assert parts.success.ns == parts.queue.ns + parts.compute_infer.ns > 0
 
     asyncio.run(scenario())
 

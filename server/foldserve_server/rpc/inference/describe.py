@@ -67,17 +67,20 @@ def _describe(spec: TensorSpec, tensor: Any) -> None:
 
 
 def statistics(servables: Iterable[Servable]) -> Any:
-    """The ModelStatisticsResponse. What of an answer was waiting and what was computing is not told apart."""
+    """The ModelStatisticsResponse: what was not waiting for a batch counts as computing."""
     message = ModelStatisticsResponse()
     for servable in servables:
-        tally = servable.tally
+        tally, load = servable.tally, servable.engine.load
+        waited_ns = min(int(1000 * load.waits.sum), tally.success_ns)
         model = message.model_stats.add(name=servable.name, version=str(servable.version))
         model.inference_count = tally.rows
-        model.execution_count = servable.engine.batches
-        model.inference_stats.success.count = tally.successes
-        model.inference_stats.success.ns = tally.success_ns
-        model.inference_stats.fail.count = tally.failures
-        model.inference_stats.fail.ns = tally.failure_ns
+        model.execution_count = load.sizes.total
+        stats = model.inference_stats
+        stats.fail.count, stats.fail.ns = tally.failures, tally.failure_ns
+        stats.success.ns, stats.queue.ns = tally.success_ns, waited_ns
+        stats.compute_infer.ns = tally.success_ns - waited_ns
+        for part in (stats.success, stats.queue, stats.compute_input, stats.compute_infer, stats.compute_output):
+            part.count = tally.successes
     return message
 
 
