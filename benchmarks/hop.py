@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
@@ -226,8 +226,8 @@ def tiny(side: int) -> ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
-def publish(root: Path, side: int) -> Path:
-    """A bundle of the tiny CNN."""
+def publish(root: Path, side: int, add: Callable[[Path], None] = lambda _: None) -> Path:
+    """A bundle of the tiny CNN, as the next version; `add` puts more files into it."""
     model = tiny(side).SerializeToString()
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     images = draw(8, side)
@@ -239,6 +239,7 @@ def publish(root: Path, side: int) -> Path:
     with stage(root, "tiny") as staging:
         (staging.path / ONNX).write_bytes(model)
         (staging.path / GOLDEN).write_bytes(golden.to_bytes())
+        add(staging.path)
         manifest = Manifest(
             model="tiny",
             version=staging.version,

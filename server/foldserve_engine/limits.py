@@ -12,7 +12,9 @@ _PR_SET_PDEATHSIG = 1
 _OOM = Path("/proc/self/oom_score_adj")
 _THREADS = Path("/proc/self/task")
 _FIRST_TO_GO = "1000"
-_NICE = 19
+_NICE, _LOADING_NICE = 19, 10
+_STATUS = Path("/proc/self/status")
+_CAP_SYS_NICE = 23
 
 
 def die_with_parent(parent: int) -> None:
@@ -59,6 +61,41 @@ def on_one_core(wanted: bool = True) -> Iterator[None]:
         for thread in _THREADS.iterdir():  # a thread keeps what its maker had
             with contextlib.suppress(OSError):
                 os.sched_setaffinity(int(thread.name), cores)
+
+
+@contextlib.contextmanager
+def giving_way() -> Iterator[None]:
+    """While inside, those who serve go first: no thread of this process takes a core from one that wakes up.
+
+    Where it may be undone, which takes a right, the share of a core is a tenth of theirs as well: enough to get ready
+    even where they never rest.
+    """
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    lower = _may_rise_to(before)
+    _schedule(os.SCHED_BATCH, before + _LOADING_NICE if lower else None)
+    try:
+        yield
+    finally:
+        _schedule(os.SCHED_OTHER, before if lower else None)
+
+
+def _schedule(policy: int, priority: int | None) -> None:
+    for thread in _THREADS.iterdir():
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(int(thread.name), policy, os.sched_param(0))
+            if priority is not None:
+                os.setpriority(os.PRIO_PROCESS, int(thread.name), priority)
+
+
+def _may_rise_to(priority: int) -> bool:
+    """Whether this process could go back to a priority after it has lowered its own."""
+    if resource.getrlimit(resource.RLIMIT_NICE)[0] >= 20 - priority:
+        return True
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = _STATUS.read_text().splitlines()
+        rights = next(line.split()[1] for line in lines if line.startswith("CapEff:"))
+        return bool(int(rights, 16) >> _CAP_SYS_NICE & 1)
+    return False
 
 
 def cores() -> int:

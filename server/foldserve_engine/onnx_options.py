@@ -58,7 +58,7 @@ def _providers(options: EngineOptions) -> tuple[Provider, ...]:
 def _cuda_options(options: EngineOptions) -> dict[str, str]:
     chosen = {
         "device_id": str(options.device.index),
-        "use_tf32": "0",  # ten bits of mantissa would not keep the promised tolerance
+        "use_tf32": "1" if options.tf32 else "0",  # ten bits of mantissa would not keep the promised tolerance
         "cudnn_conv_algo_search": "HEURISTIC",  # EXHAUSTIVE times each new shape and may choose otherwise next time
         "arena_extend_strategy": "kSameAsRequested",
     }

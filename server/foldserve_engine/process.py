@@ -62,7 +62,7 @@ def _run(channel: Channel, load: Loader) -> int:
     if hello.background:
         limits.give_way()
     cores = limits.cores()
-    with limits.first_to_go(), limits.on_one_core(hello.load_on_one_core):
+    with limits.first_to_go(), limits.on_one_core(hello.load_on_one_core), limits.giving_way():
         started = _start(hello, load, cores)
     if isinstance(started, Failed):
         _say(channel, Kind.FAILED, dump(started))

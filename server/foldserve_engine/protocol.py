@@ -26,6 +26,7 @@ class EngineOptions:
         device: Where to run. A device that is not there is an error, never another device.
         spinning: Whether idle threads spin for work: faster alone, slower beside other engines.
         memory_limit_bytes: Most device memory ONNX Runtime may take on a GPU; None for no limit.
+        tf32: Whether a GPU may round what it multiplies to ten bits of mantissa.
         deterministic: Whether kernels that give other bits at every run are ruled out.
     """
 
@@ -35,6 +36,7 @@ class EngineOptions:
     spinning: bool = False
     memory_limit_bytes: int | None = None
     deterministic: bool = False
+    tf32: bool = False
 
 
 class Engine(Protocol):

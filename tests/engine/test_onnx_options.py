@@ -6,6 +6,17 @@ from foldserve_engine.onnx_options import CPU, CUDA, TENSORRT, session_plan
 from foldserve_engine.protocol import EngineOptions
 
 
+def test_tf32_is_off_unless_it_is_asked_for() -> None:
+    for asked, said in ((False, "0"), (True, "1")):
+        plan = session_plan(EngineOptions(device=Device.parse("cuda:0"), tf32=asked))
+        assert plan.providers[0].options["use_tf32"] == said
+
+
+def test_kernels_that_differ_at_every_run_are_ruled_out_where_that_is_asked_for() -> None:
+    assert not session_plan(EngineOptions()).deterministic
+    assert session_plan(EngineOptions(deterministic=True)).deterministic
+
+
 def test_a_session_does_not_spin_unless_asked() -> None:
     assert set(session_plan(EngineOptions()).config.values()) == {"0"}
     assert set(session_plan(EngineOptions(spinning=True)).config.values()) == {"1"}

@@ -1,0 +1,281 @@
+"""What a reload does to those who are being answered, and to the server's memory.
+
+`python benchmarks/reload.py latency` asks at half of the capacity that it measures first, and compares the time to an
+answer while new versions are loaded and swapped in with the time before, in one run. `--engine tensorflow` does the
+same with the SavedModel. `python benchmarks/reload.py memory --svg docs/reload.svg` reloads 200 times in a row and
+draws the front end's memory.
+"""
+
+import argparse
+import asyncio
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import grpc
+import grpc.aio
+from curve import Line, draw_curve
+from hop import PREDICT, SIDES, Server, draw, load, publish, server
+
+from foldserve_contract.bundle import MANIFEST
+from foldserve_contract.manifest import Manifest
+from foldserve_contract.protos import GetModelStatusRequest, PredictRequest
+from foldserve_contract.protos.methods import MODEL_METHODS
+from foldserve_contract.tensors import encode
+
+SIDE = SIDES[0]
+AVAILABLE, END = 30, 50
+CAPACITY_CALLERS, CAPACITY_S = 32, 4.0
+STATUS = MODEL_METHODS["GetModelStatus"]
+SAVE = """
+import sys
+import numpy as np
+import onnx
+import tensorflow as tf
+from onnx import numpy_helper
+from pathlib import Path
+
+path = Path(sys.argv[1])
+model = onnx.load(path / "model.onnx")
+weights = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
+module = tf.Module()
+module.filters, module.kernel = tf.Variable(weights["filters"].transpose(2, 3, 1, 0)), tf.Variable(weights["kernel"])
+
+@tf.function(input_signature=[tf.TensorSpec([None, *map(int, sys.argv[2:])], tf.float32, name="image")])
+def serve(image):
+    means = tf.reduce_mean(tf.nn.relu(tf.nn.conv2d(image, module.filters, 2, "VALID")), axis=[1, 2])
+    return {"scores": tf.nn.softmax(tf.linalg.matmul(means, module.kernel))}
+
+tf.saved_model.save(module, str(path), signatures={"serving_default": serve})
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request: when it was due on CLOCK_MONOTONIC, and the seconds from then to its answer."""
+
+    at: float
+    took: float
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """The figures of one run, times in milliseconds."""
+
+    engine: str
+    capacity: float
+    asked: float
+    reloads: int
+    reload_s: float
+    before_p50: float
+    before_p99: float
+    during_p50: float
+    during_p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The front end after so many reloads."""
+
+    reloads: int
+    resident_mb: float
+    descriptors: int
+    processes: int
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("latency", "memory"))
+    parser.add_argument("--engine", choices=("onnx", "tensorflow"), default="onnx")
+    parser.add_argument("--reloads", type=int, help="default: 5 for latency, 200 for memory")
+    parser.add_argument("--svg", type=Path, help="where to draw the memory")
+    parser.add_argument("--ask", nargs=3, metavar=("ADDRESS", "RATE", "SECONDS"), help=argparse.SUPPRESS)
+    said = parser.parse_args()
+    if said.ask:
+        address, rate, seconds = said.ask
+        print(json.dumps([asdict(one) for one in asyncio.run(ask(address, float(rate), float(seconds)))]))
+    elif said.what == "latency":
+        print(json.dumps(asdict(latency(said.engine, said.reloads or 5)), indent=2))
+    else:
+        found = memory(said.engine, said.reloads or 200)
+        print(json.dumps([asdict(one) for one in (found[0], found[len(found) // 10], found[-1])], indent=2))
+        if said.svg:
+            said.svg.write_text(picture(found))
+
+
+def latency(engine: str, reloads: int) -> Latency:
+    with serving(engine, reloads + 1) as (running, next_version):
+        capacity = measured_capacity(running)
+        seconds = 10.0 + 8 * reloads
+        asking = asking_at(running, capacity / 2, seconds)
+        time.sleep(1)
+        start = time.monotonic()
+        time.sleep(8)
+        spans = [(start, time.monotonic())]
+        for number in range(reloads):
+            begin = time.monotonic()
+            reload(running, next_version, number + 2)
+            spans.append((begin, time.monotonic()))
+            time.sleep(0.5)
+        asking.stdin.close()
+        answers = [Asked(**one) for one in json.loads(asking.stdout.read())]
+        asking.wait()
+    before = within(answers, spans[:1])
+    during = within(answers, spans[1:])
+    return Latency(
+        engine,
+        capacity,
+        capacity / 2,
+        reloads,
+        statistics.median(stop - begin for begin, stop in spans[1:]),
+        *percentiles(before),
+        *percentiles(during),
+    )
+
+
+def memory(engine: str, reloads: int) -> list[Memory]:
+    found: list[Memory] = []
+    with serving(engine, reloads + 1) as (running, next_version), grpc.insecure_channel(running.address) as channel:
+        call = channel.unary_unary(PREDICT.path)
+        for number in range(reloads + 1):
+            if number:
+                reload(running, next_version, number + 1)
+            call(request())
+            found.append(look(running, number))
+    return found
+
+
+@contextmanager
+def serving(engine: str, versions: int) -> Iterator[tuple[Server, Callable[[], None]]]:
+    """A server of one version, and what moves the next one there and removes all but the last two.
+
+    Every version is made before the first request: only the server works while it is measured.
+    """
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as store:
+        models = Path(folder, "tiny")
+        models.mkdir()
+        made = iter(sorted(make(Path(store), versions, engine), key=lambda path: int(path.name)))
+
+        def next_version() -> None:
+            path = next(made)
+            path.rename(models / path.name)
+            for old in models.iterdir():
+                if int(old.name) < int(path.name) - 1:
+                    shutil.rmtree(old)
+
+        next_version()
+        program = "import sys; from foldserve_server.cli import main; sys.exit(main())"
+        flags = ("--port=0", "--threads=1", "--log-level=warning", "--file_system_poll_wait_seconds=0.05")
+        with server(sys.executable, "-c", program, folder, f"--engine={engine}", *flags) as running:
+            yield running, next_version
+
+
+def make(store: Path, versions: int, engine: str) -> list[Path]:
+    first = publish(store, SIDE, save if engine == "tensorflow" else lambda _: None)
+    return [first, *(copy(first, number) for number in range(2, versions + 1))]
+
+
+def copy(path: Path, version: int) -> Path:
+    """The same bundle under another number."""
+    copied = Path(shutil.copytree(path, path.with_name(str(version))))
+    manifest = Manifest.from_bytes((copied / MANIFEST).read_bytes())
+    (copied / MANIFEST).write_bytes(replace(manifest, version=version).to_bytes())
+    return copied
+
+
+def save(path: Path) -> None:
+    """Adds a SavedModel with the ONNX model's weights."""
+    subprocess.run([sys.executable, "-c", SAVE, path, str(SIDE), str(SIDE), "3"], check=True, capture_output=True)
+
+
+def reload(running: Server, next_version: Callable[[], None], version: int) -> None:
+    reload_to(running, "tiny", version, next_version)
+
+
+def reload_to(running: Server, model: str, version: int, arrive: Callable[[], None]) -> None:
+    """Lets a version arrive; returns when it answers and the one before has ended."""
+    arrive()
+    status = GetModelStatusRequest()
+    status.model_spec.name = model
+    with grpc.insecure_channel(running.address) as channel:
+        call = channel.unary_unary(STATUS.path, STATUS.request.SerializeToString, STATUS.response.FromString)
+        while True:
+            states = {one.version: one.state for one in call(status).model_version_status}
+            if states.get(version) == AVAILABLE and states.get(version - 1) == END:
+                return
+            if states.get(version) == END:
+                raise SystemExit(f"version {version} was refused")
+            time.sleep(0.02)
+
+
+def measured_capacity(running: Server) -> float:
+    said = asyncio.run(load(running.address, CAPACITY_CALLERS, SIDE, CAPACITY_S))
+    return float(said["sample"]["rate"])
+
+
+def asking_at(running: Server, rate: float, seconds: float) -> "subprocess.Popen[str]":
+    """A process that asks at a steady rate until its standard input ends."""
+    command = (sys.executable, __file__, "latency", "--ask", running.address, str(rate), str(seconds))
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+async def ask(address: str, rate: float, seconds: float) -> list[Asked]:
+    """Asks at a steady rate, whether or not what was asked before is answered, until told to stop."""
+    answers: list[Asked] = []
+    content = request()
+    stop = asyncio.ensure_future(asyncio.to_thread(sys.stdin.read))
+    async with grpc.aio.insecure_channel(address) as channel:
+        call = channel.unary_unary(PREDICT.path, None, None)
+
+        async def one(due: float) -> None:
+            await call(content)
+            answers.append(Asked(due, time.monotonic() - due))
+
+        async with asyncio.TaskGroup() as group:
+            due, end = time.monotonic(), time.monotonic() + 10 * seconds
+            while not stop.done() and due < end:
+                await asyncio.sleep(due - time.monotonic())
+                group.create_task(one(due))
+                due += 1 / rate
+    return answers
+
+
+def request() -> bytes:
+    message = PredictRequest()
+    message.model_spec.name = "tiny"
+    message.inputs["image"].CopyFrom(encode(draw(1, SIDE)))
+    return bytes(message.SerializeToString())
+
+
+def within(answers: list[Asked], spans: list[tuple[float, float]]) -> list[float]:
+    return [one.took for one in answers if any(begin <= one.at < stop for begin, stop in spans)]
+
+
+def percentiles(times: list[float]) -> tuple[float, float]:
+    cuts = statistics.quantiles(times, n=100)
+    return cuts[49] * 1e3, cuts[98] * 1e3
+
+
+def look(running: Server, reloads: int) -> Memory:
+    process = Path(f"/proc/{running.processes[0]}")
+    status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+    children = (process / "task" / process.name / "children").read_text().split()
+    resident = int(status["VmRSS"].split()[0]) / 1024
+    return Memory(reloads, resident, len(list((process / "fd").iterdir())), 1 + len(children))
+
+
+def picture(found: list[Memory]) -> str:
+    line = Line("front end, resident MiB", [(one.reloads, one.resident_mb) for one in found])
+    return draw_curve("Memory of the front end over reloads in a row", "reloads", [line])
+
+
+if __name__ == "__main__":
+    main()
