@@ -92,6 +92,19 @@ class GoldenInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Recalibration:
+    """The data that the moving statistics were estimated anew from before the fold.
+
+    Attributes:
+        samples: How many rows.
+        sha256: Digest over names, dtypes, shapes and bytes of the rows.
+    """
+
+    samples: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """All that `bundle.json` says.
 
@@ -105,6 +118,7 @@ class Manifest:
         batch_composition: By output name: the worst difference of a row among other neighbours.
         max_batch_size: The largest batch that was verified.
         files: Every file of the version directory but the manifest.
+        recalibration: Where the moving statistics come from; None where they are those of the source file.
     """
 
     model: str
@@ -123,6 +137,7 @@ class Manifest:
     files: tuple[SealedFile, ...]
     labels: tuple[str, ...] | None = None
     preprocessing: str | None = None
+    recalibration: Recalibration | None = None
     schema: int = field(default=SCHEMA)
 
     def __post_init__(self) -> None:

@@ -71,6 +71,8 @@ def _export(options: argparse.Namespace) -> int:
             labels=options.labels,
             trust_code=options.trust_code,
             custom_objects=tuple(options.custom_objects),
+            recalibrate=options.recalibrate,
+            recalibrate_labels=options.recalibrate_labels,
         )
     _show(exported.report, options.json)
     if not options.json:
@@ -107,6 +109,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--name", required=True, help="the model's name")
     add("--version", type=int, help="the version's number (default: the highest there plus one)")
     add("--samples", type=Path, metavar="FILE", help="real inputs: .npz, .npy or a folder of images (see below)")
+    add("--recalibrate", type=Path, metavar="FILE", help="estimate the moving statistics anew from these samples first")
+    add("--recalibrate-labels", type=Path, metavar="FILE",
+        help="the right answers to them (.npy, .npz): accuracy is told, worse refused")  # fmt: skip
     add("--golden", type=int, default=DEFAULT_GOLDEN, metavar="N", help=f"golden samples ({DEFAULT_GOLDEN})")
     add("--golden-synthetic", action="store_true", help="draw the golden samples at random: keeps --samples private")
     add("--seed", type=int, default=defaults.seed, help="of every random choice (0)")

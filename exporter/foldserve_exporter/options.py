@@ -35,6 +35,8 @@ class ExportOptions:
         labels: Names of the classes, or a file of them.
         trust_code: Whether code in the model file (Lambda layers) may run.
         custom_objects: Modules to import before loading.
+        recalibrate: Samples, as `samples`, from which the moving statistics are estimated anew before the fold.
+        recalibrate_labels: The right answers to them, a file or arrays; an export that they say is worse is refused.
     """
 
     output: Path
@@ -52,11 +54,15 @@ class ExportOptions:
     labels: Path | str | tuple[str, ...] | None = None
     trust_code: bool = False
     custom_objects: tuple[str, ...] = ()
+    recalibrate: Path | str | Array | Arrays | None = None
+    recalibrate_labels: Path | str | Array | Arrays | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.golden <= MAX_GOLDEN:
             raise OptionsError(f"golden must be between 1 and {MAX_GOLDEN}, received {self.golden}")
         if self.version is not None and self.version < 0:
             raise OptionsError(f"a version is a number from 0, received {self.version}")
+        if self.recalibrate_labels is not None and self.recalibrate is None:
+            raise OptionsError("recalibrate_labels say whether a recalibration is worth it: give recalibrate as well")
         if self.max_batch_size < 1:
             raise OptionsError(f"max_batch_size must be at least 1, received {self.max_batch_size}")

@@ -41,6 +41,8 @@ class Choices(TypedDict, total=False):
     labels: Path | str | tuple[str, ...] | None
     trust_code: bool
     custom_objects: tuple[str, ...]
+    recalibrate: Path | str | Array | Arrays | None
+    recalibrate_labels: Path | str | Array | Arrays | None
 
 
 @dataclass(frozen=True, slots=True)

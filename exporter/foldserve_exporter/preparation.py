@@ -7,7 +7,7 @@ from typing import Any
 from foldserve_contract.digest import sha256
 from foldserve_contract.golden import Golden
 from foldserve_contract.manifest import GoldenInfo, Source
-from foldserve_contract.signature import Arrays, Signature
+from foldserve_contract.signature import Array, Arrays, Signature
 
 from .artifacts import make_golden
 from .class_names import check_class_names, read_class_names
@@ -17,7 +17,9 @@ from .graph import Graph, cut, rebuild, trace
 from .load.loader import Loaded, load_model
 from .naming import NamedModel
 from .options import ExportOptions
+from .predictions.labels import read_labels
 from .preprocessing import Preprocessing, with_preprocessing
+from .recalibration.recalibrate import Recalibration, recalibrate_graph, require_better
 from .samples.files import fit_samples, read_samples
 from .samples.rows import MIN_JUDGED, VerificationRows, choose_rows
 from .samples.synthetic import synthesize
@@ -31,9 +33,11 @@ class FoldedModel:
     """The folded model, the graph it was before, and what is known about it.
 
     Attributes:
-        as_given: Whether the graph is that of the caller's model: not cut, and with nothing put before it.
+        as_given: Whether the graph is that of the caller's model: not cut, on its own statistics, and with
+            nothing put before it.
         labels: The names of its classes.
         preprocessing: What was put before it.
+        recalibration: What estimating its moving statistics anew did.
     """
 
     graph: Graph
@@ -43,6 +47,7 @@ class FoldedModel:
     as_given: bool = True
     labels: tuple[str, ...] | None = None
     preprocessing: str | None = None
+    recalibration: Recalibration | None = None
 
 
 def open_model(model: Any, options: ExportOptions) -> Loaded:
@@ -54,13 +59,15 @@ def open_model(model: Any, options: ExportOptions) -> Loaded:
 
 
 def fold_model(loaded: Loaded, options: ExportOptions = PLAIN) -> FoldedModel:
-    """Puts preprocessing before a copy of the model, cuts it at the features asked for, and folds it.
+    """Puts preprocessing before a copy of the model, recalibrates it, cuts it at the features asked for, and folds it.
 
     Raises:
         OptionsError: The preprocessing or the labels cannot be read.
-        Refused: The model cannot be folded or served safely.
+        Refused: The model cannot be folded or served safely, or would be worse recalibrated.
     """
     graph = trace(_with_preprocessing(loaded.model, options))
+    recalibrated = _recalibrated(graph, options)
+    graph = graph if recalibrated is None else recalibrated.graph
     if options.features is not None:
         graph = cut(graph, options.features)
     folded_graph, plan = fold_graph(graph)
@@ -71,10 +78,22 @@ def fold_model(loaded: Loaded, options: ExportOptions = PLAIN) -> FoldedModel:
         model,
         plan,
         signature,
-        as_given=options.features is None and options.preprocess is None,
+        as_given=options.features is None and options.preprocess is None and recalibrated is None,
         labels=_class_names(signature, options),
         preprocessing=options.preprocess,
+        recalibration=recalibrated,
     )
+
+
+def _recalibrated(graph: Graph, options: ExportOptions) -> Recalibration | None:
+    if options.recalibrate is None:
+        return None
+    given = options.recalibrate_labels
+    labels = read_labels(Path(given)) if isinstance(given, str | Path) else given
+    signature = NamedModel.of(rebuild(graph), graph).signature()
+    done = recalibrate_graph(graph, _fitted(options.recalibrate, signature), labels)
+    require_better(done)
+    return done
 
 
 def _with_preprocessing(model: Any, options: ExportOptions) -> Any:
@@ -142,17 +161,17 @@ def _draw_rows(folded: FoldedModel, options: ExportOptions) -> tuple[Verificatio
     if drawn is not None and options.samples is None:
         rows = choose_rows(drawn, options.golden, options.seed)
     else:
+        assert options.samples is not None
         rows = choose_rows(
-            _samples(folded.signature, options), options.golden, options.seed, _head(drawn, options.golden)
+            _fitted(options.samples, folded.signature), options.golden, options.seed, _head(drawn, options.golden)
         )
     return rows, synthetic
 
 
-def _samples(signature: Signature, options: ExportOptions) -> Arrays:
-    assert options.samples is not None
-    if isinstance(options.samples, str | Path):
-        return read_samples(Path(options.samples), signature)
-    return fit_samples(options.samples, signature)
+def _fitted(samples: Path | str | Array | Arrays, signature: Signature) -> Arrays:
+    if isinstance(samples, str | Path):
+        return read_samples(Path(samples), signature)
+    return fit_samples(samples, signature)
 
 
 def _head(drawn: Arrays | None, rows: int) -> Arrays | None:

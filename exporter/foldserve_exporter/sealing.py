@@ -30,6 +30,7 @@ def make_manifest(report: Report, files: tuple[SealedFile, ...], max_batch_size:
         files=files,
         labels=report.labels,
         preprocessing=report.preprocessing,
+        recalibration=None if report.recalibration is None else report.recalibration.info,
     )
 
 

@@ -131,6 +131,7 @@ SPOILS: dict[str, Callable[[dict], object]] = {
     "a tolerance of an unknown output": lambda m: m["tolerances"].update(other=m["tolerances"].popitem()[1]),
     "a file sealed twice": lambda m: m["files"].append(m["files"][0]),
     "a number that is not finite": lambda m: next(iter(m["tolerances"].values())).update(promised=float("inf")),
+    "a recalibration without its data": lambda m: m.update(recalibration={"samples": 64}),
     "a list for a mapping": lambda m: m.update(tools=[]),
 }
 

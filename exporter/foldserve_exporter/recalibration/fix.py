@@ -9,7 +9,7 @@ import keras
 from foldserve_contract.signature import Array, Arrays
 
 from ..errors import Refused
-from .recalibrate import Recalibration, recalibrate
+from .recalibrate import Recalibration, recalibrate, require_better
 
 
 def write_fixed(model: Any, samples: Path | str, labels: Array | Arrays | None, path: Path) -> Recalibration:
@@ -19,11 +19,7 @@ def write_fixed(model: Any, samples: Path | str, labels: Array | Arrays | None, 
         Refused: The model cannot be recalibrated, labels say that it would be worse, or it cannot be saved.
     """
     done = recalibrate(model, samples, labels=labels)
-    if done.made_worse:
-        raise Refused(
-            f"recalibrating makes it worse ({'; '.join(done.made_worse)}), so {path} was not written: the samples are"
-            " not what the model is used to, or its head was trained on the statistics it has"
-        )
+    require_better(done)
     done.apply_to(model)
     with tempfile.TemporaryDirectory(prefix=".foldserve-fix-", dir=path.parent) as scratch:
         written = Path(scratch) / path.name

@@ -123,6 +123,19 @@ def recalibrate(
     return recalibrate_graph(graph, inputs, labels, min_samples=min_samples, batch_size=batch_size, memory=memory)
 
 
+def require_better(done: Recalibration) -> None:
+    """Makes sure that labels, where there are any, have nothing against a recalibration.
+
+    Raises:
+        Refused: An output is clearly worse than it was.
+    """
+    if done.made_worse:
+        raise Refused(
+            f"recalibrating makes the model worse ({'; '.join(done.made_worse)}), so nothing was written: the samples"
+            " are not what it is used to, or its head was trained on the statistics it has"
+        )
+
+
 def recalibrate_graph(
     graph: Graph,
     inputs: Arrays,

@@ -5,17 +5,19 @@ from datetime import UTC, datetime
 
 from foldserve_contract.host import cpu_model
 from foldserve_contract.manifest import FoldEntry, OutputTolerance
+from foldserve_contract.manifest import Recalibration as RecalibrationInfo
 from foldserve_contract.publish import Staging
 
 from ..diagnosis.findings import Findings
 from ..folding import PlanEntry
 from ..load.loader import Loaded
 from ..preparation import Expectation, FoldedModel
+from ..recalibration.recalibrate import Recalibration
 from ..runtime import tools
 from ..verify.reference import Reference
 from ..verify.sensitivity import sensitivity
 from ..verify.verdict import Verification
-from .record import Report
+from .record import Recalibrated, Report
 from .warnings import warnings_for
 
 
@@ -51,12 +53,20 @@ def make_report(
         sensitivity=sensitivity(folded.model, expected.rows.golden_inputs, promised),
         labels=folded.labels,
         preprocessing=folded.preprocessing,
+        recalibration=_recalibrated(folded.recalibration),
         warnings=(
             *loaded.notes,
             *warnings_for(findings, expected.golden, expected.golden_info, promised, bounds),
         ),
         seconds=dict(seconds),
     )
+
+
+def _recalibrated(done: Recalibration | None) -> Recalibrated | None:
+    """What a recalibration did, without the statistics themselves."""
+    if done is None:
+        return None
+    return Recalibrated(RecalibrationInfo(done.samples, done.sha256), done.changes, done.before, done.after)
 
 
 def _tolerances(reference: Reference, verification: Verification) -> dict[str, OutputTolerance]:

@@ -7,7 +7,7 @@ from html import escape
 from ..verify.verdict import CandidateVerdict, OutputVerdict
 from .page import bullets, cell, page, paragraph, table
 from .record import Report
-from .words import fold_summary, golden_line, phase_lines, verdict
+from .words import fold_summary, golden_line, phase_lines, recalibration_lines, verdict
 
 
 def render(report: Report) -> str:
@@ -16,6 +16,7 @@ def render(report: Report) -> str:
         f'<h1 class="{"good" if report.published else "bad"}">{escape(verdict(report))}</h1>',
         paragraph(f"{report.source.file} (SHA-256 {report.source.sha256[:16]}…), {report.created}"),
         *(f'<p class="warning">{escape(warning)}</p>' for warning in report.warnings),
+        *_recalibration(report),
         "<h2>Learning phase</h2>",
         bullets([*phase_lines(report), *report.baked]),
         "<h2>Folding</h2>",
@@ -40,6 +41,11 @@ def render(report: Report) -> str:
         table(("step", "seconds"), report.seconds.items()),
     ]  # fmt: skip
     return page(verdict(report), parts)
+
+
+def _recalibration(report: Report) -> list[str]:
+    lines = recalibration_lines(report)
+    return ["<h2>Recalibration</h2>", bullets(lines)] if lines else []
 
 
 def _candidates(report: Report) -> str:

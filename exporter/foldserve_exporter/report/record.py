@@ -3,11 +3,28 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from foldserve_contract.manifest import FoldEntry, GoldenInfo, OutputTolerance, Source
+from foldserve_contract.manifest import FoldEntry, GoldenInfo, OutputTolerance, Recalibration, Source
 from foldserve_contract.signature import Signature
 
 from ..predictions.change import Change
+from ..predictions.scores import Scores
 from ..verify.verdict import Verification
+
+
+@dataclass(frozen=True, slots=True)
+class Recalibrated:
+    """Moving statistics estimated anew, and what that did to the predictions on the same samples.
+
+    Attributes:
+        info: What the manifest says of it.
+        changes: By output, before against after.
+        before, after: Scores by output; empty without labels.
+    """
+
+    info: Recalibration
+    changes: Mapping[str, Change]
+    before: Mapping[str, Scores]
+    after: Mapping[str, Scores]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +39,7 @@ class Report:
         sensitivity: Smallest relative change of a median weight that the golden samples notice, by kernel.
         labels: The names of the classes, where they were given.
         preprocessing: What was put before the model, where something was.
+        recalibration: What estimating the moving statistics anew did; None where that was not asked for.
         warnings: What the user should know, in words.
         seconds: How long each step took.
     """
@@ -44,6 +62,7 @@ class Report:
     sensitivity: Mapping[str, float | None]
     labels: tuple[str, ...] | None
     preprocessing: str | None
+    recalibration: Recalibrated | None
     warnings: tuple[str, ...]
     seconds: Mapping[str, float]
 

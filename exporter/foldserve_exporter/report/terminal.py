@@ -5,13 +5,15 @@ from rich.table import Table
 
 from ..verify.verdict import CandidateVerdict
 from .record import Report
-from .words import fold_summary, golden_line, phase_lines, verdict
+from .words import fold_summary, golden_line, phase_lines, recalibration_lines, verdict
 
 
 def print_report(report: Report, console: Console) -> None:
     """The verdict first, then what it rests on."""
     console.print(verdict(report), style="bold green" if report.published else "bold red", highlight=False)
     console.print(fold_summary(report))
+    for line in recalibration_lines(report):
+        console.print(f"  {line}", highlight=False)
     for line in phase_lines(report):
         console.print(f"  {line}")
     if report.fold:

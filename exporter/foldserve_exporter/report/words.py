@@ -1,5 +1,6 @@
 """The sentences that the terminal and the page have in common."""
 
+from ..recalibration.words import effect_lines
 from .record import Report
 
 
@@ -30,6 +31,15 @@ def phase_lines(report: Report) -> list[str]:
             f"{name}: phase 0 and phase 1 differ by up to {gap.largest:.3g} (scale {gap.scale:.3g}){agreement}"
         )
     return lines
+
+
+def recalibration_lines(report: Report) -> list[str]:
+    """What estimating the moving statistics anew did; nothing where that was not asked for."""
+    done = report.recalibration
+    if done is None:
+        return []
+    head = f"moving statistics estimated anew from {done.info.samples:,} samples (SHA-256 {done.info.sha256[:16]}…)"
+    return [head, *effect_lines(done.changes, done.before, done.after)]
 
 
 def golden_line(report: Report) -> str:

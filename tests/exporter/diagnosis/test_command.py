@@ -81,7 +81,7 @@ def test_fix_writes_nothing_where_it_would_make_the_model_worse(
     np.save(tmp_path / "zeros.npy", np.asarray(healthy().predict(samples[order][:40] * 0.2, verbose=0)).argmax(axis=1))
     data = ["--samples", str(tmp_path / "one.npz"), "--labels", str(tmp_path / "zeros.npy")]
     assert main([str(folder / "healthy.keras"), *data, "--fix", str(tmp_path / "out.keras")]) == 4
-    assert "recalibrating makes it worse" in capfd.readouterr().err
+    assert "recalibrating makes the model worse" in capfd.readouterr().err
     assert not (tmp_path / "out.keras").exists()
 
 
