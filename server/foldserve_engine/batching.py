@@ -110,7 +110,13 @@ class BatchQueue:
     """Jobs waiting for an engine that computes one batch at a time."""
 
     def __init__(
-        self, max_batch_size: int, allowed_sizes: Sequence[int] = (), timeout_ns: int = 0, exact_rows: int = 1
+        self,
+        max_batch_size: int,
+        allowed_sizes: Sequence[int] = (),
+        timeout_ns: int = 0,
+        exact_rows: int = 1,
+        *,
+        together: bool = True,
     ) -> None:
         """An empty queue.
 
@@ -119,11 +125,13 @@ class BatchQueue:
             allowed_sizes: The sizes batches are padded up to, ascending, the last the largest; none: any size.
             timeout_ns: How long an unfilled batch waits for more rows.
             exact_rows: The one size of batches of exact jobs.
+            together: Whether jobs share batches; where they do not, none waits for another.
         """
         check_sizes(max_batch_size, allowed_sizes)
         self._max = max_batch_size
         self._sizes = tuple(allowed_sizes)
-        self._timeout_ns = timeout_ns
+        self._together = together
+        self._timeout_ns = timeout_ns if together else 0
         self._exact_rows = exact_rows
         self._groups: dict[tuple[RowShapes, bool], _Group] = {}
         self._jobs: dict[JobKey, _Progress] = {}
@@ -214,7 +222,7 @@ class BatchQueue:
     def _form(self, group: _Group, now_ns: int, expired: list[Job]) -> list[Part]:
         parts: list[Part] = []
         space = group.limit
-        while space and group.waiting:
+        while space and group.waiting and (self._together or not parts):
             progress = group.head
             if _is_past(progress.job, now_ns):
                 expired.append(progress.job)

@@ -69,7 +69,11 @@ def _run(channel: Channel, load: Loader) -> int:
         return 1
     _say_ready(channel, started.ready)
     queue = BatchQueue(
-        started.ready.max_batch_size, hello.allowed_batch_sizes, hello.batch_timeout_ns, started.ready.exact_rows
+        started.ready.max_batch_size,
+        hello.allowed_batch_sizes,
+        hello.batch_timeout_ns,
+        started.ready.exact_rows,
+        together=hello.together,
     )
     Worker(channel, started.engine, queue, page).serve()
     return 0

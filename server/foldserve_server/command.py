@@ -13,7 +13,7 @@ from .core.admin import require_inside
 from .core.errors import Forbidden
 from .core.limits import Limits
 from .errors import CannotStart
-from .flags import NOT_YET, WITHOUT_MEANING, parser
+from .flags import WITHOUT_MEANING, parser
 from .options import REST_PORT, EngineOptions, Options
 from .repository.source import Folder, Listed
 from .tokens import read_tokens
@@ -47,9 +47,7 @@ def parse(words: Sequence[str]) -> Command:
     """
     known = parser()
     said = known.parse_args(known.spell(words))
-    for name in NOT_YET:
-        if getattr(said, name) is not None:
-            raise CannotStart(f"--{name} is not supported yet; start without it")
+    batching = _batching(said, known)
     source = _source(said)
     options = Options(
         source=source,
@@ -69,7 +67,7 @@ def parse(words: Sequence[str]) -> Command:
         stop_first=said.swap == "stop-first",
         reload_timeout_s=said.reload_timeout,
     )
-    return Command(options, said.log_format, said.log_level, tuple(_warnings(said)))
+    return Command(options, said.log_format, said.log_level, (*_warnings(said), *batching))
 
 
 def roots(source: Folder | Listed) -> tuple[Path, ...]:
@@ -117,6 +115,27 @@ def _config_file(said: argparse.Namespace) -> Path | None:
     return Path(said.model_config_file).absolute() if said.model_config_file else None
 
 
+def _batching(said: argparse.Namespace, known: argparse.ArgumentParser) -> tuple[str, ...]:
+    """Puts what a `--batching_parameters_file` says in the place of the flags that say nothing; gives warnings."""
+    if not said.batching_parameters_file:
+        return ()
+    if not said.enable_batching:
+        raise CannotStart(
+            "--batching_parameters_file has no meaning with --enable_batching=false; leave one of them out"
+        )
+    from .textproto.batching import read_batching  # protocol buffers are slow to import: not for --help
+
+    batching = read_batching(Path(said.batching_parameters_file).absolute())
+    for name in ("max_batch_size", "batch_timeout_micros", "max_queue_rows", "allowed_batch_sizes"):
+        value = getattr(batching, name)
+        if value in (None, ()):
+            continue
+        if getattr(said, name) not in (known.get_default(name), value):
+            raise CannotStart(f"--{name} and --batching_parameters_file say different things; leave one of them out")
+        setattr(said, name, value)
+    return batching.warnings
+
+
 def _transport(said: argparse.Namespace) -> Transport:
     tls = access = None
     if said.ssl_config_file:
@@ -157,6 +176,7 @@ def _engine(said: argparse.Namespace) -> EngineOptions:
         allowed_batch_sizes=said.allowed_batch_sizes,
         batch_timeout_micros=said.batch_timeout_micros,
         max_queue_rows=said.max_queue_rows,
+        together=said.enable_batching,
         max_queue_bytes=said.max_queue_bytes,
         load_timeout_s=said.load_timeout,
         memory_limit_bytes=said.engine_memory_limit,
@@ -178,6 +198,4 @@ def _warnings(said: argparse.Namespace) -> list[str]:
     found = [f"--{name} has no meaning here and is ignored" for name in WITHOUT_MEANING if getattr(said, name)]
     if said.tokens_file and not said.ssl_config_file and said.host not in _LOOPBACK:
         found.append("tokens are sent over connections that are not encrypted; encrypt them with --ssl_config_file")
-    if not said.enable_batching:
-        found.append("--enable_batching=false is ignored: what waits while the engine is busy runs together")
     return found

@@ -46,7 +46,6 @@ WITHOUT_MEANING = (
     "saved_model_tags",
     "flush_filesystem_caches",
 )
-NOT_YET = ("batching_parameters_file",)
 _ENGINE = EngineOptions()
 _LEVELS = ("debug", "info", "warning", "error")
 
@@ -93,7 +92,7 @@ def parser() -> Parser:
     _add_engine(parser)
     parser.flag("log-format", "text, or json: one object a line", choices=("text", "json"), default="text")
     parser.flag("log-level", "debug, info, warning or error", default="info", choices=_LEVELS)
-    for name in (*WITHOUT_MEANING, *NOT_YET):
+    for name in WITHOUT_MEANING:
         parser.flag(name, argparse.SUPPRESS, nargs="?", const="true")
     return parser
 
@@ -189,7 +188,11 @@ def _add_engine(parser: Parser) -> None:
     parser.flag(
         "threads", "threads of one engine (default 0: as many as there are cores)", type=values.count, default=0
     )
-    parser.switch("enable_batching", "put requests together while the engine is busy (default true)", default=True)
+    parser.switch(
+        "enable_batching",
+        "put requests together while the engine is busy (default true); false computes each alone",
+        default=True,
+    )
     parser.flag(
         "max_batch_size", "rows of the largest batch (default: what the bundle was verified with)", type=values.positive
     )
@@ -197,6 +200,7 @@ def _add_engine(parser: Parser) -> None:
         "allowed_batch_sizes", "batches are padded up to one of these, such as 1,8,32", type=values.sizes, default=()
     )
     parser.switch("enable_large_batch_splitting", "split larger requests instead of refusing them")
+    parser.flag("batching_parameters_file", "the same four and the queue's length in TensorFlow Serving's text format")
     parser.flag("batch_timeout_micros", "how long to wait for a fuller batch (default 0)", type=values.count, default=0)
     parser.flag(
         "max-queue-rows",

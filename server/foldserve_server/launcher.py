@@ -261,6 +261,7 @@ def _settings(kind: EngineKind, options: Options) -> EngineSettings:
             max_request_bytes=options.transport.max_message_bytes,
             load_timeout_s=asked.load_timeout_s,
             memory_limit_bytes=asked.memory_limit_bytes,
+            together=asked.together,
             deterministic=asked.deterministic,
             allow_unverified=asked.allow_unverified,
         )

@@ -27,6 +27,7 @@ class EngineOptions:
         max_queue_bytes: Bytes of inputs and outputs that may wait.
         allow_unverified: Whether SavedModels without a manifest are served.
         memory_limit_bytes: What an engine process may allocate; None for no limit.
+        together: Whether requests share batches.
         deterministic: Whether a row's bits must depend on nothing but the row.
         shadow: The engine that a share of the requests is shown to, `onnx` or `tensorflow`; None for none.
         shadow_share: That share, above 0 and up to 1.
@@ -43,6 +44,7 @@ class EngineOptions:
     max_queue_bytes: int = 512 << 20
     load_timeout_s: float = 300.0
     memory_limit_bytes: int | None = None
+    together: bool = True
     deterministic: bool = False
     allow_unverified: bool = False
     shadow: str | None = None

@@ -206,7 +206,7 @@ def test_two_servers_do_not_share_a_port(tmp_path: Path) -> None:
         ([], "say what to serve"),
         (["gs://bucket/models"], "gs://bucket/models: only local folders are served"),
         (["--model_base_path=s3://bucket/m"], "s3://bucket/m: only local folders are served"),
-        (["models", "--ssl_config_file=x"], "--ssl_config_file is not supported yet"),
+        (["models", "--ssl_config_file=x"], "x cannot be read"),
         (["models", "--port=x"], "argument --port: expected a whole number"),
         (["models", "--max_batch_size=4", "--allowed_batch_sizes=1,8"], "Last entry in allowed_batch_sizes must match"),
         (["/tmp", "--device=quantum"], "device 'quantum' is not known"),

@@ -38,6 +38,15 @@ def take(queue: BatchQueue, now: int = 0) -> list[tuple[int, int, int]]:
     return [(part.job.key[0], part.start, part.stop) for part in parts]
 
 
+def test_jobs_that_share_no_batches_are_computed_one_by_one_without_waiting() -> None:
+    queue = BatchQueue(4, timeout_ns=1000, together=False)
+    for one in (job(0, 1), job(1, 2), job(2, 6)):
+        queue.add(one)
+    assert queue.wait_ns(0) == 0
+    batches = [take(queue) for _ in range(4)]
+    assert batches == [[(0, 0, 1)], [(1, 0, 2)], [(2, 0, 4)], [(2, 4, 6)]] and not len(queue)
+
+
 def test_what_waits_becomes_one_batch() -> None:
     queue = queue_of(job(0, 1), job(1, 2))
     assert take(queue) == [(0, 0, 1), (1, 0, 2)]

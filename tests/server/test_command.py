@@ -99,12 +99,17 @@ def test_rest_is_beside_grpc_unless_it_is_switched_off(words: list[str], port: i
     assert parse(["models", *words]).options.rest_port == port
 
 
-def test_what_has_no_meaning_here_is_warned_of_and_what_would_harm_is_refused() -> None:
-    warnings = parse(["models", "--num_load_threads=4", "--enable_batching=false"]).warnings
-    assert len(warnings) == 2
-    for flag in ("batching_parameters_file",):
-        with pytest.raises(CannotStart, match=flag):
-            parse(["models", f"--{flag}=x"])
+def test_what_has_no_meaning_here_is_warned_of() -> None:
+    (warning,) = parse(["models", "--num_load_threads=4"]).warnings
+    assert "--num_load_threads has no meaning here" in warning
+
+
+def test_tokens_in_the_clear_are_warned_of(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.toml"
+    file.write_text(f'[[token]]\nname = "a"\nsha256 = "{"0" * 64}"\nmodels = ["*"]\n')
+    assert not parse(["models", f"--tokens-file={file}"]).warnings
+    (warning,) = parse(["models", f"--tokens-file={file}", "--host=0.0.0.0"]).warnings
+    assert "not encrypted" in warning
 
 
 def test_help_teaches_by_example(capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,6 +29,7 @@ class Hello:
         memory_limit_bytes: Most private memory of the process (RLIMIT_DATA), or of ONNX Runtime on a GPU.
         load_on_one_core: Whether loading leaves the other cores to those who serve.
         parent: The front end's process.
+        together: Whether requests share batches.
         deterministic: Whether a batch size is looked for in which a row's bits depend on nothing but the row.
         allow_unverified: Whether a SavedModel without a manifest may be served.
         background: Whether the process gives way to every other.
@@ -48,6 +49,7 @@ class Hello:
     memory_limit_bytes: int | None
     load_on_one_core: bool
     parent: int
+    together: bool = True
     deterministic: bool = False
     allow_unverified: bool = False
     background: bool = False

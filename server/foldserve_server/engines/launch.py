@@ -134,6 +134,7 @@ def _hello(path: Path, settings: EngineSettings) -> Hello:
         memory_limit_bytes=settings.memory_limit_bytes,
         load_on_one_core=settings.load_on_one_core,
         parent=os.getpid(),
+        together=settings.together,
         deterministic=settings.deterministic,
         allow_unverified=settings.allow_unverified,
         background=settings.background,

@@ -58,6 +58,7 @@ class EngineSettings:
         load_timeout_s: How long loading, warming and checking may take.
         memory_limit_bytes: Most private memory of the process on a CPU, or of ONNX Runtime on a GPU.
         load_on_one_core: Whether a loading engine leaves the other cores to those who serve.
+        together: Whether requests share batches.
         deterministic: Whether every request is answered with bits that depend on nothing but the row.
         allow_unverified: Whether a SavedModel without a manifest may be served.
         background: Whether it gives way to every other process.
@@ -79,6 +80,7 @@ class EngineSettings:
     load_timeout_s: float = 300.0
     memory_limit_bytes: int | None = None
     load_on_one_core: bool = True
+    together: bool = True
     deterministic: bool = False
     allow_unverified: bool = False
     background: bool = False
