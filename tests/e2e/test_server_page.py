@@ -1,6 +1,7 @@
 """The page in a real browser."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -114,3 +115,27 @@ def test_a_report_runs_no_script(server: Running, tmp_path: Path) -> None:
         return title
 
     assert browse(server, tmp_path, visit, "/reports/flowers/1") == "proven"
+
+
+def test_a_token_shows_what_it_gives_a_right_to(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        make_bundle(tmp_path / "models", name, 1, model=dense_model())
+    tokens = tmp_path / "tokens.toml"
+    digest = hashlib.sha256(b"secret").hexdigest()
+    tokens.write_text(f'[[token]]\nname = "reader"\nsha256 = "{digest}"\nmodels = ["a"]\nadmin = false\n')
+
+    async def visit(tab: Tab) -> Any:
+        for word in ("wrong", "secret"):
+            await tab.until("document.getElementById('token')")
+            await tab.value(f"document.getElementById('token').value = '{word}'")
+            await tab.value("document.querySelector('.token button').click()")
+            if word == "wrong":
+                await tab.until("document.getElementById('said').textContent === 'the token is not known'")
+        await tab.until("document.querySelector('textarea')")
+        await tab.value("document.querySelector('button').click()")
+        await tab.until("document.querySelectorAll('.answer li').length === 3")
+        tab.errors.clear()  # the browser notes each 401
+        return await tab.value("[...document.querySelectorAll('h2')].map(head => head.textContent).join()")
+
+    with running(tmp_path / "models", f"--tokens-file={tokens}") as guarded:
+        assert browse(guarded, tmp_path, visit) == "a"

@@ -23,6 +23,7 @@ from ..core.servable import Servable, State
 from ..core.table import Table
 from .bodies import dump
 
+ROOT = "/"
 REPORT = "report.html"
 _PAGE = Path(__file__).with_name("page.html")
 _SHARES = (0.5, 0.9, 0.99)
@@ -49,7 +50,7 @@ class Page:
     def routes(self) -> list[web.RouteDef]:
         """Where all that is."""
         return [
-            web.get("/", self.page),
+            web.get(ROOT, self.page),
             web.get("/page/state", self.state),
             web.get("/page/models/{name}/versions/{version:[0-9]{1,18}}", self.model),
             web.get("/reports/{name}/{version:[0-9]{1,18}}", self.report),

@@ -18,7 +18,7 @@ from ..errors import CannotStart
 from ..transport import Transport
 from . import monitoring, status
 from .bodies import dump
-from .page import Page
+from .page import ROOT, Page
 from .rest import JSON, Rest
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class HttpServer:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            if self._transport.access is not None:
+            if self._transport.access is not None and request.path != ROOT:  # it holds nothing, and asks for a token
                 enter(self._transport.access.identify(request.headers.get("Authorization")))
             await self._door.knock()
             with self._door.inside(request.content_length or 0):
