@@ -66,7 +66,7 @@ def expected(model: Any, inputs: np.ndarray) -> np.ndarray:
     """The untouched model's own layers, called one by one in inference mode."""
     backbone, _, head = model.layers
     x = inputs
-    conv_1, bn_1, _, conv_2, bn_2 = (backbone.get_layer(n) for n in ("conv_1", "bn_1", "re_lu", "conv_2", "bn_2"))
+    conv_1, bn_1, _, conv_2, bn_2 = (backbone.get_layer(n) for n in ("conv_1", "bn_1", "relu_1", "conv_2", "bn_2"))
     shortcut = keras.ops.relu(bn_1(conv_1(x), training=False))
     x = keras.ops.mean(bn_2(conv_2(shortcut), training=False) + shortcut, axis=(1, 2))
     return np.asarray(head(x))
