@@ -21,6 +21,7 @@ from .repository.remote import RemoteAdmin
 from .repository.sighting import Eye
 from .repository.source import Folder
 from .repository.watcher import Watcher
+from .tracing import Tracing, is_asked_for
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,9 @@ async def serve(options: Options, launcher: Launcher) -> None:
         check_free(options.host, options.rest_port, "--rest_api_port", "0 for none")
     stop = _signals()
     table = Table()
+    tracing = Tracing.configured() if is_asked_for() else None
+    if tracing is not None:
+        table.tracer = tracing.span
     eye = Eye(allow_unverified=options.engine.allow_unverified)
     watcher = Watcher(
         options.source, Means(table, launcher.start, options.grace_s, options.stop_first, launcher.room), eye
@@ -54,6 +58,8 @@ async def serve(options: Options, launcher: Launcher) -> None:
     finally:
         loading.cancel()
         await asyncio.gather(watcher.close(patience), reloader.close(patience))
+        if tracing is not None:
+            await asyncio.to_thread(tracing.close)
 
 
 async def _serve(

@@ -14,6 +14,7 @@ from .limits import Limits
 from .query import Answer, Query
 from .servable import Servable
 from .table import Table
+from .trace import Span
 from .validate import check_headers, check_names, read, wanted_outputs
 
 Clock = Callable[[], int]
@@ -35,6 +36,10 @@ class Predictor:
         Raises:
             ServingError: There is none; see `core.errors`.
         """
+        with self._table.tracer(query.model.name) as span:
+            return await self._predict(query, span)
+
+    async def _predict(self, query: Query, span: Span) -> Answer:
         begun = self._clock()
         servable = self._find(query)
         try:
@@ -46,6 +51,7 @@ class Predictor:
         rows, took_ns = next(iter(answer.outputs.values())).shape[0], self._clock() - begun
         servable.tally.succeed(rows, took_ns)
         self._table.telemetry.answered(servable.name, self._entrypoint, rows, took_ns)
+        span.served(servable.version, rows)
         return answer
 
     def _find(self, query: Query) -> Servable:

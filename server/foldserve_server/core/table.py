@@ -9,6 +9,7 @@ from .errors import InvalidRequest, ServableNotFound
 from .query import ModelRef
 from .servable import Servable, State
 from .telemetry import Telemetry
+from .trace import Tracer, untraced
 
 
 class Table:
@@ -17,10 +18,12 @@ class Table:
     Attributes:
         changes: Rings whenever an answer of the table may have changed.
         telemetry: Where is counted what becomes of versions and requests.
+        tracer: Makes a span of every prediction.
     """
 
     def __init__(self) -> None:
         self.telemetry = Telemetry()
+        self.tracer: Tracer = untraced
         self.changes = Changes()
         self._versions: dict[str, dict[int, Servable]] = {}
         self._serving: dict[str, Servable] = {}

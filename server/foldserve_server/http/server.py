@@ -8,7 +8,9 @@ import time
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from ..core import call
 from ..core.access import enter
+from ..core.call import Call
 from ..core.door import Door
 from ..core.errors import EngineFailed, ServingError, Unauthenticated
 from ..core.limits import Limits
@@ -68,6 +70,8 @@ class HttpServer:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        called = f"{request.method} {request.path}"
+        call.enter(Call(called, lambda: {key.lower(): value for key, value in request.headers.items()}))
         try:
             if self._transport.access is not None and request.path != ROOT:  # it holds nothing, and asks for a token
                 enter(self._transport.access.identify(request.headers.get("Authorization")))

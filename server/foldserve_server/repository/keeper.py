@@ -168,7 +168,7 @@ class Keeper:
     async def _load(self, sighting: Sighting, first: set["asyncio.Task[None]"]) -> None:
         servable = Servable(self.config.name, sighting.version)
         self._table.begin(servable)
-        log.info("%s: loading %s", servable, sighting.path)
+        log.info("%s: loading %s", servable, sighting.path, extra=_about(servable))
         try:
             if first:
                 await asyncio.wait(first)
@@ -195,7 +195,7 @@ class Keeper:
             replaced.reason = f"its replacement was refused: {reason}"
         serving = self._table.serving(servable.name)
         keeps = f"{serving} keeps serving" if serving else "nothing of this model serves"
-        log.error("%s: refused: %s; %s; %s", servable, reason, keeps, again)
+        log.error("%s: refused: %s; %s; %s", servable, reason, keeps, again, extra=_about(servable))
 
     def _swap(self, servable: Servable, sighting: Sighting, engine: Engine) -> None:
         replaced = self._table.publish(servable, engine)
@@ -203,7 +203,7 @@ class Keeper:
         self._loaded[servable.version] = engine.digest
         self._refused.pop(servable.version, None)
         self._short.pop(servable.version, None)
-        log.info("%s: serving (%s; %s)", servable, engine.summary, engine.details)
+        log.info("%s: serving (%s; %s)", servable, engine.summary, engine.details, extra=_about(servable))
         engine.watch(self._table.changes.ring, lambda reason: self._ended(servable, sighting, engine, reason))
         if replaced is not None:
             self._retire(replaced, self._means.grace_s)
@@ -231,12 +231,18 @@ class Keeper:
             await asyncio.wait_for(servable.drained(), grace_s)
         await _stop(servable, engine, grace_s)
         self._table.end(servable)
-        log.info("%s: unloaded", servable)
+        log.info("%s: unloaded", servable, extra=_about(servable))
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
+
+
+def _about(servable: Servable) -> dict[str, str | int]:
+    """What a structured log says of a line about a version."""
+    about: dict[str, str | int] = {"model": servable.name, "version": servable.version}
+    return about | ({"cause": servable.cause} if servable.cause else {})
 
 
 async def _stop(servable: Servable, engine: Engine, grace_s: float) -> None:

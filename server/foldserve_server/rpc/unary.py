@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 
 from foldserve_contract.protos.methods import Method
 
+from ..core.call import Call, enter
 from ..core.door import Door
 from ..core.errors import EngineFailed, InvalidRequest, NotOffered, ServingError
 from .status import abort
@@ -69,6 +70,7 @@ async def answered(
     Raises:
         ServingError: There is none. What is not the caller's fault is logged.
     """
+    enter(Call(f"{method.service}/{method.name}", lambda: _headers(context)))
     try:
         await door.knock()
         with door.inside(len(content)):
@@ -82,6 +84,10 @@ async def answered(
     except Exception:
         log.exception("%s failed", method.name)
         raise EngineFailed(method.name) from None
+
+
+def _headers(context: Any) -> dict[str, str]:
+    return {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
 
 
 def service(

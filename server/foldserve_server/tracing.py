@@ -1,0 +1,100 @@
+"""OpenTelemetry, where its own environment variables ask for it."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from .core.call import current
+from .core.trace import Span
+from .errors import CannotStart
+
+_ASKING = ("OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_NAME = "foldserve"
+
+
+def is_asked_for(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether a variable that OpenTelemetry defines asks for traces."""
+    if environment.get("OTEL_SDK_DISABLED", "").lower() == "true" or environment.get("OTEL_TRACES_EXPORTER") == "none":
+        return False
+    return any(environment.get(name) for name in _ASKING)
+
+
+class Tracing:
+    """Writes a span for every prediction, below the caller's where it sends `traceparent`."""
+
+    def __init__(self, provider: Any) -> None:
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        self._provider = provider
+        self._tracer = provider.get_tracer(_NAME)
+        self._propagator = TraceContextTextMapPropagator()
+
+    @classmethod
+    def configured(cls, environment: Mapping[str, str] = os.environ) -> "Tracing":
+        """As the environment variables say.
+
+        Raises:
+            CannotStart: They ask for what is not installed or not offered.
+        """
+        exporter = environment.get("OTEL_TRACES_EXPORTER") or "otlp"
+        protocol = environment.get("OTEL_EXPORTER_OTLP_PROTOCOL") or "grpc"
+        if exporter not in ("otlp", "console") or protocol != "grpc":
+            raise CannotStart(
+                f"traces by {exporter} over {protocol} are not offered: set OTEL_TRACES_EXPORTER to otlp, console or"
+                " none, and OTEL_EXPORTER_OTLP_PROTOCOL to grpc"
+            )
+        try:
+            from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+            from opentelemetry.sdk.trace import TracerProvider
+            from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+            made = _exporter(exporter)
+        except ImportError as error:
+            asked = ", ".join(name for name in _ASKING if environment.get(name))
+            raise CannotStart(f"{asked} asks for traces, and {error}: pip install 'foldserve[otel]'") from error
+        service = environment.get("OTEL_SERVICE_NAME") or _NAME
+        provider = TracerProvider(resource=Resource.create({SERVICE_NAME: service}))
+        provider.add_span_processor(BatchSpanProcessor(made))
+        return cls(provider)
+
+    @contextmanager
+    def span(self, model: str) -> Iterator[Span]:
+        """See `core.trace.Tracer`."""
+        call = current()
+        parent = self._propagator.extract(dict(call.headers())) if call is not None else None
+        name = f"predict {model}" if call is None else f"{call.method} {model}"
+        with self._tracer.start_as_current_span(name, parent, kind=_server_kind()) as span:
+            span.set_attribute("foldserve.model", model)
+            if call is not None:
+                span.set_attribute("foldserve.request_id", call.id)
+            yield _Served(span)
+
+    def close(self) -> None:
+        """Sends what was not sent yet."""
+        self._provider.shutdown()
+
+
+class _Served:
+    def __init__(self, span: Any) -> None:
+        self._span = span
+
+    def served(self, version: int, rows: int) -> None:
+        self._span.set_attribute("foldserve.version", version)
+        self._span.set_attribute("foldserve.rows", rows)
+
+
+def _server_kind() -> Any:
+    from opentelemetry.trace import SpanKind
+
+    return SpanKind.SERVER
+
+
+def _exporter(name: str) -> Any:
+    if name == "console":
+        from opentelemetry.sdk.trace.export import ConsoleSpanExporter
+
+        return ConsoleSpanExporter()
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+
+    return OTLPSpanExporter()
