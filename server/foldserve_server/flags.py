@@ -17,10 +17,13 @@ one that fails that check is refused, and the version before it keeps serving.
 EXAMPLES = """\
 examples:
   serve-model models/                                  every model, on 127.0.0.1:8500; http://localhost:8501/ shows it
-  serve-model models/ --host 0.0.0.0 --port 9000       for other machines (there is no encryption yet)
+  serve-model models/ --host 0.0.0.0 --ssl_config_file tls.config --tokens-file tokens.toml
+                                                       for other machines: encrypted, and for those who have a token
   serve-model models/ --port 0                         any free ports; the lines on stdout name them
   serve-model --model_name=digits --model_base_path=/models/digits
                                                        one model, as tensorflow_model_server is called
+  serve-model --model_config_file=models.config --model_config_file_poll_wait_seconds=10
+                                                       models, versions and labels from a file, also when it changes
   serve-model models/ --max_batch_size 32 --batch_timeout_micros 2000
                                                        wait up to 2 ms for a fuller batch
   serve-model models/ --drain-delay 5 --grace 30       on SIGTERM: 5 s for balancers to notice, 30 s to finish
@@ -50,23 +53,54 @@ _ENGINE = EngineOptions()
 _LEVELS = ("debug", "info", "warning", "error")
 
 
+_METAVARS: dict[object, str] = {
+    values.seconds: "SECONDS",
+    values.size: "BYTES",
+    values.message_size: "BYTES",
+    values.positive: "N",
+    values.count: "N",
+    values.port: "PORT",
+    values.rest_port: "PORT",
+    values.sizes: "N,N",
+    values.path: "PATH",
+    values.paths: "DIR,DIR",
+    values.engine: "[NAME=]ENGINE",
+    values.share: "SHARE",
+}
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Wide enough for the longest flag."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=34, width=118)
+
+
 class Parser(argparse.ArgumentParser):
     """Takes `-` for `_` in a flag's name, and the other way round."""
 
     def __init__(self) -> None:
         super().__init__(
             prog="serve-model",
+            usage="serve-model MODELS_DIR [flags]",
             description=DESCRIPTION,
             epilog=EXAMPLES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Help,
             allow_abbrev=False,
         )
         self._spelled: dict[str, str] = {}
+        self._theme = self.add_argument_group("what is served")
+
+    def theme(self, title: str) -> None:
+        """Flags that are added from here on stand below this title in the help."""
+        self._theme = self.add_argument_group(title)
 
     def flag(self, name: str, help: str, **how: object) -> None:
         """Adds `--name`."""
         self._spelled[name.replace("_", "-")] = name
-        self.add_argument(f"--{name}", help=help, **how)  # type: ignore[arg-type]
+        if "choices" not in how:
+            how.setdefault("metavar", _METAVARS.get(how.get("type"), "WORD"))
+        self._theme.add_argument(f"--{name}", help=help, **how)  # type: ignore[arg-type]
 
     def switch(self, name: str, help: str, default: bool = False) -> None:
         """Adds `--name`, which may also be `--name=true` and `--name=false`."""
@@ -88,8 +122,11 @@ def parser() -> Parser:
         "models_dir", nargs="?", metavar="MODELS_DIR", help="folder of models: NAME/VERSION/bundle.json"
     )
     _add_models(parser)
+    parser.theme("who may reach it, and how")
     _add_network(parser)
+    parser.theme("how it is computed")
     _add_engine(parser)
+    parser.theme("what it says")
     parser.flag("log-format", "text, or json: one object a line", choices=("text", "json"), default="text")
     parser.flag("log-level", "debug, info, warning or error", default="info", choices=_LEVELS)
     for name in WITHOUT_MEANING:
@@ -98,9 +135,15 @@ def parser() -> Parser:
 
 
 def _add_models(parser: Parser) -> None:
-    parser.flag("model_name", "serve this model only; with --model_base_path, the name it is served under")
-    parser.flag("model_base_path", "the folder of one model, holding its versions; instead of MODELS_DIR")
-    parser.flag("model_config_file", "the models, their versions and labels in TensorFlow Serving's text format")
+    parser.flag(
+        "model_name", "serve this model only; with --model_base_path, the name it is served under", metavar="NAME"
+    )
+    parser.flag(
+        "model_base_path", "the folder of one model, holding its versions; instead of MODELS_DIR", metavar="DIR"
+    )
+    parser.flag(
+        "model_config_file", "the models, their versions and labels in TensorFlow Serving's text format", metavar="FILE"
+    )
     parser.flag(
         "model_config_file_poll_wait_seconds",
         "seconds between two looks at that file (default 0: it is read once)",
@@ -136,7 +179,9 @@ def _add_models(parser: Parser) -> None:
 
 
 def _add_network(parser: Parser) -> None:
-    parser.flag("host", "address to listen on (default 127.0.0.1: this machine only)", default="127.0.0.1")
+    parser.flag(
+        "host", "address to listen on (default 127.0.0.1: this machine only)", default="127.0.0.1", metavar="HOST"
+    )
     parser.flag("port", "gRPC port (default 8500); 0 takes any free one", type=values.port, default=8500)
     parser.flag(
         "rest_api_port",
@@ -156,8 +201,12 @@ def _add_network(parser: Parser) -> None:
         default=MAX_MESSAGE_BYTES,
     )
     parser.flag("grpc_socket_path", "a Unix socket that gRPC listens on too, unencrypted", type=values.path)
-    parser.flag("ssl_config_file", "encrypt: key, certificate and authority in TensorFlow Serving's text format")
-    parser.flag("tokens-file", "ask callers for a token: who may ask for which models (docs/operations.md)")
+    parser.flag(
+        "ssl_config_file", "encrypt: key, certificate and authority in TensorFlow Serving's text format", metavar="FILE"
+    )
+    parser.flag(
+        "tokens-file", "ask callers for a token: who may ask for which models (docs/operations.md)", metavar="FILE"
+    )
     parser.flag(
         "max-inflight-bytes",
         "bytes of all requests that are being answered, such as 1GiB (the default); more are told to retry",
@@ -184,7 +233,7 @@ def _add_engine(parser: Parser) -> None:
         action="append",
         default=[],
     )
-    parser.flag("device", "cpu or cuda:N (default cpu)", default="cpu")
+    parser.flag("device", "cpu or cuda:N (default cpu)", default="cpu", metavar="DEVICE")
     parser.flag(
         "threads", "threads of one engine (default 0: as many as there are cores)", type=values.count, default=0
     )
@@ -200,7 +249,11 @@ def _add_engine(parser: Parser) -> None:
         "allowed_batch_sizes", "batches are padded up to one of these, such as 1,8,32", type=values.sizes, default=()
     )
     parser.switch("enable_large_batch_splitting", "split larger requests instead of refusing them")
-    parser.flag("batching_parameters_file", "the same four and the queue's length in TensorFlow Serving's text format")
+    parser.flag(
+        "batching_parameters_file",
+        "batch sizes, waiting and queue in TensorFlow Serving's text format",
+        metavar="FILE",
+    )
     parser.flag("batch_timeout_micros", "how long to wait for a fuller batch (default 0)", type=values.count, default=0)
     parser.flag(
         "max-queue-rows",

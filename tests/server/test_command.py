@@ -116,7 +116,10 @@ def test_help_teaches_by_example(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(["--help"])
     assert caught.value.code == 0
-    assert "serve-model models/ --port 0" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "serve-model models/ --port 0" in told
+    themes = [line for line in told.splitlines() if line in ("what is served:", "how it is computed:", "what it says:")]
+    assert len(themes) == 3
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
