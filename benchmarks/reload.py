@@ -1,7 +1,7 @@
 """What a reload does to those who are being answered, and to the server's memory.
 
 `python benchmarks/reload.py latency` asks at half of the capacity that it measures first, and compares the time to an
-answer while new versions are loaded and swapped in with the time before, in one run. `--engine tensorflow` does the
+answer while new versions are loaded and swapped in with the time in between, in one run. `--engine tensorflow` does the
 same with the SavedModel. `python benchmarks/reload.py memory --svg docs/reload.svg` reloads 200 times in a row and
 draws the front end's memory.
 """
@@ -31,7 +31,9 @@ from foldserve_contract.protos import GetModelStatusRequest, PredictRequest
 from foldserve_contract.protos.methods import MODEL_METHODS
 from foldserve_contract.tensors import encode
 
+Span = tuple[float, float]
 SIDE = SIDES[0]
+QUIET_S = 2.0
 AVAILABLE, END = 30, 50
 CAPACITY_CALLERS, CAPACITY_S = 32, 4.0
 STATUS = MODEL_METHODS["GetModelStatus"]
@@ -60,25 +62,27 @@ tf.saved_model.save(module, str(path), signatures={"serving_default": serve})
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request: when it was due on CLOCK_MONOTONIC, and the seconds from then to its answer."""
+    """One request: when it was due on CLOCK_MONOTONIC, seconds from then to its end, and whether it was answered."""
 
     at: float
     took: float
+    answered: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """The figures of one run, times in milliseconds."""
+    """The figures of one run, times in milliseconds: between reloads, and during one."""
 
     engine: str
     capacity: float
     asked: float
     reloads: int
     reload_s: float
-    before_p50: float
-    before_p99: float
+    quiet_p50: float
+    quiet_p99: float
     during_p50: float
     during_p99: float
+    refused: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +101,11 @@ def main() -> None:
     parser.add_argument("--engine", choices=("onnx", "tensorflow"), default="onnx")
     parser.add_argument("--reloads", type=int, help="default: 5 for latency, 200 for memory")
     parser.add_argument("--svg", type=Path, help="where to draw the memory")
-    parser.add_argument("--ask", nargs=3, metavar=("ADDRESS", "RATE", "SECONDS"), help=argparse.SUPPRESS)
+    parser.add_argument("--ask", nargs=2, metavar=("ADDRESS", "RATE"), help=argparse.SUPPRESS)
     said = parser.parse_args()
     if said.ask:
-        address, rate, seconds = said.ask
-        print(json.dumps([asdict(one) for one in asyncio.run(ask(address, float(rate), float(seconds)))]))
+        address, rate = said.ask
+        print(json.dumps([asdict(one) for one in asyncio.run(ask(address, float(rate)))]))
     elif said.what == "latency":
         print(json.dumps(asdict(latency(said.engine, said.reloads or 5)), indent=2))
     else:
@@ -114,30 +118,29 @@ def main() -> None:
 def latency(engine: str, reloads: int) -> Latency:
     with serving(engine, reloads + 1) as (running, next_version):
         capacity = measured_capacity(running)
-        seconds = 10.0 + 8 * reloads
-        asking = asking_at(running, capacity / 2, seconds)
+        asking = asking_at(running, capacity / 2)
         time.sleep(1)
-        start = time.monotonic()
-        time.sleep(8)
-        spans = [(start, time.monotonic())]
+        quiet: list[Span] = []
+        busy: list[Span] = []
         for number in range(reloads):
+            start = time.monotonic()
+            time.sleep(QUIET_S)
             begin = time.monotonic()
             reload(running, next_version, number + 2)
-            spans.append((begin, time.monotonic()))
-            time.sleep(0.5)
+            quiet.append((start, begin))
+            busy.append((begin, time.monotonic()))
         asking.stdin.close()
         answers = [Asked(**one) for one in json.loads(asking.stdout.read())]
         asking.wait()
-    before = within(answers, spans[:1])
-    during = within(answers, spans[1:])
     return Latency(
         engine,
         capacity,
         capacity / 2,
         reloads,
-        statistics.median(stop - begin for begin, stop in spans[1:]),
-        *percentiles(before),
-        *percentiles(during),
+        statistics.median(stop - begin for begin, stop in busy),
+        *percentiles(within(answers, quiet)),
+        *percentiles(within(answers, busy)),
+        sum(not one.answered for one in answers),
     )
 
 
@@ -221,13 +224,13 @@ def measured_capacity(running: Server) -> float:
     return float(said["sample"]["rate"])
 
 
-def asking_at(running: Server, rate: float, seconds: float) -> "subprocess.Popen[str]":
+def asking_at(running: Server, rate: float) -> "subprocess.Popen[str]":
     """A process that asks at a steady rate until its standard input ends."""
-    command = (sys.executable, __file__, "latency", "--ask", running.address, str(rate), str(seconds))
+    command = (sys.executable, __file__, "latency", "--ask", running.address, str(rate))
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-async def ask(address: str, rate: float, seconds: float) -> list[Asked]:
+async def ask(address: str, rate: float) -> list[Asked]:
     """Asks at a steady rate, whether or not what was asked before is answered, until told to stop."""
     answers: list[Asked] = []
     content = request()
@@ -236,12 +239,16 @@ async def ask(address: str, rate: float, seconds: float) -> list[Asked]:
         call = channel.unary_unary(PREDICT.path, None, None)
 
         async def one(due: float) -> None:
-            await call(content)
-            answers.append(Asked(due, time.monotonic() - due))
+            try:
+                await call(content)
+                answered = True
+            except grpc.aio.AioRpcError:
+                answered = False
+            answers.append(Asked(due, time.monotonic() - due, answered))
 
         async with asyncio.TaskGroup() as group:
-            due, end = time.monotonic(), time.monotonic() + 10 * seconds
-            while not stop.done() and due < end:
+            due = time.monotonic()
+            while not stop.done():
                 await asyncio.sleep(due - time.monotonic())
                 group.create_task(one(due))
                 due += 1 / rate
@@ -255,8 +262,8 @@ def request() -> bytes:
     return bytes(message.SerializeToString())
 
 
-def within(answers: list[Asked], spans: list[tuple[float, float]]) -> list[float]:
-    return [one.took for one in answers if any(begin <= one.at < stop for begin, stop in spans)]
+def within(answers: list[Asked], spans: list[Span]) -> list[float]:
+    return [one.took for one in answers if one.answered and any(begin <= one.at < stop for begin, stop in spans)]
 
 
 def percentiles(times: list[float]) -> tuple[float, float]:
