@@ -66,7 +66,7 @@ class StatusPage:
         """A view of a page's memory."""
         self.memory = memory
         self._words = np.frombuffer(memory.map, np.int64)
-        self._counts = memoryview(self._words)  # single words are added to in a fifth of numpy's time
+        self._counts = memoryview(memory.map).cast("q")  # single words are added to in less than half of numpy's time
 
     @classmethod
     def create(cls, max_jobs: int) -> "StatusPage":
