@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from foldserve_contract.signature import Array, Arrays
 
+from ..graph import rebuild, trace
 from ..naming import NamedModel
 
 _SAMPLES = 4
@@ -20,7 +21,11 @@ def sensitivity(model: NamedModel, golden: Arrays, promised: Mapping[str, float]
     To first order a change of weight w by the share δ moves output y by |∂y/∂w|·|w|·δ, so that the smallest δ noticed
     is promised / (|∂y/∂w|·|w|). The largest element of every output of a few samples is looked at. None: no change of
     such a weight is noticed.
+
+    It is computed in float64, which keeps oneDNN out: its gradient of a pointwise convolution with strides and few
+    channels writes past its memory (oneDNN issue 6035) and ends the process.
     """
+    model = NamedModel(rebuild(trace(model.model), "float64"), model.inputs, model.outputs)
     kernels = [variable for variable in model.model.trainable_variables if len(variable.shape) > 1]
     influence = [np.zeros(tuple(kernel.shape)) for kernel in kernels]
     for gradients in _gradients(model, golden, promised, kernels):
