@@ -1,6 +1,8 @@
 """`requests`, as people call TensorFlow Serving's REST interface, against a real server."""
 
 import base64
+import os
+import select
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,6 +73,22 @@ def test_what_happened_is_told_to_prometheus(server: Running, session: requests.
     assert 0 <= deviation <= bound
     assert float(lines['foldserve_queue_rows{model_name="m",version="4"}']) == 0
     assert float(lines["process_resident_memory_bytes"]) > 0
+
+
+def test_what_reads_large_bodies_ends_with_the_server_however_it_ends(tmp_path: Path) -> None:
+    make_bundle(tmp_path, "m", 1)
+    with running(tmp_path) as server:
+        before = set(server.engines())
+        body = {"instances": images(64).tolist()}  # more rows than a batch may have, found out after it was read
+        assert requests.post(f"{server.http}/v1/models/m:predict", json=body, timeout=30).status_code == 400
+        helpers = [os.pidfd_open(process) for process in set(server.engines()) - before]
+        assert helpers
+        server.process.kill()
+        for helper in helpers:
+            ended = select.poll()
+            ended.register(helper, select.POLLIN)
+            assert ended.poll(30_000), "it outlived the server"
+            os.close(helper)
 
 
 def test_rest_can_be_switched_off(tmp_path: Path) -> None:

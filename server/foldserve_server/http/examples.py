@@ -1,6 +1,5 @@
 """What a caller posts to `:classify` and `:regress`, and what it is answered."""
 
-import base64
 import binascii
 from typing import Any
 
@@ -54,7 +53,7 @@ def _bytes(name: str, value: Any, place: str) -> bytes:
     if not is_b64(value):
         raise InvalidRequest(f"{place}, feature {name!r}: expected numbers, or strings, or {{'{B64}': …}}")
     try:
-        return base64.b64decode(value[B64], validate=True)
+        return binascii.a2b_base64(value[B64], strict_mode=True)
     except (TypeError, ValueError, binascii.Error) as error:
         raise InvalidRequest(f"Unable to base64 decode: {error}") from None
 

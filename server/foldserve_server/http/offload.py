@@ -5,9 +5,12 @@ A thread does not help: Python's JSON module holds the interpreter while it read
 
 import asyncio
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
 from ..core.errors import EngineFailed
@@ -32,7 +35,7 @@ class Offload:
             return work(*arguments)
         if self._pool is None:
             context = multiprocessing.get_context("spawn")  # a fork would keep the sockets of gRPC
-            self._pool = ProcessPoolExecutor(_WORKERS, context, initializer=_ignore_interrupts)
+            self._pool = ProcessPoolExecutor(_WORKERS, context, initializer=_begin)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
         except BrokenExecutor as error:
@@ -46,5 +49,14 @@ class Offload:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal it goes to the whole group; the server says when
+def _begin() -> None:
+    """Makes a worker end when the server says so, or when it is gone, however it went."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal it goes to the whole group
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

@@ -1,6 +1,5 @@
 """JSON values to arrays, as strictly as TensorFlow Serving takes them: nothing is cast, no list may be ragged."""
 
-import base64
 import binascii
 import json
 from collections.abc import Iterator
@@ -94,7 +93,7 @@ def _from_bytes(spec: TensorSpec, content: bytes, rows: int | None) -> Array:
 
 def _decode(value: dict[str, Any]) -> bytes:
     try:
-        return base64.b64decode(value[B64], validate=True)
+        return binascii.a2b_base64(value[B64], strict_mode=True)
     except (TypeError, ValueError, binascii.Error) as error:
         raise InvalidRequest(f"Unable to base64 decode: {error}") from None
 
