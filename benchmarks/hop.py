@@ -235,7 +235,7 @@ def publish(root: Path, side: int, add: Callable[[Path], None] = lambda _: None)
     signature = Signature(
         (TensorSpec("image", "float32", (-1, side, side, 3)),), (TensorSpec("scores", "float32", (-1, CLASSES)),)
     )
-    bound = tolerance.bound(0.0, 1.0)
+    limit = tolerance.limit(0.0, 1.0)
     with stage(root, "tiny") as staging:
         (staging.path / ONNX).write_bytes(model)
         (staging.path / GOLDEN).write_bytes(golden.to_bytes())
@@ -248,7 +248,7 @@ def publish(root: Path, side: int, add: Callable[[Path], None] = lambda _: None)
             host="",
             source=Source("", ""),
             signatures={DEFAULT_SIGNATURE: signature},
-            tolerances={"scores": OutputTolerance(1.0, 0.0, bound, 0.0, tolerance.promised(bound, 1.0))},
+            tolerances={"scores": OutputTolerance(1.0, 0.0, limit, 0.0, tolerance.promised(limit, 1.0))},
             engines={"onnxruntime": VerifiedEngine(onnxruntime.__version__, "cpu", {"scores": 0.0})},
             batch_composition={"scores": 0.0},
             max_batch_size=32,

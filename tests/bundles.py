@@ -221,8 +221,8 @@ def _manifest(
 
 def _tolerance(reference: Array) -> OutputTolerance:
     scale = tolerance.scale(reference)
-    bound = tolerance.bound(0.0, scale)
-    return OutputTolerance(scale, 0.0, bound, 0.0, tolerance.promised(bound, scale))
+    limit = tolerance.limit(0.0, scale)
+    return OutputTolerance(scale, 0.0, limit, 0.0, tolerance.promised(limit, scale))
 
 
 def _save_dense(model: ModelProto, path: Path) -> None:

@@ -38,21 +38,21 @@ class OutputTolerance:
     Attributes:
         scale: max|reference| over the samples of the verification.
         noise: max|float32 − float64| of the unfolded model.
-        bound: What holds for unseen inputs, `tolerance.bound(noise, scale)`.
+        limit: What every candidate had to keep on the samples, `tolerance.limit(noise, scale)`.
         measured: The worst deviation any candidate had.
-        promised: What an engine on any machine must keep, `tolerance.promised(bound, scale)`.
+        promised: What an engine on any other machine must keep, `tolerance.promised(limit, scale)`.
     """
 
     scale: float
     noise: float
-    bound: float
+    limit: float
     measured: float
     promised: float
 
     @property
-    def limit(self) -> float:
-        """What every candidate had to keep on the samples at export, `tolerance.limit(bound)`."""
-        return tolerance.limit(self.bound)
+    def bound(self) -> float:
+        """What holds for inputs nobody has seen, `tolerance.bound(limit)`."""
+        return tolerance.bound(self.limit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ PROMISED_RELATIVE = 1e-5
 _EPS32 = float(np.finfo(np.float32).eps)
 
 
-def bound(noise: float, scale: float) -> float:
-    """The largest deviation a candidate may have: 8·noise + 16·eps32·scale.
+def limit(noise: float, scale: float) -> float:
+    """The largest deviation a candidate may have on the samples: 8·noise + 16·eps32·scale.
 
     Args:
         noise: max|float32 − float64| of the unfolded model over the samples.
@@ -23,18 +23,17 @@ def bound(noise: float, scale: float) -> float:
     return NOISE_FACTOR * noise + ROUNDING_FACTOR * _EPS32 * scale
 
 
-def limit(bound: float) -> float:
-    """What is asked on the samples at hand so that the bound holds for inputs nobody has seen: a quarter of it.
+def bound(limit: float) -> float:
+    """What then holds for inputs nobody has seen: 4·limit.
 
-    On hundreds of unseen inputs a fault shows up to twice as large as on 32 samples; what is sound stays below half of
-    this limit (measured, see docs/exporting.md).
+    On hundreds of unseen inputs a fault shows up to twice as large as on 32 samples (measured, docs/exporting.md).
     """
-    return bound / HEADROOM
+    return HEADROOM * limit
 
 
-def promised(bound: float, scale: float) -> float:
-    """The tolerance for other CPUs and GPUs: max(bound, 1e-5·scale)."""
-    return max(bound, PROMISED_RELATIVE * scale)
+def promised(limit: float, scale: float) -> float:
+    """The tolerance for golden samples on other CPUs and GPUs: max(limit, 1e-5·scale)."""
+    return max(limit, PROMISED_RELATIVE * scale)
 
 
 def deviation(candidate: Array, reference: Array) -> float:

@@ -80,7 +80,7 @@ def _zeros(spec: TensorSpec, rows: int) -> Array:
 
 def _manifest(path: Path, signature: Signature, largest: int) -> Manifest:
     """What can be said of it: names, dtypes and shapes, and that nothing is promised."""
-    nothing = OutputTolerance(scale=0.0, noise=0.0, bound=0.0, measured=0.0, promised=0.0)
+    nothing = OutputTolerance(scale=0.0, noise=0.0, limit=0.0, measured=0.0, promised=0.0)
     return Manifest(
         model=path.parent.name,
         version=int(path.name) if path.name.isdigit() else 0,

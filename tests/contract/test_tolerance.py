@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from foldserve_contract.tolerance import bound, deviation, promised, scale, within
+from foldserve_contract.tolerance import bound, deviation, limit, promised, scale, within
 
 NAN, INF = float("nan"), float("inf")
 
@@ -36,7 +36,8 @@ def test_shapes_must_agree() -> None:
 
 
 def test_bounds_follow_their_formulas() -> None:
-    assert bound(1e-6, 2.0) == pytest.approx(8e-6 + 16 * 2**-23 * 2)
+    assert limit(1e-6, 2.0) == pytest.approx(8e-6 + 16 * 2**-23 * 2)
+    assert bound(1e-6) == 4e-6
     assert promised(1e-3, 1.0) == 1e-3
     assert promised(1e-9, 3.0) == pytest.approx(3e-5)
     assert within(1e-3, 1e-3)

@@ -91,7 +91,7 @@ def test_the_bundle_says_what_was_verified(exported: Exported) -> None:
     assert (manifest.model, manifest.version) == ("nested", 1)
     assert [(entry.bn, entry.call) for entry in manifest.fold] == [("backbone/bn_1", 0), ("backbone/bn_2", 0)]
     tolerance = manifest.tolerances["probabilities"]
-    assert 0 < tolerance.measured <= tolerance.limit < tolerance.bound <= tolerance.promised
+    assert 0 < tolerance.measured <= tolerance.limit <= min(tolerance.promised, tolerance.bound)
     assert manifest.engines.keys() == {"onnxruntime", "tensorflow"}
     assert manifest.golden.samples - manifest.golden.stretched == 32
     assert manifest.golden.stretched > 0

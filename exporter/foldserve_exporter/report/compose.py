@@ -33,7 +33,7 @@ def make_report(
 ) -> Report:
     """The report of an export that is verified, or refused, but not published yet."""
     promised = expected.promised
-    bounds = {output: expected.reference.bound(output) for output in promised}
+    bounds = {output: expected.reference.limit(output) for output in promised}
     return Report(
         model=name,
         version=staging.version,
@@ -75,7 +75,7 @@ def _tolerances(reference: Reference, verification: Verification) -> dict[str, O
         name: OutputTolerance(
             reference.scale[name],
             reference.noise[name],
-            reference.bound(name),
+            reference.limit(name),
             verification.measured(name),
             reference.promised(name),
         )

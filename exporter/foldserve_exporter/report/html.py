@@ -28,8 +28,8 @@ def render(report: Report) -> str:
         _candidates(report),
         "<h2>Tolerances</h2>",
         table(
-            ("output", "scale", "float32 noise", "bound", "measured", "promised", "predict of the file"),
-            [(n, t.scale, t.noise, t.bound, t.measured, t.promised, report.predict.get(n, math.nan))
+            ("output", "scale", "float32 noise", "limit", "measured", "promised", "predict of the file"),
+            [(n, t.scale, t.noise, t.limit, t.measured, t.promised, report.predict.get(n, math.nan))
              for n, t in report.tolerances.items()],
         ),
         "<h2>Golden samples</h2>",

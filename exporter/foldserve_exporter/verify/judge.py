@@ -47,7 +47,7 @@ def _malformed(answers: Answers, batches: tuple[Batch, ...], signature: Signatur
 
 
 def _judge_output(output: str, answers: Answers, batches: tuple[Batch, ...], reference: Reference) -> OutputVerdict:
-    expected, bound, limit = reference.outputs[output], reference.bound(output), reference.limit(output)
+    expected, limit = reference.outputs[output], reference.limit(output)
     worst, worst_sample, worst_batch, composition = 0.0, 0, "", 0.0
     flips: set[int] = set()
     close: set[int] = set()
@@ -60,7 +60,7 @@ def _judge_output(output: str, answers: Answers, batches: tuple[Batch, ...], ref
             alone[row] = answer
         composition = np.fmax(composition, _row_deviation(answer, alone[row]))
         if (margin := _flip_margin(answer, expected[row])) is not None:
-            (flips if margin > 2 * bound else close).add(row)
+            (flips if margin > 2 * limit else close).add(row)
     return OutputVerdict(worst, limit, worst_sample, worst_batch, float(composition), len(flips), len(close))
 
 

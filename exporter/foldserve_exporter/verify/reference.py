@@ -35,20 +35,20 @@ class Reference:
     noise: dict[str, float]
     scale: dict[str, float]
 
-    def bound(self, output: str) -> float:
-        """The largest deviation from the reference on inputs nobody has seen; integers must be equal."""
+    def limit(self, output: str) -> float:
+        """The largest deviation from the reference that a candidate may have on the judged rows; 0 for integers."""
         if self.outputs[output].dtype.kind != "f":
             return 0.0
-        return tolerance.bound(self.noise[output], self.scale[output])
+        return tolerance.limit(self.noise[output], self.scale[output])
 
-    def limit(self, output: str) -> float:
-        """The largest deviation from the reference that a candidate may have on the judged rows."""
-        return tolerance.limit(self.bound(output))
+    def bound(self, output: str) -> float:
+        """What then holds for inputs nobody has seen."""
+        return tolerance.bound(self.limit(output))
 
     def promised(self, output: str) -> float:
         """The tolerance that every engine on any machine must keep."""
-        bound = self.bound(output)
-        return tolerance.promised(bound, self.scale[output]) if bound else 0.0
+        limit = self.limit(output)
+        return tolerance.promised(limit, self.scale[output]) if limit else 0.0
 
 
 def compute_reference(graph: Graph, rows: VerificationRows) -> tuple[Reference, VerificationRows]:
@@ -71,7 +71,7 @@ def compute_reference(graph: Graph, rows: VerificationRows) -> tuple[Reference, 
 
 def _as_exact(outputs: Arrays, float32: Arrays, noise: dict[str, float], scale: dict[str, float]) -> Array:
     """Rows whose answers are hardly larger or noisier than those of the samples: the same tolerances suit them."""
-    half = {name: tolerance.limit(tolerance.bound(noise[name], scale[name])) / 2 for name in outputs}
+    half = {name: tolerance.limit(noise[name], scale[name]) / 4 for name in outputs}
     exact = [
         tolerance.within(tolerance.deviation(float32[name][row], array[row]), half[name])
         and bool(np.all(np.abs(array[row]) <= 2 * scale[name]))

@@ -14,7 +14,7 @@ class OutputVerdict:
         worst_sample: The judged row that deviates most.
         worst_batch: The kind of batch it was in.
         composition: max difference between a row alone and the same row among others.
-        flips: Rows whose top-1 class differs although the reference's margin exceeds twice the bound.
+        flips: Rows whose top-1 class differs although the reference's margin exceeds twice the limit.
         close_flips: Rows whose top-1 class differs within that margin; counted, not judged.
     """
 
