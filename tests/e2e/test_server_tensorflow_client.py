@@ -36,7 +36,7 @@ class Apis:
     inference: Any
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def apis() -> Apis:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -57,7 +57,7 @@ def apis() -> Apis:
         return Apis(import_module("tensorflow"), *found)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     root = tmp_path_factory.mktemp("models")
     make_bundle(root, "m", 4)

@@ -32,7 +32,7 @@ def nested_model() -> keras.Model:
     image = keras.Input((12, 10, 3), name="image")
     x = layers.Conv2D(6, (3, 2), padding="same", name="conv_1")(image)
     x = layers.BatchNormalization(name="bn_1")(x, training=True)
-    shortcut = x = layers.ReLU(name="re_lu")(x)
+    shortcut = x = layers.ReLU(name="relu_1")(x)
     x = layers.BatchNormalization(name="bn_2")(layers.Conv2D(6, 3, padding="same", name="conv_2")(x))
     x = layers.GlobalAveragePooling2D()(layers.Add()([x, shortcut]))
     backbone = keras.Model(image, x, name="backbone")
