@@ -30,7 +30,7 @@ def _phase_warnings(findings: Findings) -> Iterator[str]:
             yield (
                 f"output {name!r} differs by {gap.largest:.3g} between learning phases: the moving statistics are not"
                 " those of the samples. The bundle answers as phase 0 (predict) does; if fit showed a better model,"
-                " its moving statistics lag: train longer or with a smaller momentum"
+                " its moving statistics lag: estimate them anew with --recalibrate, or train longer"
             )
     if findings.baked:
         yield (
