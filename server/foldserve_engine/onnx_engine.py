@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
 
@@ -96,7 +97,9 @@ def import_runtime() -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise RuntimeMissing("onnxruntime is not installed; install foldserve[server]") from error
+        if find_spec("onnxruntime") is None:
+            raise RuntimeMissing("onnxruntime is not installed; install foldserve[server]") from error
+        raise RuntimeMissing(f"onnxruntime is installed and cannot be loaded: {error}") from error
     onnxruntime.disable_telemetry_events()
     return onnxruntime
 

@@ -21,6 +21,7 @@ from foldserve_contract.errors import FoldserveError
 from . import limits
 from .batching import BatchQueue
 from .device import Device, DeviceKind
+from .errors import RuntimeMissing
 from .link.channel import Channel, Closed, Packet
 from .link.documents import Failed, Hello, Ready, dump, parse
 from .link.memory import Memory
@@ -98,7 +99,8 @@ def _failed(error: Exception, reason: str) -> Failed:
 def _hint(hello: Hello, error: Exception) -> str:
     """A word on the memory limit, where there is one and the error looks like it."""
     limit = hello.memory_limit_bytes
-    if limit is None or not (isinstance(error, MemoryError) or _NO_MEMORY.search(str(error))):
+    like_it = isinstance(error, MemoryError | RuntimeMissing) or _NO_MEMORY.search(str(error))
+    if limit is None or not like_it:
         return ""
     return f"; its memory limit is {limit:,} bytes (--engine-memory-limit)"
 
