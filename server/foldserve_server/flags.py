@@ -237,6 +237,25 @@ def _add_engine(parser: Parser) -> None:
     parser.flag(
         "threads", "threads of one engine (default 0: as many as there are cores)", type=values.count, default=0
     )
+    _add_batching(parser)
+    parser.flag("load-timeout", "seconds a version may take to load (default 300)", type=values.seconds, default=300.0)
+    parser.flag("engine-memory-limit", "what one engine may allocate, such as 4GiB", type=values.size)
+    parser.flag(
+        "shadow_engine",
+        "also show requests to this engine, and report how far its answers deviate",
+        choices=("onnx", "tensorflow"),
+    )
+    parser.flag(
+        "shadow_share",
+        "share of the requests that are shown to it (default 0.05)",
+        type=values.share,
+        default=_ENGINE.shadow_share,
+    )
+    parser.switch("deterministic", "a row's bits depend on nothing but the row, whoever shares its batch; slower")
+    parser.switch("reject-nonfinite", "refuse requests that hold NaN or infinity")
+
+
+def _add_batching(parser: Parser) -> None:
     parser.switch(
         "enable_batching",
         "put requests together while the engine is busy (default true); false computes each alone",
@@ -267,18 +286,3 @@ def _add_engine(parser: Parser) -> None:
         type=values.size,
         default=_ENGINE.max_queue_bytes,
     )
-    parser.flag("load-timeout", "seconds a version may take to load (default 300)", type=values.seconds, default=300.0)
-    parser.flag("engine-memory-limit", "what one engine may allocate, such as 4GiB", type=values.size)
-    parser.flag(
-        "shadow_engine",
-        "also show requests to this engine, and report how far its answers deviate",
-        choices=("onnx", "tensorflow"),
-    )
-    parser.flag(
-        "shadow_share",
-        "share of the requests that are shown to it (default 0.05)",
-        type=values.share,
-        default=_ENGINE.shadow_share,
-    )
-    parser.switch("deterministic", "a row's bits depend on nothing but the row, whoever shares its batch; slower")
-    parser.switch("reject-nonfinite", "refuse requests that hold NaN or infinity")
