@@ -35,11 +35,16 @@ class Verifier:
         self, folded: NamedModel, artifacts: Path, keras_file: Path, workers: tuple[Worker, ...], progress: Progress
     ) -> Verification:
         """Judges the folded model in this process, and every artifact in the workers' while it does so."""
+        return self.judge(folded, candidates_of(artifacts, keras_file), workers, progress)
+
+    def judge(
+        self, folded: NamedModel, candidates: tuple[Candidate, ...], workers: tuple[Worker, ...], progress: Progress
+    ) -> Verification:
+        """As `verify`, of any artifacts: the folded model's two verdicts, then one for each candidate, in order."""
         batches = plan_batches(self.rows)
         with tempfile.TemporaryDirectory(prefix="foldserve-verify-") as name:
             folder = Path(name)
-            job = self._job(artifacts, keras_file, batches)
-            job.write(folder)
+            Job(candidates, self.signature, self.rows, batches, self.custom_objects, self.trust_code).write(folder)
             for worker in workers:
                 worker.give(folder)
             progress("folded model, phases 0 and 1")
@@ -51,21 +56,10 @@ class Verifier:
                 self._judge("folded model, phase 0", phase_0, batches),
                 self._judge("folded model, phase 1", phase_1, batches, phase_0),
             ]
-            for candidate in job.candidates:
+            for candidate in candidates:
                 end = ends.get(candidate.kind.worker, "no process was started for it")
                 verdicts.append(self._judge_reload(folder, candidate, batches, phase_0, end))
         return Verification(tuple(verdicts), self.rows.judged)
-
-    def _job(self, artifacts: Path, keras_file: Path, batches: tuple[Batch, ...]) -> Job:
-        keras_path, onnx_path = str(keras_file), str(artifacts / ONNX)
-        candidates = (
-            Candidate("saved_model", "tensorflow, SavedModel", CandidateKind.SAVED_MODEL, str(artifacts)),
-            Candidate("keras_0", "Keras reload, phase 0", CandidateKind.KERAS, keras_path),
-            Candidate("keras_1", "Keras reload, phase 1", CandidateKind.KERAS, keras_path, training=True),
-            Candidate("onnx_plain", "onnxruntime, not optimised", CandidateKind.ONNX, onnx_path, optimise=False),
-            Candidate("onnx", "onnxruntime, optimised", CandidateKind.ONNX, onnx_path),
-        )
-        return Job(candidates, self.signature, self.rows, batches, self.custom_objects, self.trust_code)
 
     def _judge(
         self, name: str, answers: Answers, batches: tuple[Batch, ...], exact_as: Answers | None = None
@@ -81,3 +75,15 @@ class Verifier:
             return CandidateVerdict(candidate.name, {}, (f"it does not answer: {reason}",), None)
         same_runtime = candidate.kind is not CandidateKind.ONNX
         return self._judge(candidate.name, answers, batches, phase_0 if same_runtime else None)
+
+
+def candidates_of(artifacts: Path, keras_file: Path) -> tuple[Candidate, ...]:
+    """Every artifact of an export in every setting that is verified."""
+    keras_path, onnx_path = str(keras_file), str(artifacts / ONNX)
+    return (
+        Candidate("saved_model", "tensorflow, SavedModel", CandidateKind.SAVED_MODEL, str(artifacts)),
+        Candidate("keras_0", "Keras reload, phase 0", CandidateKind.KERAS, keras_path),
+        Candidate("keras_1", "Keras reload, phase 1", CandidateKind.KERAS, keras_path, training=True),
+        Candidate("onnx_plain", "onnxruntime, not optimised", CandidateKind.ONNX, onnx_path, optimise=False),
+        Candidate("onnx", "onnxruntime, optimised", CandidateKind.ONNX, onnx_path),
+    )
