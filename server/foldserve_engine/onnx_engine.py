@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -24,6 +25,7 @@ _DTYPES: Mapping[str, str] = MappingProxyType(
         },
     }
 )
+RIVALS = ("onnxruntime", "onnxruntime-gpu")
 _ERRORS_ONLY = 3
 
 
@@ -73,17 +75,30 @@ def runtime_version() -> str:
     return str(import_runtime().__version__)
 
 
-def check_installed(installed: Callable[[str], bool]) -> None:
+def check_installed(folder: Callable[[str], Path | None]) -> None:
     """Refuses an environment in which two ONNX Runtimes overwrite each other's files.
 
+    Args:
+        folder: Where a distribution is installed; None where it is not. Two in folders of their own do each other no
+            harm: the one that comes first on the path is imported.
+
     Raises:
-        RuntimeConflict: Both onnxruntime and onnxruntime-gpu are installed.
+        RuntimeConflict: Both onnxruntime and onnxruntime-gpu are installed in one folder.
     """
-    if installed("onnxruntime") and installed("onnxruntime-gpu"):
+    first, second = map(folder, RIVALS)
+    if first is not None and first == second:
         raise RuntimeConflict(
-            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other's files;"
-            " uninstall both, then install one"
+            f"{' and '.join(RIVALS)} are both installed in {first} and overwrite each other's files;"
+            " uninstall both, then install one (foldserve[server] or foldserve[server-gpu])"
         )
+
+
+def folder_of(distribution: str) -> Path | None:
+    """Where a distribution is installed; None where it is not."""
+    try:
+        return Path(str(importlib.metadata.distribution(distribution).locate_file(""))).resolve()
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def import_runtime() -> Any:
@@ -92,7 +107,7 @@ def import_runtime() -> Any:
     Raises:
         RuntimeMissing, RuntimeConflict: It cannot be used.
     """
-    check_installed(_is_installed)
+    check_installed(folder_of)
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when the library is loaded
     try:
         import onnxruntime
@@ -102,14 +117,6 @@ def import_runtime() -> Any:
         raise RuntimeMissing(f"onnxruntime is installed and cannot be loaded: {error}") from error
     onnxruntime.disable_telemetry_events()
     return onnxruntime
-
-
-def _is_installed(distribution: str) -> bool:
-    try:
-        importlib.metadata.distribution(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def _require_device(runtime: Any, plan: SessionPlan, options: EngineOptions) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 from .allocator import keep_pages
@@ -14,7 +13,6 @@ from .log import configure
 
 log = logging.getLogger(__name__)
 USAGE = 2
-_RIVALS = ("onnxruntime", "onnxruntime-gpu")
 _NEEDED = {"aiohttp": "aiohttp", "grpc_health": "grpcio-health-checking", "grpc_reflection": "grpcio-reflection"}
 
 
@@ -45,15 +43,10 @@ def _check_extra() -> None:
     missing = [package for module, package in _NEEDED.items() if find_spec(module) is None]
     if missing:
         raise CannotStart(f"{', '.join(missing)} is not installed: pip install 'foldserve[server]'")
-    if all(_installed(package) for package in _RIVALS):
-        raise CannotStart(
-            f"{' and '.join(_RIVALS)} are both installed and overwrite each other's files:"
-            " make an environment with one of them (foldserve[server] or foldserve[server-gpu])"
-        )
+    from foldserve_engine.errors import RuntimeConflict  # with NumPy: not for --help
+    from foldserve_engine.onnx_engine import check_installed, folder_of
 
-
-def _installed(package: str) -> bool:
     try:
-        return bool(version(package))
-    except PackageNotFoundError:
-        return False
+        check_installed(folder_of)
+    except RuntimeConflict as error:
+        raise CannotStart(str(error)) from error

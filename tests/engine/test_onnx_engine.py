@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from foldserve_contract.bundle import Bundle
@@ -18,7 +19,7 @@ from foldserve_engine.errors import (
     SignatureMismatch,
 )
 from foldserve_engine.load import load_engine
-from foldserve_engine.onnx_engine import OnnxEngine, check_installed
+from foldserve_engine.onnx_engine import OnnxEngine, check_installed, folder_of
 from foldserve_engine.protocol import EngineKind, EngineOptions
 from tests.bundles import dense_model, make_bundle, sequence_model, signature_of, two_headed_model
 
@@ -95,11 +96,27 @@ def test_a_dimension_that_the_manifest_alone_fixes_is_fine() -> None:
     OnnxEngine.from_bytes(model.SerializeToString(), fixed)
 
 
+@pytest.mark.parametrize(
+    "folders",
+    [
+        {"onnxruntime": Path("/site")},
+        {"onnxruntime-gpu": Path("/site")},
+        {"onnxruntime": Path("/site"), "onnxruntime-gpu": Path("/other")},
+        {},
+    ],
+)
+def test_runtimes_in_folders_of_their_own_are_fine(folders: dict[str, Path]) -> None:
+    check_installed(folders.get)
+
+
 def test_two_runtimes_that_overwrite_each_other_are_a_named_error() -> None:
-    check_installed({"onnxruntime"}.__contains__)
-    check_installed({"onnxruntime-gpu"}.__contains__)
-    with pytest.raises(RuntimeConflict, match="uninstall both"):
-        check_installed({"onnxruntime", "onnxruntime-gpu"}.__contains__)
+    with pytest.raises(RuntimeConflict, match=r"both installed in /site .* uninstall both"):
+        check_installed(lambda distribution: Path("/site"))
+
+
+def test_where_a_distribution_is_installed_is_where_it_is_imported_from() -> None:
+    assert folder_of("onnxruntime") == Path(onnxruntime.__file__).parents[1].resolve()
+    assert folder_of("no-such-distribution") is None
 
 
 def test_a_bundles_model_is_loaded_from_the_bytes_that_were_hashed(tmp_path: Path) -> None:

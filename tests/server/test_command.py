@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from foldserve_engine import onnx_engine
 from foldserve_engine.protocol import EngineKind
 from foldserve_server import cli
 from foldserve_server.command import parse
@@ -131,7 +132,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 def test_two_runtimes_over_one_another_are_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "version", lambda name: "1.0")
+    monkeypatch.setattr(onnx_engine, "folder_of", lambda distribution: Path("/site"))
     assert cli.main(["models"]) == 2
     assert "onnxruntime and onnxruntime-gpu are both installed" in capsys.readouterr().err
 
