@@ -76,6 +76,7 @@ def _run(channel: Channel, load: Loader) -> int:
         started.ready.exact_rows,
         together=hello.together,
     )
+    page.expect(sorted({*hello.allowed_batch_sizes, *((started.ready.exact_rows,) if hello.deterministic else ())}))
     Worker(channel, started.engine, queue, page).serve()
     return 0
 

@@ -107,7 +107,7 @@ class Worker:
     def _count(self, batch: Batch) -> None:
         now_ns = self._clock()
         firsts = (part.job for part in batch.parts if not part.start)  # the others have waited once
-        self._page.count(batch.rows, batch.size, (now_ns - job.arrived_ns for job in firsts))
+        self._page.count(batch.rows, batch.size, ((now_ns - job.arrived_ns, job.rows) for job in firsts))
 
     def _compute(self, batch: Batch) -> None:
         """Computes a batch; if it fails, each part alone, so that nobody fails for another's request."""

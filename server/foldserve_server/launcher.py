@@ -14,7 +14,7 @@ from foldserve_contract.errors import FoldserveError
 from foldserve_contract.manifest import Manifest
 from foldserve_contract.signature import Array, Arrays
 from foldserve_engine.golden import OutputVerdict
-from foldserve_engine.link.status_page import SIZE_BOUNDS, WAIT_BOUNDS_US
+from foldserve_engine.link.batch_stats import SIZE_BOUNDS, WAIT_BOUNDS_US
 from foldserve_engine.protocol import EngineKind
 
 from . import memory
@@ -102,6 +102,8 @@ class ServingEngine:
             sizes=Histogram(SIZE_BOUNDS, list(stats.sizes), stats.rows),
             waits=Histogram(WAIT_BOUNDS_US, list(stats.waits), stats.waited_ns / 1000),
             padding=stats.padding,
+            requests=Histogram(SIZE_BOUNDS, list(stats.requests), stats.asked),
+            buckets={size: Histogram(SIZE_BOUNDS, list(one.counts), one.rows) for size, one in stats.buckets},
         )
 
     @property
@@ -110,6 +112,16 @@ class ServingEngine:
         if self._process.report.verified:
             return ""
         return f"it is served unverified: it has no {MANIFEST}, so that nothing is known of what it should answer"
+
+    @property
+    def seconds(self) -> float:
+        """See `core.engine.Engine`."""
+        return self._process.report.seconds
+
+    @property
+    def warm_seconds(self) -> float:
+        """See `core.engine.Engine`."""
+        return self._process.report.stages.get("warm", 0.0)
 
     @property
     def details(self) -> str:

@@ -16,10 +16,12 @@ from .core.table import Table
 from .core.telemetry import Histogram, Telemetry
 
 T = TypeVar("T")
+K = TypeVar("K", bound=tuple[str, ...])
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _THEIRS = ":tensorflow:serving:"
-_SUFFIX = re.compile(rb"^(# (?:HELP|TYPE) :tensorflow:serving:\w+?)_total ", re.MULTILINE)
-_API = "Predict"
+_SUFFIX = re.compile(rb"^(# (?:HELP|TYPE) :tensorflow:[\w:]+?)_total ", re.MULTILINE)
+_POOL = "thread_pool_name"  # theirs; here it is the engine's kind, which has one thread for itself
+_LOADS = ":tensorflow:cc:saved_model:"
 
 
 class Metrics:
@@ -38,6 +40,7 @@ class Metrics:
     def collect(self) -> Iterator[Metric]:
         """Every metric; called by the registry."""
         yield from _requests(self._table.telemetry)
+        yield from _loads(self._table.telemetry)
         known = [one for name in self._table.names() for one in self._table.status(ModelRef(name))]
         yield _states(known)
         serving = [(one, one.engine) for one in known if one.state is State.AVAILABLE]
@@ -48,35 +51,47 @@ class Metrics:
 
 
 def _requests(telemetry: Telemetry) -> Iterator[Metric]:
-    requests = Metric(f"{_THEIRS}request_count", "Requests by status.", "counter")
-    for (model, status), count in sorted(_allowed(telemetry.requests)):
-        requests.add_sample(f"{_THEIRS}request_count", {"model_name": model, "status": status}, count)
-    yield requests
-    latency = HistogramMetricFamily(
-        f"{_THEIRS}request_latency",
-        "Microseconds of requests that were answered.",
-        labels=["model_name", "API", "entrypoint"],
+    yield _theirs("request_count", "The total number of requests.", ["model_name", "status"], telemetry.requests)
+    yield _histogram(
+        "request_latency",
+        "Distribution of wall time (in microseconds) of requests that were answered.",
+        ["model_name", "API", "entrypoint"],
+        telemetry.latency,
     )
-    for (model, entrypoint), histogram in sorted(_allowed(telemetry.latency)):
-        latency.add_metric([model, _API, entrypoint], _buckets(histogram), histogram.sum)
-    yield latency
-    runtime = HistogramMetricFamily(
-        f"{_THEIRS}runtime_latency",
-        "Microseconds in the queue and in the engine.",
-        labels=["model_name", "API", "runtime"],
+    yield _histogram(
+        "runtime_latency",
+        "Distribution of wall time (in microseconds) in the queue and in the engine.",
+        ["model_name", "API", "runtime"],
+        telemetry.runtime,
     )
-    for (model, engine), histogram in sorted(_allowed(telemetry.runtime)):
-        runtime.add_metric([model, _API, engine], _buckets(histogram), histogram.sum)
-    yield runtime
+    yield _histogram("request_example_counts", "Examples of each request.", ["model"], telemetry.examples)
+    totals = {key: histogram.sum for key, histogram in telemetry.examples.items()}
+    yield _theirs("request_example_count_total", "Examples of all requests.", ["model"], totals)
     yield _counter("foldserve_rows", "Rows that were answered.", telemetry.rows)
     refusals = CounterMetricFamily(
         "foldserve_gate_refusals",
         "Versions that were not put, or not kept, in service.",
         labels=["model_name", "cause"],
     )
-    for key, count in sorted(_allowed(telemetry.refusals)):
+    for key, count in _allowed(telemetry.refusals):
         refusals.add_metric(key, count)
     yield refusals
+
+
+def _loads(telemetry: Telemetry) -> Iterator[Metric]:
+    """Of versions, whose path names the model: the labels have no other."""
+    labels = ["model_path", "status"]
+    attempts, took = _nameless(telemetry.loads), _nameless(telemetry.load_us)
+    yield _scalars(f"{_LOADS}load_attempt_count", "Versions that were tried.", labels, attempts)
+    yield _scalars(f"{_LOADS}load_latency", "Microseconds of loading what was then served.", labels[:1], took)
+    warmups = HistogramMetricFamily(
+        f"{_THEIRS}model_warmup_latency",
+        "Distribution of wall time (in microseconds) for warming up the model.",
+        labels=labels,
+    )
+    for (_, path), histogram in _allowed(telemetry.warmups):
+        warmups.add_metric([path, "OK"], _buckets(histogram), histogram.sum)
+    yield warmups
 
 
 def _states(known: Iterable[Servable]) -> Metric:
@@ -124,22 +139,30 @@ def _queues(serving: Iterable[tuple[Servable, Engine]]) -> Iterator[Metric]:
 
 
 def _batches(serving: Iterable[tuple[Servable, Engine]]) -> Iterator[Metric]:
-    session = f"{_THEIRS}batching_session:"
     labels = ["model_name", "version"]
-    sizes = HistogramMetricFamily(f"{session}processed_batch_size", "Rows of a batch, padding included.", labels=labels)
-    waits = HistogramMetricFamily(
-        f"{session}queuing_latency", "Microseconds from a request's arrival at the engine to its batch.", labels=labels
+    asked = _session("input_batch_size", "Rows of a request.", labels)
+    sizes = _session("processed_batch_size", "Rows of a batch, padding included.", labels)
+    waits = _session(
+        "queuing_latency", "Microseconds from a request's arrival at its engine to its batch.", [*labels, _POOL]
     )
+    buckets = _session("padding_size", "Rows added to the batches of one size.", [*labels, "execution_batch_size"])
     padding = CounterMetricFamily("foldserve_batch_padding_rows", "Rows that were added as padding.", labels=labels)
     filled = CounterMetricFamily("foldserve_batch_rows", "Rows in batches that were not padding.", labels=labels)
     for one, engine in serving:
         values = [one.name, str(one.version)]
         load: Load = engine.load
+        asked.add_metric(values, _buckets(load.requests), load.requests.sum)
         sizes.add_metric(values, _buckets(load.sizes), load.sizes.sum)
-        waits.add_metric(values, _buckets(load.waits), load.waits.sum)
+        waits.add_metric([*values, engine.kind], _buckets(load.waits), load.waits.sum)
+        for size, added in load.buckets.items():
+            buckets.add_metric([*values, str(size)], _buckets(added), added.sum)
         padding.add_metric(values, load.padding)
         filled.add_metric(values, load.sizes.sum - load.padding)
-    yield from (sizes, waits, padding, filled)
+    yield from (asked, sizes, waits, buckets, padding, filled)
+
+
+def _session(name: str, about: str, labels: list[str]) -> HistogramMetricFamily:
+    return HistogramMetricFamily(f"{_THEIRS}batching_session:{name}", about, labels=labels)
 
 
 def _drift(serving: Iterable[tuple[Servable, Engine]]) -> Iterator[Metric]:
@@ -166,18 +189,41 @@ def _drift(serving: Iterable[tuple[Servable, Engine]]) -> Iterator[Metric]:
     yield from (worst, bound, shown)
 
 
-def _counter(name: str, about: str, values: Mapping[str, int]) -> Metric:
-    counter = CounterMetricFamily(name, about, labels=["model_name"])
-    for model, value in sorted(values.items()):
-        if not access.current().allows(model):
-            continue
-        counter.add_metric([model], value)
+def _theirs(name: str, about: str, labels: list[str], values: Mapping[K, float]) -> Metric:
+    allowed = _allowed(values)
+    return _scalars(f"{_THEIRS}{name}", about, labels, allowed)
+
+
+def _scalars(name: str, about: str, labels: list[str], values: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
+    """A counter under TensorFlow's name, which carries no `_total`."""
+    counter = Metric(name, about, "counter")
+    for key, value in values:
+        counter.add_sample(name, dict(zip(labels, key, strict=True)), value)
     return counter
 
 
-def _allowed(values: Mapping[tuple[str, str], T]) -> list[tuple[tuple[str, str], T]]:
-    """What is counted of the models that whoever asks may ask for."""
-    return [(key, value) for key, value in values.items() if access.current().allows(key[0])]
+def _histogram(name: str, about: str, labels: list[str], values: Mapping[K, Histogram]) -> Metric:
+    histograms = HistogramMetricFamily(f"{_THEIRS}{name}", about, labels=labels)
+    for key, histogram in _allowed(values):
+        histograms.add_metric(key, _buckets(histogram), histogram.sum)
+    return histograms
+
+
+def _counter(name: str, about: str, values: Mapping[str, int]) -> Metric:
+    counter = CounterMetricFamily(name, about, labels=["model_name"])
+    for model, value in sorted(values.items()):
+        if access.current().allows(model):
+            counter.add_metric([model], value)
+    return counter
+
+
+def _nameless(values: Mapping[K, T]) -> list[tuple[tuple[str, ...], T]]:
+    return [(key[1:], value) for key, value in _allowed(values)]
+
+
+def _allowed(values: Mapping[K, T]) -> list[tuple[K, T]]:
+    """What is counted of the models that whoever asks may ask for: the first word of each key names one."""
+    return [(key, values[key]) for key in sorted(values) if access.current().allows(key[0])]
 
 
 def _buckets(histogram: Histogram) -> list[tuple[str, float]]:

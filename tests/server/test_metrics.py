@@ -2,15 +2,20 @@
 
 import asyncio
 import contextlib
+import contextvars
 from collections.abc import Mapping
 
 import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from foldserve_server.core import access
+from foldserve_server.core.access import Rights
+from foldserve_server.core.call import Call, enter
 from foldserve_server.core.drift import Drift
 from foldserve_server.core.engine import Load
 from foldserve_server.core.errors import QueueFull, ServingError
+from foldserve_server.core.ledger import Ledger
 from foldserve_server.core.limits import Limits
 from foldserve_server.core.predictor import Predictor
 from foldserve_server.core.query import ModelRef, Offer, Query
@@ -56,9 +61,15 @@ def one(samples: Mapping[Sample, float], name: str, **labels: str) -> float:
 def ask(table: Table, name: str = "m", rows: int = 3, width: int = 2) -> None:
     array = np.zeros((rows, width), np.float32)
     query = Query(ModelRef(name), {"x": Offer("float32", array.shape, lambda: array)})
-    predictor = Predictor(table, Limits(), Clock(), "REST")
-    with contextlib.suppress(ServingError):
-        asyncio.run(predictor.predict(query))
+    clock = Clock()
+    call = Call("GET /", dict, "predict", name)
+
+    def answer() -> None:
+        enter(call)
+        with contextlib.suppress(ServingError), Ledger(table, clock, "REST").counted(call):
+            asyncio.run(Predictor(table, Limits(), clock).predict(query))
+
+    contextvars.copy_context().run(answer)
 
 
 def test_requests_are_counted_by_model_and_status_under_tensorflow_serving_s_names() -> None:
@@ -87,13 +98,13 @@ def test_latencies_are_in_microseconds_and_of_answered_requests_only() -> None:
     ask(table)
     ask(table, width=7)
     samples = scrape(table)
-    labels = {"model_name": "m", "API": "Predict", "entrypoint": "REST"}
+    labels = {"model_name": "m", "API": "predict", "entrypoint": "REST"}
     assert one(samples, f"{THEIRS}request_latency_count", **labels) == 1
     took = one(samples, f"{THEIRS}request_latency_sum", **labels)
-    assert took in (3000, 4000, 5000), "a few readings of the clock, a millisecond each"
+    assert took in (5000, 6000, 7000), "a few readings of the clock, a millisecond each"
     bounds = [float(dict(key[1])["le"]) for key in samples if key[0] == f"{THEIRS}request_latency_bucket"]
     assert bounds[:3] == [10, 18, 32.4] and len(bounds) == 34 and bounds[-1] == float("inf")
-    assert one(samples, f"{THEIRS}runtime_latency_count", model_name="m", API="Predict", runtime="fake") == 1
+    assert one(samples, f"{THEIRS}runtime_latency_count", model_name="m", API="predict", runtime="fake") == 1
 
 
 def test_refusals_are_counted_by_cause() -> None:
@@ -112,7 +123,9 @@ def test_refusals_are_counted_by_cause() -> None:
 def test_what_serves_says_how_golden_it_is_and_what_it_has_to_do() -> None:
     engine = FakeEngine()
     sizes = Histogram((1, 2, 4), [1, 0, 2, 0], 9)
-    engine.load = Load(5, 640, 100, 12_800, 2, sizes, Histogram((10.0,), [3, 1], 44.0), padding=3)
+    requests, buckets = Histogram((1, 2, 4), [2, 0, 1, 0], 6), {4: Histogram((1, 2, 4), [1, 1, 0, 0], 3)}
+    waits = Histogram((10.0,), [3, 1], 44.0)
+    engine.load = Load(5, 640, 100, 12_800, 2, sizes, waits, padding=3, requests=requests, buckets=buckets)
     samples = scrape(serving(engine))
     labels = {"model_name": "m", "version": "1"}
     assert one(samples, "foldserve_golden_deviation", engine="fake", output="y", **labels) == pytest.approx(2e-7)
@@ -123,7 +136,10 @@ def test_what_serves_says_how_golden_it_is_and_what_it_has_to_do() -> None:
     session = f"{THEIRS}batching_session:"
     assert one(samples, f"{session}processed_batch_size_count", **labels) == 3
     assert one(samples, f"{session}processed_batch_size_bucket", le="2", **labels) == 1
-    assert one(samples, f"{session}queuing_latency_sum", **labels) == 44
+    assert one(samples, f"{session}queuing_latency_sum", thread_pool_name="fake", **labels) == 44
+    assert one(samples, f"{session}input_batch_size_sum", **labels) == 6
+    assert one(samples, f"{session}padding_size_count", execution_batch_size="4", **labels) == 2
+    assert one(samples, f"{session}padding_size_sum", execution_batch_size="4", **labels) == 3
     assert one(samples, "foldserve_batch_rows_total", **labels) == 6
     assert one(samples, "foldserve_batch_padding_rows_total", **labels) == 3
 
@@ -148,3 +164,32 @@ def test_the_type_of_each_metric_is_told_under_its_own_name() -> None:
     assert f"# TYPE {THEIRS}request_count counter" in lines
     assert f'{THEIRS}request_count{{model_name="m",status="OK"}} 1.0' in lines
     assert "# TYPE foldserve_rows_total counter" in lines
+
+
+def test_attempts_to_load_are_counted_where_tensorflow_counts_them() -> None:
+    table = serving(FakeEngine())
+    table.telemetry.loaded("m", "/models/m/1", 2.5, 0.5)
+    table.telemetry.not_loaded("m", "/models/m/2")
+    samples = scrape(table)
+    loads, path = ":tensorflow:cc:saved_model:", {"model_path": "/models/m/1"}
+    assert one(samples, f"{loads}load_attempt_count_total", status="success", **path) == 1
+    assert one(samples, f"{loads}load_attempt_count_total", status="fail", model_path="/models/m/2") == 1
+    assert one(samples, f"{loads}load_latency_total", **path) == 2_500_000
+    assert one(samples, f"{THEIRS}model_warmup_latency_sum", status="OK", **path) == 500_000
+    lines = Metrics(table).render().decode().splitlines()
+    assert f"# TYPE {loads}load_attempt_count counter" in lines, "theirs carry no _total"
+
+
+def test_a_token_sees_the_figures_of_its_models_alone() -> None:
+    table = serving(FakeEngine())
+    serving(FakeEngine(), "other", table=table)
+    for name in ("m", "other"):
+        ask(table, name)
+        table.telemetry.loaded(name, f"/models/{name}/1", 2.5, 0.5)
+
+    def text() -> str:
+        access.enter(Rights("reader", frozenset(["m"])))
+        return Metrics(table).render().decode()
+
+    told = contextvars.copy_context().run(text)
+    assert "other" not in told and told.count('"m"') > 10

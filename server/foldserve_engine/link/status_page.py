@@ -4,22 +4,17 @@ It needs no message and survives the engine: after a crash the front end reads w
 died, and at any time how long a batch has been running.
 """
 
-from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import starmap
-from operator import add
 
 import numpy as np
 
 from ..batching import JobKey
+from .batch_stats import WORDS, BatchStats, Counts, read_stats
 from .memory import Memory
 
-_BATCHES, _STARTED, _ROWS, _JOBS, _PROCESSED, _PADDING, _WAITED_NS, _SIZES = range(8)
-SIZE_BOUNDS = tuple(2**power for power in range(16))
-WAIT_BOUNDS_US = tuple(10 * 1.8**power for power in range(33))
-_WAITS = _SIZES + len(SIZE_BOUNDS) + 1
-_FIRST = _WAITS + len(WAIT_BOUNDS_US) + 1
+_BATCHES, _STARTED, _ROWS, _JOBS, _COUNTS = range(5)
+_FIRST = _COUNTS + WORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,34 +26,6 @@ class Running:
     jobs: frozenset[JobKey]
 
 
-@dataclass(frozen=True, slots=True)
-class BatchStats:
-    """The batches that were begun.
-
-    Attributes:
-        rows: Their rows, padding included.
-        padding: Rows that were added as padding.
-        waited_ns: How long their requests had waited in the engine's queue, in all.
-        sizes: How many batches had up to so many rows; see `SIZE_BOUNDS`.
-        waits: How many requests had waited up to so long; see `WAIT_BOUNDS_US`.
-    """
-
-    rows: int = 0
-    padding: int = 0
-    waited_ns: int = 0
-    sizes: tuple[int, ...] = (0,) * (len(SIZE_BOUNDS) + 1)
-    waits: tuple[int, ...] = (0,) * (len(WAIT_BOUNDS_US) + 1)
-
-    def __add__(self, other: "BatchStats") -> "BatchStats":
-        return BatchStats(
-            self.rows + other.rows,
-            self.padding + other.padding,
-            self.waited_ns + other.waited_ns,
-            tuple(starmap(add, zip(self.sizes, other.sizes, strict=True))),
-            tuple(starmap(add, zip(self.waits, other.waits, strict=True))),
-        )
-
-
 class StatusPage:
     """The page, as either side sees it."""
 
@@ -66,7 +33,8 @@ class StatusPage:
         """A view of a page's memory."""
         self.memory = memory
         self._words = np.frombuffer(memory.map, np.int64)
-        self._counts = memoryview(memory.map).cast("q")  # single words are added to in less than half of numpy's time
+        words = memoryview(memory.map).cast("q")  # single words are added to in less than half of numpy's time
+        self._counts = Counts(words, _COUNTS)
 
     @classmethod
     def create(cls, max_jobs: int) -> "StatusPage":
@@ -92,23 +60,18 @@ class StatusPage:
         words[_BATCHES] += 1
         words[_STARTED] = now_ns
 
-    def count(self, rows: int, size: int, waits_ns: Iterable[int]) -> None:
-        """Counts a batch of `rows` rows padded to `size`, and how long each request of it had waited."""
-        words = self._counts
-        words[_PROCESSED] += size
-        words[_PADDING] += size - rows
-        words[_SIZES + bisect_left(SIZE_BOUNDS, size)] += 1
-        for wait_ns in waits_ns:
-            words[_WAITED_NS] += wait_ns
-            words[_WAITS + bisect_left(WAIT_BOUNDS_US, wait_ns / 1000)] += 1
+    def expect(self, sizes: Iterable[int]) -> None:
+        """See `Counts.expect`."""
+        self._counts.expect(sizes)
+
+    def count(self, rows: int, size: int, requests: Iterable[tuple[int, int]]) -> None:
+        """See `Counts.count`."""
+        self._counts.count(rows, size, requests)
 
     @property
     def stats(self) -> BatchStats:
         """What was counted."""
-        words = self._words[:_FIRST].tolist()
-        return BatchStats(
-            words[_PROCESSED], words[_PADDING], words[_WAITED_NS], tuple(words[_SIZES:_WAITS]), tuple(words[_WAITS:])
-        )
+        return read_stats(self._words[_COUNTS:_FIRST].tolist())
 
     def end(self) -> None:
         """Says that nothing is being computed."""

@@ -1,4 +1,4 @@
-"""The call that is being answered, for logs and traces."""
+"""The call that is being answered, for logs, traces and metrics."""
 
 import secrets
 from collections.abc import Callable, Mapping
@@ -16,10 +16,14 @@ class Call:
     Attributes:
         method: What is called.
         headers: Gives the caller's headers, with names in lower case.
+        api: What is asked for in a word, as metrics have it: `Predict`, `classify`; empty for what is not inference.
+        model: The model it names; empty before that is known, and where it names none.
     """
 
     method: str
     headers: Callable[[], Mapping[str, str]]
+    api: str = ""
+    model: str = ""
     _id: str = field(default="")
 
     @property
@@ -37,6 +41,12 @@ _current: ContextVar[Call | None] = ContextVar("call", default=None)
 def current() -> Call | None:
     """The call that this task answers; None where it answers none."""
     return _current.get()
+
+
+def api() -> str:
+    """What this task is asked for; see `Call.api`."""
+    call = _current.get()
+    return "" if call is None else call.api
 
 
 def enter(call: Call) -> None:

@@ -34,6 +34,8 @@ class Load:
         sizes: Rows of the batches, padding included.
         waits: Microseconds that requests waited for their batch.
         padding: Rows that were added to batches.
+        requests: Rows of the requests.
+        buckets: Rows that were added to batches, by the size they were padded up to.
     """
 
     rows: int = 0
@@ -44,6 +46,8 @@ class Load:
     sizes: Histogram = field(default_factory=Histogram)
     waits: Histogram = field(default_factory=Histogram)
     padding: int = 0
+    requests: Histogram = field(default_factory=Histogram)
+    buckets: Mapping[int, Histogram] = field(default_factory=dict)
 
 
 class Engine(Protocol):
@@ -88,6 +92,14 @@ class Engine(Protocol):
     @property
     def caveat(self) -> str:
         """What operators should know of it although it serves; empty where there is nothing."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it took from the start of its process until it could serve."""
+
+    @property
+    def warm_seconds(self) -> float:
+        """How much of that it ran batches, so that callers need not wait for the first ones."""
 
     @property
     def details(self) -> str:

@@ -1,6 +1,5 @@
 """From a query to an answer."""
 
-import asyncio
 from collections.abc import Callable
 
 import numpy as np
@@ -9,7 +8,8 @@ from foldserve_contract.dtypes import dtype_named
 from foldserve_contract.manifest import Manifest
 from foldserve_contract.signature import Array, Signature, TensorSpec
 
-from .errors import DeadlineExceeded, EngineFailed, ServingError, SignatureNotFound
+from .call import api
+from .errors import DeadlineExceeded, EngineFailed, SignatureNotFound
 from .limits import Limits
 from .query import Answer, Query
 from .servable import Servable
@@ -23,10 +23,8 @@ Clock = Callable[[], int]
 class Predictor:
     """Finds the version, checks the request against its signature, and has it computed."""
 
-    def __init__(self, table: Table, limits: Limits, clock: Clock, entrypoint: str = "GRPC") -> None:
-        """The entry point, `GRPC` or `REST`, is what requests are counted under."""
+    def __init__(self, table: Table, limits: Limits, clock: Clock) -> None:
         self._table = table
-        self._entrypoint = entrypoint
         self._limits = limits
         self._clock = clock
 
@@ -41,26 +39,16 @@ class Predictor:
 
     async def _predict(self, query: Query, span: Span) -> Answer:
         begun = self._clock()
-        servable = self._find(query)
+        servable = self._table.find(query.model)
         try:
             answer = await self._answer(servable, query)
-        except BaseException as error:
+        except BaseException:
             servable.tally.fail(self._clock() - begun)
-            self._table.telemetry.failed(servable.name, _status(error))
             raise
         rows, took_ns = next(iter(answer.outputs.values())).shape[0], self._clock() - begun
         servable.tally.succeed(rows, took_ns)
-        self._table.telemetry.answered(servable.name, self._entrypoint, rows, took_ns)
         span.served(servable.version, rows)
         return answer
-
-    def _find(self, query: Query) -> Servable:
-        try:
-            return self._table.find(query.model)
-        except ServingError as error:
-            known = self._table.knows(query.model.name)
-            self._table.telemetry.failed(query.model.name if known else None, error.status)
-            raise
 
     async def _answer(self, servable: Servable, query: Query) -> Answer:
         with servable.lease() as engine:
@@ -75,7 +63,7 @@ class Predictor:
                 raise DeadlineExceeded("the deadline passed before the request was computed")
             begun = self._clock()
             outputs = await engine.predict(inputs, query.deadline_ns, query.exact)
-            self._table.telemetry.ran(servable.name, engine.kind, self._clock() - begun)
+            self._table.telemetry.ran(servable.name, api(), engine.kind, rows, self._clock() - begun)
         try:
             return Answer(servable.version, {spec.name: outputs[spec.name] for spec in wanted})
         except KeyError as error:
@@ -92,12 +80,6 @@ def signature_named(manifest: Manifest, name: str) -> Signature:
         return manifest.signatures[name]
     except KeyError:
         raise SignatureNotFound(f'Serving signature key "{name}" not found.') from None
-
-
-def _status(error: BaseException) -> str:
-    if isinstance(error, asyncio.CancelledError):
-        return "CANCELLED"
-    return error.status if isinstance(error, ServingError) else ServingError.status
 
 
 def _empty(spec: TensorSpec) -> Array:

@@ -93,7 +93,9 @@ class Tasks:
     async def _predict(self, request: Request, signature: Signature) -> Answer:
         inputs = offers(signature, request.examples)
         query = Query(request.model, inputs, signature=request.signature, deadline_ns=request.deadline_ns)
-        return await self._predictor.predict(query)
+        answer = await self._predictor.predict(query)
+        self._table.telemetry.held(request.model.name, len(request.examples))
+        return answer
 
 
 def _only_output(signature: Signature, task: str, shape: str) -> TensorSpec:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from foldserve_contract.signature import Array, Arrays
-from foldserve_engine.link.status_page import BatchStats
+from foldserve_engine.link.batch_stats import BatchStats
 
 from ..core.errors import LoadFailed, Unavailable
 from .arena import Slabs

@@ -18,6 +18,7 @@ from . import describe
 from .bodies import Body, dump, read_predict, write_predict
 from .examples import read_examples, write_classes, write_values
 from .offload import Offload
+from .status import BodyTooLarge
 
 _WHERE = r"(?:/versions/(?P<version>[0-9]{1,18})|/labels/(?P<label>[^/:]+))?"
 _POST = re.compile(rf"/v1/models/(?P<name>[^/:]+){_WHERE}:(?P<verb>predict|classify|regress)", re.IGNORECASE)
@@ -47,11 +48,18 @@ class Rest:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """The response; raises a `ServingError` where there is none."""
         if request.method == "POST" and (found := _POST.fullmatch(request.path)):
-            content = await request.read()
+            content = await _content(request)
             return _json(await self._verbs[found["verb"].lower()](_ref(found), content))
         if request.method == "GET" and (found := _GET.fullmatch(request.path)):
             return _json(dump(self._describe(found)))
         raise InvalidRequest(f"Malformed request: {request.method} {request.path}")
+
+    def names(self, request: web.Request) -> tuple[str, str]:
+        """What is asked for in a word (empty where it is no inference), and of which model; the latter may be empty."""
+        if request.method == "POST" and (found := _POST.fullmatch(request.path)):
+            return found["verb"].lower(), found["name"]
+        found = _GET.fullmatch(request.path) if request.method == "GET" else None
+        return "", (found["name"] or "") if found else ""
 
     def close(self) -> None:
         """Ends the processes that read JSON."""
@@ -104,6 +112,13 @@ class Rest:
 def _ref(found: re.Match[str]) -> ModelRef:
     version = found["version"]
     return ModelRef(found["name"], int(version) if version else None, found["label"])
+
+
+async def _content(request: web.Request) -> bytes:
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise BodyTooLarge(error.text or error.reason) from None
 
 
 def _same(array: Any) -> Any:

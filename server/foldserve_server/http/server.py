@@ -13,6 +13,7 @@ from ..core.access import enter
 from ..core.call import Call
 from ..core.door import Door
 from ..core.errors import EngineFailed, ServingError, Unauthenticated
+from ..core.ledger import Ledger
 from ..core.limits import Limits
 from ..core.predictor import Clock, Predictor
 from ..core.table import Table
@@ -35,7 +36,8 @@ class HttpServer:
         self.port = 0
         self._door = Door(transport.max_inflight_bytes, transport.max_concurrent_rpcs)
         self._transport = transport
-        self._rest = Rest(table, Predictor(table, limits, clock, "REST"), clock, timeout_s)
+        self._ledger = Ledger(table, clock, "REST")
+        self._rest = Rest(table, Predictor(table, limits, clock), clock, timeout_s)
         app = web.Application(client_max_size=transport.max_message_bytes, middlewares=[self._guard])
         app.router.add_route("*", "/v1/{rest:.*}", self._rest.answer)
         app.router.add_routes(Page(table, clock).routes())
@@ -70,14 +72,12 @@ class HttpServer:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        called = f"{request.method} {request.path}"
-        call.enter(Call(called, lambda: {key.lower(): value for key, value in request.headers.items()}))
+        api, model = self._rest.names(request)
+        asked = Call(f"{request.method} {request.path}", lambda: _headers(request), api, model)
+        call.enter(asked)
         try:
-            if self._transport.access is not None and request.path != ROOT:  # it holds nothing, and asks for a token
-                enter(self._transport.access.identify(request.headers.get("Authorization")))
-            await self._door.knock()
-            with self._door.inside(request.content_length or 0):
-                return await handler(request)
+            with self._ledger.counted(asked) if _is_counted(request) else contextlib.nullcontext():
+                return await self._admit(request, handler)
         except ServingError as error:
             return _failure(request, error)
         except web.HTTPException as error:
@@ -85,6 +85,22 @@ class HttpServer:
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
             return _error(status.INTERNAL, status.UNTOLD)
+
+    async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self._transport.access is not None and request.path != ROOT:  # it holds nothing, and asks for a token
+            enter(self._transport.access.identify(request.headers.get("Authorization")))
+        await self._door.knock()
+        with self._door.inside(request.content_length or 0):
+            return await handler(request)
+
+
+def _is_counted(request: web.Request) -> bool:
+    """Whether it is for TensorFlow Serving's interface, which counts all that it is asked."""
+    return request.path.startswith("/v1/")
+
+
+def _headers(request: web.Request) -> dict[str, str]:
+    return {key.lower(): value for key, value in request.headers.items()}
 
 
 def _failure(request: web.Request, error: ServingError) -> web.Response:

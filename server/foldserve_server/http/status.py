@@ -17,6 +17,12 @@ from ..core.errors import (
 from ..core.texts import shorten
 
 INTERNAL = 500
+
+
+class BodyTooLarge(ResourceExhausted):
+    """The body of a request is larger than any may be."""
+
+
 STATUS: dict[type[ServingError], int] = {
     InvalidRequest: 400,
     SignatureNotFound: 400,
@@ -25,6 +31,7 @@ STATUS: dict[type[ServingError], int] = {
     ServableNotFound: 404,
     Unavailable: 503,
     ResourceExhausted: 429,
+    BodyTooLarge: 413,
     DeadlineExceeded: 504,
     EngineFailed: INTERNAL,
     Unauthenticated: 401,

@@ -177,12 +177,17 @@ class Keeper:
             self._table.end(servable, "its loading was stopped")
             raise
         except LoadFailed as error:
-            self._refuse(servable, sighting, " ".join(str(error).split()), error.cause)
+            self._not_loaded(servable, sighting, " ".join(str(error).split()), error.cause)
         except Exception as error:
             log.exception("%s: starting its engine failed", servable)
-            self._refuse(servable, sighting, f"its engine could not be started: {error}", type(error).__name__)
+            reason = f"its engine could not be started: {error}"
+            self._not_loaded(servable, sighting, reason, type(error).__name__)
         else:
             self._swap(servable, sighting, engine)
+
+    def _not_loaded(self, servable: Servable, sighting: Sighting, reason: str, cause: str) -> None:
+        self._table.telemetry.not_loaded(servable.name, str(sighting.path))
+        self._refuse(servable, sighting, reason, cause)
 
     def _refuse(self, servable: Servable, sighting: Sighting, reason: str, cause: str) -> None:
         self._refused[sighting.version] = sighting.fingerprint
@@ -203,6 +208,7 @@ class Keeper:
         self._loaded[servable.version] = engine.digest
         self._refused.pop(servable.version, None)
         self._short.pop(servable.version, None)
+        self._table.telemetry.loaded(servable.name, str(sighting.path), engine.seconds, engine.warm_seconds)
         log.info("%s: serving (%s; %s)", servable, engine.summary, engine.details, extra=_about(servable))
         engine.watch(self._table.changes.ring, lambda reason: self._ended(servable, sighting, engine, reason))
         if replaced is not None:

@@ -112,7 +112,11 @@ class Reloader:
         short = self._watcher.means.room(name, sighting.path)
         if short is not None:
             raise LoadFailed(short)
-        return Held(sighting, await self._watcher.means.start(name, sighting.path))
+        try:
+            return Held(sighting, await self._watcher.means.start(name, sighting.path))
+        except LoadFailed:
+            self._watcher.means.table.telemetry.not_loaded(name, str(sighting.path))
+            raise
 
     def _commit(self, source: Listed, plans: Sequence[_Plan], held: Mapping[str, tuple[Held, ...]]) -> None:
         watcher = self._watcher

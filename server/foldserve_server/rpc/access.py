@@ -8,6 +8,7 @@ import grpc.aio
 
 from ..core.access import Access, enter
 from ..core.errors import ServingError
+from ..core.ledger import Ledger
 from . import health
 from .status import abort
 
@@ -17,8 +18,9 @@ _OPEN = f"/{health.SERVICE}/"
 class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     """Lets nobody pass without a token, but to health."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, ledger: Ledger) -> None:
         self._access = access
+        self._ledger = ledger
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any) -> Any:
         """Marks the call's task with the rights of its caller, or answers in the servicer's place."""
@@ -27,6 +29,7 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             try:
                 enter(self._access.identify(headers.get("authorization")))
             except ServingError as error:
+                self._ledger.turned_away(error)
                 return _refusal(await continuation(handler_call_details), error)
         return await continuation(handler_call_details)
 

@@ -9,11 +9,12 @@ from foldserve_contract.protos.methods import MODEL_METHODS, MODEL_SERVICE
 
 from ..core.admin import Admin
 from ..core.door import Door
+from ..core.ledger import Ledger
 from ..core.table import Table
 from ..core.texts import shorten
 from ..textproto.models import model_configs
 from . import wire
-from .unary import Handlers, service
+from .unary import Handlers, Reception, service
 
 
 class ModelServicer:
@@ -39,7 +40,7 @@ class ModelServicer:
         await self._admin.reload(model_configs(request.config), f"HandleReloadConfigRequest from {context.peer()}")
         return MODEL_METHODS["HandleReloadConfigRequest"].response(status={})
 
-    def handlers(self, door: Door) -> Handlers:
+    def handlers(self, door: Door, ledger: Ledger) -> Handlers:
         """What gRPC dispatches to."""
         answers = {"GetModelStatus": self.get_model_status, "HandleReloadConfigRequest": self.reload_config}
-        return service(MODEL_SERVICE, MODEL_METHODS, answers, door)
+        return service(MODEL_SERVICE, MODEL_METHODS, answers, Reception(door, ledger), {})

@@ -1,17 +1,35 @@
 """tensorflow.serving.PredictionService."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from foldserve_contract.protos.methods import PREDICTION_METHODS, PREDICTION_SERVICE
 from foldserve_contract.wire.read import Received, read_request
 
 from ..core.door import Door
+from ..core.ledger import Ledger
 from ..core.predictor import Clock, Predictor
 from ..core.table import Table
 from ..core.tasks import Tasks
 from . import metadata, wire
 from .tasks import TaskServicer
-from .unary import Codec, Handlers, service
+from .unary import Codec, Handlers, Naming, Reception, service
+
+
+def _name(request: Any) -> str:
+    return str(request.model_spec.name)
+
+
+def _first_name(request: Any) -> str:
+    return _name(request.tasks[0]) if request.tasks else ""
+
+
+_NAMINGS: Mapping[str, Naming] = {
+    "Predict": lambda received: _name(received.message),
+    "Classify": _name,
+    "Regress": _name,
+    "MultiInference": _first_name,
+}
 
 
 class PredictionServicer:
@@ -40,7 +58,7 @@ class PredictionServicer:
         remaining = context.time_remaining()
         return None if remaining is None else self._clock() + int(remaining * 1e9)
 
-    def handlers(self, door: Door) -> Handlers:
+    def handlers(self, door: Door, ledger: Ledger) -> Handlers:
         """What gRPC dispatches to."""
         answers = {
             "Predict": self.predict,
@@ -50,4 +68,4 @@ class PredictionServicer:
             "MultiInference": self._tasks.multi_inference,
         }
         codecs = {"Predict": Codec(read_request, bytes)}
-        return service(PREDICTION_SERVICE, PREDICTION_METHODS, answers, door, codecs)
+        return service(PREDICTION_SERVICE, PREDICTION_METHODS, answers, Reception(door, ledger, _NAMINGS), codecs)

@@ -15,6 +15,7 @@ from foldserve_contract.protos.open_inference import INFERENCE_SERVICE
 
 from ..core.admin import Admin
 from ..core.door import Door
+from ..core.ledger import Ledger
 from ..core.limits import Limits
 from ..core.predictor import Predictor
 from ..core.table import Table
@@ -43,16 +44,17 @@ class RpcServer:
         self._reflection = reflection.ReflectionServicer(
             (PREDICTION_SERVICE, MODEL_SERVICE, INFERENCE_SERVICE, health.SERVICE, reflection.SERVICE)
         )
+        ledger = Ledger(table, clock, "GRPC")
         self._server = grpc.aio.server(
-            interceptors=[] if transport.access is None else [Guard(transport.access)],
+            interceptors=[] if transport.access is None else [Guard(transport.access, ledger)],
             options=_options(transport),
         )
         predictor = Predictor(table, limits, clock)
         self._inference = InferenceServicer(table, predictor, limits, clock, Models(table, self.health))
         services = (
-            PredictionServicer(table, predictor, clock, transport.max_message_bytes).handlers(self.door),
-            ModelServicer(table, admin).handlers(self.door),
-            self._inference.handlers(self.door),
+            PredictionServicer(table, predictor, clock, transport.max_message_bytes).handlers(self.door, ledger),
+            ModelServicer(table, admin).handlers(self.door, ledger),
+            self._inference.handlers(self.door, ledger),
             *self._reflection.handlers(),
         )
         self._server.add_generic_rpc_handlers(services)

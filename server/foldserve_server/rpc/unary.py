@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -14,6 +15,7 @@ from foldserve_contract.protos.methods import Method
 from ..core.call import Call, enter
 from ..core.door import Door
 from ..core.errors import EngineFailed, InvalidRequest, NotOffered, ServingError
+from ..core.ledger import Ledger
 from .status import abort
 
 log = logging.getLogger(__name__)
@@ -40,50 +42,72 @@ class Codec:
 
 
 Codecs: TypeAlias = Mapping[str, Codec]
-_NO_CODECS: Codecs = MappingProxyType({})
+Naming = Callable[[Any], str]
+"""Gives the name of the model that a request is for; empty where it names none."""
 
 
-def handler(method: Method, answer: Answer, door: Door, codec: Codec) -> Any:
-    """The handler gRPC calls for the method.
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """What every call of a service meets first.
 
-    Args:
+    Attributes:
+        door: Lets it in.
+        ledger: Counts the calls of the methods in `counted`.
+        counted: Those methods, and how their requests name a model.
+    """
+
+    door: Door
+    ledger: Ledger
+    counted: Mapping[str, Naming] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One method as it is answered.
+
+    Attributes:
         method: Says which messages go in and out.
-        door: What every call passes.
         answer: Gives the response for a request and its call's context, or raises a `ServingError`.
         codec: Reads requests and writes responses.
     """
 
-    async def call(content: bytes, context: Any) -> bytes:
+    method: Method
+    answer: Answer
+    reception: Reception
+    codec: Codec
+
+    async def answered(self, content: bytes, context: Any) -> bytes:
+        """The response to one request, serialized.
+
+        Raises:
+            ServingError: There is none. What is not the caller's fault is logged.
+        """
+        name = self.method.name
+        call = Call(f"{self.method.service}/{name}", lambda: _headers(context), name)
+        enter(call)
+        naming = self.reception.counted.get(name)
+        with self.reception.ledger.counted(call) if naming is not None else nullcontext():
+            try:
+                await self.reception.door.knock()
+                with self.reception.door.inside(len(content)):
+                    request = parse(self.method, content, self.codec)
+                    call.model = naming(request) if naming is not None else ""
+                    return self.codec.write(await self.answer(request, context))
+            except EngineFailed as error:
+                log.error("%s: %s", name, error)
+                raise
+            except ServingError:
+                raise
+            except Exception:
+                log.exception("%s failed", name)
+                raise EngineFailed(name) from None
+
+    async def call(self, content: bytes, context: Any) -> bytes:
+        """As `answered`; what is raised becomes the call's status."""
         try:
-            return await answered(method, answer, door, content, context, codec)
+            return await self.answered(content, context)
         except ServingError as error:
             return await abort(context, error)
-
-    return grpc.unary_unary_rpc_method_handler(call)  # no (de)serializer: bytes, so that a bad message is the caller's
-
-
-async def answered(
-    method: Method, answer: Answer, door: Door, content: bytes, context: Any, codec: Codec | None = None
-) -> bytes:
-    """The response to one request, serialized.
-
-    Raises:
-        ServingError: There is none. What is not the caller's fault is logged.
-    """
-    enter(Call(f"{method.service}/{method.name}", lambda: _headers(context)))
-    try:
-        await door.knock()
-        with door.inside(len(content)):
-            codec = codec or Codec.of(method)
-            return codec.write(await answer(parse(method, content, codec), context))
-    except EngineFailed as error:
-        log.error("%s: %s", method.name, error)
-        raise
-    except ServingError:
-        raise
-    except Exception:
-        log.exception("%s failed", method.name)
-        raise EngineFailed(method.name) from None
 
 
 def _headers(context: Any) -> dict[str, str]:
@@ -91,20 +115,21 @@ def _headers(context: Any) -> dict[str, str]:
 
 
 def service(
-    name: str, methods: Mapping[str, Method], answers: Mapping[str, Answer], door: Door, codecs: Codecs = _NO_CODECS
+    name: str, methods: Mapping[str, Method], answers: Mapping[str, Answer], reception: Reception, codecs: Codecs
 ) -> Handlers:
     """The handlers of a service; a method without an answer says that it has none."""
-    return grpc.method_handlers_generic_handler(name, handlers(methods, answers, door, codecs))
+    return grpc.method_handlers_generic_handler(name, handlers(methods, answers, reception, codecs))
 
 
 def handlers(
-    methods: Mapping[str, Method], answers: Mapping[str, Answer], door: Door, codecs: Codecs = _NO_CODECS
+    methods: Mapping[str, Method], answers: Mapping[str, Answer], reception: Reception, codecs: Codecs
 ) -> dict[str, Any]:
     """The handlers of a service by method."""
-    return {
-        key: handler(method, answers.get(key, _unimplemented(method)), door, codecs.get(key, Codec.of(method)))
+    endpoints = {
+        key: Endpoint(method, answers.get(key, _unimplemented(method)), reception, codecs.get(key, Codec.of(method)))
         for key, method in methods.items()
-    }
+    }  # no (de)serializer: bytes, so that a bad message is the caller's
+    return {key: grpc.unary_unary_rpc_method_handler(endpoint.call) for key, endpoint in endpoints.items()}
 
 
 def _unimplemented(method: Method) -> Answer:
@@ -114,13 +139,13 @@ def _unimplemented(method: Method) -> Answer:
     return answer
 
 
-def parse(method: Method, content: bytes, codec: Codec | None = None) -> Any:
+def parse(method: Method, content: bytes, codec: Codec) -> Any:
     """The request that the bytes stand for.
 
     Raises:
         InvalidRequest: They stand for none.
     """
     try:
-        return (codec or Codec.of(method)).read(content)
+        return codec.read(content)
     except DecodeError as error:
         raise InvalidRequest(f"the request is no {method.request.DESCRIPTOR.full_name}: {error}") from error

@@ -1,30 +1,56 @@
-from foldserve_engine.link.status_page import SIZE_BOUNDS, WAIT_BOUNDS_US, BatchStats, StatusPage
+from foldserve_engine.link.batch_stats import MOST_BUCKETS, SIZE_BOUNDS, WAIT_BOUNDS_US, BatchStats, Padding
+from foldserve_engine.link.status_page import StatusPage
 
 
 def test_batches_are_counted_beside_the_one_that_runs() -> None:
     page = StatusPage.create(4)
     page.begin([(1, 7), (3, 9)], 3, 100)
-    page.count(3, 4, [5_000, 1_000_000])
-    page.count(1, 1, [0])
+    page.count(3, 4, [(5_000, 2), (1_000_000, 1)])
+    page.count(1, 1, [(0, 1)])
     running = page.running()
     assert running is not None and running.jobs == {(1, 7), (3, 9)} and running.rows == 3
     stats = page.stats
-    assert (stats.rows, stats.padding, stats.waited_ns) == (5, 1, 1_005_000)
+    assert (stats.rows, stats.padding, stats.waited_ns, stats.asked) == (5, 1, 1_005_000, 4)
     assert [SIZE_BOUNDS[at] for at, count in enumerate(stats.sizes) if count] == [1, 4]
     assert sum(stats.waits) == 3 and stats.waits[0] == 2
     longest = next(at for at, bound in enumerate(WAIT_BOUNDS_US) if bound >= 1000)
     assert stats.waits[longest] == 1
+    assert [(SIZE_BOUNDS[at], count) for at, count in enumerate(stats.requests) if count] == [(1, 2), (2, 1)]
+    assert stats.buckets == (), "nothing is told of sizes that nobody expects"
+
+
+def padding(rows: int, **counts: int) -> Padding:
+    return Padding(rows, tuple(counts.get(f"upto_{bound}", 0) for bound in (*SIZE_BOUNDS, "more")))
+
+
+def test_padding_is_told_apart_by_the_size_it_fills() -> None:
+    page = StatusPage.create(1)
+    page.expect([4, 8])
+    for rows, size in ((3, 4), (4, 4), (5, 8), (2, 2)):
+        page.count(rows, size, [])
+    assert page.stats.buckets == ((4, padding(1, upto_1=2)), (8, padding(3, upto_4=1)))
+    assert (page.stats + page.stats).buckets[1] == (8, padding(6, upto_4=2))
+
+
+def test_sizes_beyond_what_the_page_can_hold_are_counted_together_only() -> None:
+    page = StatusPage.create(1)
+    page.expect(range(1, MOST_BUCKETS + 2))
+    page.count(1, MOST_BUCKETS, [])
+    page.count(1, MOST_BUCKETS + 1, [])
+    told = dict(page.stats.buckets)
+    assert len(told) == MOST_BUCKETS and sum(told[MOST_BUCKETS].counts) == 1
+    assert page.stats.padding == 2 * MOST_BUCKETS - 1
 
 
 def test_what_is_beyond_every_bound_is_counted_too() -> None:
     page = StatusPage.create(1)
-    page.count(SIZE_BOUNDS[-1] + 1, SIZE_BOUNDS[-1] + 1, [10**18])
-    assert page.stats.sizes[-1] == 1 and page.stats.waits[-1] == 1
+    page.count(SIZE_BOUNDS[-1] + 1, SIZE_BOUNDS[-1] + 1, [(10**18, 10**6)])
+    assert page.stats.sizes[-1] == 1 and page.stats.waits[-1] == page.stats.requests[-1] == 1
 
 
 def test_the_counts_of_an_engine_that_died_are_added_to_those_of_the_next() -> None:
     page = StatusPage.create(1)
-    page.count(2, 4, [1000])
+    page.count(2, 4, [(1000, 2)])
     assert (page.stats + BatchStats()) == page.stats
     twice = page.stats + page.stats
     assert (twice.rows, twice.padding, sum(twice.sizes), sum(twice.waits)) == (8, 4, 2, 2)

@@ -1,7 +1,7 @@
 """inference.GRPCInferenceService."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import grpc
@@ -14,18 +14,23 @@ from foldserve_contract.protos.open_inference import (
 
 from ...core.door import Door
 from ...core.errors import DeadlineExceeded, InvalidRequest, QueueFull, ServingError, Unavailable
+from ...core.ledger import Ledger
 from ...core.limits import Limits
 from ...core.predictor import Clock, Predictor
 from ...core.table import Table
 from ..status import words
 from ..streams import Closing, in_order
-from ..unary import Handlers, answered, handlers, parse
+from ..unary import Codec, Endpoint, Handlers, Naming, Reception, handlers, parse
 from . import wire
 from .check import check
 from .find import find, model_ref
 from .models import Models
 
 _STREAM = INFERENCE_METHODS["ModelStreamInfer"]
+_CODEC = Codec.of(_STREAM)
+_NAMINGS: Mapping[str, Naming] = dict.fromkeys(
+    ("ModelInfer", "ModelStreamInfer"), lambda request: str(request.model_name)
+)
 _FINAL = "triton_final_response"
 _TIMEOUT = "timeout"
 _AT_ONCE = 64  # requests of one stream that are computed side by side
@@ -72,14 +77,16 @@ class InferenceServicer:
         micros = request.parameters[_TIMEOUT].int64_param if _TIMEOUT in request.parameters else 0
         return self._clock() + micros * 1000 if micros > 0 else None
 
-    def handlers(self, door: Door) -> Handlers:
+    def handlers(self, door: Door, ledger: Ledger) -> Handlers:
         """What gRPC dispatches to."""
+        reception = Reception(door, ledger, _NAMINGS)
         unary = {name: method for name, method in INFERENCE_METHODS.items() if name != _STREAM.name}
-        found = handlers(unary, {**self._models.answers, "ModelInfer": self.infer}, door)
+        found = handlers(unary, {**self._models.answers, "ModelInfer": self.infer}, reception, {})
+        endpoint = Endpoint(_STREAM, self._infer_in_stream, reception, _CODEC)
 
         async def stream(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
             async for content in in_order(
-                self._closing.until(requests), lambda one: self._tell(one, context, door), _AT_ONCE
+                self._closing.until(requests), lambda one: _tell(endpoint, one, context), _AT_ONCE
             ):
                 yield content
 
@@ -91,12 +98,13 @@ class InferenceServicer:
         message.infer_response.parameters[_FINAL].bool_param = True
         return message
 
-    async def _tell(self, content: bytes, context: Any, door: Door) -> bytes:
-        """An answer in a stream: an error is told in it, and the stream goes on."""
-        try:
-            return await answered(_STREAM, self._infer_in_stream, door, content, context)
-        except ServingError as error:
-            message = ModelStreamInferResponse(error_message=words(error))
-            with contextlib.suppress(InvalidRequest):
-                message.infer_response.id = parse(_STREAM, content).id
-            return bytes(message.SerializeToString())
+
+async def _tell(endpoint: Endpoint, content: bytes, context: Any) -> bytes:
+    """An answer in a stream: an error is told in it, and the stream goes on."""
+    try:
+        return await endpoint.answered(content, context)
+    except ServingError as error:
+        message = ModelStreamInferResponse(error_message=words(error))
+        with contextlib.suppress(InvalidRequest):
+            message.infer_response.id = parse(_STREAM, content, _CODEC).id
+        return bytes(message.SerializeToString())
