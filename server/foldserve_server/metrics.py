@@ -1,6 +1,5 @@
 """Prometheus metrics: TensorFlow Serving's under its names, and what foldserve alone knows."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import TypeVar
@@ -14,12 +13,12 @@ from .core.query import ModelRef
 from .core.servable import Servable, State
 from .core.table import Table
 from .core.telemetry import Histogram, Telemetry
+from .exposition import expose
 
 T = TypeVar("T")
 K = TypeVar("K", bound=tuple[str, ...])
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _THEIRS = ":tensorflow:serving:"
-_SUFFIX = re.compile(rb"^(# (?:HELP|TYPE) :tensorflow:[\w:]+?)_total ", re.MULTILINE)
 _POOL = "thread_pool_name"  # theirs; here it is the engine's kind, which has one thread for itself
 _LOADS = ":tensorflow:cc:saved_model:"
 
@@ -29,16 +28,14 @@ class Metrics:
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(self)
-        ProcessCollector(registry=self._registry)
+        self._process = CollectorRegistry()
+        ProcessCollector(registry=self._process)
 
     def render(self) -> bytes:
         """The metrics in Prometheus' text format."""
-        return _SUFFIX.sub(rb"\1 ", generate_latest(self._registry))  # theirs carry no `_total`
+        return expose(self._collect()) + generate_latest(self._process)
 
-    def collect(self) -> Iterator[Metric]:
-        """Every metric; called by the registry."""
+    def _collect(self) -> Iterator[Metric]:
         yield from _requests(self._table.telemetry)
         yield from _loads(self._table.telemetry)
         known = [one for name in self._table.names() for one in self._table.status(ModelRef(name))]
@@ -143,9 +140,9 @@ def _batches(serving: Iterable[tuple[Servable, Engine]]) -> Iterator[Metric]:
     asked = _session("input_batch_size", "Rows of a request.", labels)
     sizes = _session("processed_batch_size", "Rows of a batch, padding included.", labels)
     waits = _session(
-        "queuing_latency", "Microseconds from a request's arrival at its engine to its batch.", [*labels, _POOL]
+        "queuing_latency", "Microseconds from a request's arrival at its engine to its batch.", [_POOL, *labels]
     )
-    buckets = _session("padding_size", "Rows added to the batches of one size.", [*labels, "execution_batch_size"])
+    buckets = _session("padding_size", "Rows added to the batches of one size.", ["execution_batch_size", *labels])
     padding = CounterMetricFamily("foldserve_batch_padding_rows", "Rows that were added as padding.", labels=labels)
     filled = CounterMetricFamily("foldserve_batch_rows", "Rows in batches that were not padding.", labels=labels)
     for one, engine in serving:
@@ -153,9 +150,9 @@ def _batches(serving: Iterable[tuple[Servable, Engine]]) -> Iterator[Metric]:
         load: Load = engine.load
         asked.add_metric(values, _buckets(load.requests), load.requests.sum)
         sizes.add_metric(values, _buckets(load.sizes), load.sizes.sum)
-        waits.add_metric([*values, engine.kind], _buckets(load.waits), load.waits.sum)
+        waits.add_metric([engine.kind, *values], _buckets(load.waits), load.waits.sum)
         for size, added in load.buckets.items():
-            buckets.add_metric([*values, str(size)], _buckets(added), added.sum)
+            buckets.add_metric([str(size), *values], _buckets(added), added.sum)
         padding.add_metric(values, load.padding)
         filled.add_metric(values, load.sizes.sum - load.padding)
     yield from (asked, sizes, waits, buckets, padding, filled)

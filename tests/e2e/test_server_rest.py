@@ -57,24 +57,6 @@ def test_a_refusal_has_status_and_words(server: Running, session: requests.Sessi
     assert response.json() == {"error": "Servable not found for request: Latest(n)"}
 
 
-def test_what_happened_is_told_to_prometheus(server: Running, session: requests.Session) -> None:
-    server.predict(image=images(3))
-    response = session.get(f"{server.http}/monitoring/prometheus/metrics", timeout=30)
-    assert response.status_code == 200 and response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
-    lines = dict(line.rsplit(" ", 1) for line in response.text.splitlines() if not line.startswith("#"))
-    assert float(lines[':tensorflow:serving:request_count{model_name="m",status="OK"}']) >= 1
-    latency = ':tensorflow:serving:request_latency_count{API="Predict",entrypoint="GRPC",model_name="m"}'
-    assert float(lines[latency]) >= 1
-    assert float(lines['foldserve_batch_rows_total{model_name="m",version="4"}']) >= 3
-    waits = ':tensorflow:serving:batching_session:queuing_latency_count{model_name="m",version="4"}'
-    assert float(lines[waits]) >= 1
-    golden = '{engine="onnxruntime",model_name="m",output="scores",version="4"}'
-    deviation, bound = (float(lines[f"foldserve_golden_{what}{golden}"]) for what in ("deviation", "bound"))
-    assert 0 <= deviation <= bound
-    assert float(lines['foldserve_queue_rows{model_name="m",version="4"}']) == 0
-    assert float(lines["process_resident_memory_bytes"]) > 0
-
-
 def test_what_reads_large_bodies_ends_with_the_server_however_it_ends(tmp_path: Path) -> None:
     make_bundle(tmp_path, "m", 1)
     with running(tmp_path) as server:

@@ -162,7 +162,9 @@ def test_the_type_of_each_metric_is_told_under_its_own_name() -> None:
     ask(table)
     lines = Metrics(table).render().decode().splitlines()
     assert f"# TYPE {THEIRS}request_count counter" in lines
-    assert f'{THEIRS}request_count{{model_name="m",status="OK"}} 1.0' in lines
+    assert f'{THEIRS}request_count{{model_name="m",status="OK"}} 1' in lines
+    latency = 'request_latency_count{model_name="m",API="predict",entrypoint="REST"} 1'
+    assert f"{THEIRS}{latency}" in lines, "labels stand in the order in which TensorFlow Serving writes them"
     assert "# TYPE foldserve_rows_total counter" in lines
 
 
