@@ -83,7 +83,7 @@ class ServingEngine:
             return f"{self._kind.value}, unverified"
         worst = max(self._process.report.verdict.outputs, key=_share)
         said = [f"{self._kind.value}, golden deviation {brief(worst.deviation)} of {brief(worst.bound)} allowed"]
-        if self._process.deterministic:
+        if self._process.report.deterministic:
             said.append(f"exact in batches of {self._process.report.exact_rows}")
         if self._mirror is not None:
             said.append(f"shadowed by {self._mirror.drift.engine}")
@@ -122,6 +122,11 @@ class ServingEngine:
     def warm_seconds(self) -> float:
         """See `core.engine.Engine`."""
         return self._process.report.stages.get("warm", 0.0)
+
+    @property
+    def batches(self) -> str:
+        """See `core.engine.Engine`."""
+        return self._process.report.batches
 
     @property
     def details(self) -> str:

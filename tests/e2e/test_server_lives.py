@@ -56,7 +56,7 @@ def test_a_new_version_takes_over_without_a_failed_request_and_a_spoiled_one_doe
         after = scores(server)
         assert not np.allclose(before, after)
         assert all(np.allclose(answer, before) or np.allclose(answer, after) for answer in answers)
-        assert server.states() == {2: (AVAILABLE, ""), 1: (END, "")}
+        assert server.states() == {2: (AVAILABLE, "batches of up to 32 rows; warmed: 1, 32"), 1: (END, "")}
 
         spoiled = make_bundle(tmp_path / "aside", "m", 3, seed=3)
         change_weight(spoiled, by=1.0)

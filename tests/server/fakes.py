@@ -54,7 +54,7 @@ class FakeEngine:
         self.path = Path("nowhere")
         self.kind = self.summary = self.details = "fake"
         self.verdicts = (Verdict("y", 2e-7, 1e-5),)
-        self.caveat = ""
+        self.caveat = self.batches = ""
         self.seconds, self.warm_seconds = 2.5, 0.5
         self.load = Load()
         self.drift: Drift | None = None

@@ -102,6 +102,10 @@ class Engine(Protocol):
         """How much of that it ran batches, so that callers need not wait for the first ones."""
 
     @property
+    def batches(self) -> str:
+        """In batches of which sizes it computes, and which of them were warmed; for people."""
+
+    @property
     def details(self) -> str:
         """What the log should keep of its start: seconds of each stage, process."""
 

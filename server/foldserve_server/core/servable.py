@@ -62,6 +62,12 @@ class Servable:
             raise Unavailable(f"{self} is not loaded")
         return self._engine
 
+    @property
+    def message(self) -> str:
+        """What its status tells: the reason, and where it serves, in which batches it computes."""
+        batches = self._engine.batches if self._engine is not None and self.state is State.AVAILABLE else ""
+        return "; ".join(part for part in (self.reason, batches) if part)
+
     def load(self) -> None:
         """Its engine is being started."""
         self.state = State.LOADING

@@ -48,7 +48,7 @@ class EngineProcess:
 
     def __init__(self, path: Path, settings: EngineSettings, command: Sequence[str], launched: Launched) -> None:
         """Made by `start`."""
-        self.report = LoadReport.of(launched)
+        self.report = LoadReport.of(launched, settings)
         self.state = EngineState.AVAILABLE
         self.on_state: StateHook | None = None
         self._path, self._settings, self._command = path, settings, command
@@ -110,11 +110,6 @@ class EngineProcess:
     def queue(self) -> Calls:
         """What waits or is computed."""
         return self._calls
-
-    @property
-    def deterministic(self) -> bool:
-        """Whether every row's bits depend on nothing but the row."""
-        return self._settings.deterministic
 
     async def predict(self, inputs: Arrays, deadline_ns: int | None = None, exact: bool = False) -> dict[str, Array]:
         """The outputs for one request.
@@ -241,7 +236,7 @@ class EngineProcess:
     async def _same_bundle(self, launched: Launched) -> LoadReport:
         """The report on a restarted engine, if it has loaded what was served before; else it is ended."""
         try:
-            report = LoadReport.of(launched)
+            report = LoadReport.of(launched, self._settings)
             if report.digest != self.report.digest:
                 raise LoadFailed("another bundle was found in its place")
         except BaseException:

@@ -12,6 +12,7 @@ from foldserve_engine.link.documents import Ready, Warmed
 
 from ..core.errors import LoadFailed
 from .launch import Launched
+from .settings import EngineSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class LoadReport:
         seconds: Seconds from the start of the process to ready.
         pid: The engine process.
         verified: Whether there was anything to verify it with.
+        buckets: Sizes batches are padded up to; empty where they are not.
+        deterministic: Whether every row runs in batches of `exact_rows`.
     """
 
     manifest: Manifest
@@ -41,15 +44,27 @@ class LoadReport:
     pid: int
     exact_rows: int = 1
     verified: bool = True
+    buckets: tuple[int, ...] = ()
+    deterministic: bool = False
 
     @property
     def signature(self) -> Signature:
         """The default signature."""
         return self.manifest.signature
 
+    @property
+    def batches(self) -> str:
+        """In batches of which sizes it computes, and which of them were warmed; for people."""
+        warmed = ", ".join(str(one.rows) for one in self.warmed)
+        if self.deterministic:
+            return f"batches of {self.exact_rows} rows, exact; warmed: {warmed}"
+        if self.buckets:
+            return f"batches padded up to {', '.join(map(str, self.buckets))} rows; warmed: {warmed}"
+        return f"batches of up to {self.max_batch_size} rows; warmed: {warmed}"
+
     @classmethod
-    def of(cls, launched: Launched) -> "LoadReport":
-        """The report on an engine that is ready.
+    def of(cls, launched: Launched, settings: EngineSettings) -> "LoadReport":
+        """The report on an engine that is ready, and was started with these settings.
 
         Raises:
             LoadFailed: The manifest is not the one that the engine loaded.
@@ -66,6 +81,8 @@ class LoadReport:
             pid=launched.child.pid,
             exact_rows=ready.exact_rows,
             verified=ready.manifest is None,
+            buckets=settings.allowed_batch_sizes,
+            deterministic=settings.deterministic,
         )
 
 

@@ -29,7 +29,7 @@ def _version(servable: Servable) -> dict[str, Any]:
         "state": servable.state.name,
         "status": {
             "error_code": _FAILED if servable.failed else _OK,
-            "error_message": shorten(servable.reason),
+            "error_message": shorten(servable.message),
         },
     }
 

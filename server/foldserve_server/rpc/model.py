@@ -32,7 +32,7 @@ class ModelServicer:
             status.version = servable.version
             status.state = int(servable.state)
             status.status.error_code = grpc.StatusCode.FAILED_PRECONDITION.value[0] if servable.failed else 0
-            status.status.error_message = shorten(servable.reason)
+            status.status.error_message = shorten(servable.message)
         return message
 
     async def reload_config(self, request: Any, context: Any) -> Any:

@@ -42,6 +42,7 @@ def test_the_bits_of_a_row_never_change(fickle: Path) -> None:
     async def test() -> None:
         async with started(fickle, max_batch_size=8, deterministic=True) as engine:
             assert engine.report.exact_rows == STEADY
+            assert engine.report.batches == f"batches of {STEADY} rows, exact; warmed: 1, {STEADY}, 8"
             assert len(await bits_under_load(engine)) == 1
 
     run(test())

@@ -41,6 +41,9 @@ def test_the_report_tells_what_was_verified(path: Path) -> None:
             assert list(report.stages) == ["interpreter", "verify", "load", "warm", "golden"]
             assert [size.rows for size in report.warmed] == [1, 4]
             assert report.max_batch_size == 4
+            assert report.batches == "batches padded up to 1, 4 rows; warmed: 1, 4"
+        async with started(path, command=REAL, max_batch_size=16) as engine:
+            assert engine.report.batches == "batches of up to 16 rows; warmed: 1, 16"
 
     run(test())
 

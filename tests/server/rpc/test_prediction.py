@@ -262,7 +262,9 @@ def test_bad_requests_for_metadata(request_: Any, code: grpc.StatusCode, message
 
 def test_the_status_lists_versions_highest_first_with_the_reason_of_a_failure() -> None:
     async def scenario() -> None:
-        table = serving(FakeEngine())
+        engine = FakeEngine()
+        engine.batches = "batches of up to 4 rows; warmed: 1, 4"
+        table = serving(engine)
         serving(FakeEngine(), version=2, table=table)
         table.end(table.serving("m"), "x" * 2000)  # type: ignore[arg-type]
         request = GetModelStatusRequest()
@@ -271,7 +273,8 @@ def test_the_status_lists_versions_highest_first_with_the_reason_of_a_failure() 
             two, one = (await caller.call("GetModelStatus", request)).model_version_status
             assert (two.version, two.state, two.status.error_code) == (2, 50, 9)
             assert two.status.error_message.endswith("x...TRUNCATED")
-            assert (one.version, one.state, one.status.error_code, one.status.error_message) == (1, 30, 0, "")
+            assert (one.version, one.state, one.status.error_code) == (1, 30, 0)
+            assert one.status.error_message == "batches of up to 4 rows; warmed: 1, 4"
             request.model_spec.version.value = 5
             assert await caller.failure("GetModelStatus", request) == (
                 Code.NOT_FOUND,

@@ -12,6 +12,7 @@ from foldserve_contract.protos.open_inference import (
 from foldserve_contract.signature import TensorSpec
 
 from ...core.servable import Servable, State
+from ...core.texts import shorten
 from .datatypes import BY_DTYPE
 
 _PLATFORMS = {"onnxruntime": ("onnxruntime_onnx", "onnxruntime"), "tensorflow": ("tensorflow_savedmodel", "tensorflow")}
@@ -93,6 +94,6 @@ def index(servables: Iterable[Servable], *, ready_only: bool) -> Any:
                 name=servable.name,
                 version=str(servable.version),
                 state=_STATES[servable.state],
-                reason=servable.reason,
+                reason=shorten(servable.message),
             )
     return message
