@@ -12,7 +12,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-JobKey = tuple[int, int]
+JobKey = tuple[int, int, int]
+"""The front end, its slot, and how often the slot was used before."""
 RowShapes = tuple[tuple[int, ...], ...]
 
 

@@ -1,4 +1,4 @@
-"""The engine's side of the shared memory: where a request's inputs are read and its outputs are written."""
+"""The engine's side of one front end's memory: where a request's inputs are read and its outputs are written."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -25,8 +25,9 @@ from .errors import RuntimeMissing
 from .link.channel import Channel, Closed, Packet
 from .link.documents import Failed, Hello, Ready, dump, parse
 from .link.memory import Memory
-from .link.messages import Kind
+from .link.messages import Credits, Kind
 from .link.status_page import StatusPage
+from .links import Links
 from .load import load_engine
 from .stages import Stages, Started
 from .start import Loader, start
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None, load: Loader = load_engine) -> 
     """Runs an engine process to its end; its exit status."""
     faulthandler.enable()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow greets on stderr otherwise
-    for number in (signal.SIGINT, signal.SIGTERM):  # a service manager may send it to all; the front end decides
+    for number in (signal.SIGINT, signal.SIGTERM):  # a service manager may send it to all; the supervisor decides
         signal.signal(number, signal.SIG_IGN)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     parser = argparse.ArgumentParser(prog="foldserve_engine.process", description="started by a foldserve server")
@@ -77,7 +78,9 @@ def _run(channel: Channel, load: Loader) -> int:
         together=hello.together,
     )
     page.expect(sorted({*hello.allowed_batch_sizes, *((started.ready.exact_rows,) if hello.deterministic else ())}))
-    Worker(channel, started.engine, queue, page).serve()
+    credits = Credits(started.ready.credit_rows, started.ready.credit_bytes)
+    links = Links(channel, started.engine.signature, credits, hello.front_ends)
+    Worker(links, started.engine, queue, page).serve()
     return 0
 
 

@@ -1,8 +1,6 @@
 """The loop of an engine process: one thread that takes what has come, computes a batch, and answers it."""
 
 import logging
-import os
-import select
 import time
 from collections.abc import Callable, Iterator
 
@@ -10,12 +8,13 @@ from foldserve_contract.errors import TensorError
 from foldserve_contract.signature import Array
 
 from .batching import Batch, BatchQueue, Job, JobKey, Part
-from .desk import Desk, Placed, Task, Unreadable
+from .desk import Placed, Task, Unreadable
 from .errors import RunFailed
 from .gather import Gather
-from .link.channel import Channel, Closed, Packet
-from .link.messages import Arena, Kind, Outcome, Result, ResultCodec, Submit, SubmitCodec
+from .link.channel import Closed
+from .link.messages import Outcome, Submit
 from .link.status_page import StatusPage
+from .links import Link, Links
 from .protocol import Engine
 
 _log = logging.getLogger(__name__)
@@ -23,66 +22,48 @@ Clock = Callable[[], int]
 
 
 class Worker:
-    """Computes what comes over a channel until the other side closes it."""
+    """Computes what comes over the links until the supervisor closes its channel."""
 
     def __init__(
-        self, channel: Channel, engine: Engine, queue: BatchQueue, page: StatusPage, clock: Clock = time.monotonic_ns
+        self, links: Links, engine: Engine, queue: BatchQueue, page: StatusPage, clock: Clock = time.monotonic_ns
     ) -> None:
-        """Everything it works with; the queue is its own from then on."""
-        self._channel = channel
+        """Everything it works with; links and queue are its own from then on."""
+        self._links = links
         self._engine = engine
         self._queue = queue
         self._page = page
         self._clock = clock
-        self._desk = Desk(engine.signature)
         self._gather = Gather()
-        self._submits = SubmitCodec(self._desk.inputs.dims_count)
-        self._results = ResultCodec(self._desk.outputs.dims_count)
         self._tasks: dict[JobKey, Task] = {}
 
     def serve(self) -> None:
-        """Works until the other side has closed the channel."""
+        """Works until the supervisor has closed its channel."""
         try:
             while True:
-                self._wait()
-                self._receive()
+                for link in self._links.wait(self._queue.wait_ns(self._clock())):
+                    self._receive(link)
+                for link in self._links.ended():
+                    self._drop(link)
                 self._turn()
-                self._channel.flush()
+                self._links.flush()
         except Closed:
             return
+        finally:
+            self._links.close()
 
-    def _wait(self) -> None:
-        """Returns when there is something to do: a batch, a packet, or room for packets that are not sent yet."""
-        wait_ns = self._queue.wait_ns(self._clock())
-        if wait_ns != 0:
-            writers = [self._channel] if self._channel.unsent else []
-            select.select([self._channel], writers, [], None if wait_ns is None else wait_ns / 1e9)
-
-    def _receive(self) -> None:
-        while (packet := self._channel.receive()) is not None:
-            if packet.kind is Kind.WORK:
-                self._accept(packet)
-            elif packet.kind is Kind.ATTACH:
-                self._desk.attach(Arena.unpack(bytes(packet.payload)), packet.descriptors[0])
-            else:
-                raise Closed(f"a packet of kind {packet.kind.name} is out of place")
-
-    def _accept(self, packet: Packet) -> None:
-        descriptors = iter(packet.descriptors)
+    def _receive(self, link: Link) -> None:
         now_ns = self._clock()
-        for submit in self._submits.unpack(packet.payload):
+        for submit, descriptor in link.receive():
             if submit.cancel:
-                self._cancel((submit.slot, submit.generation))
+                self._cancel((link.front, submit.slot, submit.generation))
             else:
-                self._submit(submit, next(descriptors, None) if submit.own_memory else None, now_ns)
-        for descriptor in descriptors:
-            os.close(descriptor)
+                self._submit(link, submit, descriptor, now_ns)
 
-    def _submit(self, submit: Submit, descriptor: int | None, now_ns: int) -> None:
-        key = (submit.slot, submit.generation)
+    def _submit(self, link: Link, submit: Submit, descriptor: int | None, now_ns: int) -> None:
+        key = (link.front, submit.slot, submit.generation)
         try:
-            task = self._desk.open(submit, descriptor)
-            shapes = self._desk.inputs.row_shapes(submit.dims)
+            task = link.desk.open(submit, descriptor)
+            shapes = link.desk.inputs.row_shapes(submit.dims)
             self._queue.add(Job(key, submit.rows, shapes, now_ns, submit.deadline_ns or None, submit.exact))
         except (Unreadable, ValueError) as error:
             _log.error("a request was refused: %s", error)
@@ -93,6 +74,14 @@ class Worker:
     def _cancel(self, key: JobKey) -> None:
         if self._queue.cancel(key) is not None:
             self._settle(key, Outcome.CANCELLED)
+
+    def _drop(self, link: Link) -> None:
+        """Forgets what a front end that is gone had asked."""
+        keys = [key for key in self._tasks if key[0] == link.front]
+        for key in keys:
+            self._queue.cancel(key)
+            del self._tasks[key]
+        _log.info("front end %d has left %d requests behind; they are dropped", link.front, len(keys))
 
     def _turn(self) -> None:
         taken = self._queue.take(self._clock())
@@ -145,7 +134,7 @@ class Worker:
         if not self._queue.finish(part):
             return
         try:
-            placed = self._desk.write(task, task.parts or [outputs])
+            placed = self._links[part.job.key[0]].desk.write(task, task.parts or [outputs])
         except (RunFailed, OSError) as error:
             self._fail(part.job, error)
         else:
@@ -161,6 +150,5 @@ class Worker:
         self._answer(key, outcome, placed)
 
     def _answer(self, key: JobKey, outcome: Outcome, placed: Placed | None = None) -> None:
-        own = placed.memory if placed else None
-        result = Result(*key, outcome, own is not None, placed.dims if placed else ())
-        self._channel.put(Kind.RESULTS, self._results.pack(result), [own.descriptor] if own else [])
+        front, slot, generation = key
+        self._links[front].answer(slot, generation, outcome, placed)

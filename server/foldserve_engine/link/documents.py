@@ -28,11 +28,12 @@ class Hello:
         credit_bytes: Most bytes of them.
         memory_limit_bytes: Most private memory of the process (RLIMIT_DATA), or of ONNX Runtime on a GPU.
         load_on_one_core: Whether loading leaves the other cores to those who serve.
-        parent: The front end's process.
+        parent: The process that started it.
         together: Whether requests share batches.
         deterministic: Whether a batch size is looked for in which a row's bits depend on nothing but the row.
         allow_unverified: Whether a SavedModel without a manifest may be served.
         background: Whether the process gives way to every other.
+        front_ends: How many front ends share the credits.
     """
 
     bundle: str
@@ -53,6 +54,7 @@ class Hello:
     deterministic: bool = False
     allow_unverified: bool = False
     background: bool = False
+    front_ends: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Ready:
     Attributes:
         digest: SHA-256 of the manifest that was loaded.
         max_batch_size: Most rows in a batch.
-        credit_rows: Rows that may be submitted and not answered: the engine's word, not the front end's wish.
+        credit_rows: Rows that may be submitted and not answered: the engine's word, not the front ends' wish.
         credit_bytes: Bytes of them.
         golden_samples: How many golden samples were asked.
         golden: How each output answered them.

@@ -3,10 +3,13 @@
 A record that has memory of its own takes the packet's next descriptor.
 
 ```
-front end → engine   HELLO document, status page     ATTACH arena                SUBMIT/CANCEL records as WORK
-engine → front end   READY document in a memfd       FAILED reason in words      RESULTS records
+supervisor → engine  HELLO document, status page     LINK a front end's socket
+engine → supervisor  READY document in a memfd       FAILED reason in words
+front end → engine   ATTACH arena                    SUBMIT/CANCEL records as WORK
+engine → front end   RESULTS records                 CREDITS that may be in flight
 ```
-There is no message to stop: the engine ends when the front end closes its socket.
+There is no message to stop: the engine ends when the supervisor closes its socket, and forgets a front end that closes
+its own. Every record names the front end and the epoch of the engine it is meant for; whatever names others is stale.
 """
 
 import struct
@@ -27,6 +30,8 @@ class Kind(IntEnum):
     READY = 4
     FAILED = 5
     RESULTS = 6
+    LINK = 7
+    CREDITS = 8
 
 
 class Outcome(IntEnum):
@@ -37,6 +42,54 @@ class Outcome(IntEnum):
     EXPIRED = 3
     CANCELLED = 4
     REJECTED = 5
+
+
+class Origin(NamedTuple):
+    """Whose records they are, and for which engine.
+
+    Attributes:
+        front: The front end's number; no other ever has it. From 1 up to `MAX_FRONT`.
+        epoch: Counts the processes of one engine: another after every crash.
+    """
+
+    front: int
+    epoch: int
+
+    def pack(self) -> bytes:
+        """As it stands in LINK."""
+        return _ORIGIN.pack(*self)
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> "Origin":
+        """From LINK."""
+        return cls(*_ORIGIN.unpack(payload))
+
+
+_ORIGIN = struct.Struct("<HI")
+MAX_FRONT = (1 << 15) - 1
+
+
+class Credits(NamedTuple):
+    """What may be submitted and not answered: rows, and the size of their inputs and outputs in bytes."""
+
+    rows: int
+    size: int
+
+    def share(self, parties: int) -> "Credits":
+        """What each of so many front ends may have of it."""
+        return Credits(max(1, self.rows // parties), max(1, self.size // parties))
+
+    def pack(self) -> bytes:
+        """As they stand in CREDITS."""
+        return _CREDITS.pack(*self)
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> "Credits":
+        """From CREDITS."""
+        return cls(*_CREDITS.unpack(payload))
+
+
+_CREDITS = struct.Struct("<QQ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +143,7 @@ class Submit(NamedTuple):
     dims: Dims
     cancel: bool = False
     exact: bool = False
+    stale: bool = False
 
 
 class Result(NamedTuple):
@@ -100,45 +154,67 @@ class Result(NamedTuple):
     outcome: Outcome
     own_memory: bool
     dims: Dims
+    stale: bool = False
 
 
 class SubmitCodec:
-    """Submits of one signature as bytes."""
+    """Submits of one signature, and of one origin, as bytes."""
 
-    def __init__(self, dims_count: int) -> None:
+    def __init__(self, dims_count: int, origin: Origin) -> None:
         """For a signature whose inputs have that many dims."""
-        self._struct = struct.Struct(f"<???xIIIq{dims_count}q")
+        self._struct = struct.Struct(f"<HI???xIIIq{dims_count}q")
+        self._front, self._epoch = origin
         self._no_dims = (0,) * dims_count
 
     def pack(self, submit: Submit) -> bytes:
         """One record."""
-        slot, generation, rows, deadline_ns, own_memory, dims, cancel, exact = submit
-        return self._struct.pack(cancel, own_memory, exact, slot, generation, rows, deadline_ns, *dims)
+        slot, generation, rows, deadline_ns, own_memory, dims, cancel, exact, _ = submit
+        return self._struct.pack(
+            self._front, self._epoch, cancel, own_memory, exact, slot, generation, rows, deadline_ns, *dims
+        )
 
     def pack_cancel(self, slot: int, generation: int) -> bytes:
         """One record that cancels."""
-        return self._struct.pack(True, False, False, slot, generation, 0, 0, *self._no_dims)
+        return self._struct.pack(self._front, self._epoch, True, False, False, slot, generation, 0, 0, *self._no_dims)
 
     def unpack(self, payload: bytes | memoryview) -> Iterator[Submit]:
-        """Every record of a packet."""
-        for cancel, own_memory, exact, slot, generation, rows, deadline_ns, *dims in self._struct.iter_unpack(payload):
-            yield Submit(slot, generation, rows, deadline_ns, own_memory, tuple(dims), cancel, exact)
+        """Every record of a packet; those of another origin are marked as stale."""
+        mine_front, mine_epoch = self._front, self._epoch
+        for (
+            front,
+            epoch,
+            cancel,
+            own_memory,
+            exact,
+            slot,
+            generation,
+            rows,
+            deadline_ns,
+            *dims,
+        ) in self._struct.iter_unpack(payload):
+            stale = front != mine_front or epoch != mine_epoch
+            yield Submit(slot, generation, rows, deadline_ns, own_memory, tuple(dims), cancel, exact, stale)
 
 
 class ResultCodec:
-    """Results of one signature as bytes."""
+    """Results of one signature, and of one origin, as bytes."""
 
-    def __init__(self, dims_count: int) -> None:
+    def __init__(self, dims_count: int, origin: Origin) -> None:
         """For a signature whose outputs have that many dims."""
-        self._struct = struct.Struct(f"<B?2xII{dims_count}q")
+        self._struct = struct.Struct(f"<HIB?2xII{dims_count}q")
+        self._front, self._epoch = origin
         self._no_dims = (0,) * dims_count
 
     def pack(self, result: Result) -> bytes:
         """One record."""
-        slot, generation, outcome, own_memory, dims = result
-        return self._struct.pack(outcome, own_memory, slot, generation, *(dims or self._no_dims))
+        slot, generation, outcome, own_memory, dims, _ = result
+        return self._struct.pack(
+            self._front, self._epoch, outcome, own_memory, slot, generation, *(dims or self._no_dims)
+        )
 
     def unpack(self, payload: bytes | memoryview) -> Iterator[Result]:
-        """Every record of a packet."""
-        for outcome, own_memory, slot, generation, *dims in self._struct.iter_unpack(payload):
-            yield Result(slot, generation, Outcome(outcome), own_memory, tuple(dims))
+        """Every record of a packet; those of another origin are marked as stale."""
+        mine_front, mine_epoch = self._front, self._epoch
+        for front, epoch, outcome, own_memory, slot, generation, *dims in self._struct.iter_unpack(payload):
+            stale = front != mine_front or epoch != mine_epoch
+            yield Result(slot, generation, Outcome(outcome), own_memory, tuple(dims), stale)

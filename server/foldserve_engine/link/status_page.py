@@ -1,7 +1,7 @@
 """A page in which an engine says what it is computing, and since when.
 
-It needs no message and survives the engine: after a crash the front end reads which requests were in the batch that
-died, and at any time how long a batch has been running.
+It needs no message and survives the engine: after a crash the front ends read which requests were in the batch that
+died, and whoever watches the engine reads at any time how long a batch has been running.
 """
 
 from collections.abc import Iterable
@@ -24,6 +24,10 @@ class Running:
     started_ns: int
     rows: int
     jobs: frozenset[JobKey]
+
+    def of(self, front: int) -> set[tuple[int, int]]:
+        """Slot and generation of the requests of one front end."""
+        return {(slot, generation) for number, slot, generation in self.jobs if number == front}
 
 
 class StatusPage:
@@ -53,7 +57,7 @@ class StatusPage:
 
     def begin(self, jobs: Iterable[JobKey], rows: int, now_ns: int) -> None:
         """Says that a batch is being computed. The start is written last: without it there is no batch."""
-        packed = [slot << 32 | generation for slot, generation in jobs]
+        packed = [front << 48 | slot << 32 | generation for front, slot, generation in jobs]
         words = self._words
         words[_FIRST : _FIRST + len(packed)] = packed
         words[_JOBS], words[_ROWS] = len(packed), rows
@@ -84,5 +88,5 @@ class StatusPage:
         if not started:
             return None
         packed = words[_FIRST : _FIRST + int(words[_JOBS])].tolist()
-        jobs = frozenset((word >> 32, word & 0xFFFFFFFF) for word in packed)
+        jobs = frozenset((word >> 48, word >> 32 & 0xFFFF, word & 0xFFFFFFFF) for word in packed)
         return Running(started, int(words[_ROWS]), jobs)

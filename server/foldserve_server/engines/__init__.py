@@ -1,6 +1,7 @@
 """Engines in processes of their own, as a front end sees them. No engine library is imported here."""
 
-from .engine_process import EngineProcess, EngineState
+from .engine_process import EngineProcess
+from .life import EngineState
 from .report import LoadReport
 from .settings import EngineSettings, Restarts, Watchdog
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from foldserve_contract.signature import Array
-from foldserve_engine.link.messages import Arena
+from foldserve_engine.link.messages import Arena, Credits, Submit
 
 from ..core.errors import QueueFull, ResourceExhausted
 from .arena import Place, Size
@@ -24,7 +24,7 @@ class Call:
         size: What it takes.
         future: What its caller awaits.
         place: Where its inputs lie.
-        record: What was, or is to be, submitted.
+        submit: What was, or is to be, submitted.
         timer: Fires at its deadline.
     """
 
@@ -33,7 +33,7 @@ class Call:
     size: Size
     future: "asyncio.Future[dict[str, Array]]"
     place: Place | None = None
-    record: bytes = b""
+    submit: Submit | None = None
     timer: asyncio.TimerHandle | None = None
 
 
@@ -48,14 +48,14 @@ class Calls:
         seconds_per_row: What a row takes in a full batch, for those who are told to come again.
     """
 
-    def __init__(self, arena: Arena, credit_rows: int, credit_bytes: int, request_bytes: int) -> None:
+    def __init__(self, arena: Arena, credits: Credits, request_bytes: int) -> None:
         """All slots are free."""
         self._arena = arena
         self._small = list(range(arena.slots - 1, -1, -1))
         self._large = list(range(arena.all_slots - 1, arena.slots - 1, -1))
         self._generations = [0] * arena.all_slots
         self._calls: list[Call | None] = [None] * arena.all_slots
-        self.max_rows, self.max_bytes = credit_rows, credit_bytes
+        self.max_rows, self.max_bytes = credits
         self._request_bytes = request_bytes
         self.rows = self.bytes = 0
         self.seconds_per_row = 0.0
@@ -82,6 +82,10 @@ class Calls:
         self.rows += size.rows
         self.bytes += size.total
         return call
+
+    def grant(self, credits: Credits) -> None:
+        """Says how much may be taken from now on; what is taken beyond it stays."""
+        self.max_rows, self.max_bytes = credits
 
     def find(self, slot: int, generation: int) -> Call | None:
         """The call in a slot, unless it is another than the one meant."""

@@ -5,16 +5,16 @@ import os
 from collections.abc import Collection, Iterator
 
 from foldserve_contract.signature import Array, Arrays
-from foldserve_engine.batching import JobKey
 from foldserve_engine.link.channel import Packet
 from foldserve_engine.link.memory import Memory
-from foldserve_engine.link.messages import Kind, Outcome, Result, ResultCodec, Submit, SubmitCodec
+from foldserve_engine.link.messages import Credits, Kind, Origin, Outcome, Result, ResultCodec, Submit, SubmitCodec
 
 from ..core.errors import DeadlineExceeded, EngineFailed, InvalidRequest, ServingError, Unavailable
 from .arena import Slabs
 from .calls import Call, Calls
 from .connection import Connection
 
+_NOBODY = Origin(0, 0)
 _EXPIRED = "the deadline passed before the request was computed"
 
 
@@ -28,8 +28,8 @@ class Dispatcher:
         """Without an engine, requests wait."""
         self._slabs = slabs
         self._calls = calls
-        self._submits = SubmitCodec(slabs.input_dims)
-        self._results = ResultCodec(slabs.output_dims)
+        self._submits = SubmitCodec(slabs.input_dims, _NOBODY)
+        self._results = ResultCodec(slabs.output_dims, _NOBODY)
         self._loop = asyncio.get_running_loop()
         self._connection: Connection | None = None
         self._refusal: Unavailable | None = None
@@ -44,8 +44,10 @@ class Dispatcher:
             if call.future.cancelled():
                 self._leave(call)
 
-    def attach(self, connection: Connection) -> None:
-        """Takes an engine; what waits is submitted to it."""
+    def attach(self, connection: Connection, origin: Origin) -> None:
+        """Takes an engine, which knows this front end by that origin; what waits is submitted to it."""
+        self._submits = SubmitCodec(self._slabs.input_dims, origin)
+        self._results = ResultCodec(self._slabs.output_dims, origin)
         self._connection = connection
         self._refusal = None
         connection.on_packet = self._on_packet
@@ -53,11 +55,11 @@ class Dispatcher:
         for call in self._calls:
             self._send(call, connection)
 
-    def detach(self, died: Collection[JobKey], refusal: Unavailable) -> None:
+    def detach(self, died: Collection[tuple[int, int]], refusal: Unavailable) -> None:
         """Says that the engine is gone, and which requests it was computing. The others wait for the next engine.
 
         Args:
-            died: The requests that are answered with `refusal`.
+            died: Slot and generation of the requests that are answered with `refusal`.
             refusal: The answer to them, and to every new request.
         """
         self._connection = None
@@ -109,13 +111,15 @@ class Dispatcher:
         call.place = self._slabs.write(call.slot, call.size, inputs)
         own = call.place.own is not None
         submit = Submit(call.slot, call.generation, call.size.rows, deadline_ns or 0, own, call.size.dims, exact=exact)
-        call.record = self._submits.pack(submit)
+        call.submit = submit
         if self._connection is not None:
             self._send(call, self._connection, at_once=len(self._calls) == 1)
 
     def _send(self, call: Call, connection: Connection, *, at_once: bool = False) -> None:
-        own = call.place.own if call.place else None
-        connection.put(Kind.WORK, call.record, [os.dup(own.descriptor)] if own else [], at_once=at_once)
+        if call.submit is None or call.place is None:
+            return
+        own, record = call.place.own, self._submits.pack(call.submit)
+        connection.put(Kind.WORK, record, [os.dup(own.descriptor)] if own else [], at_once=at_once)
 
     def _expire(self, call: Call) -> None:
         if not call.future.done():
@@ -136,7 +140,11 @@ class Dispatcher:
         descriptors = iter(packet.descriptors)
         if packet.kind is Kind.RESULTS:
             for result in self._results.unpack(packet.payload):
-                self._settle(result, self._own_memory(result, descriptors))
+                own = self._own_memory(result, descriptors)
+                if not result.stale:
+                    self._settle(result, own)
+        elif packet.kind is Kind.CREDITS:
+            self._calls.grant(Credits.unpack(bytes(packet.payload)))
         for descriptor in descriptors:
             os.close(descriptor)
 

@@ -8,11 +8,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from socket import socket
 
 from foldserve_engine.link.channel import Packet, pair
 from foldserve_engine.link.documents import Failed, Hello, Ready, dump, parse
 from foldserve_engine.link.memory import Memory
-from foldserve_engine.link.messages import Kind
+from foldserve_engine.link.messages import Kind, Origin
 from foldserve_engine.link.status_page import StatusPage
 
 from ..core.errors import LoadFailed
@@ -39,6 +40,7 @@ class Launched:
         page: Where it says what it computes.
         ready: What it said.
         seconds: From start to ready.
+        epoch: Which process of the engine it is; counted from 1.
     """
 
     path: Path
@@ -47,15 +49,33 @@ class Launched:
     page: StatusPage
     ready: Ready
     seconds: float
+    epoch: int = 1
+
+    def link(self, front: int) -> socket:
+        """A new link to the process for a front end of that number, which is to have this end of it.
+
+        Raises:
+            OSError: There is no descriptor left.
+        """
+        ours, theirs = pair()
+        self.connection.put(Kind.LINK, Origin(front, self.epoch).pack(), [theirs.detach()], at_once=True)
+        return ours
+
+    def close(self) -> None:
+        """Closes what this process holds of it; that ends it."""
+        self.connection.close()
+        self.page.memory.close()
 
     async def discard(self) -> None:
         """Ends the process at once; returns when it is gone."""
-        self.connection.close()
+        self.close()
         self.child.kill()
         await asyncio.shield(self.child.exited)
 
 
-async def launch(path: Path, settings: EngineSettings, command: Sequence[str] = ENGINE_COMMAND) -> Launched:
+async def launch(
+    path: Path, settings: EngineSettings, command: Sequence[str] = ENGINE_COMMAND, epoch: int = 1
+) -> Launched:
     """Starts an engine process; returns once it has loaded, warmed and checked the bundle.
 
     Whatever else happens, cancellation included, the process is gone when this has ended.
@@ -67,21 +87,24 @@ async def launch(path: Path, settings: EngineSettings, command: Sequence[str] = 
     begin = time.perf_counter()
     words: asyncio.Queue[Packet | None] = asyncio.Queue()
     try:
-        page = StatusPage.create(MAX_SLOTS)
+        page = StatusPage.create(settings.front_ends * MAX_SLOTS)
+    except OSError as error:
+        raise CandidateDied(f"no engine process can be started: {error}") from error
+    try:
         child, connection = _start(command, words)
     except OSError as error:
+        page.memory.close()
         raise CandidateDied(f"no engine process can be started: {error}") from error
     try:
         connection.put(Kind.HELLO, dump(_hello(path, settings)), [os.dup(page.memory.descriptor)], at_once=True)
         ready = await _first_word(child, words, settings)
     except BaseException:
         connection.close()
+        page.memory.close()
         child.kill()
         await asyncio.shield(child.exited)
         raise
-    finally:
-        page.memory.close()
-    return Launched(path, child, connection, page, ready, time.perf_counter() - begin)
+    return Launched(path, child, connection, page, ready, time.perf_counter() - begin, epoch)
 
 
 def _start(command: Sequence[str], words: "asyncio.Queue[Packet | None]") -> tuple[Child, Connection]:
@@ -138,4 +161,5 @@ def _hello(path: Path, settings: EngineSettings) -> Hello:
         deterministic=settings.deterministic,
         allow_unverified=settings.allow_unverified,
         background=settings.background,
+        front_ends=settings.front_ends,
     )

@@ -62,6 +62,7 @@ class EngineSettings:
         deterministic: Whether every request is answered with bits that depend on nothing but the row.
         allow_unverified: Whether a SavedModel without a manifest may be served.
         background: Whether it gives way to every other process.
+        front_ends: How many front ends share what may be queued.
         restarts: When a crashed engine is started again.
         watchdog: When a batch counts as a hang.
     """
@@ -84,6 +85,7 @@ class EngineSettings:
     deterministic: bool = False
     allow_unverified: bool = False
     background: bool = False
+    front_ends: int = 1
     restarts: Restarts = field(default_factory=Restarts)
     watchdog: Watchdog = field(default_factory=Watchdog)
 

@@ -4,11 +4,11 @@ from foldserve_engine.link.status_page import StatusPage
 
 def test_batches_are_counted_beside_the_one_that_runs() -> None:
     page = StatusPage.create(4)
-    page.begin([(1, 7), (3, 9)], 3, 100)
+    page.begin([(1, 1, 7), (2, 3, 9)], 3, 100)
     page.count(3, 4, [(5_000, 2), (1_000_000, 1)])
     page.count(1, 1, [(0, 1)])
     running = page.running()
-    assert running is not None and running.jobs == {(1, 7), (3, 9)} and running.rows == 3
+    assert running is not None and running.jobs == {(1, 1, 7), (2, 3, 9)} and running.rows == 3
     stats = page.stats
     assert (stats.rows, stats.padding, stats.waited_ns, stats.asked) == (5, 1, 1_005_000, 4)
     assert [SIZE_BOUNDS[at] for at, count in enumerate(stats.sizes) if count] == [1, 4]

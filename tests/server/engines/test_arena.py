@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from foldserve_contract.signature import Signature, TensorSpec
-from foldserve_engine.link.messages import Arena
+from foldserve_engine.link.messages import Arena, Credits
 from foldserve_server.core.errors import QueueFull, ResourceExhausted
 from foldserve_server.engines import EngineSettings
 from foldserve_server.engines.arena import MAX_SLOTS, Size, Slabs
@@ -100,7 +100,7 @@ def test_inputs_are_written_and_outputs_are_read_behind_them() -> None:
 
 
 def calls_of(arena: Arena, rows: int = 100, size: int = 10_000) -> Calls:
-    return Calls(arena, rows, size, size)
+    return Calls(arena, Credits(rows, size), size)
 
 
 def admit(calls: Calls, total: int, rows: int = 1) -> Call:

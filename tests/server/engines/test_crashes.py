@@ -242,6 +242,6 @@ def test_no_descriptor_left_refuses_large_requests_and_leaves_nothing_behind(pat
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, limits)
             assert (await engine.predict(large))["scores"].shape == (16_000, 3)
-            assert not len(engine._dispatcher._calls)
+            assert not len(engine.queue)
 
     run(test())

@@ -9,8 +9,18 @@ import pytest
 from foldserve_contract.signature import Array, Signature, TensorSpec
 from foldserve_engine.desk import Desk
 from foldserve_engine.link.channel import Packet
-from foldserve_engine.link.messages import Arena, Kind, Outcome, Result, ResultCodec, Submit, SubmitCodec
-from foldserve_server.core.errors import EngineFailed, Unavailable
+from foldserve_engine.link.messages import (
+    Arena,
+    Credits,
+    Kind,
+    Origin,
+    Outcome,
+    Result,
+    ResultCodec,
+    Submit,
+    SubmitCodec,
+)
+from foldserve_server.core.errors import EngineFailed, QueueFull, Unavailable
 from foldserve_server.engines import EngineSettings
 from foldserve_server.engines.arena import Slabs
 from foldserve_server.engines.calls import Calls
@@ -24,7 +34,8 @@ CRASHED = Unavailable("crashed", 5)
 class FakeConnection:
     """An engine's end: keeps what is put, and answers when a test says so."""
 
-    def __init__(self) -> None:
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
         self.on_packet: Any = None
         self.desk = Desk(SIGNATURE)
         self.submits: list[Submit] = []
@@ -36,19 +47,26 @@ class FakeConnection:
             return
         for descriptor in descriptors:
             os.close(descriptor)
-        (submit,) = SubmitCodec(0).unpack(record)
+        (submit,) = SubmitCodec(0, self.origin).unpack(record)
+        assert not submit.stale
         if submit.cancel:
             self.cancels.append((submit.slot, submit.generation))
         else:
             self.submits.append(submit)
 
-    def answer(self, submit: Submit, outcome: Outcome = Outcome.DONE, generation: int | None = None) -> None:
+    def answer(
+        self,
+        submit: Submit,
+        outcome: Outcome = Outcome.DONE,
+        generation: int | None = None,
+        origin: Origin | None = None,
+    ) -> None:
         """Doubles the inputs of a request."""
         if outcome is Outcome.DONE and generation is None:
             task = self.desk.open(submit, None)
             self.desk.write(task, [{"y": task.inputs["x"] * 2}])
         said = submit.generation if generation is None else generation
-        record = ResultCodec(0).pack(Result(submit.slot, said, outcome, False, ()))
+        record = ResultCodec(0, origin or self.origin).pack(Result(submit.slot, said, outcome, False, ()))
         self.on_packet(Packet(Kind.RESULTS, memoryview(record), ()))
 
 
@@ -57,13 +75,13 @@ class Bench:
 
     def __init__(self, **settings: Any) -> None:
         self.slabs = Slabs(SIGNATURE, 4, EngineSettings(**settings))
-        self.calls = Calls(self.slabs.arena, 100, 1 << 20, 1 << 20)
+        self.calls = Calls(self.slabs.arena, Credits(100, 1 << 20), 1 << 20)
         self.dispatcher = Dispatcher(self.slabs, self.calls)
         self.engine = self.attach()
 
-    def attach(self) -> FakeConnection:
-        engine = FakeConnection()
-        self.dispatcher.attach(engine)  # type: ignore[arg-type]
+    def attach(self, epoch: int = 1) -> FakeConnection:
+        engine = FakeConnection(Origin(3, epoch))
+        self.dispatcher.attach(engine, engine.origin)  # type: ignore[arg-type]
         return engine
 
     async def ask(self, value: float) -> "asyncio.Task[dict[str, Array]]":
@@ -123,6 +141,37 @@ def test_a_late_word_on_an_earlier_request_is_nobodys_answer() -> None:
     run(test())
 
 
+@pytest.mark.parametrize("origin", [Origin(4, 1), Origin(3, 2)])
+def test_an_answer_for_another_front_end_or_of_another_engine_is_nobodys(origin: Origin) -> None:
+    async def test() -> None:
+        bench = Bench()
+        task = await bench.ask(1)
+        (submit,) = bench.engine.submits
+        bench.engine.answer(submit, origin=origin)
+        await asyncio.sleep(0)
+        assert not task.done()
+        bench.engine.answer(submit)
+        assert (await task)["y"].tolist() == [[2, 2]]
+
+    run(test())
+
+
+def test_credits_that_the_engine_grants_anew_hold_from_then_on() -> None:
+    async def test() -> None:
+        bench = Bench()
+        staying = await bench.ask(1)
+        bench.engine.on_packet(Packet(Kind.CREDITS, memoryview(Credits(1, 1 << 20).pack()), ()))
+        with pytest.raises(QueueFull):
+            await bench.dispatcher.predict({"x": np.zeros((1, 2), np.float32)}, None)
+        bench.engine.on_packet(Packet(Kind.CREDITS, memoryview(Credits(2, 1 << 20).pack()), ()))
+        more = await bench.ask(2)
+        for submit in bench.engine.submits:
+            bench.engine.answer(submit)
+        assert [(await task)["y"].tolist() for task in (staying, more)] == [[[2, 2]], [[4, 4]]]
+
+    run(test())
+
+
 def test_an_answer_said_twice_is_heard_once() -> None:
     async def test() -> None:
         bench = Bench()
@@ -147,7 +196,7 @@ def test_after_a_crash_only_the_batch_that_died_is_lost() -> None:
             await died
         with pytest.raises(Unavailable, match="crashed"):
             await bench.dispatcher.predict({"x": np.zeros((1, 2), np.float32)}, None)
-        restarted = bench.attach()
+        restarted = bench.attach(epoch=2)
         assert restarted.submits == [bench.engine.submits[1]]
         restarted.answer(restarted.submits[0])
         assert (await waiting)["y"].tolist() == [[4, 4]]
@@ -164,7 +213,7 @@ def test_whoever_leaves_while_there_is_no_engine_gives_the_slot_back_at_once() -
         task.cancel()
         await asyncio.wait([task])
         assert len(bench.calls) == 0
-        assert bench.attach().submits == []
+        assert bench.attach(epoch=2).submits == []
 
     run(test())
 
@@ -193,7 +242,7 @@ def test_inputs_of_different_rows_are_refused_and_leave_nothing_behind() -> None
     async def test() -> None:
         two = Signature((*SIGNATURE.inputs, TensorSpec("z", "float32", (-1, 2))), SIGNATURE.outputs)
         slabs = Slabs(two, 4, EngineSettings())
-        calls = Calls(slabs.arena, 100, 1 << 20, 1 << 20)
+        calls = Calls(slabs.arena, Credits(100, 1 << 20), 1 << 20)
         dispatcher = Dispatcher(slabs, calls)
         inputs = {"x": np.zeros((3, 2), np.float32), "z": np.zeros((1, 2), np.float32)}
         with pytest.raises(Exception, match="'z' has shape"):

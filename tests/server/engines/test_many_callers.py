@@ -32,7 +32,7 @@ def test_callers_who_come_and_leave_and_run_out_of_time_are_each_answered_once_a
 
             outcomes = await asyncio.gather(*(caller(number) for number in range(CALLERS)))
             await engine.stop(60)
-            assert not len(engine._dispatcher._calls)
+            assert not len(engine.queue)
             return outcomes
 
     outcomes = run(test())
@@ -62,7 +62,7 @@ def test_callers_are_each_answered_once_and_rightly_while_the_engine_dies_again_
 
             outcomes = await asyncio.gather(*(caller(number) for number in range(CALLERS)))
             await engine.stop(60)
-            assert not len(engine._dispatcher._calls)
+            assert not len(engine.queue)
             return outcomes
 
     outcomes = run(test())
