@@ -44,7 +44,7 @@ class Page:
     def __init__(self, table: Table, clock: Clock) -> None:
         self._table = table
         self._clock = clock
-        self._html = _PAGE.read_text(encoding="utf-8")
+        self._html = _assembled(_PAGE)
         self._policy = page_policy(self._html)
 
     def routes(self) -> list[web.RouteDef]:
@@ -122,6 +122,15 @@ class Page:
             "batches": engine.load.sizes.total,
             "percentiles_ms": [value / 1e6 for value in tally.percentiles_ns(*_SHARES)],
         }
+
+
+def _assembled(path: Path) -> str:
+    """The page with its style and script in their places: one response, of which digests can be made."""
+    html = path.read_text(encoding="utf-8")
+    for kind, suffix in (("style", ".css"), ("script", ".js")):
+        content = path.with_suffix(suffix).read_text(encoding="utf-8")
+        html = html.replace(f"<{kind}></{kind}>", f"<{kind}>\n{content}</{kind}>")
+    return html
 
 
 def page_policy(html: str) -> str:
