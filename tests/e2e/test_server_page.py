@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.browser import CHROMIUM, Tab, browsing
 from tests.bundles import change_weight, dense_model, make_bundle, reseal
-from tests.server.running import Running, running
+from tests.server.running import Running, running, spawn
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 LABELS = ("rose", "tulip", "daisy", "poppy", "<b>lily</b>")
@@ -104,6 +104,36 @@ def test_counts_follow_what_is_asked(server: Running, tmp_path: Path) -> None:
         await tab.until(f"{shown} >= {before + 20}")
 
     browse(server, tmp_path, visit)
+
+
+def test_every_version_that_serves_has_its_own_figures_and_can_be_tried(tmp_path: Path) -> None:
+    root = tmp_path / "models"
+    for version in (1, 2):
+        make_bundle(root, "m", version, model=dense_model(version), seed=version)
+    config = tmp_path / "models.config"
+    config.write_text(f"""model_config_list {{ config {{
+        name: "m" base_path: "{root}/m" model_version_policy {{ all {{}} }}
+        version_labels {{ key: "stable" value: 1 }}
+    }} }}""")
+    shown = "[...document.querySelectorAll('.live')].map(live => /of ([0-9]+) requests/.exec(live.innerText)[1]).join()"
+
+    async def visit(tab: Tab) -> tuple[str, str]:
+        await tab.until("document.querySelectorAll('.live').length === 2 && document.querySelector('textarea')")
+        heads = await tab.value("[...document.querySelectorAll('h3')].map(head => head.textContent).join()")
+        choice = "document.querySelector('.choice select')"
+        await tab.value("document.querySelector('textarea').id = 'of-the-other-version'")
+        await tab.value(f"{choice}.value = '1'; {choice}.dispatchEvent(new Event('change'))")
+        await tab.until("!document.getElementById('of-the-other-version')")
+        await tab.value("document.querySelector('button').click()")
+        await tab.until("document.querySelectorAll('.answer li').length === 3")
+        await tab.until(f"{shown} !== '0,0'")
+        return heads, await tab.value(shown)
+
+    server = Running(spawn("--port=0", f"--model_config_file={config}"))
+    try:
+        assert browse(server, tmp_path, visit) == ("version 2,version 1 · stable", "0,1")
+    finally:
+        server.close()
 
 
 def test_a_report_runs_no_script(server: Running, tmp_path: Path) -> None:

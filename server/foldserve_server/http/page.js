@@ -32,13 +32,25 @@ function badge(version) {
   return make("span", {className: `badge ${kind}`, title: version.state}, word);
 }
 
+function verdict(one, what) {
+  const share = one.deviation === null ? 1 : one.bound ? one.deviation / one.bound : 0;
+  const beyond = one.deviation === null || one.deviation > one.bound;
+  return make("div", {className: beyond ? "verdict beyond" : "verdict"}, make("span", {}, one.output), bar(share, "deviation / bound"),
+    make("span", {className: "soft"}, `${what} off by ${figure(one.deviation)} of ${figure(one.bound)} allowed`));
+}
+
+function shadow(told) {
+  if (!told.compared) return [make("div", {className: "soft"}, `shadowed by ${told.engine}: nothing compared yet`)];
+  const more = ["beyond", "failed", "skipped"].filter(key => told[key]).map(key => `, ${count(told[key])} ${key}`).join("");
+  const words = `shadowed by ${told.engine}: ${count(told.compared)} compared${more}`;
+  return [make("div", {className: told.beyond ? "reason" : "soft"}, words), ...told.outputs.map(one => verdict(one, `${told.engine}'s answers`))];
+}
+
 function gate(version) {
   const cell = make("td", {className: "wide"});
-  for (const one of version.verdicts) {
-    const share = one.bound ? one.deviation / one.bound : 0;
-    cell.append(make("div", {className: "verdict"}, make("span", {}, one.output), bar(share, "deviation / bound"),
-      make("span", {className: "soft"}, `golden answers off by ${figure(one.deviation)} of ${figure(one.bound)} allowed`)));
-  }
+  cell.append(...version.verdicts.map(one => verdict(one, "golden answers")));
+  if (version.sizes) cell.append(make("div", {className: "soft"}, version.sizes));
+  if (version.shadow) cell.append(...shadow(version.shadow));
   if (version.caveat) cell.append(make("div", {className: "soft"}, version.caveat));
   if (version.reason) cell.append(make("div", {className: "reason"}, version.reason));
   return cell;
@@ -86,24 +98,39 @@ function tile(value, words, extra = "") {
   return make("div", {className: "tile"}, make("small", {}, words), make("b", {}, value), extra);
 }
 
-function live(card, version) {
-  const before = card.last && card.last.version === version.version ? card.last : null;
+function live(kept, version) {
+  const before = kept.last;
   const seconds = before ? (version.at - before.at) / 1e9 : 0;
   const rate = key => before && seconds > 0 ? Math.max(0, version[key] - before[key]) / seconds : 0;
-  if (before) card.rates = [...card.rates, rate("successes")].slice(-KEPT);
+  if (before) kept.rates = [...kept.rates, rate("successes")].slice(-KEPT);
   const since = before && version.batches > before.batches ? before : {rows: 0, batches: 0};
-  const rows = version.batches > since.batches ? (version.rows - since.rows) / (version.batches - since.batches) : card.fill || 0;
-  card.fill = rows;
-  card.last = version;
+  const rows = version.batches > since.batches ? (version.rows - since.rows) / (version.batches - since.batches) : kept.fill || 0;
+  kept.fill = rows;
+  kept.last = version;
+  const padded = version.padding ? `, ${count(100 * version.padding / (version.rows + version.padding))} % padding` : "";
   const [half, most, nearly] = version.percentiles_ms;
-  card.live.replaceChildren(
-    tile(count(rate("successes")), "requests / s", card.rates.length > 1 ? spark(card.rates) : ""),
+  kept.tiles.replaceChildren(
+    tile(count(rate("successes")), "requests / s", kept.rates.length > 1 ? spark(kept.rates) : ""),
     tile(count(rate("rows")), "rows / s", make("small", {}, `${version.rows.toLocaleString("en")} so far`)),
     tile(half === undefined ? "–" : `${figure(half)} ms`, "median latency",
       make("small", {}, half === undefined ? "nothing answered yet" : `p90 ${figure(most)}, p99 ${figure(nearly)} ms`)),
-    tile(rows ? count(rows) : "–", "rows in a batch", make("small", {}, `of at most ${version.max_batch_size}`)),
+    tile(rows ? count(rows) : "–", "rows in a batch", make("small", {}, `of at most ${version.max_batch_size}${padded}`)),
     tile(count(version.failures), "failures", make("small", {}, `of ${(version.successes + version.failures).toLocaleString("en")} requests`)),
   );
+}
+
+const called = version => [`version ${version.version}`, ...version.labels].join(" · ");
+
+function lives(card, serving) {
+  const kept = new Map(serving.map(version => [version.key, card.lives.get(version.key) || {rates: [], tiles: make("div", {className: "live"}), head: make("h3")}]));
+  card.lives = kept;
+  const parts = serving.flatMap(version => {
+    const one = kept.get(version.key);
+    one.head.textContent = called(version);
+    live(one, version);
+    return serving.length > 1 ? [one.head, one.tiles] : [one.tiles];
+  });
+  if (parts.some((part, index) => card.live.children[index] !== part) || card.live.children.length !== parts.length) card.live.replaceChildren(...parts);
 }
 
 function imageInput(signature) {
@@ -182,7 +209,7 @@ function tryImage(card, name, version, told, spec) {
       canvas.hidden = false;
       const known = spec.shape.slice(1).every(size => size >= 0);
       const value = known ? {b64: base64(new Uint8Array(to.buffer))} : nested(to, shape);
-      show(card, await send(name, card.last.version, {instances: [value]}), told.labels);
+      show(card, await send(name, card.tried.version, {instances: [value]}), told.labels);
     } catch (error) { fail(card, error); }
   };
   const take = async files => {
@@ -208,9 +235,21 @@ function tryJson(card, name, told) {
   const text = make("textarea", {value: JSON.stringify({instances: [row]}), spellcheck: false, ariaLabel: "request"});
   const button = make("button", {type: "button"}, "Predict");
   button.onclick = async () => {
-    try { show(card, await send(name, card.last.version, JSON.parse(text.value)), told.labels); } catch (error) { fail(card, error); }
+    try { show(card, await send(name, card.tried.version, JSON.parse(text.value)), told.labels); } catch (error) { fail(card, error); }
   };
   return make("div", {}, text, button);
+}
+
+function choose(card, model, serving) {  // what is tried is answered by the default version, until somebody picks another
+  const there = model.versions.filter(version => version.state === "AVAILABLE");
+  const options = JSON.stringify(there.map(({version, labels}) => [version, labels]));
+  if (options !== card.options) card.choice.replaceChildren(...there.map(version => make("option", {value: version.version}, called(version))));
+  card.options = options;
+  card.tried = there.find(({version}) => version === card.picked) || serving;
+  card.choice.value = card.tried.version;
+  card.choice.onchange = () => { card.picked = +card.choice.value; choose(card, model, serving); };
+  card.choice.parentElement.hidden = there.length < 2;
+  if (card.described !== card.tried.key) { card.described = card.tried.key; describe(card, model.name, card.tried); }
 }
 
 async function describe(card, name, version) {
@@ -225,22 +264,21 @@ async function describe(card, name, version) {
 
 function update(model) {
   if (!cards.has(model.name)) {
-    const card = {rates: [], live: make("div", {className: "live"}), body: make("tbody"), signature: make("code", {className: "soft"}),
-      trying: make("div", {className: "try"}), answer: make("div", {className: "answer", ariaLive: "polite"})};
+    const card = {lives: new Map(), live: make("div"), body: make("tbody"), signature: make("code", {className: "soft"}),
+      trying: make("div", {className: "try"}), answer: make("div", {className: "answer", ariaLive: "polite"}), choice: make("select")};
     const heads = ["version", "state", "engine", "gate", ""].map(word => make("th", {scope: "col"}, word));
     card.root = make("section", {className: "model"}, make("div", {className: "head"}, make("h2", {}, model.name), card.signature), card.live,
-      make("div", {className: "table"}, make("table", {}, make("thead", {}, make("tr", {}, ...heads)), card.body)), card.trying);
+      make("div", {className: "table"}, make("table", {}, make("thead", {}, make("tr", {}, ...heads)), card.body)),
+      make("label", {className: "choice soft", hidden: true}, "try ", card.choice), card.trying);
     cards.set(model.name, card);
   }
   const card = cards.get(model.name), serving = model.versions.find(version => version.version === model.serving);
-  const rows = JSON.stringify(model.versions.map(({version, state, failed, available, labels, reason, key}) => [version, state, failed, available, labels, reason, key]));
+  const rows = JSON.stringify(model.versions.map(({version, state, failed, available, labels, reason, key, shadow}) => [version, state, failed, available, labels, reason, key, shadow]));
   if (rows !== card.rows) card.body.replaceChildren(...model.versions.map(version => row(model.name, version)));
   card.rows = rows;
   card.live.hidden = card.trying.hidden = !serving;
-  if (serving) {
-    live(card, serving);
-    if (card.described !== serving.key) { card.described = serving.key; describe(card, model.name, serving); }
-  }
+  lives(card, model.versions.filter(version => version.state === "AVAILABLE"));
+  if (serving) choose(card, model, serving);
   return card.root;
 }
 

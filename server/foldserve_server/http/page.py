@@ -15,6 +15,7 @@ from foldserve_contract.errors import BundleError
 from foldserve_contract.signature import Signature, TensorSpec
 
 from ..about import own_version
+from ..core.drift import Drift
 from ..core.engine import Engine, Verdict
 from ..core.errors import ServableNotFound
 from ..core.predictor import Clock
@@ -101,25 +102,30 @@ class Page:
             "engine": "",
             "key": "",
             "verdicts": [],
+            "shadow": None,
             "caveat": "",
+            "sizes": "",
             "report": False,
         }
         return told | (self._serving(servable) if servable.state is State.AVAILABLE else {})
 
     def _serving(self, servable: Servable) -> dict[str, Any]:
-        engine, tally = servable.engine, servable.tally
+        engine, tally, load = servable.engine, servable.tally, servable.engine.load
         return {
             "engine": engine.kind,
             "key": f"{servable.version} {engine.digest}",
             "max_batch_size": engine.max_batch_size,
             "caveat": engine.caveat,
+            "sizes": engine.batches,
             "verdicts": [_verdict(verdict) for verdict in engine.verdicts],
+            "shadow": None if engine.drift is None else _shadow(engine.drift),
             "report": any(file.path == REPORT for file in engine.manifest.files),
             "at": self._clock(),
             "successes": tally.successes,
             "failures": tally.failures,
             "rows": tally.rows,
-            "batches": engine.load.sizes.total,
+            "batches": load.sizes.total,
+            "padding": load.padding,
             "percentiles_ms": [value / 1e6 for value in tally.percentiles_ns(*_SHARES)],
         }
 
@@ -149,8 +155,21 @@ def _read_report(engine: Engine) -> str:
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
-    deviation = verdict.deviation if math.isfinite(verdict.deviation) else None
-    return {"output": verdict.output, "deviation": deviation, "bound": verdict.bound}
+    return {"output": verdict.output, "deviation": _finite(verdict.deviation), "bound": verdict.bound}
+
+
+def _shadow(drift: Drift) -> dict[str, Any]:
+    """What another engine's answers were compared with, and how far they were off."""
+    outputs = [
+        {"output": name, "deviation": _finite(drift.worst.get(name, 0.0)), "bound": bound}
+        for name, bound in drift.bounds.items()
+    ]
+    counts = {name: getattr(drift, name) for name in ("compared", "beyond", "failed", "skipped")}
+    return {"engine": drift.engine, "outputs": outputs, **counts}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _signature(signature: Signature) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from foldserve_contract.bundle import Bundle
+from foldserve_server.core.drift import Drift
 from foldserve_server.core.engine import Verdict
 from foldserve_server.core.servable import Servable
 from foldserve_server.core.table import Table
@@ -47,6 +48,9 @@ def test_the_state_tells_verdicts_counts_and_reasons() -> None:
     async def scenario() -> None:
         engine = FakeEngine()
         engine.verdicts = (Verdict("y", 2e-7, 1e-5), Verdict("z", math.nan, 1.0))
+        engine.batches = "batches of up to 4 rows"
+        engine.drift = Drift("shadow", {"y": 1e-5, "z": 1.0}, skipped=2)
+        engine.drift.note({"y": 2e-6, "z": math.inf}, "m/7")
         table = serving(engine, version=7)
         table.relabel("m", {"stable": 7, "canary": 7})
         failed = Servable("m", 8)
@@ -65,6 +69,14 @@ def test_the_state_tells_verdicts_counts_and_reasons() -> None:
         assert good["verdicts"][1]["deviation"] is None
         assert (good["successes"], good["failures"], good["rows"], good["batches"]) == (1, 1, 2, 1)
         assert len(good["percentiles_ms"]) == 3 and good["percentiles_ms"][0] > 0
+        assert good["sizes"] == "batches of up to 4 rows" and bad["sizes"] == ""
+        assert good["shadow"]["outputs"] == [
+            {"output": "y", "deviation": 2e-6, "bound": 1e-5},
+            {"output": "z", "deviation": None, "bound": 1.0},
+        ]
+        counts = {key: good["shadow"][key] for key in ("engine", "compared", "beyond", "failed", "skipped")}
+        assert counts == {"engine": "shadow", "compared": 1, "beyond": 1, "failed": 0, "skipped": 2}
+        assert bad["shadow"] is None
 
     asyncio.run(scenario())
 
