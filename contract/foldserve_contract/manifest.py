@@ -41,6 +41,7 @@ class OutputTolerance:
         limit: What every candidate had to keep on the samples, `tolerance.limit(noise, scale)`.
         measured: The worst deviation any candidate had.
         promised: What an engine on any other machine must keep, `tolerance.promised(limit, scale)`.
+        tf32: What an engine must keep that rounds what it multiplies to TF32; None where that was not verified.
     """
 
     scale: float
@@ -48,6 +49,7 @@ class OutputTolerance:
     limit: float
     measured: float
     promised: float
+    tf32: float | None = None
 
     @property
     def bound(self) -> float:

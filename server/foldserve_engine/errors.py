@@ -8,6 +8,7 @@ FoldserveError
     ├── DeviceNotFound        the device asked for is not there; nothing else is taken instead
     ├── ArtifactUnusable      the library refuses the artifact
     ├── SignatureMismatch     the artifact does not have the names, dtypes and shapes of the manifest
+    ├── PrecisionNotPromised  the bundle promises nothing for the precision that was asked for
     └── RunFailed             the engine could not compute a batch
 ```
 """
@@ -37,6 +38,10 @@ class ArtifactUnusable(EngineError):
 
 class SignatureMismatch(EngineError):
     """The artifact's names, dtypes or shapes are not the manifest's."""
+
+
+class PrecisionNotPromised(EngineError):
+    """The bundle promises nothing for the precision that was asked for."""
 
 
 class RunFailed(EngineError):

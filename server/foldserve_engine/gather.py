@@ -1,6 +1,7 @@
 """Rows of several callers put together for one run, and padded."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -13,12 +14,26 @@ from .protocol import Engine
 Rows = tuple[Arrays, int, int]
 
 
+@runtime_checkable
+class OwnMemory(Protocol):
+    """An engine that reads some host memory faster than other."""
+
+    def allocate(self, size: int) -> Array:
+        """So many bytes of it, aligned."""
+
+
 class Gather:
     """Puts rows together in memory that is used again for every batch."""
 
-    def __init__(self) -> None:
-        """Nothing is held before the first batch."""
+    def __init__(self, allocate: Callable[[int], Array] | None = None) -> None:
+        """Nothing is held before the first batch; `allocate` gives so many bytes, aligned."""
         self._scratch: dict[str, Array] = {}
+        self._allocate = allocate or aligned
+
+    @classmethod
+    def into(cls, engine: Engine) -> "Gather":
+        """Puts rows where the engine reads them best."""
+        return cls(engine.allocate if isinstance(engine, OwnMemory) else None)
 
     def collect(self, parts: Sequence[Rows], size: int, *, own: bool = False) -> dict[str, Array]:
         """The rows of all parts, then copies of the last one up to `size`. Valid until the next call.
@@ -47,13 +62,14 @@ class Gather:
         size = int(np.prod(shape, dtype=np.int64)) * like.itemsize
         scratch = self._scratch.get(name)
         if scratch is None or scratch.size < size:
-            scratch = self._scratch[name] = _aligned(size)
+            scratch = self._scratch[name] = self._allocate(size)
         return scratch[:size].view(like.dtype).reshape(shape)
 
 
-def _aligned(size: int) -> Array:
-    memory = np.empty(size + ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % ALIGNMENT
+def aligned(size: int, alignment: int = ALIGNMENT) -> Array:
+    """So many bytes, the first at a multiple of the alignment."""
+    memory = np.empty(size + alignment, np.uint8)
+    start = -memory.ctypes.data % alignment
     return memory[start : start + size]
 
 

@@ -10,9 +10,12 @@ from typing import Any
 
 from foldserve_contract.signature import Array, Arrays, Signature
 
-from .errors import ArtifactUnusable, DeviceNotFound, RunFailed, RuntimeConflict, RuntimeMissing
+from .errors import RunFailed, RuntimeConflict, RuntimeMissing
+from .gather import aligned
 from .offered import Offered, compare
-from .onnx_options import SessionPlan, session_plan
+from .onnx_binding import run_options
+from .onnx_options import session_plan
+from .onnx_session import Opened, open_session
 from .protocol import EngineOptions
 
 _DTYPES: Mapping[str, str] = MappingProxyType(
@@ -26,16 +29,19 @@ _DTYPES: Mapping[str, str] = MappingProxyType(
     }
 )
 RIVALS = ("onnxruntime", "onnxruntime-gpu")
-_ERRORS_ONLY = 3
 
 
 class OnnxEngine:
-    """One ONNX Runtime session."""
+    """One ONNX Runtime session. On a GPU it belongs to the thread that loaded it: graphs are captured by thread."""
 
-    def __init__(self, session: Any, signature: Signature) -> None:
-        """Made by `from_bytes`."""
+    def __init__(self, opened: Opened, signature: Signature, unbound: Any) -> None:
+        """Made by `from_bytes`; `unbound` says how sizes run that have no buffers."""
         self.signature = signature
-        self._session = session
+        self.placement = "" if opened.placement is None else str(opened.placement)
+        self._session = opened.session
+        self._bound = opened.bound
+        self._allocate = aligned if opened.pinned is None else opened.pinned.allocate
+        self._unbound = unbound
         self._outputs = [spec.name for spec in signature.outputs]
 
     @classmethod
@@ -49,24 +55,32 @@ class OnnxEngine:
             SignatureMismatch: The model has other names, dtypes or shapes.
         """
         options = options or EngineOptions()
+        os.environ.update(session_plan(options).environment)
         runtime = import_runtime()
-        plan = session_plan(options)
-        _require_device(runtime, plan, options)
-        session = _session(runtime, content, plan)
-        if session.get_providers()[0] != plan.providers[0].name:
-            raise DeviceNotFound(f"ONNX Runtime did not take the device {options.device}; it offers no other instead")
+        opened = open_session(runtime, content, signature, options)
+        session = opened.session
         compare(signature, _offered(session.get_inputs()), _offered(session.get_outputs()), "model.onnx")
-        return cls(session, signature)
+        return cls(opened, signature, None if opened.placement is None else run_options(runtime))
 
     def run(self, inputs: Arrays) -> dict[str, Array]:
         """Computes every output; see `Engine.run`."""
         try:
-            return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
+            bound = self._bound.get(len(next(iter(inputs.values())))) if self._bound else None
+            if bound is not None:
+                return bound.run(inputs)
+            return dict(zip(self._outputs, self._session.run(self._outputs, inputs, self._unbound), strict=True))
+        except RunFailed:
+            raise
         except Exception as error:
             raise RunFailed(f"ONNX Runtime could not compute the batch: {error}") from error
 
+    def allocate(self, size: int) -> Array:
+        """Bytes on the host in which batches are best put together."""
+        return self._allocate(size)
+
     def close(self) -> None:
-        """Ends the session."""
+        """Ends the session, and gives back its buffers."""
+        self._bound = {}
         self._session = None
 
 
@@ -117,34 +131,6 @@ def import_runtime() -> Any:
         raise RuntimeMissing(f"onnxruntime is installed and cannot be loaded: {error}") from error
     onnxruntime.disable_telemetry_events()
     return onnxruntime
-
-
-def _require_device(runtime: Any, plan: SessionPlan, options: EngineOptions) -> None:
-    offered = runtime.get_available_providers()
-    for provider in plan.providers:
-        if provider.name not in offered:
-            raise DeviceNotFound(
-                f"device {options.device} needs ONNX Runtime's {provider.name}, and this build offers {offered};"
-                " install foldserve[server-gpu] in an environment of its own"
-            )
-
-
-def _session(runtime: Any, content: bytes, plan: SessionPlan) -> Any:
-    settings = runtime.SessionOptions()
-    levels = runtime.GraphOptimizationLevel
-    settings.graph_optimization_level = levels.ORT_ENABLE_ALL if plan.optimise else levels.ORT_DISABLE_ALL
-    settings.intra_op_num_threads = plan.intra_op_threads
-    settings.use_deterministic_compute = plan.deterministic
-    settings.log_severity_level = _ERRORS_ONLY
-    for key, value in plan.config.items():
-        settings.add_session_config_entry(key, value)
-    providers = [(provider.name, dict(provider.options)) for provider in plan.providers]
-    try:
-        session = runtime.InferenceSession(content, sess_options=settings, providers=providers)
-    except Exception as error:
-        raise ArtifactUnusable(f"ONNX Runtime refuses model.onnx: {error}") from error
-    session.disable_fallback()
-    return session
 
 
 def _offered(nodes: list[Any]) -> list[Offered]:

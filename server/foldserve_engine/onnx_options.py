@@ -1,8 +1,7 @@
 """What ONNX Runtime is told for given options. Pure: nothing is imported and nothing is made."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .device import DeviceKind
 from .protocol import EngineOptions
@@ -30,6 +29,7 @@ class SessionPlan:
         config: Session configuration entries.
         providers: In order of preference; the first must take its place, or loading fails.
         deterministic: Whether kernels that give other bits at every run are ruled out.
+        environment: What NVIDIA's libraries read once, when they are loaded.
     """
 
     optimise: bool
@@ -37,25 +37,60 @@ class SessionPlan:
     config: Mapping[str, str]
     providers: tuple[Provider, ...]
     deterministic: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def session_plan(options: EngineOptions) -> SessionPlan:
-    """What a session is made with."""
+def session_plan(options: EngineOptions, *, graphs: bool = False) -> SessionPlan:
+    """What a session is made with.
+
+    Args:
+        options: How the engine is to run.
+        graphs: Whether runs that say so are captured as CUDA graphs, and replayed.
+    """
     spinning = "1" if options.spinning else "0"
     config = {"session.intra_op.allow_spinning": spinning, "session.inter_op.allow_spinning": spinning}
-    return SessionPlan(options.optimise, options.threads, config, _providers(options), options.deterministic)
+    if options.device.kind is not DeviceKind.CPU:
+        config["session.record_ep_graph_assignment_info"] = "1"  # which nodes stay on the CPU is told
+    return SessionPlan(
+        options.optimise,
+        options.threads,
+        config,
+        _providers(options, graphs),
+        options.deterministic,
+        _environment(options),
+    )
 
 
-def _providers(options: EngineOptions) -> tuple[Provider, ...]:
+def _providers(options: EngineOptions, graphs: bool) -> tuple[Provider, ...]:
     if options.device.kind is DeviceKind.CPU:
         return (Provider(CPU, {}),)
-    cuda = Provider(CUDA, _cuda_options(options))
+    cuda = Provider(CUDA, _cuda_options(options, graphs))
     if options.device.kind is DeviceKind.CUDA:
         return (cuda,)
-    return (Provider(TENSORRT, {"device_id": str(options.device.index), "trt_fp16_enable": "0"}), cuda)
+    return (Provider(TENSORRT, _tensorrt_options(options)), cuda)
 
 
-def _cuda_options(options: EngineOptions) -> dict[str, str]:
+def _tensorrt_options(options: EngineOptions) -> dict[str, str]:
+    chosen = {
+        "device_id": str(options.device.index),
+        "trt_fp16_enable": "0",
+        "trt_int8_enable": "0",
+        "trt_engine_cache_enable": "0",  # what was built for another bundle, or by anyone else, is never run
+        "trt_timing_cache_enable": "0",
+    }
+    if options.memory_limit_bytes is not None:
+        chosen["trt_max_workspace_size"] = str(options.memory_limit_bytes)
+    return chosen
+
+
+def _environment(options: EngineOptions) -> dict[str, str]:
+    """TensorRT rounds to TF32 unless told otherwise, and its provider has no option for that."""
+    if options.device.kind is not DeviceKind.TENSORRT or options.tf32:
+        return {}
+    return {"NVIDIA_TF32_OVERRIDE": "0"}
+
+
+def _cuda_options(options: EngineOptions, graphs: bool) -> dict[str, str]:
     chosen = {
         "device_id": str(options.device.index),
         "use_tf32": "1" if options.tf32 else "0",  # ten bits of mantissa would not keep the promised tolerance
@@ -63,5 +98,7 @@ def _cuda_options(options: EngineOptions) -> dict[str, str]:
         "arena_extend_strategy": "kSameAsRequested",
     }
     if options.memory_limit_bytes is not None:
-        chosen["gpu_mem_limit"] = str(math.floor(options.memory_limit_bytes))
+        chosen["gpu_mem_limit"] = str(options.memory_limit_bytes)
+    if graphs and options.device.kind is DeviceKind.CUDA:  # TensorRT launches a batch as a whole
+        chosen["enable_cuda_graph"] = "1"
     return chosen

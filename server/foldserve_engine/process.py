@@ -72,7 +72,7 @@ def _run(channel: Channel, load: Loader) -> int:
     _say_ready(channel, started.ready)
     queue = BatchQueue(
         started.ready.max_batch_size,
-        hello.allowed_batch_sizes,
+        started.ready.sizes,
         hello.batch_timeout_ns,
         started.ready.exact_rows,
         together=hello.together,

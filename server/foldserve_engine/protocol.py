@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from foldserve_contract.signature import Array, Arrays, Signature
 
 from .device import Device
+
+GRAPH_ROWS = 8
 
 
 class EngineKind(StrEnum):
@@ -28,6 +30,8 @@ class EngineOptions:
         memory_limit_bytes: Most device memory ONNX Runtime may take on a GPU; None for no limit.
         tf32: Whether a GPU may round what it multiplies to ten bits of mantissa.
         deterministic: Whether kernels that give other bits at every run are ruled out.
+        sizes: Batch sizes that are computed again and again; a GPU has buffers of its own for each.
+        graph_rows: The largest of them that a GPU replays as a CUDA graph; 0 for none.
     """
 
     threads: int = 0
@@ -37,6 +41,8 @@ class EngineOptions:
     memory_limit_bytes: int | None = None
     deterministic: bool = False
     tf32: bool = False
+    sizes: tuple[int, ...] = ()
+    graph_rows: int = GRAPH_ROWS
 
 
 class Engine(Protocol):
@@ -55,3 +61,12 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Gives back what it holds; it cannot run afterwards."""
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """An engine that can say what of its model runs where."""
+
+    @property
+    def placement(self) -> str:
+        """In words for operators; empty where there is nothing to say."""

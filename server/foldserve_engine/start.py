@@ -1,7 +1,8 @@
 """The steps from a version directory to an engine that may serve."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from foldserve_contract.bundle import Bundle
@@ -11,12 +12,13 @@ from foldserve_contract.signature import Array
 
 from .batching import check_sizes
 from .bounds import golden_bounds
-from .device import Device
+from .buckets import buckets
+from .device import Device, DeviceKind
 from .exact import ALONE, candidates, find_exact_rows
 from .gather import Bucketed, Gather
 from .golden import GoldenVerdict, check_golden
 from .link.documents import Hello, OutputReport, Ready, Warmed
-from .protocol import Engine, EngineKind, EngineOptions
+from .protocol import Engine, EngineKind, EngineOptions, Placed
 from .stages import Stages, Started
 from .unverified import start_unverified
 
@@ -37,25 +39,34 @@ def start(hello: Hello, load: Loader, threads: int, stages: Stages) -> Started:
         ValueError: The batch sizes contradict one another.
     """
     if hello.allow_unverified and is_plain(Path(hello.bundle)):
-        return start_unverified(hello, _options(hello, threads), stages)
+        return start_unverified(hello, _options(hello, threads, ()), stages)
     with stages.stage("verify"):
         bundle = Bundle.open(Path(hello.bundle))
         golden = bundle.golden()
+    bounds = _bounds(hello, bundle)
     largest = hello.max_batch_size or max(hello.allowed_batch_sizes, default=bundle.manifest.max_batch_size)
     check_sizes(largest, hello.allowed_batch_sizes)
+    sizes = buckets(hello.allowed_batch_sizes, largest, Device.parse(hello.device))
     with stages.stage("load"):
-        engine = load(bundle, EngineKind(hello.kind), _options(hello, threads))
+        engine = load(bundle, EngineKind(hello.kind), _options(hello, threads, sizes))
     with stages.stage("warm"):
         exact_rows = _exact_rows(engine, golden, hello, largest)
-        sizes = {*(hello.allowed_batch_sizes or (1, largest)), *((exact_rows,) if hello.deterministic else ())}
-        warmed = tuple(_warm(engine, golden, size) for size in sorted(sizes))
+        to_warm = {*(sizes or (1, largest)), *((exact_rows,) if hello.deterministic else ())}
+        warmed = tuple(_warm(engine, golden, size) for size in sorted(to_warm))
     with stages.stage("golden"):
-        if hello.deterministic:
-            check_golden(Bucketed(engine, (exact_rows,)), golden, _bounds(hello, bundle), exact_rows).require()
-        bucketed = Bucketed(engine, hello.allowed_batch_sizes)
-        verdict = check_golden(bucketed, golden, _bounds(hello, bundle), largest)
+        for size in _judged_apart(hello, sizes, exact_rows):
+            check_golden(Bucketed(engine, (size,)), golden, bounds, size).require()
+        verdict = check_golden(Bucketed(engine, sizes), golden, bounds, largest)
     verdict.require()
-    return Started(engine, _ready(hello, bundle, largest, verdict, warmed, stages, exact_rows))
+    placement = engine.placement if isinstance(engine, Placed) else ""
+    ready = _ready(hello, bundle, largest, verdict, warmed, stages, exact_rows)
+    return Started(engine, replace(ready, sizes=sizes, placement=placement))
+
+
+def _judged_apart(hello: Hello, sizes: Sequence[int], exact_rows: int) -> tuple[int, ...]:
+    """Sizes that must answer the golden samples by themselves: on a GPU each has kernels and a graph of its own."""
+    on_gpu = Device.parse(hello.device).kind is not DeviceKind.CPU
+    return tuple(sorted({*(sizes if on_gpu else ()), *((exact_rows,) if hello.deterministic else ())}))
 
 
 def _exact_rows(engine: Engine, golden: Golden, hello: Hello, largest: int) -> int:
@@ -65,10 +76,10 @@ def _exact_rows(engine: Engine, golden: Golden, hello: Hello, largest: int) -> i
 
 
 def _bounds(hello: Hello, bundle: Bundle) -> dict[str, float]:
-    return golden_bounds(bundle.manifest, EngineKind(hello.kind), Device.parse(hello.device))
+    return golden_bounds(bundle.manifest, EngineKind(hello.kind), Device.parse(hello.device), tf32=hello.tf32)
 
 
-def _options(hello: Hello, threads: int) -> EngineOptions:
+def _options(hello: Hello, threads: int, sizes: tuple[int, ...]) -> EngineOptions:
     return EngineOptions(
         threads=hello.threads or threads,
         optimise=hello.optimise,
@@ -76,6 +87,9 @@ def _options(hello: Hello, threads: int) -> EngineOptions:
         spinning=hello.spinning,
         memory_limit_bytes=hello.memory_limit_bytes,
         deterministic=hello.deterministic,
+        tf32=hello.tf32,
+        sizes=sizes,
+        graph_rows=hello.graph_rows,
     )
 
 

@@ -13,6 +13,7 @@ from foldserve_contract.plain import plain_digest
 from foldserve_contract.signature import DEFAULT_SIGNATURE, DYNAMIC, Array, Signature, TensorSpec
 
 from .batching import check_sizes
+from .buckets import buckets
 from .errors import ArtifactUnusable, RunFailed
 from .link.documents import Hello, Ready, Warmed
 from .protocol import Engine, EngineKind, EngineOptions
@@ -36,6 +37,7 @@ def start_unverified(hello: Hello, options: EngineOptions, stages: Stages) -> St
     digest = plain_digest(path)
     largest = hello.max_batch_size or max(hello.allowed_batch_sizes, default=_DEFAULT_BATCH)
     check_sizes(largest, hello.allowed_batch_sizes)
+    sizes = buckets(hello.allowed_batch_sizes, largest, options.device)
     with stages.stage("load"):
         from .tensorflow_engine import TensorFlowEngine
 
@@ -43,7 +45,7 @@ def start_unverified(hello: Hello, options: EngineOptions, stages: Stages) -> St
     if plain_digest(path) != digest:
         raise DigestMismatch(f"{path} was changed while it was loaded")
     with stages.stage("warm"):
-        warmed = tuple(_warm(engine, size) for size in hello.allowed_batch_sizes or sorted({1, largest}))
+        warmed = tuple(_warm(engine, size) for size in sizes or sorted({1, largest}))
     manifest = _manifest(path, engine.signature, largest)
     ready = Ready(
         digest=digest,
@@ -55,6 +57,7 @@ def start_unverified(hello: Hello, options: EngineOptions, stages: Stages) -> St
         warmed=warmed,
         stages=dict(stages.seconds),
         manifest=manifest.to_bytes().decode(),
+        sizes=sizes,
     )
     return Started(engine, ready)
 

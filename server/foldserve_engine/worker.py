@@ -33,7 +33,7 @@ class Worker:
         self._queue = queue
         self._page = page
         self._clock = clock
-        self._gather = Gather()
+        self._gather = Gather.into(engine)
         self._tasks: dict[JobKey, Task] = {}
 
     def serve(self) -> None:

@@ -43,10 +43,6 @@ def _check_extra() -> None:
     missing = [package for module, package in _NEEDED.items() if find_spec(module) is None]
     if missing:
         raise CannotStart(f"{', '.join(missing)} is not installed: pip install 'foldserve[server]'")
-    from foldserve_engine.errors import RuntimeConflict  # with NumPy: not for --help
-    from foldserve_engine.onnx_engine import check_installed, folder_of
+    from .launcher import check_runtime  # with NumPy: not for --help
 
-    try:
-        check_installed(folder_of)
-    except RuntimeConflict as error:
-        raise CannotStart(str(error)) from error
+    check_runtime()

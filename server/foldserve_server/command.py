@@ -181,6 +181,8 @@ def _engine(said: argparse.Namespace) -> EngineOptions:
         load_timeout_s=said.load_timeout,
         memory_limit_bytes=said.engine_memory_limit,
         deterministic=said.deterministic,
+        tf32=said.tf32,
+        graph_rows=said.cuda_graph_rows,
         allow_unverified=said.allow_unverified,
         shadow=said.shadow_engine,
         shadow_share=said.shadow_share,

@@ -233,13 +233,22 @@ def _add_engine(parser: Parser) -> None:
         action="append",
         default=[],
     )
-    parser.flag("device", "cpu or cuda:N (default cpu)", default="cpu", metavar="DEVICE")
+    parser.flag("device", "cpu, cuda:N or tensorrt:N (default cpu)", default="cpu", metavar="DEVICE")
+    parser.switch("tf32", "let a GPU round to TF32; only for bundles that promise a value for it")
+    parser.flag(
+        "cuda-graph-rows",
+        f"largest batch that a GPU replays as a CUDA graph (default {_ENGINE.graph_rows}; 0: none)",
+        type=values.count,
+        default=_ENGINE.graph_rows,
+    )
     parser.flag(
         "threads", "threads of one engine (default 0: as many as there are cores)", type=values.count, default=0
     )
     _add_batching(parser)
     parser.flag("load-timeout", "seconds a version may take to load (default 300)", type=values.seconds, default=300.0)
-    parser.flag("engine-memory-limit", "what one engine may allocate, such as 4GiB", type=values.size)
+    parser.flag(
+        "engine-memory-limit", "what one engine may allocate (on a GPU: of its memory), such as 4GiB", type=values.size
+    )
     parser.flag(
         "shadow_engine",
         "also show requests to this engine, and report how far its answers deviate",

@@ -13,8 +13,10 @@ from foldserve_contract.bundle import MANIFEST, ONNX, SAVED_MODEL
 from foldserve_contract.errors import FoldserveError
 from foldserve_contract.manifest import Manifest
 from foldserve_contract.signature import Array, Arrays
+from foldserve_engine.errors import RuntimeConflict
 from foldserve_engine.golden import OutputVerdict
 from foldserve_engine.link.batch_stats import SIZE_BOUNDS, WAIT_BOUNDS_US
+from foldserve_engine.onnx_engine import check_installed, folder_of
 from foldserve_engine.protocol import EngineKind
 
 from . import memory
@@ -85,6 +87,8 @@ class ServingEngine:
         said = [f"{self._kind.value}, golden deviation {brief(worst.deviation)} of {brief(worst.bound)} allowed"]
         if self._process.report.deterministic:
             said.append(f"exact in batches of {self._process.report.exact_rows}")
+        if self._process.report.placement:
+            said.append(f"on {self._process.report.placement}")
         if self._mirror is not None:
             said.append(f"shadowed by {self._mirror.drift.engine}")
         return "; ".join(said)
@@ -235,6 +239,18 @@ async def _all(path: Path, *settings: EngineSettings) -> list[EngineProcess]:
         raise
 
 
+def check_runtime() -> None:
+    """Refuses an environment in which two ONNX Runtimes overwrite each other's files.
+
+    Raises:
+        CannotStart: They do.
+    """
+    try:
+        check_installed(folder_of)
+    except RuntimeConflict as error:
+        raise CannotStart(str(error)) from error
+
+
 def choose(path: Path, options: EngineOptions, name: str) -> EngineKind:
     """The engine asked for; where any may be, ONNX Runtime if the bundle has a model for it."""
     kind = options.kinds.get(name, options.kind)
@@ -280,6 +296,8 @@ def _settings(kind: EngineKind, options: Options) -> EngineSettings:
             memory_limit_bytes=asked.memory_limit_bytes,
             together=asked.together,
             deterministic=asked.deterministic,
+            tf32=asked.tf32,
+            graph_rows=asked.graph_rows,
             allow_unverified=asked.allow_unverified,
         )
     except (ValueError, FoldserveError) as error:

@@ -19,7 +19,7 @@ class EngineOptions:
     Attributes:
         kind: `auto`, `onnx` or `tensorflow`.
         kinds: The same for single models, by name.
-        device: `cpu` or `cuda:N`.
+        device: `cpu`, `cuda:N` or `tensorrt:N`.
         threads: Threads of one engine; 0 for as many as there are cores.
         max_batch_size: Rows of the largest batch; None for what the bundle was verified with.
         allowed_batch_sizes: The buckets; empty for the engine's own choice.
@@ -29,6 +29,8 @@ class EngineOptions:
         memory_limit_bytes: What an engine process may allocate; None for no limit.
         together: Whether requests share batches.
         deterministic: Whether a row's bits must depend on nothing but the row.
+        tf32: Whether a GPU may round to TF32, where the bundle promises a value for it.
+        graph_rows: The largest batch that a GPU replays as a CUDA graph; 0 for none.
         shadow: The engine that a share of the requests is shown to, `onnx` or `tensorflow`; None for none.
         shadow_share: That share, above 0 and up to 1.
     """
@@ -47,6 +49,8 @@ class EngineOptions:
     together: bool = True
     deterministic: bool = False
     allow_unverified: bool = False
+    tf32: bool = False
+    graph_rows: int = 8
     shadow: str | None = None
     shadow_share: float = 0.05
 

@@ -44,6 +44,34 @@ def test_a_gpu_computes_in_full_precision_and_chooses_its_algorithms_without_a_r
     assert chosen["gpu_mem_limit"] == str(1 << 30)
 
 
+def test_graphs_are_captured_only_where_that_is_asked_for() -> None:
+    options = EngineOptions(device=Device.parse("cuda:0"))
+    assert "enable_cuda_graph" not in session_plan(options).providers[0].options
+    assert session_plan(options, graphs=True).providers[0].options["enable_cuda_graph"] == "1"
+
+
+def test_tensorrt_is_told_to_keep_to_float32_and_to_run_nothing_it_did_not_build_itself() -> None:
+    options = EngineOptions(device=Device.parse("tensorrt:1"), memory_limit_bytes=1 << 20)
+    plan = session_plan(options, graphs=True)
+    tensorrt, cuda = (provider.options for provider in plan.providers)
+    off = ("trt_fp16_enable", "trt_int8_enable", "trt_engine_cache_enable", "trt_timing_cache_enable")
+    assert {name: tensorrt[name] for name in off} == dict.fromkeys(off, "0")
+    assert (tensorrt["device_id"], tensorrt["trt_max_workspace_size"]) == ("1", str(1 << 20))
+    assert cuda["use_tf32"] == "0" and cuda["gpu_mem_limit"] == str(1 << 20) and "enable_cuda_graph" not in cuda
+    assert plan.environment == {"NVIDIA_TF32_OVERRIDE": "0"}
+
+
+@pytest.mark.parametrize(("device", "tf32"), [("tensorrt:0", True), ("cuda:0", False), ("cpu", False)])
+def test_the_environment_is_left_alone_where_an_option_says_it_or_tf32_is_asked_for(device: str, tf32: bool) -> None:
+    assert not session_plan(EngineOptions(device=Device.parse(device), tf32=tf32)).environment
+
+
+def test_nodes_that_stay_on_the_cpu_are_recorded_on_a_gpu_alone() -> None:
+    key = "session.record_ep_graph_assignment_info"
+    assert session_plan(EngineOptions(device=Device.parse("cuda:0"))).config[key] == "1"
+    assert key not in session_plan(EngineOptions()).config
+
+
 def test_names_of_devices() -> None:
     assert Device.parse("cuda") == Device(DeviceKind.CUDA, 0)
     assert str(Device.parse("tensorrt:2")) == "tensorrt:2"

@@ -2,9 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from foldserve_engine import onnx_engine
 from foldserve_engine.protocol import EngineKind
-from foldserve_server import cli
+from foldserve_server import cli, launcher
 from foldserve_server.command import parse
 from foldserve_server.errors import CannotStart
 from foldserve_server.launcher import Launcher, brief, choose_shadow
@@ -132,7 +131,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 def test_two_runtimes_over_one_another_are_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(onnx_engine, "folder_of", lambda distribution: Path("/site"))
+    monkeypatch.setattr(launcher, "folder_of", lambda distribution: Path("/site"))
     assert cli.main(["models"]) == 2
     assert "onnxruntime and onnxruntime-gpu are both installed" in capsys.readouterr().err
 
@@ -140,6 +139,18 @@ def test_two_runtimes_over_one_another_are_refused(
 def test_settings_no_engine_can_have_are_refused_before_anything_starts() -> None:
     with pytest.raises(CannotStart, match="quantum"):
         Launcher(parse(["models", "--device=quantum"]).options)
+
+
+def test_tf32_is_a_gpus() -> None:
+    assert parse(["models", "--device=cuda:1", "--tf32"]).options.engine.tf32
+    Launcher(parse(["models", "--device=cuda:1", "--tf32"]).options)
+    with pytest.raises(CannotStart, match="--tf32 has a meaning on a GPU only"):
+        Launcher(parse(["models", "--tf32"]).options)
+
+
+@pytest.mark.parametrize(("words", "rows"), [([], 8), (["--cuda-graph-rows=0"], 0), (["--cuda_graph_rows", "32"], 32)])
+def test_how_large_a_batch_is_replayed_can_be_said(words: list[str], rows: int) -> None:
+    assert parse(["models", "--device=cuda:0", *words]).options.engine.graph_rows == rows
 
 
 @pytest.mark.parametrize(("value", "text"), [(3.21e-8, "3e-8"), (0.0, "0"), (0.02, "0.02"), (1e-10, "1e-10")])

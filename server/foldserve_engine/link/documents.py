@@ -34,6 +34,8 @@ class Hello:
         allow_unverified: Whether a SavedModel without a manifest may be served.
         background: Whether the process gives way to every other.
         front_ends: How many front ends share the credits.
+        tf32: Whether a GPU may round what it multiplies to ten bits of mantissa.
+        graph_rows: The largest batch that a GPU replays as a CUDA graph; 0 for none.
     """
 
     bundle: str
@@ -55,6 +57,8 @@ class Hello:
     allow_unverified: bool = False
     background: bool = False
     front_ends: int = 1
+    tf32: bool = False
+    graph_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,8 @@ class Ready:
         stages: Seconds of each stage of the start.
         exact_rows: The batch size of exact requests: 1 unless a larger one was looked for and found.
         manifest: What stands for the manifest where there is none.
+        sizes: What batches are padded up to; none: any size.
+        placement: What runs where, on a GPU; empty on a CPU.
     """
 
     digest: str
@@ -103,6 +109,8 @@ class Ready:
     stages: Mapping[str, float]
     exact_rows: int = 1
     manifest: str | None = None
+    sizes: tuple[int, ...] = ()
+    placement: str = ""
 
 
 @dataclass(frozen=True, slots=True)

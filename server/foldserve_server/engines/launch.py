@@ -162,4 +162,6 @@ def _hello(path: Path, settings: EngineSettings) -> Hello:
         allow_unverified=settings.allow_unverified,
         background=settings.background,
         front_ends=settings.front_ends,
+        tf32=settings.tf32,
+        graph_rows=settings.graph_rows,
     )

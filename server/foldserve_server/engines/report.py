@@ -32,6 +32,7 @@ class LoadReport:
         verified: Whether there was anything to verify it with.
         buckets: Sizes batches are padded up to; empty where they are not.
         deterministic: Whether every row runs in batches of `exact_rows`.
+        placement: What runs where, on a GPU; empty on a CPU.
     """
 
     manifest: Manifest
@@ -46,6 +47,7 @@ class LoadReport:
     verified: bool = True
     buckets: tuple[int, ...] = ()
     deterministic: bool = False
+    placement: str = ""
 
     @property
     def signature(self) -> Signature:
@@ -54,13 +56,14 @@ class LoadReport:
 
     @property
     def batches(self) -> str:
-        """In batches of which sizes it computes, and which of them were warmed; for people."""
+        """In batches of which sizes it computes, which of them were warmed, and what runs where; for people."""
         warmed = ", ".join(str(one.rows) for one in self.warmed)
+        placed = f"; on {self.placement}" if self.placement else ""
         if self.deterministic:
-            return f"batches of {self.exact_rows} rows, exact; warmed: {warmed}"
+            return f"batches of {self.exact_rows} rows, exact; warmed: {warmed}{placed}"
         if self.buckets:
-            return f"batches padded up to {', '.join(map(str, self.buckets))} rows; warmed: {warmed}"
-        return f"batches of up to {self.max_batch_size} rows; warmed: {warmed}"
+            return f"batches padded up to {', '.join(map(str, self.buckets))} rows; warmed: {warmed}{placed}"
+        return f"batches of up to {self.max_batch_size} rows; warmed: {warmed}{placed}"
 
     @classmethod
     def of(cls, launched: Launched, settings: EngineSettings) -> "LoadReport":
@@ -81,8 +84,9 @@ class LoadReport:
             pid=launched.child.pid,
             exact_rows=ready.exact_rows,
             verified=ready.manifest is None,
-            buckets=settings.allowed_batch_sizes,
+            buckets=ready.sizes,
             deterministic=settings.deterministic,
+            placement=ready.placement,
         )
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from foldserve_engine.batching import check_sizes
-from foldserve_engine.device import Device
-from foldserve_engine.protocol import EngineKind
+from foldserve_engine.device import Device, DeviceKind
+from foldserve_engine.protocol import GRAPH_ROWS, EngineKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,8 @@ class EngineSettings:
         allow_unverified: Whether a SavedModel without a manifest may be served.
         background: Whether it gives way to every other process.
         front_ends: How many front ends share what may be queued.
+        tf32: Whether a GPU may round what it multiplies to ten bits of mantissa.
+        graph_rows: The largest batch that a GPU replays as a CUDA graph; 0 for none.
         restarts: When a crashed engine is started again.
         watchdog: When a batch counts as a hang.
     """
@@ -86,6 +88,8 @@ class EngineSettings:
     allow_unverified: bool = False
     background: bool = False
     front_ends: int = 1
+    tf32: bool = False
+    graph_rows: int = GRAPH_ROWS
     restarts: Restarts = field(default_factory=Restarts)
     watchdog: Watchdog = field(default_factory=Watchdog)
 
@@ -94,5 +98,7 @@ class EngineSettings:
         largest = self.max_batch_size if self.max_batch_size is not None else max(self.allowed_batch_sizes, default=1)
         check_sizes(largest, self.allowed_batch_sizes)
         limits = (self.max_queue_rows, self.max_queue_bytes, self.max_request_bytes, self.load_timeout_s)
-        if min(limits) <= 0 or min(self.threads, self.batch_timeout_micros) < 0:
+        if min(limits) <= 0 or min(self.threads, self.batch_timeout_micros, self.graph_rows) < 0:
             raise ValueError(f"limits must be positive, received {self}")
+        if self.tf32 and Device.parse(self.device).kind is DeviceKind.CPU:
+            raise ValueError("--tf32 has a meaning on a GPU only: leave it out, or say --device cuda:N")

@@ -8,6 +8,7 @@ one when it computes a HOLD row, and goes on when the other is written to.
 import os
 import signal
 import threading
+from dataclasses import replace
 from enum import IntEnum, StrEnum
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from foldserve_contract.bundle import Bundle
 from foldserve_contract.signature import Array, Arrays
+from foldserve_engine.device import Device
 from foldserve_engine.errors import ArtifactUnusable, RunFailed
 from foldserve_engine.load import load_engine
 from foldserve_engine.process import run
@@ -42,6 +44,7 @@ class Loading(StrEnum):
     STALLS = "stalls"
     REFUSES = "refuses"
     FICKLE = "fickle"
+    ANYWHERE = "anywhere"
 
 
 class Fickle:
@@ -100,6 +103,8 @@ def load(bundle: Bundle, kind: EngineKind, options: EngineOptions) -> Engine:
         threading.Event().wait()
     if (folder / Loading.REFUSES).exists():
         raise ArtifactUnusable("it was told to refuse")
+    if (folder / Loading.ANYWHERE).exists():  # whatever device is asked for
+        options = replace(options, device=Device())
     engine = load_engine(bundle, kind, options)
     return Commanded(Fickle(engine) if (folder / Loading.FICKLE).exists() else engine, folder)
 

@@ -16,7 +16,7 @@ from foldserve_server.core.errors import (
 )
 from foldserve_server.engines import EngineProcess
 from tests.bundles import make_bundle, sequence_model, two_headed_model
-from tests.server.engines.fake_process import Command
+from tests.server.engines.fake_process import Command, Loading
 from tests.server.engines.support import REAL, Pipes, expected, in_ms, rows, run, started
 
 
@@ -44,6 +44,19 @@ def test_the_report_tells_what_was_verified(path: Path) -> None:
             assert report.batches == "batches padded up to 1, 4 rows; warmed: 1, 4"
         async with started(path, command=REAL, max_batch_size=16) as engine:
             assert engine.report.batches == "batches of up to 16 rows; warmed: 1, 16"
+
+    run(test())
+
+
+def test_for_a_gpu_batches_are_padded_to_sizes_that_were_warmed(path: Path) -> None:
+    (path.parent / Loading.ANYWHERE).touch()
+
+    async def test() -> None:
+        async with started(path, device="cuda:0", max_batch_size=6) as engine:
+            assert [size.rows for size in engine.report.warmed] == [1, 2, 4, 6]
+            answer = await engine.predict(rows(1, 2, 3))
+            np.testing.assert_allclose(answer["scores"], expected(path, rows(1, 2, 3)), atol=1e-5)
+            assert (engine.stats.rows, engine.stats.padding) == (4, 1)
 
     run(test())
 

@@ -78,6 +78,7 @@ def test_a_missing_file_is_refused(path: Path) -> None:
     [
         ({"kind": EngineKind.TENSORFLOW}, "saved_model"),
         ({"device": "cuda:0"}, "cuda:0 needs"),
+        ({"device": "cuda:0", "tf32": True}, "promises nothing for it"),
         ({"memory_limit_bytes": 1 << 20}, "memory limit is 1,048,576 bytes"),
     ],
 )

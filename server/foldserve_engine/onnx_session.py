@@ -1,0 +1,170 @@
+"""Opens an ONNX Runtime session where the options ask for it, with buffers on a GPU, and says what runs where."""
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from foldserve_contract.signature import Signature
+
+from .device import DeviceKind
+from .errors import ArtifactUnusable, DeviceNotFound, EngineError
+from .onnx_binding import BoundBatch, Memory, bind, is_bindable
+from .onnx_options import CPU, SessionPlan, session_plan
+from .pinned import PinnedMemory
+from .placement import Placement
+from .protocol import EngineOptions
+
+_log = logging.getLogger(__name__)
+_ERRORS_ONLY = 3
+_NO_DEVICE = re.compile(
+    r"invalid device ordinal|no CUDA-capable device|driver version is insufficient|LoadLibrary|CUDA_PATH"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session and what was prepared for it.
+
+    Attributes:
+        session: ONNX Runtime's.
+        bound: By batch size; empty on a CPU, and for rows whose shape is not known beforehand.
+        placement: What runs where; None on a CPU.
+        pinned: Host memory that the GPU reads directly; None where there is none.
+    """
+
+    session: Any
+    bound: Mapping[int, BoundBatch] = field(default_factory=dict)
+    placement: Placement | None = None
+    pinned: PinnedMemory | None = None
+
+
+def open_session(runtime: Any, content: bytes, signature: Signature, options: EngineOptions) -> Opened:
+    """Opens a session; on a GPU with bound buffers, and with CUDA graphs where the model allows them.
+
+    Whether it does is found out here, once: it can be seen in the placement and in the log, and no request pays for it.
+
+    Raises:
+        DeviceNotFound: The device is not there, or none of the model runs on it.
+        ArtifactUnusable: ONNX Runtime refuses the model.
+    """
+    if options.device.kind is DeviceKind.CPU:
+        return Opened(_session(runtime, content, options))
+    graphs = _graph_sizes(signature, options)
+    why = _why_no_graphs(signature, options)
+    if graphs:
+        try:
+            return _on_gpu(runtime, content, signature, options, graphs, why)
+        except _NoGraphs as error:
+            why = " ".join(str(error).split())
+            _log.warning("no CUDA graphs: %s", why)
+    return _on_gpu(runtime, content, signature, options, (), why)
+
+
+class _NoGraphs(EngineError):
+    """The model cannot be captured."""
+
+
+def _graph_sizes(signature: Signature, options: EngineOptions) -> tuple[int, ...]:
+    if options.device.kind is not DeviceKind.CUDA or not is_bindable(signature):
+        return ()
+    return tuple(size for size in options.sizes if size <= options.graph_rows)
+
+
+def _why_no_graphs(signature: Signature, options: EngineOptions) -> str:
+    """Why none are tried."""
+    if options.device.kind is not DeviceKind.CUDA:
+        return "TensorRT launches a batch as a whole"
+    if not is_bindable(signature):
+        return "the shape of a row is dynamic"
+    return f"no batch size is {options.graph_rows} or less"
+
+
+def _on_gpu(
+    runtime: Any, content: bytes, signature: Signature, options: EngineOptions, graphs: Sequence[int], why: str
+) -> Opened:
+    try:
+        session = _session(runtime, content, options, graphs=bool(graphs))
+    except ArtifactUnusable as error:
+        if graphs and "graph capture" in str(error):
+            raise _NoGraphs(str(error)) from error
+        raise
+    sizes = options.sizes if is_bindable(signature) else ()
+    bound = bind(runtime, session, signature, sizes, Memory("cuda", options.device.index), graphs)
+    for size in graphs:
+        try:
+            bound[size].warm()
+        except Exception as error:  # whatever CUDA says: without graphs it may run
+            raise _NoGraphs(f"a batch of {size} rows cannot be captured: {error}") from error
+    pinned = PinnedMemory.open(options.device.index)
+    placement = Placement(
+        device=str(options.device),
+        bound=tuple(sizes),
+        graphs=tuple(graphs),
+        why_no_graphs="" if graphs else why,
+        on_cpu=_on_cpu(session),
+        pinned=pinned is not None,
+    )
+    _require_use(placement, session)
+    return Opened(session, bound, placement, pinned)
+
+
+def _session(runtime: Any, content: bytes, options: EngineOptions, *, graphs: bool = False) -> Any:
+    plan = session_plan(options, graphs=graphs)
+    _require_offered(runtime, plan, options)
+    providers = [(provider.name, dict(provider.options)) for provider in plan.providers]
+    try:
+        session = runtime.InferenceSession(content, sess_options=_settings(runtime, plan), providers=providers)
+    except Exception as error:
+        if options.device.kind is not DeviceKind.CPU and _NO_DEVICE.search(str(error)):
+            raise DeviceNotFound(f"device {options.device} cannot be used: {error}") from error
+        raise ArtifactUnusable(f"ONNX Runtime refuses model.onnx: {error}") from error
+    session.disable_fallback()
+    if session.get_providers()[0] != plan.providers[0].name:
+        raise DeviceNotFound(
+            f"ONNX Runtime did not take the device {options.device}, and nothing else is taken instead: is there such a"
+            " GPU, with its driver, and are CUDA's and cuDNN's libraries found (LD_LIBRARY_PATH)? Its log says more"
+        )
+    return session
+
+
+def _settings(runtime: Any, plan: SessionPlan) -> Any:
+    settings = runtime.SessionOptions()
+    levels = runtime.GraphOptimizationLevel
+    settings.graph_optimization_level = levels.ORT_ENABLE_ALL if plan.optimise else levels.ORT_DISABLE_ALL
+    settings.intra_op_num_threads = plan.intra_op_threads
+    settings.use_deterministic_compute = plan.deterministic
+    settings.log_severity_level = _ERRORS_ONLY
+    for key, value in plan.config.items():
+        settings.add_session_config_entry(key, value)
+    return settings
+
+
+def _require_offered(runtime: Any, plan: SessionPlan, options: EngineOptions) -> None:
+    offered = runtime.get_available_providers()
+    for provider in plan.providers:
+        if provider.name not in offered:
+            raise DeviceNotFound(
+                f"device {options.device} needs ONNX Runtime's {provider.name}, and this build offers {offered};"
+                " install foldserve[server-gpu] in an environment of its own"
+            )
+
+
+def _on_cpu(session: Any) -> Mapping[str, int]:
+    """By operation: nodes that ONNX Runtime left on the CPU, as it does with arithmetic on shapes."""
+    return Counter(node.op_type for part in _parts(session) if part.ep_name == CPU for node in part.get_nodes())
+
+
+def _require_use(placement: Placement, session: Any) -> None:
+    """A session may take a provider and run nothing on it."""
+    parts = _parts(session)
+    if parts and all(part.ep_name == CPU for part in parts):
+        raise DeviceNotFound(f"ONNX Runtime runs none of the model on {placement.device}; say --device cpu for it")
+
+
+def _parts(session: Any) -> Sequence[Any]:
+    """Which provider runs which nodes; nothing is known where ONNX Runtime is too old to tell."""
+    tell = getattr(session, "get_provider_graph_assignment_info", None)
+    return tell() if tell else ()
