@@ -27,7 +27,7 @@ class EngineOptions:
         optimise: Whether the library may rewrite the graph. Off for a check of correctness.
         device: Where to run. A device that is not there is an error, never another device.
         spinning: Whether idle threads spin for work: faster alone, slower beside other engines.
-        memory_limit_bytes: Most device memory ONNX Runtime may take on a GPU; None for no limit.
+        memory_limit_bytes: Most memory the library may take on a GPU; None for no limit.
         tf32: Whether a GPU may round what it multiplies to ten bits of mantissa.
         deterministic: Whether kernels that give other bits at every run are ruled out.
         sizes: Batch sizes that are computed again and again; a GPU has buffers of its own for each.

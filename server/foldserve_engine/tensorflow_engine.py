@@ -11,6 +11,8 @@ from .errors import ArtifactUnusable, DeviceNotFound, EngineError, RunFailed, Ru
 from .offered import Offered, compare
 from .protocol import EngineOptions
 
+_CPU = "/CPU:0"
+
 
 class TensorFlowEngine:
     """The default signature of one SavedModel."""
@@ -34,7 +36,7 @@ class TensorFlowEngine:
             DeviceNotFound: The device asked for is not there.
             ArtifactUnusable: TensorFlow refuses the SavedModel.
             SignatureMismatch: `serving_default` has other names, dtypes or shapes.
-            EngineError: TensorFlow runs in this process already with another number of threads.
+            EngineError: TensorFlow runs in this process already with another number of threads, or with another device.
         """
         tensorflow, model, device = _open(path, options or EngineOptions())
         function = model.signatures[DEFAULT_SIGNATURE]
@@ -80,7 +82,7 @@ class TensorFlowEngine:
 def _open(path: Path, options: EngineOptions) -> tuple[Any, Any, str]:
     """TensorFlow, the model that was loaded, and the name of its device."""
     tensorflow = _import_tensorflow()
-    device = _device(tensorflow, options)
+    device = _CPU if options.device.kind is DeviceKind.CPU else _take_gpu(tensorflow, options)
     _configure(tensorflow, options)
     return tensorflow, _load(tensorflow, path, device), device
 
@@ -93,21 +95,37 @@ def _import_tensorflow() -> Any:
     return tensorflow
 
 
-def _device(tensorflow: Any, options: EngineOptions) -> str:
-    if options.device.kind is DeviceKind.CPU:
-        return "/CPU:0"
+def _take_gpu(tensorflow: Any, options: EngineOptions) -> str:
+    """Takes one GPU, and no more of its memory than is needed or allowed; the name it has then.
+
+    What makes its kernels fast and inexact, or different at every run, is off.
+    """
+    gpu = _gpu(tensorflow, options)
+    config = tensorflow.config
+    try:
+        config.set_visible_devices([gpu], "GPU")
+        if options.memory_limit_bytes is None:
+            config.experimental.set_memory_growth(gpu, True)  # it takes all there is otherwise
+        else:
+            limit = config.LogicalDeviceConfiguration(memory_limit=max(1, options.memory_limit_bytes >> 20))
+            config.set_logical_device_configuration(gpu, [limit])
+        config.experimental.enable_tensor_float_32_execution(options.tf32)
+        config.experimental.enable_op_determinism()
+    except RuntimeError as error:
+        raise EngineError(f"TensorFlow runs already and cannot take {options.device}: {error}") from error
+    return "/GPU:0"  # the only one that it sees now
+
+
+def _gpu(tensorflow: Any, options: EngineOptions) -> Any:
     if options.device.kind is not DeviceKind.CUDA:
         raise DeviceNotFound(f"TensorFlow runs on cpu or cuda:N, not on {options.device}")
     found = tensorflow.config.list_physical_devices("GPU")
     if options.device.index >= len(found):
         raise DeviceNotFound(f"device {options.device} is not there; TensorFlow sees {len(found)} GPUs")
-    return f"/GPU:{options.device.index}"
+    return found[options.device.index]
 
 
 def _configure(tensorflow: Any, options: EngineOptions) -> None:
-    if options.device.kind is DeviceKind.CUDA:
-        tensorflow.config.experimental.enable_tensor_float_32_execution(False)
-        tensorflow.config.experimental.enable_op_determinism()
     threading = tensorflow.config.threading
     if options.threads and threading.get_intra_op_parallelism_threads() != options.threads:
         try:
