@@ -16,6 +16,7 @@ from .errors import CannotStart
 from .flags import WITHOUT_MEANING, parser
 from .options import REST_PORT, EngineOptions, Options
 from .repository.source import Folder, Listed
+from .tls import LiveTls
 from .tokens import read_tokens
 from .transport import Transport
 
@@ -138,17 +139,21 @@ def _batching(said: argparse.Namespace, known: argparse.ArgumentParser) -> tuple
 
 def _transport(said: argparse.Namespace) -> Transport:
     tls = access = None
-    if said.ssl_config_file:
+    tls_file = Path(said.ssl_config_file).absolute() if said.ssl_config_file else None
+    tokens_file = Path(said.tokens_file).absolute() if said.tokens_file else None
+    if tls_file is not None:
         from .textproto.transport import read_tls  # protocol buffers are slow to import: not for --help
 
-        tls = read_tls(Path(said.ssl_config_file).absolute())
-    if said.tokens_file:
-        access = read_tokens(Path(said.tokens_file).absolute())
+        tls = LiveTls(read_tls(tls_file))
+    if tokens_file is not None:
+        access = read_tokens(tokens_file)
     if said.grpc_socket_path:
         check_socket(said.grpc_socket_path)
     return Transport(
         tls=tls,
         access=access,
+        tls_file=tls_file,
+        tokens_file=tokens_file,
         socket_path=said.grpc_socket_path,
         max_message_bytes=said.max_message_bytes,
         max_inflight_bytes=said.max_inflight_bytes,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from .address import join
 from .core.admin import Admin
 from .core.table import Table
+from .credentials import keep_fresh
 from .options import Options
 
 if TYPE_CHECKING:
@@ -21,13 +22,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """The servers; `http` is None where it was switched off."""
+    """The servers, `http` None where it was switched off, and what keeps their certificates and tokens fresh."""
 
     rpc: "RpcServer"
     http: "HttpServer | None"
+    watching: "asyncio.Future[None]"
 
     async def stop(self, grace_s: float) -> None:
         """Refuses new requests, answers those that were accepted, and ends after the grace at the latest."""
+        self.watching.cancel()
         others = [] if self.http is None else [self.http.stop(grace_s)]
         await asyncio.gather(self.rpc.stop(grace_s), *others)
 
@@ -43,7 +46,8 @@ async def listen(options: Options, table: Table, admin: Admin) -> Front:
     await rpc.start(join(options.host, options.port))
     log.info("listening on %s", join(options.host, rpc.port))
     try:
-        return Front(rpc, await _listen_http(options, table))
+        http = await _listen_http(options, table)
+        return Front(rpc, http, asyncio.ensure_future(keep_fresh(options.transport)))
     except BaseException:
         await rpc.stop(0)
         raise

@@ -40,7 +40,48 @@ class Tls:
         if self.authority:
             context.load_verify_locations(cadata=self.authority.decode("ascii"))
         context.verify_mode = ssl.CERT_REQUIRED if self.client_verify else ssl.CERT_NONE
+        if self.client_verify:  # a caller who comes again is looked at again: who vouched for it may be gone
+            context.options |= ssl.OP_NO_TICKET
+            context.num_tickets = 0
         return context
+
+
+class LiveTls:
+    """What new connections are encrypted with: it may change while the server runs.
+
+    Attributes:
+        now: What it is.
+    """
+
+    def __init__(self, first: Tls) -> None:
+        self.now = first
+        self._context: ssl.SSLContext | None = None
+
+    def become(self, tls: Tls) -> bool:
+        """Puts another identity in the place of this one; whether it is another.
+
+        Raises:
+            ValueError: It cannot be used, or whether callers must show a certificate would change.
+            OSError: As `Tls.context`.
+        """
+        if tls == self.now:
+            return False
+        if tls.client_verify != self.now.client_verify:
+            raise ValueError("client_verify cannot change while the server runs; restart it")
+        self._context = tls.context()
+        self.now = tls
+        return True
+
+    def context(self) -> ssl.SSLContext:
+        """For servers that are made in Python: each handshake is done with what is in force then."""
+        first = self.now.context()
+        self._context = first
+        first.sni_callback = self._choose
+        return first
+
+    def _choose(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+        if self._context is not None:
+            connection.context = self._context
 
 
 @contextmanager

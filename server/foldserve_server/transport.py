@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .core.access import Access
-from .tls import Tls
+from .tls import LiveTls
 
 MAX_MESSAGE_BYTES = 256 << 20
 
@@ -16,6 +16,8 @@ class Transport:
     Attributes:
         tls: How connections are encrypted; None for not at all.
         access: Who may ask for what; None for anybody anything.
+        tls_file: Where `tls` was read from.
+        tokens_file: Where `access` was read from.
         socket_path: A Unix socket that gRPC listens on too.
         max_message_bytes: Most bytes of a request.
         max_inflight_bytes: Most bytes of all requests that are being answered.
@@ -23,8 +25,10 @@ class Transport:
         max_concurrent_rpcs: Most calls that are answered at once, of gRPC and of REST each; None for any number.
     """
 
-    tls: Tls | None = None
+    tls: LiveTls | None = None
     access: Access | None = None
+    tls_file: Path | None = None
+    tokens_file: Path | None = None
     socket_path: Path | None = None
     max_message_bytes: int = MAX_MESSAGE_BYTES
     max_inflight_bytes: int = 1 << 30

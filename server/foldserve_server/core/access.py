@@ -74,6 +74,16 @@ class Access:
     def __init__(self, tokens: Sequence[Token]) -> None:
         self._tokens = tuple(tokens)
 
+    @property
+    def holders(self) -> list[str]:
+        """Whose tokens are known."""
+        return [token.rights.holder for token in self._tokens]
+
+    def become(self, other: "Access") -> bool:
+        """From now on the other's tokens are known, and no more; whether that changes anything."""
+        before, self._tokens = self._tokens, other._tokens
+        return before != self._tokens
+
     def identify(self, authorization: str | None) -> Rights:
         """The rights that belong to an `authorization` header; it takes as long whichever token it is.
 

@@ -23,6 +23,7 @@ from ..errors import CannotStart
 from ..transport import Transport
 from . import health, reflection
 from .access import Guard
+from .credentials import live_credentials
 from .inference.models import Models
 from .inference.servicer import InferenceServicer
 from .model import ModelServicer
@@ -78,10 +79,7 @@ class RpcServer:
         tls = self._transport.tls
         if tls is None:
             return int(self._server.add_insecure_port(address))
-        credentials = grpc.ssl_server_credentials(
-            [(tls.key, tls.certificate)], tls.authority or None, require_client_auth=tls.client_verify
-        )
-        return int(self._server.add_secure_port(address, credentials))
+        return int(self._server.add_secure_port(address, live_credentials(tls)))
 
     def _listen_on_socket(self, path: Path) -> None:
         try:
