@@ -26,8 +26,8 @@ def make_golden(rows: VerificationRows, reference: Reference, signature: Signatu
     return Golden(rows.golden_inputs, outputs)
 
 
-def write_artifacts(folded: NamedModel, signature: Signature, golden: Golden, name: str, directory: Path) -> None:
-    """SavedModel, ONNX, golden samples and warmup records.
+def write_models(folded: NamedModel, signature: Signature, directory: Path) -> None:
+    """SavedModel and ONNX.
 
     Raises:
         Refused: No ONNX can be made of the model.
@@ -37,6 +37,15 @@ def write_artifacts(folded: NamedModel, signature: Signature, golden: Golden, na
     with _disk_errors():
         write_saved_model(function, folded, directory)
         write_onnx(function, signature, directory / ONNX)
+
+
+def write_golden(golden: Golden, name: str, directory: Path) -> None:
+    """Golden samples and warmup records.
+
+    Raises:
+        OSError: The disk is full or fails.
+    """
+    with _disk_errors():
         (directory / GOLDEN).write_bytes(golden.to_bytes())
         write_warmup(golden, name, directory)
 

@@ -1,4 +1,4 @@
-"""The export as a list of steps: load, fold, reference, diagnose, emit, verify, seal."""
+"""The export as a list of steps: load, fold, emit, reference, diagnose, verify, seal."""
 
 import tempfile
 from dataclasses import dataclass, replace
@@ -8,11 +8,11 @@ from typing import Any, TypedDict, Unpack
 from foldserve_contract.publish import Staging, stage
 from foldserve_contract.signature import Array, Arrays
 
-from .artifacts import KERAS_FILE, write_artifacts
+from .artifacts import KERAS_FILE, write_golden, write_models
 from .emit.triton import write_config
 from .errors import VerificationFailed
 from .options import ExportOptions
-from .preparation import diagnose, expect, fold_model, open_model
+from .preparation import asked, diagnose, fold_model, open_model
 from .progress import Progress, Silent, Steps
 from .report.compose import make_report
 from .report.files import write_reports
@@ -103,14 +103,16 @@ def _make(
         loaded = open_model(model, options)
     with steps.step("fold"):
         folded = fold_model(loaded, options)
-    with steps.step("reference"):
-        expected = expect(folded, options)
+    with asked(folded, options) as question:
+        with steps.step("emit"):
+            write_models(folded.model, folded.signature, staging.path)
+            keras_file = (staging.path if options.keep_keras else scratch) / KERAS_FILE
+            folded.model.model.save(keras_file)
+        with steps.step("reference"):
+            expected = question.expectation()
+            write_golden(expected.golden, options.name, staging.path)
     with steps.step("diagnose"):
         findings = diagnose(loaded, folded, expected)
-    with steps.step("emit"):
-        write_artifacts(folded.model, folded.signature, expected.golden, options.name, staging.path)
-        keras_file = (staging.path if options.keep_keras else scratch) / KERAS_FILE
-        folded.model.model.save(keras_file)
     with steps.step("verify"):
         before = staging.seal()
         verifier = Verifier(

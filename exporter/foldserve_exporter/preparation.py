@@ -1,5 +1,7 @@
 """What the artifacts are made from and judged by: the folded model, the rows, and the reference."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,8 @@ from .recalibration.recalibrate import Recalibration, recalibrate_graph, require
 from .samples.files import fit_samples, read_samples
 from .samples.rows import MIN_JUDGED, VerificationRows, choose_rows
 from .samples.synthetic import synthesize
-from .verify.reference import Reference, compute_reference
+from .verify.evaluation import Evaluation
+from .verify.reference import Reference, finish_reference, start_reference
 
 PLAIN = ExportOptions(Path(), "model")
 
@@ -133,24 +136,65 @@ class Expectation:
         return {output: self.reference.promised(output) for output in self.reference.outputs}
 
 
-def expect(folded: FoldedModel, options: ExportOptions) -> Expectation:
-    """Draws the rows and computes the reference.
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """The rows, and the unfolded graph that is being asked them.
+
+    Attributes:
+        drawn: The rows, before those are left out that would need tolerances of their own.
+        synthetic: Whether the golden ones are synthetic.
+        seed: Of the draw.
+        signature: The model's.
+        evaluation: The graph in float64 and in float32.
+    """
+
+    drawn: VerificationRows
+    synthetic: bool
+    seed: int
+    signature: Signature
+    evaluation: Evaluation
+
+    def expectation(self) -> Expectation:
+        """What must be answered, once it is known.
+
+        Raises:
+            Refused: The model's own answers are not finite, or cannot be computed here.
+        """
+        reference, rows = finish_reference(self.evaluation, self.drawn)
+        info = GoldenInfo(rows.golden, rows.stretched, self.synthetic, self.seed)
+        return Expectation(rows, reference, make_golden(rows, reference, self.signature), info)
+
+
+@contextmanager
+def asked(folded: FoldedModel, options: ExportOptions) -> Iterator[Question]:
+    """Draws the rows, and has the reference computed beside whatever is done meanwhile.
 
     Raises:
         SamplesError: The samples cannot be read or do not fit the model.
-        Refused: The model's own answers are not finite.
     """
     drawn, synthetic = _draw_rows(folded, options)
-    reference, rows = compute_reference(folded.graph, drawn)
-    info = GoldenInfo(rows.golden, rows.stretched, synthetic, options.seed)
-    return Expectation(rows, reference, make_golden(rows, reference, folded.signature), info)
+    with Evaluation(folded.graph, drawn.judged_inputs) as evaluation:
+        start_reference(evaluation)
+        yield Question(drawn, synthetic, options.seed, folded.signature, evaluation)
+
+
+def expect(folded: FoldedModel, options: ExportOptions) -> Expectation:
+    """Draws the rows and waits for the reference.
+
+    Raises:
+        SamplesError: The samples cannot be read or do not fit the model.
+        Refused: The model's own answers are not finite, or cannot be computed here.
+    """
+    with asked(folded, options) as question:
+        return question.expectation()
 
 
 def diagnose(loaded: Loaded, folded: FoldedModel, expected: Expectation) -> Findings:
     """Looks at the model as it was before the fold and, where it is the same model, as it was given."""
-    unfolded = NamedModel.of(rebuild(folded.graph), folded.graph)
     given = loaded.model if folded.as_given else None
-    return find(given, folded.graph, unfolded, expected.rows.judged_inputs, expected.reference.outputs)
+    return find(
+        given, folded.graph, expected.rows.judged_inputs, expected.reference.outputs, expected.reference.float32
+    )
 
 
 def _draw_rows(folded: FoldedModel, options: ExportOptions) -> tuple[VerificationRows, bool]:

@@ -8,7 +8,7 @@ import pytest
 
 from foldserve_contract.signature import Arrays, Signature, TensorSpec
 from foldserve_exporter.samples.rows import choose_rows
-from foldserve_exporter.verify.batches import ask, plan_batches
+from foldserve_exporter.verify.batches import Batch, ask, plan_batches, plan_once
 from foldserve_exporter.verify.judge import judge
 from foldserve_exporter.verify.reference import Reference
 from foldserve_exporter.verify.verdict import CandidateVerdict, Verification
@@ -64,11 +64,25 @@ def test_what_is_right_passes_and_says_how_exactly() -> None:
     assert Verification((verdict,), ROWS.judged).passed
 
 
-def test_every_row_is_judged_alone_with_others_and_among_outliers() -> None:
-    kinds = {kind: {row for b in BATCHES if b.kind == kind for row in b.rows} for kind in ("alone", "full", "mixed")}
+def test_every_row_is_judged_alone_and_among_near_copies_and_outliers() -> None:
+    kinds = {kind: {row for b in BATCHES if b.kind == kind for row in b.rows} for kind in ("alone", "mixed")}
     assert all(set(range(ROWS.judged)) <= rows for rows in kinds.values())
-    assert {len(batch.rows) for batch in BATCHES} >= {1, 3, 32}
-    assert all(max(b.rows) >= 2 * ROWS.judged for b in BATCHES if b.kind == "mixed")
+    assert_has_all_sizes_and_strangers(BATCHES)
+
+
+def test_what_is_not_served_is_asked_the_first_of_these_batches_which_hold_every_row() -> None:
+    once = plan_once(ROWS)
+    assert once == BATCHES[: len(once)]
+    assert set(range(ROWS.judged)) <= {row for batch in once for row in batch.rows}
+    assert_has_all_sizes_and_strangers(once)
+
+
+def assert_has_all_sizes_and_strangers(batches: tuple[Batch, ...]) -> None:
+    assert {len(batch.rows) for batch in batches} >= {1, 3, 32}
+    for batch in batches:
+        if batch.kind == "mixed":
+            assert any(ROWS.judged <= row < 2 * ROWS.judged for row in batch.rows)
+            assert max(batch.rows) >= 2 * ROWS.judged
 
 
 SPOILED: dict[str, tuple[Callable[[Arrays], Arrays], str]] = {

@@ -29,8 +29,8 @@ from foldserve_exporter.naming import NamedModel
 from foldserve_exporter.options import ExportOptions
 from foldserve_exporter.preparation import Expectation, FoldedModel, expect, fold_model
 from foldserve_exporter.verify.batches import ask, plan_batches
+from foldserve_exporter.verify.evaluation import evaluate
 from foldserve_exporter.verify.judge import judge
-from foldserve_exporter.verify.reference import evaluate
 
 from .models import randomise
 from .spoils import spoils

@@ -173,8 +173,8 @@ def test_an_existing_version_is_refused_unless_forced(exported: Exported, model:
 def test_spoiled_artifacts_are_refused_and_nothing_is_published(
     tmp_path: Path, model: Any, samples: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def spoiled(folded: Any, signature: Any, golden: Any, name: str, directory: Path) -> None:
-        artifacts.write_artifacts(folded, signature, golden, name, directory)
+    def spoiled(folded: Any, signature: Any, directory: Path) -> None:
+        artifacts.write_models(folded, signature, directory)
         path = directory / "model.onnx"
         path.write_bytes(path.read_bytes()[:-100])
         variables = next((directory / "variables").glob("variables.data*"))
@@ -182,7 +182,7 @@ def test_spoiled_artifacts_are_refused_and_nothing_is_published(
         values[np.argmax(np.abs(values))] *= np.float32(1.01)
         variables.write_bytes(values.tobytes() + variables.read_bytes()[values.nbytes :])
 
-    monkeypatch.setattr(pipeline, "write_artifacts", spoiled)
+    monkeypatch.setattr(pipeline, "write_models", spoiled)
     with pytest.raises(VerificationFailed) as failure:
         export_model(model, tmp_path, "nested", samples=samples)
     failed = {c.name for c in failure.value.report.verification.candidates if not c.passed}

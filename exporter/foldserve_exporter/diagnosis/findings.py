@@ -8,9 +8,11 @@ from foldserve_contract import tolerance
 from foldserve_contract.signature import Arrays
 
 from ..graph import Graph
-from ..naming import NamedModel
-from ..predictions.change import Change
-from .phases import baked_phases, phase_gaps, predict_untouched
+from ..predictions.change import Change, changes
+from ..predictions.running import copied, predict_in_training
+from .phases import baked_phases, predict_untouched
+
+_PREDICTED = 16  # rows: whether it is far from the reference, few show as well as many
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,8 @@ class Findings:
     """The model's behaviour in both learning phases.
 
     Attributes:
-        phases: By output, phase 0 against phase 1.
+        phases: By output, phase 0 (moving statistics) against phase 1 (the batch's), dropout silenced. Layers that are
+            not trainable stay on their moving statistics in both, as Keras has it.
         baked: Calls that have a learning phase baked in.
         predict: By output, max|`predict` of the untouched model − reference|.
     """
@@ -28,19 +31,21 @@ class Findings:
     predict: Mapping[str, float]
 
 
-def find(model: Any | None, graph: Graph, named: NamedModel, inputs: Arrays, reference: Arrays) -> Findings:
+def find(model: Any | None, graph: Graph, inputs: Arrays, reference: Arrays, phase_0: Arrays) -> Findings:
     """Looks at the caller's model and at copies of it; the model is as it was afterwards.
 
     Args:
         model: The caller's model; None where it answers something else than the graph.
         graph: Its graph.
-        named: A model rebuilt from the graph.
         inputs: Rows by input.
         reference: The right answers to them, by output.
+        phase_0: What a float32 copy of the model answers to them in inference, by output.
     """
-    predicted = {} if model is None else predict_untouched(model, named, inputs)
-    deviations = {name: _deviation(predicted[name], reference[name]) for name in predicted}
-    return Findings(phase_gaps(graph, inputs), baked_phases(graph), deviations)
+    copy = copied(graph)
+    head = {name: array[:_PREDICTED] for name, array in inputs.items()}
+    predicted = {} if model is None else predict_untouched(model, copy, head)
+    deviations = {name: _deviation(predicted[name], reference[name][:_PREDICTED]) for name in predicted}
+    return Findings(changes(phase_0, predict_in_training(copy, inputs)), baked_phases(graph), deviations)
 
 
 def _deviation(predicted: Any, reference: Any) -> float:

@@ -12,17 +12,7 @@ from ..graph import Graph
 from ..graph import keras_private as private
 from ..graph.silence import is_silent
 from ..naming import NamedModel
-from ..predictions.change import Change, changes
-from ..predictions.running import copied, predict, predict_in_training
 from ..recalibration.locate import lent_values
-
-
-def phase_gaps(graph: Graph, inputs: Arrays) -> dict[str, Change]:
-    """Every output in phase 0 (moving statistics) against phase 1 (the batch's), dropout silenced, on a copy.
-
-    Layers that are not trainable stay on their moving statistics in both, as Keras has it.
-    """
-    return changes(predict(copied(graph), inputs), predict_in_training(copied(graph), inputs))
 
 
 def baked_phases(graph: Graph) -> tuple[str, ...]:

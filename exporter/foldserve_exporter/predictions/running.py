@@ -9,6 +9,7 @@ from foldserve_contract.signature import Array, Arrays
 from ..graph import Graph, rebuild
 from ..graph.names import op_names
 from ..naming import NamedModel
+from ..tracing import Run, traced
 
 _INFERENCE_ROWS = 32
 _TRAINING_ROWS = 256
@@ -30,18 +31,21 @@ def copied(graph: Graph, *, thaw: bool = False) -> NamedModel:
 
 def predict(named: NamedModel, inputs: Arrays) -> dict[str, Array]:
     """In inference, some rows at a time."""
-    return _run(named, inputs, _INFERENCE_ROWS, training=False)
+    return _run(named, inputs, _INFERENCE_ROWS, named.run)
 
 
 def predict_in_training(named: NamedModel, inputs: Arrays) -> dict[str, Array]:
-    """In training, in batches as large as they may be and all of a size, so that no few rows normalise themselves."""
-    return _run(named, inputs, _TRAINING_ROWS, training=True)
+    """In training, in batches as large as they may be and all of a size, so that no few rows normalise themselves.
+
+    As a graph, which holds no activation longer than it is needed.
+    """
+    return _run(named, inputs, _TRAINING_ROWS, traced(named, training=True))
 
 
-def _run(named: NamedModel, inputs: Arrays, most: int, *, training: bool) -> dict[str, Array]:
+def _run(named: NamedModel, inputs: Arrays, most: int, run: Run) -> dict[str, Array]:
     pieces = math.ceil(rows_of(inputs) / most)
     split = {name: np.array_split(array, pieces) for name, array in inputs.items()}
-    parts = [named.run({name: each[piece] for name, each in split.items()}, training) for piece in range(pieces)]
+    parts = [run({name: each[piece] for name, each in split.items()}) for piece in range(pieces)]
     return {name: np.concatenate([part[name] for part in parts]) for name in named.outputs}
 
 

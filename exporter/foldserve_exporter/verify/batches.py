@@ -1,4 +1,4 @@
-"""The batches every candidate is asked: alone, in threes, all together, and among near copies and outliers."""
+"""The batches that candidates are asked: together with near copies and outliers, three of a kind, and alone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from ..samples.rows import VerificationRows
 
 THREE = 3
 FULL = 32
-_MIXED = 16
+STRANGERS = 2  # near copies, and as many outliers, in every full batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +23,28 @@ class Batch:
 
 
 def plan_batches(rows: VerificationRows) -> tuple[Batch, ...]:
-    """Every judged row alone, in a batch of 32, and in one with near copies of it and with outliers; some in threes."""
-    judged = range(rows.judged)
-    mixed = [_mixed(chunk, rows.judged) for chunk in _chunks(judged, _MIXED)]
+    """What an artifact that is served is asked: as `plan_once`, and every judged row alone."""
+    return (*plan_once(rows), *(Batch("alone", (row,)) for row in range(1, rows.judged)))
+
+
+def plan_once(rows: VerificationRows) -> tuple[Batch, ...]:
+    """Every judged row among near copies and outliers in batches of up to 32; three of them together, and one alone.
+
+    It is asked of candidates that are compared with the served ones, and differ from them in the learning phase, the
+    reload or the optimisation alone: a statistic taken over a batch shows in any batch.
+    """
+    judged, own = range(rows.judged), FULL - 2 * STRANGERS
     return (
-        *(Batch("alone", (row,)) for row in judged),
-        *(Batch("three", chunk) for chunk in _chunks(judged[: 4 * THREE], THREE)),
-        *(Batch("full", chunk) for chunk in _chunks(judged, FULL)),
-        *mixed,
+        Batch("alone", (0,)),
+        Batch("three", tuple(judged[:THREE])),
+        *(_mixed(judged[start : start + own], rows.judged) for start in range(0, rows.judged, own)),
     )
 
 
-def _mixed(chunk: tuple[int, ...], judged: int) -> Batch:
-    near = [judged + row for row in chunk[::2]]
-    outliers = [2 * judged + row for row in chunk[1::2]]
+def _mixed(chunk: range, judged: int) -> Batch:
+    near = [judged + row for row in chunk[:STRANGERS]]
+    outliers = [2 * judged + row for row in chunk[-STRANGERS:]]
     return Batch("mixed", (*outliers, *chunk, *near))
-
-
-def _chunks(rows: range, size: int) -> list[tuple[int, ...]]:
-    return [tuple(rows[start : start + size]) for start in range(0, len(rows), size)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ from foldserve_contract.records import from_json, to_json
 from foldserve_contract.signature import Signature
 
 from ..samples.rows import VerificationRows
-from .batches import Answers, Batch
+from .batches import Answers, Batch, plan_batches, plan_once
 
 
 class WorkerKind(StrEnum):
@@ -45,6 +45,7 @@ class Candidate:
         path: The file or directory.
         training: Whether it is called in learning phase 1.
         optimise: Whether the engine may optimise its graph.
+        served: Whether a server answers with it, so that every row is asked alone as well.
     """
 
     key: str
@@ -53,13 +54,17 @@ class Candidate:
     path: str
     training: bool = False
     optimise: bool = True
+    served: bool = False
+
+    def batches(self, rows: VerificationRows) -> tuple[Batch, ...]:
+        """What it is asked."""
+        return plan_batches(rows) if self.served else plan_once(rows)
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
     candidates: tuple[Candidate, ...]
     signature: Signature
-    batches: tuple[Batch, ...]
     judged: int
     golden: int
     custom_objects: tuple[str, ...]
@@ -73,7 +78,6 @@ class Job:
     candidates: tuple[Candidate, ...]
     signature: Signature
     rows: VerificationRows
-    batches: tuple[Batch, ...]
     custom_objects: tuple[str, ...] = ()
     trust_code: bool = False
 
@@ -82,7 +86,6 @@ class Job:
         plan = _Plan(
             self.candidates,
             self.signature,
-            self.batches,
             self.rows.judged,
             self.rows.golden,
             self.custom_objects,
@@ -97,7 +100,7 @@ class Job:
         plan = from_json(_Plan, json.loads((folder / "job.json").read_text(encoding="utf-8")))
         with np.load(folder / "rows.npz", allow_pickle=False) as archive:
             rows = VerificationRows({name: archive[name] for name in archive.files}, plan.judged, plan.golden)
-        return cls(plan.candidates, plan.signature, rows, plan.batches, plan.custom_objects, plan.trust_code)
+        return cls(plan.candidates, plan.signature, rows, plan.custom_objects, plan.trust_code)
 
 
 def write_answers(folder: Path, candidate: Candidate, answers: Answers) -> None:

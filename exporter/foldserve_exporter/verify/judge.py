@@ -21,7 +21,7 @@ def judge(
     signature: Signature,
     exact_as: Answers | None = None,
 ) -> CandidateVerdict:
-    """The verdict over one candidate; `exact_as` are answers it must equal bit for bit."""
+    """The verdict over one candidate; `exact_as` are answers to the first of the batches, to be equal bit for bit."""
     malformed = tuple(_malformed(answers, batches, signature))
     if malformed:
         return CandidateVerdict(name, {}, malformed[:1], None)
@@ -51,14 +51,12 @@ def _judge_output(output: str, answers: Answers, batches: tuple[Batch, ...], ref
     worst, worst_sample, worst_batch, composition = 0.0, 0, "", 0.0
     flips: set[int] = set()
     close: set[int] = set()
-    alone: dict[int, Array] = {}
+    first: dict[int, Array] = {}
     for row, kind, answer in _rows(output, answers, batches, expected.shape[0]):
         deviation = _row_deviation(answer, expected[row])
         if not math.isnan(worst) and (math.isnan(deviation) or deviation > worst):
             worst, worst_sample, worst_batch = deviation, row, kind
-        if kind == "alone":
-            alone[row] = answer
-        composition = np.fmax(composition, _row_deviation(answer, alone[row]))
+        composition = np.fmax(composition, _row_deviation(answer, first.setdefault(row, answer)))
         if (margin := _flip_margin(answer, expected[row])) is not None:
             (flips if margin > 2 * limit else close).add(row)
     return OutputVerdict(worst, limit, worst_sample, worst_batch, float(composition), len(flips), len(close))
@@ -88,7 +86,7 @@ def _flip_margin(answer: Array, expected: Array) -> float | None:
 def _equal(answers: Answers, other: Answers) -> bool:
     return all(
         np.array_equal(mine[name], theirs[name], equal_nan=True)
-        for mine, theirs in zip(answers.outputs, other.outputs, strict=True)
+        for mine, theirs in zip(answers.outputs, other.outputs, strict=False)
         for name in theirs
     )
 

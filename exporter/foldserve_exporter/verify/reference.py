@@ -1,22 +1,15 @@
 """The reference: the unfolded graph on moving statistics in float64, and how far float32 alone is from it."""
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-import tensorflow as tf
 
 from foldserve_contract import tolerance
 from foldserve_contract.signature import Array, Arrays
 
 from ..errors import Refused
-from ..graph import Graph, rebuild
-from ..naming import NamedModel
 from ..samples.rows import VerificationRows
-
-_CHUNK = 8  # float64 activations of a large network are large
+from .evaluation import Evaluation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,18 +44,22 @@ class Reference:
         return tolerance.promised(limit, self.scale[output]) if limit else 0.0
 
 
-def compute_reference(graph: Graph, rows: VerificationRows) -> tuple[Reference, VerificationRows]:
-    """Evaluates the unfolded graph in float64 and in float32.
+def start_reference(evaluation: Evaluation) -> None:
+    """Has the unfolded graph asked in float64 and in float32."""
+    evaluation.start("float64")
+    evaluation.start("float32")
 
-    Gives the rows back without the stretched ones that would need tolerances of their own.
+
+def finish_reference(evaluation: Evaluation, rows: VerificationRows) -> tuple[Reference, VerificationRows]:
+    """The reference, once it is computed, and the rows without the stretched ones that would need other tolerances.
 
     Raises:
-        Refused: An answer is not finite, so that nothing could be compared with it.
+        Refused: An answer is not finite, so that nothing could be compared with it, or TensorFlow cannot compute it.
     """
-    outputs = evaluate(graph, "float64", rows.judged_inputs)
+    outputs = evaluation.outputs("float64")
     plain = ~rows.is_stretched
     _require_finite(_select(outputs, plain))
-    float32 = evaluate(graph, "float32", rows.judged_inputs)
+    float32 = evaluation.outputs("float32")
     noise = {name: tolerance.deviation(float32[name][plain], outputs[name][plain]) for name in outputs}
     scale = {name: tolerance.scale(array[plain]) for name, array in outputs.items()}
     kept: Array = np.logical_or(plain, _as_exact(outputs, float32, noise, scale))
@@ -85,33 +82,6 @@ def _as_exact(outputs: Arrays, float32: Arrays, noise: dict[str, float], scale: 
 
 def _select(arrays: Arrays, rows: Array) -> dict[str, Array]:
     return {name: array[rows] for name, array in arrays.items()}
-
-
-def evaluate(graph: Graph, dtype: str, inputs: Arrays) -> dict[str, Array]:
-    """The unfolded graph's answers on moving statistics, computed in `dtype`, a few rows at a time."""
-    model = NamedModel.of(rebuild(graph, dtype), graph)
-    wide = {name: array.astype(dtype) if array.dtype.kind == "f" else array for name, array in inputs.items()}
-    rows = next(iter(wide.values())).shape[0]
-    with _said_in_words():
-        parts = [
-            model.run({name: array[start : start + _CHUNK] for name, array in wide.items()})
-            for start in range(0, rows, _CHUNK)
-        ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in graph.output_names}
-
-
-@contextmanager
-def _said_in_words() -> Iterator[None]:
-    """What TensorFlow cannot compute on a CPU (dilated Conv2DTranspose, say) is a refusal that names it."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        layer = re.search(r"calling (\w+)\.call", error.message)
-        reason = re.search(r"\}\} (.*?) \[Op:", error.message, re.DOTALL)
-        raise Refused(
-            f"the model itself cannot be computed on this machine ({layer[1] if layer else 'one of its layers'}):"
-            f" {reason[1] if reason else error.message}"
-        ) from error
 
 
 def _require_finite(outputs: Arrays) -> None:

@@ -1,7 +1,9 @@
 """Loads a candidate in a fresh process, by the code that serves it where there is such."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from foldserve_contract.signature import Array, Arrays
 from foldserve_engine.protocol import EngineOptions
@@ -30,13 +32,21 @@ def _open_onnx(candidate: Candidate, job: Job) -> Run:
 
 
 def _open_keras(candidate: Candidate, job: Job) -> Run:
-    from ..load.loader import load_model
     from ..naming import NamedModel
-    from .tracing import traced
+    from ..tracing import traced
 
-    loaded = load_model(Path(candidate.path), trust_code=job.trust_code, custom_objects=job.custom_objects)
     names = [tuple(spec.name for spec in specs) for specs in (job.signature.inputs, job.signature.outputs)]
-    return traced(NamedModel(loaded.model, *names), training=candidate.training)
+    return traced(
+        NamedModel(_loaded(candidate.path, job.trust_code, job.custom_objects), *names), training=candidate.training
+    )
+
+
+@lru_cache(maxsize=1)
+def _loaded(path: str, trust_code: bool, custom_objects: tuple[str, ...]) -> Any:
+    """One reload answers in both learning phases."""
+    from ..load.loader import load_model
+
+    return load_model(Path(path), trust_code=trust_code, custom_objects=custom_objects).model
 
 
 _OPENERS = {

@@ -11,7 +11,7 @@ from foldserve_contract.signature import Array, Arrays
 from ..graph import rebuild, trace
 from ..naming import NamedModel
 
-_SAMPLES = 4
+_SAMPLES = 2
 Sensitivity = Mapping[str, float | None]
 
 

@@ -13,7 +13,7 @@ class OutputVerdict:
         limit: What is allowed.
         worst_sample: The judged row that deviates most.
         worst_batch: The kind of batch it was in.
-        composition: max difference between a row alone and the same row among others.
+        composition: max difference between a row's answers in two batches.
         flips: Rows whose top-1 class differs although the reference's margin exceeds twice the limit.
         close_flips: Rows whose top-1 class differs within that margin; counted, not judged.
     """

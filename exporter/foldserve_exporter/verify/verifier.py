@@ -1,4 +1,4 @@
-"""Asks every candidate every batch, each reload in a fresh process, and judges the answers."""
+"""Asks every candidate its batches, each reload in a fresh process, and judges the answers."""
 
 import tempfile
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from foldserve_contract.signature import Signature
 
 from ..naming import NamedModel
 from ..samples.rows import VerificationRows
-from .batches import Answers, Batch, ask, plan_batches
+from ..tracing import traced
+from .batches import Answers, Batch, ask, plan_once
 from .job import Candidate, CandidateKind, Job, read_answers, read_error
 from .judge import judge
 from .reference import Reference
-from .tracing import traced
 from .verdict import CandidateVerdict, Verification
 from .workers import Worker
 
@@ -41,13 +41,13 @@ class Verifier:
         self, folded: NamedModel, candidates: tuple[Candidate, ...], workers: tuple[Worker, ...], progress: Progress
     ) -> Verification:
         """As `verify`, of any artifacts: the folded model's two verdicts, then one for each candidate, in order."""
-        batches = plan_batches(self.rows)
         with tempfile.TemporaryDirectory(prefix="foldserve-verify-") as name:
             folder = Path(name)
-            Job(candidates, self.signature, self.rows, batches, self.custom_objects, self.trust_code).write(folder)
+            Job(candidates, self.signature, self.rows, self.custom_objects, self.trust_code).write(folder)
             for worker in workers:
                 worker.give(folder)
             progress("folded model, phases 0 and 1")
+            batches = plan_once(self.rows)
             phase_0 = ask(traced(folded, training=False), self.rows, batches)
             phase_1 = ask(traced(folded, training=True), self.rows, batches)
             progress("reloads in fresh processes")
@@ -58,7 +58,7 @@ class Verifier:
             ]
             for candidate in candidates:
                 end = ends.get(candidate.kind.worker, "no process was started for it")
-                verdicts.append(self._judge_reload(folder, candidate, batches, phase_0, end))
+                verdicts.append(self._judge_reload(folder, candidate, phase_0, end))
         return Verification(tuple(verdicts), self.rows.judged)
 
     def _judge(
@@ -66,9 +66,8 @@ class Verifier:
     ) -> CandidateVerdict:
         return judge(name, answers, batches, self.reference, self.signature, exact_as)
 
-    def _judge_reload(
-        self, folder: Path, candidate: Candidate, batches: tuple[Batch, ...], phase_0: Answers, end: str | None
-    ) -> CandidateVerdict:
+    def _judge_reload(self, folder: Path, candidate: Candidate, phase_0: Answers, end: str | None) -> CandidateVerdict:
+        batches = candidate.batches(self.rows)
         answers = read_answers(folder, candidate, len(batches))
         if answers is None:
             reason = read_error(folder, candidate) or end or "it left no answer"
@@ -81,9 +80,9 @@ def candidates_of(artifacts: Path, keras_file: Path) -> tuple[Candidate, ...]:
     """Every artifact of an export in every setting that is verified."""
     keras_path, onnx_path = str(keras_file), str(artifacts / ONNX)
     return (
-        Candidate("saved_model", "tensorflow, SavedModel", CandidateKind.SAVED_MODEL, str(artifacts)),
+        Candidate("saved_model", "tensorflow, SavedModel", CandidateKind.SAVED_MODEL, str(artifacts), served=True),
         Candidate("keras_0", "Keras reload, phase 0", CandidateKind.KERAS, keras_path),
         Candidate("keras_1", "Keras reload, phase 1", CandidateKind.KERAS, keras_path, training=True),
         Candidate("onnx_plain", "onnxruntime, not optimised", CandidateKind.ONNX, onnx_path, optimise=False),
-        Candidate("onnx", "onnxruntime, optimised", CandidateKind.ONNX, onnx_path),
+        Candidate("onnx", "onnxruntime, optimised", CandidateKind.ONNX, onnx_path, served=True),
     )

@@ -42,7 +42,7 @@ def _answer(folder: Path, job: Job, candidate: Candidate) -> None:
     from .runners import open_candidate
 
     try:
-        write_answers(folder, candidate, ask(open_candidate(candidate, job), job.rows, job.batches))
+        write_answers(folder, candidate, ask(open_candidate(candidate, job), job.rows, candidate.batches(job.rows)))
     except Exception as error:  # whatever an artifact raises is the verdict over it, not a fault of this process
         traceback.print_exc()
         write_error(folder, candidate, f"{type(error).__name__}: {error}")

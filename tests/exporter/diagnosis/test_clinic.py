@@ -142,7 +142,7 @@ def test_a_frozen_layer_opens_no_gap_between_the_phases() -> None:
     assert accuracy(model.predict(samples, verbose=0), labels) > 0.6
     gap = diagnose(model, samples, labels=labels).phase_1
     assert gap is not None
-    assert gap.changes["probabilities"].largest == 0
+    assert gap.changes["probabilities"].largest < 1e-5  # rounding alone
 
 
 def test_the_model_is_put_back_also_when_the_diagnosis_fails(monkeypatch: pytest.MonkeyPatch) -> None:
