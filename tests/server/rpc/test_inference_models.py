@@ -1,0 +1,107 @@
+import asyncio
+
+import grpc
+import pytest
+
+from foldserve_contract.protos.open_inference import INFERENCE_METHODS
+from foldserve_server.core.servable import Servable
+from foldserve_server.core.table import Table
+from tests.server.fakes import TWO_BY_TWO, FakeEngine, manifest, serving
+
+from .calls import listening
+from .inference_calls import ask, changed, refusal, typed_request
+
+Code = grpc.StatusCode
+
+
+def test_metadata_and_configuration_describe_the_signature() -> None:
+    def table() -> Table:
+        return serving(FakeEngine(manifest(signature=TWO_BY_TWO)))
+
+    request = INFERENCE_METHODS["ModelMetadata"].request(name="m")
+    metadata = ask("ModelMetadata", request, table)
+    told = [(tensor.name, tensor.datatype, list(tensor.shape)) for tensor in (*metadata.inputs, *metadata.outputs)]
+    assert told == [
+        ("a", "FP32", [-1, 2]),
+        ("b", "INT64", [-1, 3, -1]),
+        ("p", "FP32", [-1, 4]),
+        ("q", "FP64", [-1, -1]),
+    ]
+    assert list(metadata.versions) == ["1"]
+    config = ask("ModelConfig", INFERENCE_METHODS["ModelConfig"].request(name="m"), table).config
+    assert config.max_batch_size == 4 and config.HasField("dynamic_batching")
+    assert [list(tensor.dims) for tensor in (*config.input, *config.output)] == [[2], [3, -1], [4], [-1]]
+
+
+def test_statistics_count_requests_rows_and_batches() -> None:
+    async def scenario() -> None:
+        async with listening(serving(FakeEngine())) as caller:
+            await caller.call("ModelInfer", typed_request())
+            await caller.call("ModelInfer", typed_request())
+            await caller.failure("ModelInfer", changed(lambda request: request.inputs[0].contents.Clear()))
+            (stats,) = (
+                await caller.call("ModelStatistics", INFERENCE_METHODS["ModelStatistics"].request())
+            ).model_stats
+            assert (stats.name, stats.version, stats.inference_count, stats.execution_count) == ("m", "1", 6, 2)
+            assert (stats.inference_stats.success.count, stats.inference_stats.fail.count) == (2, 1)
+            parts = stats.inference_stats
+            assert parts.queue.count == parts.compute_infer.count == 2
+            assert parts.success.ns == parts.queue.ns + parts.compute_infer.ns > 0
+
+    asyncio.run(scenario())
+
+
+def test_the_index_lists_what_failed_with_its_reason() -> None:
+    def table() -> Table:
+        table = serving(FakeEngine())
+        failed = Servable("m", 2)
+        table.begin(failed)
+        table.end(failed, "it deviates")
+        return table
+
+    every = ask("RepositoryIndex", INFERENCE_METHODS["RepositoryIndex"].request(), table).models
+    assert [(one.version, one.state, one.reason) for one in every] == [
+        ("2", "UNAVAILABLE", "it deviates"),
+        ("1", "READY", ""),
+    ]
+    ready = ask("RepositoryIndex", INFERENCE_METHODS["RepositoryIndex"].request(ready=True), table).models
+    assert [one.version for one in ready] == ["1"]
+
+
+@pytest.mark.parametrize("method", ["RepositoryModelLoad", "RepositoryModelUnload"])
+def test_models_are_loaded_by_their_folder_alone(method: str) -> None:
+    code, message = refusal(INFERENCE_METHODS[method].request(model_name="m"), method)
+    assert code is Code.FAILED_PRECONDITION
+    assert message.startswith("explicit model load / unload is not allowed if polling is enabled")
+    elsewhere = INFERENCE_METHODS[method].request(model_name="m", repository_name="r")
+    assert refusal(elsewhere, method) == (Code.UNIMPLEMENTED, "'repository_name' specification is not supported")
+
+
+def test_a_model_sent_in_a_request_is_not_loaded() -> None:
+    request = INFERENCE_METHODS["RepositoryModelLoad"].request(model_name="m")
+    request.parameters["config"].string_param = "{}"
+    code, message = refusal(request, "RepositoryModelLoad")
+    assert code is Code.UNIMPLEMENTED and "bundle alone" in message
+
+
+def test_what_is_not_offered_says_so() -> None:
+    code, message = refusal(INFERENCE_METHODS["LogSettings"].request(), "LogSettings")
+    assert (code, message) == (Code.UNIMPLEMENTED, "LogSettings is not offered by this server")
+
+
+@pytest.mark.parametrize(("version", "ready"), [("", True), ("1", True), ("2", False)])
+def test_readiness_of_a_version(version: str, ready: bool) -> None:
+    request = INFERENCE_METHODS["ModelReady"].request(name="m", version=version)
+    assert ask("ModelReady", request, lambda: serving(FakeEngine())).ready is ready
+
+
+def test_the_server_is_ready_when_all_that_was_there_is_loaded() -> None:
+    async def scenario() -> None:
+        async with listening(serving(FakeEngine()), started=False) as caller:
+            request = INFERENCE_METHODS["ServerReady"].request()
+            assert (await caller.call("ServerLive", INFERENCE_METHODS["ServerLive"].request())).live
+            assert not (await caller.call("ServerReady", request)).ready
+            caller.rpc.health.start()
+            assert (await caller.call("ServerReady", request)).ready
+
+    asyncio.run(scenario())
