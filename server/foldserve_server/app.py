@@ -15,6 +15,7 @@ from .errors import CannotStart
 from .front import Front, listen
 from .launcher import Launcher
 from .options import Options
+from .repository.explicit import Explicit
 from .repository.keeper import Means
 from .repository.reload import Reloader
 from .repository.remote import RemoteAdmin
@@ -49,7 +50,7 @@ async def serve(options: Options, launcher: Launcher) -> None:
     loading = asyncio.ensure_future(_load(watcher))  # beside the import of gRPC: both take their time
     patience = 0.0
     try:
-        front = await listen(options, table, RemoteAdmin(reloader, options.roots))
+        front = await listen(options, table, RemoteAdmin(reloader, Explicit(watcher), options.roots))
         try:
             await _either(_serve(front, table, watcher, loading, reloader, options), stop)
             patience = await _drain(front, options, stop)

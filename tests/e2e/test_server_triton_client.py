@@ -3,6 +3,7 @@
 import asyncio
 import queue
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from tritonclient.utils import InferenceServerException
 
 from foldserve_contract.protos.open_inference import DESCRIPTORS
 from foldserve_contract.signature import Array
-from tests.bundles import make_bundle
+from tests.bundles import change_weight, make_bundle
 from tests.server.running import Running, images, running
 
 LABELS = ("rose", "tulip", "daisy", "poppy", "lily")
@@ -82,13 +83,39 @@ def test_metadata_configuration_and_statistics(client: Any) -> None:
     assert after.inference_stats.success.count - before.inference_stats.success.count == 1
 
 
-def test_the_repository_is_listed_and_not_changed(client: Any) -> None:
+def test_the_repository_is_listed(client: Any) -> None:
     (entry,) = client.get_model_repository_index().models
     assert (entry.name, entry.version, entry.state) == ("m", "4", "READY")
-    with pytest.raises(InferenceServerException, match="explicit model load / unload is not allowed"):
+    assert entry.reason == "batches of up to 32 rows; warmed: 1, 32"
+
+
+def test_models_are_loaded_and_unloaded(tmp_path: Path) -> None:
+    make_bundle(tmp_path, "m", 1)
+    with (
+        running(tmp_path, "--file_system_poll_wait_seconds=0") as server,
+        triton.InferenceServerClient(server.address) as client,
+    ):
+        client.unload_model("m")
+        server.wait_for_log("m/1: unloaded")
+        assert not client.is_model_ready("m") and not client.is_server_ready()
+        (entry,) = client.get_model_repository_index().models
+        assert entry.state == "UNAVAILABLE" and "unloaded on request" in entry.reason
+        with pytest.raises(InferenceServerException, match="'m' has no available versions"):
+            client.infer("m", [image_input(images(1))])
         client.load_model("m")
-    with pytest.raises(InferenceServerException, match="bundle alone"):
-        client.load_model("m", config="{}")
+        assert client.is_model_ready("m") and client.infer("m", [image_input(images(1))])
+        change_weight(make_bundle(tmp_path, "m", 2, seed=1), by=0.5)
+        with pytest.raises(InferenceServerException) as caught:
+            client.load_model("m")
+        assert caught.value.status() == "StatusCode.INVALID_ARGUMENT"
+        assert "load failed for model 'm': version 2 is at UNAVAILABLE state: the engine" in caught.value.message()
+        make_bundle(tmp_path, "m", 2, seed=1, force=True)
+        client.load_model("m")
+        assert client.is_model_ready("m", "2"), "nobody looks at the folder but who is asked to"
+        with pytest.raises(InferenceServerException, match="failed to load 'n', failed to poll from model repository"):
+            client.load_model("n")
+        with pytest.raises(InferenceServerException, match="bundle alone"):
+            client.load_model("m", config="{}")
 
 
 def test_there_is_no_shared_memory_to_forget(client: Any) -> None:

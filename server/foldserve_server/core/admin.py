@@ -22,6 +22,20 @@ class Admin(Protocol):
             ServingError: It cannot be done; what served before still does.
         """
 
+    async def load(self, name: str) -> None:
+        """Loads what should serve of a model, also what was refused before; returns when it serves.
+
+        Raises:
+            ServingError: It does not, or not all of it; the message tells why.
+        """
+
+    async def unload(self, name: str) -> None:
+        """Takes a model out of service until it is loaded again.
+
+        Raises:
+            ServingError: There is none of that name.
+        """
+
 
 def require_inside(models: Sequence[ModelConfig], roots: Sequence[Path]) -> None:
     """Checks that nobody can have folders served that the operator did not mean.

@@ -15,6 +15,7 @@ FoldserveError
     ├── EngineFailed          the engine could not compute it; the log says why
     ├── Unauthenticated       nobody knows who the caller is
     ├── Forbidden             the caller may not ask for that
+    ├── NotInRepository       a model is to be loaded that is not there to be served
     └── ReloadFailed          another set of models was asked for and cannot be served; the one before still is
 LoadFailed                    a version was not put into service; the reason in words
 ```
@@ -106,6 +107,10 @@ class Forbidden(ServingError):
     """The caller may not ask for that."""
 
     status = "PERMISSION_DENIED"
+
+
+class NotInRepository(ServingError):
+    """A model, or any version of it, that is to be loaded is not there."""
 
 
 class ReloadFailed(ServingError):

@@ -15,6 +15,7 @@ from ..core.table import Table
 from .decide import Step, decide
 from .sighting import Sighting
 
+_SUSPENDED = "it was unloaded on request, and is out of service until somebody asks to load it"
 _ENDED, _NO_MEMORY = "EngineEnded", "NoMemory"  # causes that no error has
 log = logging.getLogger(__name__)
 Room = Callable[[str, Path], str | None]
@@ -51,6 +52,10 @@ class Keeper:
     """Loads one version at a time, puts it into service, and lets those that are not wanted any more finish.
 
     It owns the model's engines: nothing else stops one that serves.
+
+    Attributes:
+        config: What is wanted.
+        suspended: Whether an operator took the model out of service: then nothing is loaded, whatever comes.
     """
 
     def __init__(self, config: ModelConfig, means: Means) -> None:
@@ -65,6 +70,7 @@ class Keeper:
         self._loading: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
         self._closed = False
+        self.suspended = False
         self._table.relabel(config.name, config.labels)
 
     @property
@@ -92,6 +98,18 @@ class Keeper:
         self._listing = now + tuple(sighting for sighting in self._listing if sighting.version in spared)
         self._step()
 
+    def again(self, listing: Iterable[Sighting]) -> None:
+        """Takes the model into service, with these versions; those that were refused are tried once more."""
+        self.suspended = False
+        self._refused.clear()
+        self._short.clear()
+        self.see(listing)
+
+    def suspend(self) -> None:
+        """Takes the model out of service, until `again` or `adopt`."""
+        self.suspended = True
+        self._abandon(self._means.grace_s)
+
     async def settled(self) -> None:
         """Returns when nothing is being loaded."""
         while self._loading is not None:
@@ -102,6 +120,7 @@ class Keeper:
         if self._loading is not None:
             self._loading.cancel()
         self.config = config
+        self.suspended = False
         self._listing, self._missing = tuple(listing), frozenset()
         for one in held:
             self._swap(Servable(config.name, one.sighting.version), one.sighting, one.engine)
@@ -116,11 +135,8 @@ class Keeper:
     def retire(self, grace_s: float) -> None:
         """Kills the candidate, and ends every engine once what it accepted is answered, or after the grace."""
         self._closed = True
-        if self._loading is not None:
-            self._loading.cancel()
         self._table.relabel(self.config.name, {})
-        for version in list(self._loaded):
-            self._leave(version, grace_s)
+        self._abandon(grace_s)
 
     async def gone(self) -> None:
         """Returns when no process is left."""
@@ -128,8 +144,14 @@ class Keeper:
         if self._retiring:
             await asyncio.wait(self._retiring)
 
+    def _abandon(self, grace_s: float) -> None:
+        if self._loading is not None:
+            self._loading.cancel()
+        for version in list(self._loaded):
+            self._leave(version, grace_s)
+
     def _step(self) -> None:
-        if self._loading is not None or self._closed:
+        if self._loading is not None or self._closed or self.suspended:
             return
         step = decide(self._listing, self.config.policy, self._loaded, self._refused)
         if step.load is None:
@@ -237,6 +259,7 @@ class Keeper:
             await asyncio.wait_for(servable.drained(), grace_s)
         await _stop(servable, engine, grace_s)
         self._table.end(servable)
+        servable.reason = _SUSPENDED if self.suspended else ""
         log.info("%s: unloaded", servable, extra=_about(servable))
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:

@@ -77,7 +77,7 @@ class Reloader:
         keeper = self._watcher.keepers.get(config.name)
         same_place = keeper is not None and keeper.config.path == config.path
         loaded = keeper.loaded if keeper is not None and same_place else {}
-        if keeper is not None and same_place and keeper.config.policy == config.policy:
+        if keeper is not None and same_place and keeper.config.policy == config.policy and not keeper.suspended:
             return _Plan(config, listing, frozenset(loaded), ())
         known = keeper is not None and same_place and not isinstance(config.policy, Specific)
         refused = keeper.refused if keeper is not None and known else {}

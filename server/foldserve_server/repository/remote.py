@@ -1,21 +1,23 @@
 """What may be asked from outside."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextvars import Context
 from pathlib import Path
 
-from ..core.access import require_admin
+from ..core.access import require_admin, require_model
 from ..core.admin import require_inside
 from ..core.model_config import ModelConfig
+from .explicit import Explicit
 from .reload import Reloader
 
 
 class RemoteAdmin:
     """A `core.admin.Admin` that keeps callers to their rights and to the folders the operator allows."""
 
-    def __init__(self, reloader: Reloader, roots: Sequence[Path]) -> None:
+    def __init__(self, reloader: Reloader, explicit: Explicit, roots: Sequence[Path]) -> None:
         self._reloader = reloader
+        self._explicit = explicit
         self._roots = roots
 
     async def reload(self, models: Sequence[ModelConfig], origin: str) -> None:
@@ -26,5 +28,29 @@ class RemoteAdmin:
         """
         require_admin()
         require_inside(models, self._roots)
-        reloading = self._reloader.reload(models, origin)
-        await asyncio.create_task(reloading, context=Context())  # what is started outlives the call, and is not its own
+        await _apart(self._reloader.reload(models, origin))
+
+    async def load(self, name: str) -> None:
+        """See `core.admin.Admin`. Cancelling it leaves what is being loaded to be loaded.
+
+        Raises:
+            Forbidden: The caller may not change what is served, or not this.
+        """
+        require_admin()
+        require_model(name)
+        await _apart(self._explicit.load(name))
+
+    async def unload(self, name: str) -> None:
+        """See `core.admin.Admin`.
+
+        Raises:
+            Forbidden: The caller may not change what is served, or not this.
+        """
+        require_admin()
+        require_model(name)
+        await _apart(self._explicit.unload(name))
+
+
+async def _apart(work: Coroutine[None, None, None]) -> None:
+    """What is started outlives the call, and is not its own."""
+    await asyncio.create_task(work, context=Context())

@@ -53,6 +53,10 @@ class Watcher:
         """What is there of the models of any source."""
         return (await self._survey(source))[1]
 
+    async def survey_all(self) -> tuple[Mapping[str, ModelConfig], Listings]:
+        """What is to be served now, and what is there of it."""
+        return await self._survey(self.source)
+
     async def run(self, interval_s: float, wait: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Looks after every interval; never where it is 0, as TensorFlow Serving has it."""
         while interval_s > 0:

@@ -51,7 +51,7 @@ class RpcServer:
             options=_options(transport),
         )
         predictor = Predictor(table, limits, clock)
-        self._inference = InferenceServicer(table, predictor, limits, clock, Models(table, self.health))
+        self._inference = InferenceServicer(table, predictor, limits, clock, Models(table, self.health, admin))
         services = (
             PredictionServicer(table, predictor, clock, transport.max_message_bytes).handlers(self.door, ledger),
             ModelServicer(table, admin).handlers(self.door, ledger),

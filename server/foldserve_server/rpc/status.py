@@ -9,6 +9,7 @@ from ..core.errors import (
     EngineFailed,
     Forbidden,
     InvalidRequest,
+    NotInRepository,
     NotOffered,
     NotPossible,
     ReloadFailed,
@@ -33,6 +34,7 @@ STATUS: dict[type[ServingError], StatusCode] = {
     EngineFailed: StatusCode.INTERNAL,
     Unauthenticated: StatusCode.UNAUTHENTICATED,
     Forbidden: StatusCode.PERMISSION_DENIED,
+    NotInRepository: StatusCode.INTERNAL,  # as Triton has it
     ReloadFailed: StatusCode.UNKNOWN,  # as TensorFlow Serving has it
 }
 RETRY_AFTER_MS = 100
@@ -55,7 +57,8 @@ def pushback(error: ServingError) -> tuple[tuple[str, str], ...]:
 
 def words(error: ServingError) -> str:
     """What a caller is told: no internals."""
-    return INTERNAL if status_of(error) is StatusCode.INTERNAL else shorten(str(error))
+    hidden = status_of(error) is StatusCode.INTERNAL and not isinstance(error, NotInRepository)
+    return INTERNAL if hidden else shorten(str(error))
 
 
 async def abort(context: Any, error: ServingError) -> NoReturn:

@@ -11,6 +11,7 @@ from foldserve_server.core.access import Rights
 from foldserve_server.core.call import Call
 from foldserve_server.core.errors import Forbidden
 from foldserve_server.core.model_config import ModelConfig
+from foldserve_server.repository.explicit import Explicit
 from foldserve_server.repository.reload import Reloader
 from foldserve_server.repository.remote import RemoteAdmin
 
@@ -32,8 +33,21 @@ class FakeReloader:
             raise
 
 
-def remote(reloader: FakeReloader, root: Path) -> RemoteAdmin:
-    return RemoteAdmin(cast(Reloader, reloader), [root])
+class FakeExplicit:
+    """Notes what it is asked, and as whom."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, Rights]] = []
+
+    async def load(self, name: str) -> None:
+        self.asked.append(("load", name, access.current()))
+
+    async def unload(self, name: str) -> None:
+        self.asked.append(("unload", name, access.current()))
+
+
+def remote(reloader: FakeReloader, root: Path, explicit: FakeExplicit | None = None) -> RemoteAdmin:
+    return RemoteAdmin(cast(Reloader, reloader), cast(Explicit, explicit or FakeExplicit()), [root])
 
 
 def test_what_a_reload_starts_is_not_the_caller_s(tmp_path: Path) -> None:
@@ -70,5 +84,23 @@ def test_only_an_admin_may_and_only_within_the_roots(tmp_path: Path) -> None:
         with pytest.raises(Forbidden, match="no right to change what is served"):
             await remote(reloader, tmp_path).reload([], "test")
         assert not reloader.calls
+
+    contextvars.copy_context().run(asyncio.run, scenario())
+
+
+def test_a_model_is_loaded_and_unloaded_by_an_admin_who_has_a_right_to_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        explicit = FakeExplicit()
+        admin = remote(FakeReloader(), tmp_path, explicit)
+        for rights in (Rights("reader", None, admin=False), Rights("deployment", frozenset({"n"}), admin=True)):
+            access.enter(rights)
+            for change in (admin.load, admin.unload):
+                with pytest.raises(Forbidden, match="no right to"):
+                    await change("m")
+        assert not explicit.asked
+        await admin.load("n")
+        await admin.unload("n")
+        everybody = access.EVERYTHING
+        assert explicit.asked == [("load", "n", everybody), ("unload", "n", everybody)], "engines are nobody's own"
 
     contextvars.copy_context().run(asyncio.run, scenario())

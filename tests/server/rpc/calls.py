@@ -58,10 +58,22 @@ class FakeAdmin:
 
     def __init__(self, error: ServingError | None = None) -> None:
         self.asked: list[Sequence[ModelConfig]] = []
+        self.changed: list[tuple[str, str]] = []
         self.error = error
 
     async def reload(self, models: Sequence[ModelConfig], origin: str) -> None:
         self.asked.append(models)
+        self._answer()
+
+    async def load(self, name: str) -> None:
+        self.changed.append(("load", name))
+        self._answer()
+
+    async def unload(self, name: str) -> None:
+        self.changed.append(("unload", name))
+        self._answer()
+
+    def _answer(self) -> None:
         if self.error is not None:
             raise self.error
 

@@ -1,14 +1,16 @@
 import asyncio
+from typing import Any
 
 import grpc
 import pytest
 
 from foldserve_contract.protos.open_inference import INFERENCE_METHODS
+from foldserve_server.core.errors import InvalidRequest, NotInRepository
 from foldserve_server.core.servable import Servable
 from foldserve_server.core.table import Table
 from tests.server.fakes import TWO_BY_TWO, FakeEngine, manifest, serving
 
-from .calls import listening
+from .calls import FakeAdmin, listening
 from .inference_calls import ask, changed, refusal, typed_request
 
 Code = grpc.StatusCode
@@ -68,20 +70,41 @@ def test_the_index_lists_what_failed_with_its_reason() -> None:
     assert [one.version for one in ready] == ["1"]
 
 
-@pytest.mark.parametrize("method", ["RepositoryModelLoad", "RepositoryModelUnload"])
-def test_models_are_loaded_by_their_folder_alone(method: str) -> None:
-    code, message = refusal(INFERENCE_METHODS[method].request(model_name="m"), method)
-    assert code is Code.FAILED_PRECONDITION
-    assert message.startswith("explicit model load / unload is not allowed if polling is enabled")
+def change(method: str, request: Any, admin: FakeAdmin) -> tuple[Code, str] | None:
+    """The failure of a change of the repository; None where there is none."""
+
+    async def scenario() -> tuple[Code, str] | None:
+        async with listening(serving(FakeEngine()), admin=admin) as caller:
+            try:
+                await caller.call(method, request)
+            except grpc.aio.AioRpcError as error:
+                return error.code(), error.details() or ""
+            return None
+
+    return asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("method", "verb"), [("RepositoryModelLoad", "load"), ("RepositoryModelUnload", "unload")])
+def test_models_are_loaded_and_unloaded_on_request(method: str, verb: str) -> None:
+    request = INFERENCE_METHODS[method].request(model_name="m")
+    request.parameters["unload_dependents"].bool_param = False  # as tritonclient sends it
+    admin = FakeAdmin()
+    assert change(method, request, admin) is None and admin.changed == [(verb, "m")]
+    failed = (Code.INVALID_ARGUMENT, "load failed for model 'm': version 1 is at UNAVAILABLE state: why;")
+    assert change(method, request, FakeAdmin(InvalidRequest(failed[1]))) == failed
+    unknown = (Code.INTERNAL, "failed to load 'm', failed to poll from model repository")
+    assert change(method, request, FakeAdmin(NotInRepository(unknown[1]))) == unknown
     elsewhere = INFERENCE_METHODS[method].request(model_name="m", repository_name="r")
-    assert refusal(elsewhere, method) == (Code.UNIMPLEMENTED, "'repository_name' specification is not supported")
+    assert change(method, elsewhere, admin) == (Code.UNIMPLEMENTED, "'repository_name' specification is not supported")
 
 
-def test_a_model_sent_in_a_request_is_not_loaded() -> None:
+@pytest.mark.parametrize("key", ["config", "file:1/model.onnx"])
+def test_a_model_sent_in_a_request_is_not_loaded(key: str) -> None:
     request = INFERENCE_METHODS["RepositoryModelLoad"].request(model_name="m")
-    request.parameters["config"].string_param = "{}"
-    code, message = refusal(request, "RepositoryModelLoad")
-    assert code is Code.UNIMPLEMENTED and "bundle alone" in message
+    request.parameters[key].string_param = "{}"
+    admin = FakeAdmin()
+    code, message = change("RepositoryModelLoad", request, admin) or (None, "")
+    assert code is Code.UNIMPLEMENTED and "bundle alone" in message and not admin.changed
 
 
 def test_what_is_not_offered_says_so() -> None:

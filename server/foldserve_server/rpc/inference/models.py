@@ -7,7 +7,8 @@ from foldserve_contract.protos.methods import Method
 from foldserve_contract.protos.open_inference import INFERENCE_METHODS
 
 from ...about import NAME, own_version
-from ...core.errors import NotOffered, NotPossible, ServingError
+from ...core.admin import Admin
+from ...core.errors import NotOffered, ServingError
 from ...core.query import ModelRef
 from ...core.servable import Servable, State
 from ...core.table import Table
@@ -15,7 +16,14 @@ from ..health import HealthServicer
 from . import describe
 from .find import find, model_ref
 
-EXTENSIONS = ("classification", "model_repository", "model_configuration", "statistics", "binary_tensor_data")
+EXTENSIONS = (
+    "classification",
+    "model_repository",
+    "model_repository(unload_dependents)",
+    "model_configuration",
+    "statistics",
+    "binary_tensor_data",
+)
 _SHARED_MEMORY = tuple(f"{kind}SharedMemory{verb}" for kind in ("System", "Cuda") for verb in ("Status", "Unregister"))
 Answers = Mapping[str, Callable[[Any, Any], Awaitable[Any]]]
 
@@ -23,8 +31,9 @@ Answers = Mapping[str, Callable[[Any, Any], Awaitable[Any]]]
 class Models:
     """Everything but inference."""
 
-    def __init__(self, table: Table, health: HealthServicer) -> None:
+    def __init__(self, table: Table, health: HealthServicer, admin: Admin) -> None:
         self._table = table
+        self._admin = admin
         self._health = health
 
     async def server_live(self, request: Any, context: Any) -> Any:
@@ -73,15 +82,19 @@ class Models:
         known = (servable for name in self._table.names() for servable in self._table.status(ModelRef(name)))
         return describe.index(known, ready_only=request.ready)
 
-    async def change_repository(self, request: Any, context: Any) -> Any:
-        """RepositoryModelLoad and RepositoryModelUnload, which the models folder decides on here."""
+    async def load_model(self, request: Any, context: Any) -> Any:
+        """RepositoryModelLoad; it takes as long as the model takes to load."""
         _check_repository(request)
         if any(key == "config" or key.startswith("file:") for key in request.parameters):
             raise NotOffered("a model is loaded from its bundle alone: neither a configuration nor files can be sent")
-        raise NotPossible(
-            "explicit model load / unload is not allowed if polling is enabled:"
-            " what stands in the server's models folder is served"
-        )
+        await self._admin.load(request.model_name)
+        return _response("RepositoryModelLoad")
+
+    async def unload_model(self, request: Any, context: Any) -> Any:
+        """RepositoryModelUnload; who was let in is answered after it."""
+        _check_repository(request)
+        await self._admin.unload(request.model_name)
+        return _response("RepositoryModelUnload")
 
     @property
     def answers(self) -> Answers:
@@ -95,8 +108,8 @@ class Models:
             "ModelConfig": self.model_config,
             "ModelStatistics": self.model_statistics,
             "RepositoryIndex": self.repository_index,
-            "RepositoryModelLoad": self.change_repository,
-            "RepositoryModelUnload": self.change_repository,
+            "RepositoryModelLoad": self.load_model,
+            "RepositoryModelUnload": self.unload_model,
         }
         return said | {name: _nothing(INFERENCE_METHODS[name]) for name in _SHARED_MEMORY}
 
