@@ -1,190 +1,205 @@
-"""What must hold on a machine with a GPU: the golden answers, in float32 and with TF32, throughput, and a reload.
+"""What must hold on a machine with a GPU, in one command; and how fast it is there.
 
-`python benchmarks/gpu.py` needs one GPU and an environment with foldserve[server-gpu]; without them it says what is
-missing and ends with status 2. `--bundle MODELS_DIR/NAME/VERSION` takes an exported model in place of the tiny one. It
-prints what it found as JSON, and ends with status 1 where something that must hold does not.
+It checks the golden samples in every batch size, in float32 and with TF32; compares the rows a second of the engine
+(buffers on the device, with and without CUDA graphs) with those of a plain `InferenceSession.run`; and lets
+`serve-model` answer, also while a new version is loaded and swapped in. A table goes to stderr, the same as JSON to
+stdout.
 """
 
 import argparse
-import asyncio
 import json
 import shutil
 import sys
 import tempfile
-import time
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-import grpc
-from hop import Server, publish, server
-from reload import copy, reload_to
+from gpu_engine import Bench, Check, Rate
 
-from foldserve_contract.bundle import ONNX, Bundle
-from foldserve_contract.protos import PredictRequest, PredictResponse
-from foldserve_contract.protos.methods import PREDICTION_METHODS
-from foldserve_contract.signature import Array
-from foldserve_contract.tensors import decode
-from foldserve_contract.tolerance import deviation
-from foldserve_contract.wire.write import INPUTS, with_tensors
-from foldserve_engine.device import Device
-from foldserve_engine.errors import EngineError
-from foldserve_engine.golden import check_golden
-from foldserve_engine.onnx_engine import OnnxEngine
-from foldserve_engine.protocol import EngineOptions
+from foldserve_contract.bundle import Bundle
+from foldserve_contract.errors import FoldserveError
+from foldserve_engine.errors import DeviceNotFound, RuntimeConflict, RuntimeMissing
+from foldserve_engine.onnx_engine import runtime_version
 
-PREDICT = PREDICTION_METHODS["Predict"]
-SIDE, CALLERS = 224, 64
-MISSING, FAILED = 2, 1
+SIDE = 224
+FAILED, MISSING = 1, 2
+_SERVER = {
+    "grpc": "grpcio",
+    "google.protobuf": "protobuf",
+    "aiohttp": "aiohttp",
+    "grpc_health": "grpcio-health-checking",
+    "grpc_reflection": "grpcio-reflection",
+    "prometheus_client": "prometheus-client",
+}
+_EPILOG = """\
+a machine that holds nothing but a GPU and ONNX Runtime's GPU build:
+  Neither TensorFlow nor an installed foldserve is needed there. Export here, then carry the bundle and four folders of
+  the repository (benchmarks, contract, server, clients):
+
+    here   export-model model.keras -o models --name NAME   (without a model: python benchmarks/gpu.py --make models)
+    there  export PYTHONPATH=contract:server:clients        (beside onnxruntime-gpu, numpy, grpcio and protobuf)
+           python benchmarks/gpu.py --bundle models/NAME/1
+
+  CUDA's and cuDNN's libraries must be found (LD_LIBRARY_PATH). The steps with serve-model also need aiohttp,
+  grpcio-health-checking, grpcio-reflection and prometheus-client; --without-server leaves them out.
+
+exit status:
+  0  everything held    1  something did not, and is named    2  there is no such device, or something is missing
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What was measured; deviations are shares of the promised tolerance, throughput is in rows a second.
+class Report:
+    """All that was found.
 
     Attributes:
-        float32: The worst deviation of a golden sample with TF32 off, as the server runs.
-        tf32: The same with TF32 on: why it is off.
-        served: The worst deviation of a golden sample through `serve-model`.
-        bare: Rows a second of the engine in this process, in full batches.
-        through_server: Rows a second through gRPC, front end and engine process.
-        reload_s: Seconds from a new version's arrival until it alone answers.
-        served_after: As `served`, by the new version.
+        model: The bundle's model and version.
+        placement: What of the model runs where.
     """
 
     device: str
-    float32: float
-    tf32: float
-    served: float
-    bare: float
-    through_server: float
-    reload_s: float
-    served_after: float
+    runtime: str
+    model: str
+    placement: str
+    checks: tuple[Check, ...]
+    rates: tuple[Rate, ...]
 
     @property
-    def holds(self) -> bool:
-        """Whether everything that was promised came true."""
-        return max(self.float32, self.served, self.served_after) <= 1
+    def held(self) -> bool:
+        """Whether everything did that must."""
+        return all(check.held for check in self.checks)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bundle", type=Path, help="a version directory; default: a tiny CNN")
-    parser.add_argument("--device", default="cuda:0", help="default cuda:0")
-    parser.add_argument("--seconds", type=float, default=5.0, help="length of each measurement (default 5)")
-    said = parser.parse_args()
+    said = _parse()
     try:
+        if said.make:
+            print(_make(said.make))
+            return 0
         with tempfile.TemporaryDirectory() as folder:
-            found = measure(first_version(Path(folder), said.bundle), said.device, said.seconds)
-    except EngineError as error:
+            path = _version(Path(folder), said.bundle)
+            report = measure(path, said.device, said.seconds, server=not said.without_server)
+    except (DeviceNotFound, RuntimeMissing, RuntimeConflict, _Missing) as error:
         print(f"gpu.py: {error}", file=sys.stderr)
         return MISSING
-    print(json.dumps(asdict(found), indent=2))
-    return 0 if found.holds else FAILED
+    print(as_table(report), file=sys.stderr)
+    print(json.dumps(asdict(report), indent=2))
+    return 0 if report.held else FAILED
 
 
-def first_version(root: Path, bundle: Path | None) -> Path:
-    if bundle is None:
-        return publish(root, SIDE)
-    return Path(shutil.copytree(bundle, root / bundle.parent.name / bundle.name))
-
-
-def measure(path: Path, device: str, seconds: float) -> Found:
-    bundle = Bundle.open(path)
-    float32, bare = in_this_process(bundle, device, seconds, tf32=False)
-    tf32, _ = in_this_process(bundle, device, seconds, tf32=True)
-    with serving(path, device) as running:
-        served = through(running, bundle)
-        rate = rows_a_second(running, bundle, seconds)
-        begin = time.monotonic()
-        reload_to(running, bundle.manifest.model, bundle.manifest.version + 1, lambda: arrive(path))
-        reload_s = time.monotonic() - begin
-        after = through(running, bundle)
-    return Found(device, float32, tf32, served, bare, rate, reload_s, after)
-
-
-def in_this_process(bundle: Bundle, device: str, seconds: float, *, tf32: bool) -> tuple[float, float]:
-    """The worst golden deviation as a share of what is promised, and rows a second.
+def measure(path: Path, device: str, seconds: float, *, server: bool) -> Report:
+    """Every step, whatever became of the one before.
 
     Raises:
-        EngineError: The device is not there.
+        DeviceNotFound, RuntimeMissing, RuntimeConflict: Nothing can run there.
     """
-    options = EngineOptions(device=Device.parse(device), tf32=tf32)
-    engine = OnnxEngine.from_bytes(bundle.read(ONNX), bundle.manifest.signature, options)
-    golden, largest = bundle.golden(), bundle.manifest.max_batch_size
-    bounds = {name: one.promised for name, one in bundle.manifest.tolerances.items()}
-    verdict = check_golden(engine, golden, bounds, largest)
-    worst = max(one.deviation / one.bound for one in verdict.outputs)
-    rows = min(golden.rows, largest)
-    batch = {name: array[:rows] for name, array in golden.inputs.items()}
-    batches, begin = 0, time.perf_counter()
-    while time.perf_counter() < begin + seconds:
-        engine.run(batch)
-        batches += 1
-    return worst, rows * batches / (time.perf_counter() - begin)
+    bundle = Bundle.open(path)
+    bench = Bench(bundle, device)
+    placement = bench.engine().placement or "as on every CPU: no buffers of its own, no graphs"
+    checks = [_attempt("golden samples, float32", lambda: bench.golden(tf32=False))]
+    if device != "cpu":
+        checks.append(_attempt("golden samples, TF32", lambda: bench.golden(tf32=True)))
+    rates: list[Rate] = []
+    checks.append(_attempt("throughput of the engine", lambda: _rates(bench, seconds, rates)))
+    if server:
+        checks += _through_server(path, device, seconds, rates)
+    model = f"{bundle.manifest.model}/{bundle.manifest.version}"
+    return Report(device, runtime_version(), model, placement, tuple(checks), tuple(rates))
 
 
-@contextmanager
-def serving(path: Path, device: str) -> Any:
-    program = "import sys; from foldserve_server.cli import main; sys.exit(main())"
-    flags = (
-        "--port=0",
-        "--engine=onnx",
-        f"--device={device}",
-        "--file_system_poll_wait_seconds=0.1",
-        "--log-level=warning",
+def _rates(bench: Bench, seconds: float, rates: list[Rate]) -> Check:
+    rates += bench.rates(seconds)
+    best = max(rates, key=lambda rate: rate.rows_a_second)
+    return Check("throughput of the engine", True, f"{best.rows_a_second:,.0f} rows/s at best: {best.how}")
+
+
+def _through_server(path: Path, device: str, seconds: float, rates: list[Rate]) -> list[Check]:
+    missing = [package for module, package in _SERVER.items() if not _is_there(module)]
+    if missing:
+        return [Check("serve-model", False, f"not tried: {', '.join(missing)} not installed (or say --without-server)")]
+    from gpu_server import ServerFailed, through_server
+
+    try:
+        served = through_server(path, device, seconds)
+    except ServerFailed as error:
+        return [Check("serve-model", False, str(error))]
+    plain = max((rate.rows_a_second for rate in rates if rate.how == "plain run"), default=0.0)
+    share = f", ×{served.rows_a_second / plain:.2f} of the best plain run" if plain else ""
+    return [
+        Check("golden samples, served", served.golden <= 1, f"{served.golden:.3g} of what is promised"),
+        Check("throughput served", served.rows_a_second > 0, f"{served.rows_a_second:,.0f} rows/s{share}"),
+        Check(
+            "reload under load",
+            not served.failed and served.answered > 0,
+            f"{served.reload_s:.1f} s; {served.answered} requests answered, {served.failed} failed",
+        ),
+        Check("golden samples, reloaded", served.golden_after <= 1, f"{served.golden_after:.3g} of what is promised"),
+    ]
+
+
+def _attempt(what: str, step: Callable[[], Check]) -> Check:
+    """What a step found, or why it could not be done: the others are done nevertheless."""
+    try:
+        return step()
+    except (FoldserveError, RuntimeError, ValueError) as error:
+        return Check(what, False, f"{type(error).__name__}: {error}")
+
+
+class _Missing(Exception):
+    """What is needed is not there."""
+
+
+def _version(root: Path, bundle: Path | None) -> Path:
+    """A copy, to which a next version can be added."""
+    if bundle is None:
+        return _make(root)
+    return Path(shutil.copytree(bundle, root / bundle.resolve().parent.name / bundle.resolve().name))
+
+
+def _make(root: Path) -> Path:
+    if not _is_there("onnx"):
+        raise _Missing("onnx is not installed, and without it there is no model to try: say --bundle (see --help)")
+    from hop import publish
+
+    return publish(root, SIDE)
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def as_table(report: Report) -> str:
+    """For people."""
+    lines = [f"{report.model} on {report.device}, ONNX Runtime {report.runtime}", f"  {report.placement}", ""]
+    if report.rates:
+        lines += [f"  {'batch':>5}  {'how':<24} {'rows/s':>12}  against the plain run"]
+        lines += [_line(rate) for rate in report.rates]
+        lines.append("")
+    lines += [f"  {'held  ' if check.held else 'FAILED'}  {check.what:<26} {check.said}" for check in report.checks]
+    return "\n".join(lines)
+
+
+def _line(rate: Rate) -> str:
+    return f"  {rate.batch:>5}  {rate.how:<24} {rate.rows_a_second:>12,.0f}  ×{rate.ratio:.2f}"
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    with server(sys.executable, "-c", program, str(path.parents[1]), *flags) as running:
-        yield running
-
-
-def arrive(path: Path) -> None:
-    """The next version, whole at once."""
-    with tempfile.TemporaryDirectory(dir=path.parents[2]) as store:
-        made = copy(Path(shutil.copytree(path, Path(store, "m", path.name))), int(path.name) + 1)
-        made.rename(path.with_name(made.name))
-
-
-def request(bundle: Bundle, inputs: dict[str, Array]) -> bytes:
-    message = PredictRequest()
-    message.model_spec.name = bundle.manifest.model
-    return with_tensors(message, INPUTS, inputs)
-
-
-def through(running: Server, bundle: Bundle) -> float:
-    """The worst deviation of a golden sample, asked alone, as a share of what is promised."""
-    golden, worst = bundle.golden(), 0.0
-    with grpc.insecure_channel(running.address) as channel:
-        call = channel.unary_unary(PREDICT.path, None, PredictResponse.FromString)
-        for row in range(golden.rows):
-            inputs = {name: array[row : row + 1] for name, array in golden.inputs.items()}
-            for name, proto in call(request(bundle, inputs)).outputs.items():
-                apart = deviation(decode(proto), golden.outputs[name][row : row + 1])
-                worst = max(worst, apart / bundle.manifest.tolerances[name].promised)
-    return worst
-
-
-def rows_a_second(running: Server, bundle: Bundle, seconds: float) -> float:
-    """Single rows, asked by many at once."""
-    content = request(bundle, {name: array[:1] for name, array in bundle.golden().inputs.items()})
-
-    async def ask() -> float:
-        answers, end = 0, time.perf_counter() + seconds
-
-        async def caller(call: Any) -> None:
-            nonlocal answers
-            while time.perf_counter() < end:
-                await call(content)
-                answers += 1
-
-        async with grpc.aio.insecure_channel(running.address) as channel:
-            call = channel.unary_unary(PREDICT.path)
-            begin = time.perf_counter()
-            await asyncio.gather(*(caller(call) for _ in range(CALLERS)))
-            return answers / (time.perf_counter() - begin)
-
-    return asyncio.run(ask())
+    parser.add_argument("--bundle", type=Path, metavar="DIR", help="a version directory; default: a tiny CNN")
+    parser.add_argument("--device", default="cuda:0", help="default cuda:0; cpu tries the steps out")
+    parser.add_argument("--seconds", type=float, default=5.0, help="length of each measurement (default 5)")
+    parser.add_argument("--without-server", action="store_true", help="only what needs no gRPC")
+    parser.add_argument(
+        "--make", type=Path, metavar="MODELS_DIR", help="write the tiny CNN's bundle, and do nothing else"
+    )
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,142 @@
+"""What must hold of the engine itself on a GPU, and how many rows a second it computes; without gRPC."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from foldserve_contract.bundle import ONNX, Bundle
+from foldserve_contract.signature import Arrays
+from foldserve_engine.buckets import buckets
+from foldserve_engine.device import Device
+from foldserve_engine.gather import Bucketed, Gather
+from foldserve_engine.golden import check_golden
+from foldserve_engine.onnx_engine import OnnxEngine, import_runtime
+from foldserve_engine.onnx_options import session_plan
+from foldserve_engine.protocol import EngineOptions
+
+TURNS = 5
+Run = Callable[[Arrays], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that must hold.
+
+    Attributes:
+        what: Its name.
+        held: Whether it did.
+        said: The figure, or why it did not.
+    """
+
+    what: str
+    held: bool
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Rows a second, and how many times that of ONNX Runtime's plain `run`, in one run."""
+
+    how: str
+    batch: int
+    rows_a_second: float
+    ratio: float
+
+
+class Bench:
+    """A bundle on a device, in the ways in which it can be run there."""
+
+    def __init__(self, bundle: Bundle, device: str) -> None:
+        self._bundle = bundle
+        self._content = bundle.read(ONNX)
+        self._golden = bundle.golden()
+        largest = bundle.manifest.max_batch_size
+        powers = buckets((), largest, Device.parse("cuda:0"))  # also where it is tried out on a CPU
+        self.sizes = powers
+        self._options = EngineOptions(device=Device.parse(device), sizes=powers)
+
+    def engine(self, *, tf32: bool = False, graph_rows: int | None = None) -> OnnxEngine:
+        """As it is served; `graph_rows` other than the server's default where given.
+
+        Raises:
+            EngineError: It cannot run there.
+        """
+        rows = self._options.graph_rows if graph_rows is None else graph_rows
+        options = replace(self._options, tf32=tf32, graph_rows=rows)
+        return OnnxEngine.from_bytes(self._content, self._bundle.manifest.signature, options)
+
+    def golden(self, *, tf32: bool) -> Check:
+        """The worst deviation of any golden sample in any batch size, as a share of what is promised.
+
+        What TF32 does is only a failure where the bundle promises a value for it.
+        """
+        promised = {name: one.tf32 if tf32 else one.promised for name, one in self._bundle.manifest.tolerances.items()}
+        judged = {name: one for name, one in promised.items() if one is not None}
+        bounds = judged or {name: one.promised for name, one in self._bundle.manifest.tolerances.items()}
+        worst = max(self._worst(self.engine(tf32=tf32), bounds))
+        what = f"golden samples, {'TF32' if tf32 else 'float32'}"
+        if tf32 and not judged:
+            return Check(what, True, f"{worst:.3g} of what is promised for float32; nothing is promised for TF32")
+        return Check(what, worst <= 1, f"{worst:.3g} of what is promised")
+
+    def _worst(self, engine: OnnxEngine, bounds: dict[str, float]) -> Iterator[float]:
+        for size in self.sizes:
+            verdict = check_golden(Bucketed(engine, (size,)), self._golden, bounds, size)
+            if verdict.problem:
+                raise RuntimeError(verdict.problem)
+            yield from (one.deviation / one.bound for one in verdict.outputs)
+
+    def rates(self, seconds: float) -> tuple[Rate, ...]:
+        """Rows a second of each way to run, in turns, for the smallest, a middle and the largest batch."""
+        ways = self._ways()
+        sizes = sorted({self.sizes[0], self.sizes[len(self.sizes) // 2], self.sizes[-1]})
+        return tuple(rate for size in sizes for rate in self._compare(ways, size, seconds))
+
+    def _compare(self, ways: dict[str, tuple[Run, Gather]], size: int, seconds: float) -> Iterator[Rate]:
+        batches = {
+            how: gather.collect([(self._golden.inputs, 0, min(size, self._golden.rows))], size, own=True)
+            for how, (_, gather) in ways.items()
+        }
+        turns = [
+            {how: _rows_a_second(ways[how][0], batches[how], size, seconds / TURNS) for how in _order(list(ways), turn)}
+            for turn in range(TURNS)
+        ]
+        plain = next(iter(ways))
+        for how in ways:
+            ratio = statistics.median(turn[how] / turn[plain] for turn in turns)
+            yield Rate(how, size, statistics.median(turn[how] for turn in turns), ratio)
+
+    def _ways(self) -> dict[str, tuple[Run, Gather]]:
+        """The plain run of ONNX Runtime first: the others are compared with it."""
+        bound = self.engine(graph_rows=0)
+        ways: dict[str, tuple[Run, Gather]] = {
+            "plain run": (self._plain(), Gather()),
+            "engine": (bound.run, Gather.into(bound)),
+        }
+        if "CUDA graphs for" in self.engine().placement:
+            for name, tf32 in (("engine, CUDA graphs", False), ("engine, graphs, TF32", True)):
+                engine = self.engine(tf32=tf32, graph_rows=self.sizes[-1])
+                ways[name] = (engine.run, Gather.into(engine))
+        return ways
+
+    def _plain(self) -> Run:
+        runtime = import_runtime()
+        providers = [(one.name, dict(one.options)) for one in session_plan(self._options).providers]
+        session = runtime.InferenceSession(self._content, providers=providers)
+        return lambda inputs: session.run(None, inputs)
+
+
+def _order(ways: Sequence[str], turn: int) -> Sequence[str]:
+    """Each is first as often as last."""
+    return ways if turn % 2 else ways[::-1]
+
+
+def _rows_a_second(run: Run, batch: Arrays, rows: int, seconds: float) -> float:
+    run(batch)
+    batches, begin = 0, time.perf_counter()
+    while (spent := time.perf_counter() - begin) < seconds:
+        run(batch)
+        batches += 1
+    return rows * batches / spent
