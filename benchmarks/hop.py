@@ -202,8 +202,11 @@ def draw(rows: int, side: int) -> Array:
     return np.random.default_rng(rows).normal(size=(rows, side, side, 3)).astype(np.float32)
 
 
-def tiny(side: int) -> Any:
-    """`image` [-1, side, side, 3] to `scores` [-1, 10]: convolution, ReLU, mean, matrix product, softmax."""
+def tiny(side: int, *, free: bool = False) -> Any:
+    """`image` [-1, side, side, 3] to `scores` [-1, 10]: convolution, ReLU, mean, matrix product, softmax.
+
+    With `free`, images may have any size.
+    """
     from onnx import TensorProto, helper, numpy_helper  # a machine that only measures may have none
 
     random = np.random.default_rng(0)
@@ -220,21 +223,22 @@ def tiny(side: int) -> Any:
     graph = helper.make_graph(
         nodes,
         "tiny",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ("n", side, side, 3))],
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ("n", *(("h", "w") if free else (side, side)), 3))],
         [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ("n", CLASSES))],
         [numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
-def publish(root: Path, side: int, add: Callable[[Path], None] = lambda _: None) -> Path:
-    """A bundle of the tiny CNN, as the next version; `add` puts more files into it."""
-    model = tiny(side).SerializeToString()
+def publish(root: Path, side: int, add: Callable[[Path], None] = lambda _: None, *, free: bool = False) -> Path:
+    """A bundle of the tiny CNN, as the next version; `add` puts more files into it, `free` leaves the size open."""
+    model = tiny(side, free=free).SerializeToString()
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     images = draw(8, side)
     golden = Golden({"image": images}, {"scores": session.run(["scores"], {"image": images})[0]})
+    size = -1 if free else side
     signature = Signature(
-        (TensorSpec("image", "float32", (-1, side, side, 3)),), (TensorSpec("scores", "float32", (-1, CLASSES)),)
+        (TensorSpec("image", "float32", (-1, size, size, 3)),), (TensorSpec("scores", "float32", (-1, CLASSES)),)
     )
     limit = tolerance.limit(0.0, 1.0)
     with stage(root, "tiny") as staging:

@@ -1,0 +1,107 @@
+"""What `--deterministic` costs: the same server with it and without, in one run.
+
+Run it with `python benchmarks/deterministic.py`. There are two kinds of models: where a batch size was found in which
+a row's bits depend on nothing but the row, rows are computed in batches of that size, padded; where none was, as where
+the shape of a row is dynamic, each is computed alone. The tiny CNN of `hop.py` is served as either: with images of one
+size, and with images of any size. Both servers stand at once and are asked in turns, with one thread each; numbers are
+medians over the turns.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import grpc
+from hop import CALLERS, SIDES, Sample, Server, middle, publish, server, turn
+
+from foldserve_contract.protos import GetModelStatusRequest
+from foldserve_contract.protos.methods import MODEL_METHODS
+
+KINDS = {"one size": False, "any size": True}
+WITH, WITHOUT = "--deterministic", "without"
+STATUS = MODEL_METHODS["GetModelStatus"]
+PROGRAM = "import sys; from foldserve_server.cli import main; sys.exit(main())"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One kind of model, one size of images and one number of callers.
+
+    Attributes:
+        kind: Whether images have one size or any.
+        batches: What the server with `--deterministic` says of its batches.
+        exact: Its medians.
+        plain: Those of the server without.
+    """
+
+    kind: str
+    side: int
+    callers: int
+    batches: str
+    exact: Sample
+    plain: Sample
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of a turn (default 2)")
+    parser.add_argument("--turns", type=int, default=5, help="turns of each server for each number of callers")
+    parser.add_argument("--sides", type=int, nargs="+", default=SIDES, help="sizes of the images (default 32 224)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    said = parser.parse_args()
+    rows = [row for side in said.sides for kind in KINDS for row in measure(kind, side, said.seconds, said.turns)]
+    print(json.dumps([asdict(row) for row in rows], indent=2) if said.json else as_table(rows))
+
+
+def measure(kind: str, side: int, seconds: float, turns: int) -> list[Row]:
+    with tempfile.TemporaryDirectory() as folder:
+        publish(Path(folder), side, free=KINDS[kind])
+        command = (sys.executable, "-c", PROGRAM, folder, "--port=0", "--threads=1", "--log-level=warning")
+        with server(*command, WITH) as exact, server(*command) as plain:
+            servers = {WITH: exact, WITHOUT: plain}
+            batches = said_of_batches(exact)
+            found = [(callers, name, turn(servers[name], callers, side, seconds)) for callers, name in plan(turns)]
+    medians = {
+        (callers, name): middle([sample for *key, sample in found if key == [callers, name]])
+        for callers in CALLERS
+        for name in servers
+    }
+    return [Row(kind, side, one, batches, medians[one, WITH], medians[one, WITHOUT]) for one in CALLERS]
+
+
+def plan(turns: int) -> Iterator[tuple[int, str]]:
+    """Who is asked when: the servers in turns, and each first as often as second."""
+    for number in range(turns):
+        for callers in CALLERS:
+            yield from ((callers, name) for name in ((WITH, WITHOUT) if number % 2 else (WITHOUT, WITH)))
+
+
+def said_of_batches(running: Server) -> str:
+    """What the status of the version says."""
+    request = GetModelStatusRequest()
+    request.model_spec.name = "tiny"
+    with grpc.insecure_channel(running.address) as channel:
+        call = channel.unary_unary(STATUS.path, STATUS.request.SerializeToString, STATUS.response.FromString)
+        (status,) = call(request).model_version_status
+    return str(status.status.error_message)
+
+
+def as_table(rows: list[Row]) -> str:
+    lines = [f"{'images':>8} {'callers':>7} {'exact/s':>8} {'plain/s':>8}   exact against plain: req/s, p50, CPU"]
+    for row in rows:
+        exact, plain = row.exact, row.plain
+        ratios = (exact.rate / plain.rate, exact.p50_ms / plain.p50_ms, exact.cpu_ms / plain.cpu_ms)
+        lines.append(
+            f"{row.side:>4}×{row.side:<3} {row.callers:>7} {exact.rate:>8.0f} {plain.rate:>8.0f}"
+            "   ×{:.2f}, ×{:.2f}, ×{:.2f}".format(*ratios)
+            + f"   ({row.kind}: {row.batches})"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
