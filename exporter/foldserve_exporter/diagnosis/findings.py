@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from foldserve_contract import tolerance
-from foldserve_contract.signature import Arrays
+from foldserve_contract.signature import Array, Arrays
 
 from ..graph import Graph
 from ..predictions.change import Change, changes
 from ..predictions.running import copied, predict_in_training
 from .phases import baked_phases, predict_untouched
 
-_PREDICTED = 16  # rows: whether it is far from the reference, few show as well as many
+_PREDICTED = 16  # rows: few show as well as many whether it is far from the reference
+_PHASES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,14 @@ def find(model: Any | None, graph: Graph, inputs: Arrays, reference: Arrays, pha
         phase_0: What a float32 copy of the model answers to them in inference, by output.
     """
     copy = copied(graph)
-    head = {name: array[:_PREDICTED] for name, array in inputs.items()}
-    predicted = {} if model is None else predict_untouched(model, copy, head)
+    predicted = {} if model is None else predict_untouched(model, copy, _head(inputs, _PREDICTED))
     deviations = {name: _deviation(predicted[name], reference[name][:_PREDICTED]) for name in predicted}
-    return Findings(changes(phase_0, predict_in_training(copy, inputs)), baked_phases(graph), deviations)
+    phase_1 = predict_in_training(copy, _head(inputs, _PHASES))
+    return Findings(changes(_head(phase_0, _PHASES), phase_1), baked_phases(graph), deviations)
+
+
+def _head(arrays: Arrays, rows: int) -> dict[str, Array]:
+    return {name: array[:rows] for name, array in arrays.items()}
 
 
 def _deviation(predicted: Any, reference: Any) -> float:

@@ -16,7 +16,7 @@ from ..graph import Graph, rebuild
 from ..naming import NamedModel
 from ..tracing import traced
 
-_CHUNK = 8  # float64 activations of a large network are large
+_CHUNK = 16  # float64 activations of a large network are large
 
 
 class Evaluation:

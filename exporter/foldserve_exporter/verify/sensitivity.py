@@ -11,7 +11,7 @@ from foldserve_contract.signature import Array, Arrays
 from ..graph import rebuild, trace
 from ..naming import NamedModel
 
-_SAMPLES = 2
+_SAMPLES = 1
 Sensitivity = Mapping[str, float | None]
 
 
@@ -19,7 +19,7 @@ def sensitivity(model: NamedModel, golden: Arrays, promised: Mapping[str, float]
     """The relative change of a weight of median influence that moves an answer beyond what is promised, by layer.
 
     To first order a change of weight w by the share δ moves output y by |∂y/∂w|·|w|·δ, so that the smallest δ noticed
-    is promised / (|∂y/∂w|·|w|). The largest element of every output of a few samples is looked at. None: no change of
+    is promised / (|∂y/∂w|·|w|). The largest element of every output of one sample is looked at. None: no change of
     such a weight is noticed.
 
     It is computed in float64, which keeps oneDNN out: its gradient of a pointwise convolution with strides and few
