@@ -9,6 +9,7 @@ FoldserveError
     ├── ArtifactUnusable      the library refuses the artifact
     ├── SignatureMismatch     the artifact does not have the names, dtypes and shapes of the manifest
     ├── PrecisionNotPromised  the bundle promises nothing for the precision that was asked for
+    ├── WarmupFailed          a warmup record cannot be read or run
     └── RunFailed             the engine could not compute a batch
 ```
 """
@@ -42,6 +43,10 @@ class SignatureMismatch(EngineError):
 
 class PrecisionNotPromised(EngineError):
     """The bundle promises nothing for the precision that was asked for."""
+
+
+class WarmupFailed(EngineError):
+    """A warmup record cannot be read or run, or there are too many."""
 
 
 class RunFailed(EngineError):

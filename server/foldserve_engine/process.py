@@ -77,7 +77,7 @@ def _run(channel: Channel, load: Loader) -> int:
         started.ready.exact_rows,
         together=hello.together,
     )
-    page.expect(sorted({*hello.allowed_batch_sizes, *((started.ready.exact_rows,) if hello.deterministic else ())}))
+    page.expect(sorted({*started.ready.sizes, *((started.ready.exact_rows,) if hello.deterministic else ())}))
     credits = Credits(started.ready.credit_rows, started.ready.credit_bytes)
     links = Links(channel, started.engine.signature, credits, hello.front_ends)
     Worker(links, started.engine, queue, page).serve()

@@ -18,6 +18,7 @@ from .errors import ArtifactUnusable, RunFailed
 from .link.documents import Hello, Ready, Warmed
 from .protocol import Engine, EngineKind, EngineOptions
 from .stages import Stages, Started
+from .warmup import replay
 
 _log = logging.getLogger(__name__)
 _DEFAULT_BATCH = 32
@@ -46,6 +47,8 @@ def start_unverified(hello: Hello, options: EngineOptions, stages: Stages) -> St
         raise DigestMismatch(f"{path} was changed while it was loaded")
     with stages.stage("warm"):
         warmed = tuple(_warm(engine, size) for size in sizes or sorted({1, largest}))
+        replayed = replay(path, engine, largest, sizes)
+    _log.info("%s: %d warmup records were replayed", path, replayed)
     manifest = _manifest(path, engine.signature, largest)
     ready = Ready(
         digest=digest,

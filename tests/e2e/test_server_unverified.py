@@ -5,10 +5,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from foldserve_contract.protos import PredictionLog
+from foldserve_contract.signature import Array
+from foldserve_contract.tensors import encode_into
+from foldserve_engine.warmup import FILE
 from tests.bundles import dense_model, make_bundle
 from tests.server.running import running
 
 AVAILABLE, END = 30, 50
+
+
+def write_records(path: Path, *requests: Array) -> None:
+    """Warmup records as TensorFlow Serving reads them."""
+    import tensorflow as tf  # slow, and already there: it wrote the SavedModel
+
+    (path / FILE).parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(path / FILE)) as writer:
+        for rows in requests:
+            log = PredictionLog()
+            encode_into(log.predict_log.request.inputs["features"], rows)
+            writer.write(log.SerializeToString())
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +35,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     plain = root / "d" / "1"
     plain.parent.mkdir()
     bundle.rename(plain)
+    write_records(plain, np.ones((3, 4), np.float32), np.ones((1, 4), np.float32))
     for name in ("bundle.json", "golden.npz", "model.onnx"):
         (plain / name).unlink()
     return root, plain
@@ -32,6 +49,7 @@ def test_it_is_served_only_where_that_is_allowed_and_its_status_says_so(models: 
     flags = ("--allow-unverified", "--allowed_batch_sizes=1,4", "--load-timeout=100")
     with running(root, *flags) as server:
         server.wait_for_log("d/1: serving (tensorflow, unverified;")
+        server.wait_for_log("2 warmup records were replayed")
         state, reason = server.states("d")[1]
         assert state == AVAILABLE and reason.startswith("it is served unverified: it has no bundle.json")
         features = np.random.default_rng(3).normal(size=(3, 4)).astype(np.float32)
