@@ -22,6 +22,7 @@ from foldserve_engine.protocol import EngineKind, EngineOptions
 from foldserve_exporter import artifacts, export_model, pipeline
 from foldserve_exporter.cli import main
 from foldserve_exporter.errors import Refused, VerificationFailed
+from foldserve_exporter.options import DEFAULT_MAX_BATCH
 from foldserve_exporter.pipeline import Exported
 
 from .models import randomise
@@ -124,6 +125,16 @@ def test_golden_samples_come_from_the_samples_and_pass_in_an_engine(exported: Ex
     assert all(row.tobytes() in given for row in golden.inputs["image"][:32])
     engine = load_engine(bundle, EngineKind.ONNXRUNTIME, EngineOptions())
     assert check_golden(engine, golden, golden_bounds(bundle.manifest, EngineKind.ONNXRUNTIME, Device())).passed
+
+
+def test_tritons_own_message_reads_its_configuration(exported: Exported) -> None:
+    """Inputs and outputs are left to Triton, which takes them from the ONNX model of whichever version it loads."""
+    from google.protobuf import text_format
+    from tritonclient.grpc.model_config_pb2 import ModelConfig
+
+    config = text_format.Parse((exported.path.parent / "config.pbtxt").read_text(), ModelConfig())
+    assert (config.name, config.backend, config.max_batch_size) == ("nested", "onnxruntime", DEFAULT_MAX_BATCH)
+    assert (exported.path / "model.onnx").is_file()  # the name that this backend looks for
 
 
 def test_warmup_records_are_tensorflow_servings_own(exported: Exported) -> None:
