@@ -36,6 +36,16 @@ def promised(limit: float, scale: float) -> float:
     return max(limit, PROMISED_RELATIVE * scale)
 
 
+def reduced(promised: float, measured: float) -> float:
+    """The tolerance for golden samples on a GPU that rounds what it multiplies to TF32: promised + 4·measured.
+
+    Args:
+        promised: What holds without that rounding.
+        measured: What the rounding alone did to the samples.
+    """
+    return promised + HEADROOM * measured
+
+
 def deviation(candidate: Array, reference: Array) -> float:
     """max|candidate − reference| in float64; 0 for no elements, NaN or infinity where either is not finite alike.
 

@@ -71,6 +71,7 @@ def _export(options: argparse.Namespace) -> int:
             labels=options.labels,
             trust_code=options.trust_code,
             custom_objects=tuple(options.custom_objects),
+            tf32=options.tf32,
             recalibrate=options.recalibrate,
             recalibrate_labels=options.recalibrate_labels,
         )
@@ -119,6 +120,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--keep-keras", action="store_true", help="keep the folded model as model.keras in the bundle")
     add("--max-batch-size", type=int, default=DEFAULT_MAX_BATCH, metavar="N",
         help=f"what Triton's config.pbtxt says ({DEFAULT_MAX_BATCH})")  # fmt: skip
+    add("--tf32", action="store_true", help="promise a value for GPUs that round to TF32, too (serve-model --tf32)")
     add("--features", metavar="LAYER", help="answer with this layer's features: the model up to it is exported")
     add("--preprocess", metavar="HOW",
         help="caffe, tf, torch, SCALE or SCALE,OFFSET: baked in, so that callers send uint8 images in RGB")  # fmt: skip

@@ -35,6 +35,7 @@ class ExportOptions:
         labels: Names of the classes, or a file of them.
         trust_code: Whether code in the model file (Lambda layers) may run.
         custom_objects: Modules to import before loading.
+        tf32: Whether the bundle also promises a value for GPUs that round to TF32.
         recalibrate: Samples, as `samples`, from which the moving statistics are estimated anew before the fold.
         recalibrate_labels: The right answers to them, a file or arrays; an export that they say is worse is refused.
     """
@@ -54,6 +55,7 @@ class ExportOptions:
     labels: Path | str | tuple[str, ...] | None = None
     trust_code: bool = False
     custom_objects: tuple[str, ...] = ()
+    tf32: bool = False
     recalibrate: Path | str | Array | Arrays | None = None
     recalibrate_labels: Path | str | Array | Arrays | None = None
 

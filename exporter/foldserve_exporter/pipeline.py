@@ -1,10 +1,12 @@
 """The export as a list of steps: load, fold, emit, reference, diagnose, verify, seal."""
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
+from foldserve_contract.bundle import ONNX
 from foldserve_contract.publish import Staging, stage
 from foldserve_contract.signature import Array, Arrays
 
@@ -12,13 +14,14 @@ from .artifacts import KERAS_FILE, write_golden, write_models
 from .emit.triton import write_config
 from .errors import VerificationFailed
 from .options import ExportOptions
-from .preparation import asked, diagnose, fold_model, open_model
+from .preparation import Expectation, FoldedModel, asked, diagnose, fold_model, open_model
 from .progress import Progress, Silent, Steps
 from .report.compose import make_report
 from .report.files import write_reports
 from .report.record import Report
 from .runtime import require_runtime
 from .sealing import make_manifest, require_unchanged
+from .verify.reduced import tf32_promises
 from .verify.verifier import Verifier
 from .verify.workers import Worker, started_workers
 
@@ -41,6 +44,7 @@ class Choices(TypedDict, total=False):
     labels: Path | str | tuple[str, ...] | None
     trust_code: bool
     custom_objects: tuple[str, ...]
+    tf32: bool
     recalibrate: Path | str | Array | Arrays | None
     recalibrate_labels: Path | str | Array | Arrays | None
 
@@ -120,7 +124,13 @@ def _make(
         )
         verification = verifier.verify(folded.model, staging.path, keras_file, workers, steps.progress.detail)
         require_unchanged(before, staging.seal())
-    return make_report(staging, options.name, loaded, folded, expected, findings, verification, steps.seconds)
+        tf32 = _tf32(staging.path, folded, expected) if options.tf32 and verification.passed else {}
+    return make_report(staging, options.name, loaded, folded, expected, findings, verification, tf32, steps.seconds)
+
+
+def _tf32(artifacts: Path, folded: FoldedModel, expected: Expectation) -> Mapping[str, float]:
+    content = (artifacts / ONNX).read_bytes()
+    return tf32_promises(content, folded.signature, expected.rows, expected.reference)
 
 
 def _refuse(report: Report, output: Path) -> VerificationFailed:

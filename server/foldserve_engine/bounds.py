@@ -48,6 +48,7 @@ def _tf32_bounds(manifest: Manifest, device: Device) -> dict[str, float]:
     bounds = {name: output.tf32 for name, output in manifest.tolerances.items() if output.tf32 is not None}
     if missing := sorted(manifest.tolerances.keys() - bounds.keys()):
         raise PrecisionNotPromised(
-            f"TF32 was asked for, and the bundle promises nothing for it (outputs {missing}): leave --tf32 out"
+            f"TF32 was asked for, and the bundle promises nothing for it (outputs {missing}): export it again with"
+            " --tf32, or leave --tf32 out"
         )
     return bounds

@@ -29,6 +29,7 @@ def make_report(
     expected: Expectation,
     findings: Findings,
     verification: Verification,
+    tf32: Mapping[str, float],
     seconds: Mapping[str, float],
 ) -> Report:
     """The report of an export that is verified, or refused, but not published yet."""
@@ -47,7 +48,7 @@ def make_report(
         baked=findings.baked,
         phases=findings.phases,
         predict=findings.predict,
-        tolerances=_tolerances(expected.reference, verification),
+        tolerances=_tolerances(expected.reference, verification, tf32),
         verification=verification,
         golden=expected.golden_info,
         sensitivity=sensitivity(folded.model, expected.rows.golden_inputs, promised),
@@ -69,7 +70,9 @@ def _recalibrated(done: Recalibration | None) -> Recalibrated | None:
     return Recalibrated(RecalibrationInfo(done.samples, done.sha256), done.changes, done.before, done.after)
 
 
-def _tolerances(reference: Reference, verification: Verification) -> dict[str, OutputTolerance]:
+def _tolerances(
+    reference: Reference, verification: Verification, tf32: Mapping[str, float]
+) -> dict[str, OutputTolerance]:
     """Bound, measured and promised deviation of every output."""
     return {
         name: OutputTolerance(
@@ -78,6 +81,7 @@ def _tolerances(reference: Reference, verification: Verification) -> dict[str, O
             reference.limit(name),
             verification.measured(name),
             reference.promised(name),
+            tf32.get(name),
         )
         for name in reference.outputs
     }
