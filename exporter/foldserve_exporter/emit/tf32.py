@@ -23,9 +23,10 @@ _CONSTANT = "tf32/split"
 
 
 def round_to_tf32(array: Array) -> Array:
-    """The nearest numbers of ten bits of mantissa."""
-    wide = array * SPLIT
-    return np.asarray(wide - (wide - array), np.float32)
+    """The nearest numbers of ten bits of mantissa; NaN beyond 4e34."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        wide = array * SPLIT
+        return np.asarray(wide - (wide - array), np.float32)
 
 
 def with_tf32(content: bytes) -> bytes:
