@@ -1,4 +1,4 @@
-"""The export as a list of steps: load, fold, emit, reference, diagnose, verify, seal."""
+"""The export as a list of steps: load, fold, trace, emit, reference, diagnose, verify, report, seal."""
 
 import tempfile
 from collections.abc import Mapping
@@ -107,7 +107,9 @@ def _make(
         loaded = open_model(model, options)
     with steps.step("fold"):
         folded = fold_model(loaded, options)
-    with asked(folded, options) as question:
+    with ExitStack() as stack:
+        with steps.step("trace"):
+            question = stack.enter_context(asked(folded, options))
         with steps.step("emit"):
             write_models(folded.model, folded.signature, staging.path)
             keras_file = (staging.path if options.keep_keras else scratch) / KERAS_FILE
@@ -125,7 +127,8 @@ def _make(
         verification = verifier.verify(folded.model, staging.path, keras_file, workers, steps.progress.detail)
         require_unchanged(before, staging.seal())
         tf32 = _tf32(staging.path, folded, expected) if options.tf32 and verification.passed else {}
-    return make_report(staging, options.name, loaded, folded, expected, findings, verification, tf32, steps.seconds)
+    with steps.step("report"):
+        return make_report(staging, options.name, loaded, folded, expected, findings, verification, tf32, steps.seconds)
 
 
 def _tf32(artifacts: Path, folded: FoldedModel, expected: Expectation) -> Mapping[str, float]:
