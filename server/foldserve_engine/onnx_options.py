@@ -1,11 +1,15 @@
 """What ONNX Runtime is told for given options. Pure: nothing is imported and nothing is made."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from foldserve_contract.signature import DYNAMIC, TensorSpec
 
 from .device import DeviceKind
 from .protocol import EngineOptions
 
+_SEPARATORS = re.compile("[:,]")
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
@@ -40,12 +44,13 @@ class SessionPlan:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def session_plan(options: EngineOptions, *, graphs: bool = False) -> SessionPlan:
+def session_plan(options: EngineOptions, *, graphs: bool = False, inputs: Sequence[TensorSpec] = ()) -> SessionPlan:
     """What a session is made with.
 
     Args:
         options: How the engine is to run.
         graphs: Whether runs that say so are captured as CUDA graphs, and replayed.
+        inputs: What the model takes, so that TensorRT builds once for every batch size.
     """
     spinning = "1" if options.spinning else "0"
     config = {"session.intra_op.allow_spinning": spinning, "session.inter_op.allow_spinning": spinning}
@@ -55,19 +60,19 @@ def session_plan(options: EngineOptions, *, graphs: bool = False) -> SessionPlan
         options.optimise,
         options.threads,
         config,
-        _providers(options, graphs),
+        _providers(options, graphs, inputs),
         options.deterministic,
         _environment(options),
     )
 
 
-def _providers(options: EngineOptions, graphs: bool) -> tuple[Provider, ...]:
+def _providers(options: EngineOptions, graphs: bool, inputs: Sequence[TensorSpec]) -> tuple[Provider, ...]:
     if options.device.kind is DeviceKind.CPU:
         return (Provider(CPU, {}),)
     cuda = Provider(CUDA, _cuda_options(options, graphs))
     if options.device.kind is DeviceKind.CUDA:
         return (cuda,)
-    return (Provider(TENSORRT, _tensorrt_options(options)), cuda)
+    return (Provider(TENSORRT, {**_tensorrt_options(options), **_shapes(options, inputs)}), cuda)
 
 
 def _tensorrt_options(options: EngineOptions) -> dict[str, str]:
@@ -81,6 +86,20 @@ def _tensorrt_options(options: EngineOptions) -> dict[str, str]:
     if options.memory_limit_bytes is not None:
         chosen["trt_max_workspace_size"] = str(options.memory_limit_bytes)
     return chosen
+
+
+def _shapes(options: EngineOptions, inputs: Sequence[TensorSpec]) -> dict[str, str]:
+    """The batches that TensorRT builds for; else it builds anew for each that is larger or smaller than any before."""
+    fixed = all(DYNAMIC not in spec.row_shape and not _SEPARATORS.search(spec.name) for spec in inputs)
+    if not (options.sizes and inputs and fixed):
+        return {}
+    chosen = {"min": options.sizes[0], "opt": options.sizes[-1], "max": options.sizes[-1]}
+    return {
+        f"trt_profile_{which}_shapes": ",".join(
+            f"{spec.name}:{'x'.join(map(str, (rows, *spec.row_shape)))}" for spec in inputs
+        )
+        for which, rows in chosen.items()
+    }
 
 
 def _environment(options: EngineOptions) -> dict[str, str]:

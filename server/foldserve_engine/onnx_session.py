@@ -51,7 +51,7 @@ def open_session(runtime: Any, content: bytes, signature: Signature, options: En
         ArtifactUnusable: ONNX Runtime refuses the model.
     """
     if options.device.kind is DeviceKind.CPU:
-        return Opened(_session(runtime, content, options))
+        return Opened(_session(runtime, content, signature, options))
     graphs = _graph_sizes(signature, options)
     why = _why_no_graphs(signature, options)
     if graphs:
@@ -86,7 +86,7 @@ def _on_gpu(
     runtime: Any, content: bytes, signature: Signature, options: EngineOptions, graphs: Sequence[int], why: str
 ) -> Opened:
     try:
-        session = _session(runtime, content, options, graphs=bool(graphs))
+        session = _session(runtime, content, signature, options, graphs=bool(graphs))
     except ArtifactUnusable as error:
         if graphs and "graph capture" in str(error):
             raise _NoGraphs(str(error)) from error
@@ -98,21 +98,24 @@ def _on_gpu(
             bound[size].warm()
         except Exception as error:  # whatever CUDA says: without graphs it may run
             raise _NoGraphs(f"a batch of {size} rows cannot be captured: {error}") from error
+    parts = _parts(session)
     pinned = PinnedMemory.open(options.device.index)
     placement = Placement(
         device=str(options.device),
         bound=tuple(sizes),
         graphs=tuple(graphs),
         why_no_graphs="" if graphs else why,
-        on_cpu=_on_cpu(session),
+        on_cpu=_on_cpu(parts),
         pinned=pinned is not None,
     )
-    _require_use(placement, session)
+    _require_use(placement, parts)
     return Opened(session, bound, placement, pinned)
 
 
-def _session(runtime: Any, content: bytes, options: EngineOptions, *, graphs: bool = False) -> Any:
-    plan = session_plan(options, graphs=graphs)
+def _session(
+    runtime: Any, content: bytes, signature: Signature, options: EngineOptions, *, graphs: bool = False
+) -> Any:
+    plan = session_plan(options, graphs=graphs, inputs=signature.inputs)
     _require_offered(runtime, plan, options)
     providers = [(provider.name, dict(provider.options)) for provider in plan.providers]
     try:
@@ -152,19 +155,22 @@ def _require_offered(runtime: Any, plan: SessionPlan, options: EngineOptions) ->
             )
 
 
-def _on_cpu(session: Any) -> Mapping[str, int]:
+def _on_cpu(parts: Sequence[Any]) -> Mapping[str, int]:
     """By operation: nodes that ONNX Runtime left on the CPU, as it does with arithmetic on shapes."""
-    return Counter(node.op_type for part in _parts(session) if part.ep_name == CPU for node in part.get_nodes())
+    return Counter(node.op_type for part in parts if part.ep_name == CPU for node in part.get_nodes())
 
 
-def _require_use(placement: Placement, session: Any) -> None:
+def _require_use(placement: Placement, parts: Sequence[Any]) -> None:
     """A session may take a provider and run nothing on it."""
-    parts = _parts(session)
     if parts and all(part.ep_name == CPU for part in parts):
         raise DeviceNotFound(f"ONNX Runtime runs none of the model on {placement.device}; say --device cpu for it")
 
 
 def _parts(session: Any) -> Sequence[Any]:
     """Which provider runs which nodes; nothing is known where ONNX Runtime is too old to tell."""
-    tell = getattr(session, "get_provider_graph_assignment_info", None)
-    return tell() if tell else ()
+    try:
+        parts: Sequence[Any] = session.get_provider_graph_assignment_info()
+    except (AttributeError, RuntimeError) as error:
+        _log.warning("ONNX Runtime does not tell what it left on the CPU: %s", error)
+        return ()
+    return parts

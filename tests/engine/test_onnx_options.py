@@ -1,5 +1,6 @@
 import pytest
 
+from foldserve_contract.signature import TensorSpec
 from foldserve_engine.device import Device, DeviceKind
 from foldserve_engine.errors import DeviceNotFound
 from foldserve_engine.onnx_options import CPU, CUDA, TENSORRT, session_plan
@@ -59,6 +60,25 @@ def test_tensorrt_is_told_to_keep_to_float32_and_to_run_nothing_it_did_not_build
     assert (tensorrt["device_id"], tensorrt["trt_max_workspace_size"]) == ("1", str(1 << 20))
     assert cuda["use_tf32"] == "0" and cuda["gpu_mem_limit"] == str(1 << 20) and "enable_cuda_graph" not in cuda
     assert plan.environment == {"NVIDIA_TF32_OVERRIDE": "0"}
+
+
+def test_tensorrt_builds_once_for_every_batch_size() -> None:
+    options = EngineOptions(device=Device.parse("tensorrt:0"), sizes=(1, 2, 6))
+    inputs = (TensorSpec("image", "float32", (-1, 8, 6, 3)), TensorSpec("age", "float32", (-1,)))
+    chosen = session_plan(options, inputs=inputs).providers[0].options
+    assert chosen["trt_profile_min_shapes"] == "image:1x8x6x3,age:1"
+    assert chosen["trt_profile_opt_shapes"] == chosen["trt_profile_max_shapes"] == "image:6x8x6x3,age:6"
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "sizes"), [("x", (-1, -1), (1, 2)), ("a:0", (-1, 2), (1, 2)), ("x", (-1, 2), ())]
+)
+def test_what_tensorrt_cannot_be_told_beforehand_it_finds_out(
+    name: str, shape: tuple[int, ...], sizes: tuple[int, ...]
+) -> None:
+    options = EngineOptions(device=Device.parse("tensorrt:0"), sizes=sizes)
+    plan = session_plan(options, inputs=(TensorSpec(name, "float32", shape),))
+    assert not any("profile" in option for option in plan.providers[0].options)
 
 
 @pytest.mark.parametrize(("device", "tf32"), [("tensorrt:0", True), ("cuda:0", False), ("cpu", False)])

@@ -16,7 +16,7 @@ from foldserve_engine.onnx_engine import OnnxEngine
 from foldserve_engine.onnx_options import CPU, CUDA, TENSORRT
 from foldserve_engine.protocol import EngineOptions
 from tests.bundles import conv_model, random_rows, sequence_model, signature_of
-from tests.engine.fake_gpu import FakeCuda, FakeGpu, part
+from tests.engine.fake_gpu import FakeCuda, FakeGpu, FakeSession, part
 
 SIZES = (1, 2, 4, 8)
 MODEL = conv_model(8)
@@ -165,6 +165,18 @@ def test_a_model_that_stays_on_the_cpu_as_a_whole_is_an_error(gpu: FakeGpu) -> N
 def test_nodes_that_stay_on_the_cpu_are_told(gpu: FakeGpu) -> None:
     gpu.parts = (part(CUDA, "Conv"), part(CPU, "Shape", "Gather", "Gather"))
     assert "on the CPU: 2 Gather, 1 Shape" in engine().placement
+
+
+@pytest.mark.parametrize("error", [AttributeError("no such attribute"), RuntimeError("recording is off")])
+def test_a_runtime_that_cannot_tell_what_stays_on_the_cpu_is_no_fault(
+    gpu: FakeGpu, error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def tell(session: FakeSession) -> None:
+        raise error
+
+    monkeypatch.setattr(FakeSession, "get_provider_graph_assignment_info", tell)
+    assert "on the CPU" not in engine().placement
+    assert f"does not tell what it left on the CPU: {error}" in caplog.text
 
 
 def test_what_does_not_fit_the_buffers_is_a_named_error(gpu: FakeGpu) -> None:

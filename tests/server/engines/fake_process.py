@@ -67,8 +67,9 @@ class Fickle:
 class Commanded:
     """ONNX Runtime, and the commands."""
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
+    def __init__(self, engine: Engine, folder: Path, device: Device) -> None:
         self.signature = engine.signature
+        self.placement = "" if device == Device() else f"{device}, or so it says"
         self._engine = engine
         self._folder = folder
 
@@ -103,10 +104,11 @@ def load(bundle: Bundle, kind: EngineKind, options: EngineOptions) -> Engine:
         threading.Event().wait()
     if (folder / Loading.REFUSES).exists():
         raise ArtifactUnusable("it was told to refuse")
+    device = options.device
     if (folder / Loading.ANYWHERE).exists():  # whatever device is asked for
         options = replace(options, device=Device())
     engine = load_engine(bundle, kind, options)
-    return Commanded(Fickle(engine) if (folder / Loading.FICKLE).exists() else engine, folder)
+    return Commanded(Fickle(engine) if (folder / Loading.FICKLE).exists() else engine, folder, device)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from foldserve_contract.bundle import Bundle
+from foldserve_engine.protocol import EngineKind
 from foldserve_server.core.errors import (
     DeadlineExceeded,
     EngineFailed,
@@ -15,6 +16,7 @@ from foldserve_server.core.errors import (
     Unavailable,
 )
 from foldserve_server.engines import EngineProcess
+from foldserve_server.launcher import ServingEngine
 from tests.bundles import make_bundle, sequence_model, two_headed_model
 from tests.server.engines.fake_process import Command, Loading
 from tests.server.engines.support import REAL, Pipes, expected, in_ms, rows, run, started
@@ -57,6 +59,9 @@ def test_for_a_gpu_batches_are_padded_to_sizes_that_were_warmed(path: Path) -> N
             answer = await engine.predict(rows(1, 2, 3))
             np.testing.assert_allclose(answer["scores"], expected(path, rows(1, 2, 3)), atol=1e-5)
             assert (engine.stats.rows, engine.stats.padding) == (4, 1)
+            said = "batches padded up to 1, 2, 4, 6 rows; warmed: 1, 2, 4, 6; on cuda:0, or so it says"
+            assert engine.report.batches == said
+            assert "; on cuda:0, or so it says" in ServingEngine(engine, EngineKind.ONNXRUNTIME, path).summary
 
     run(test())
 
