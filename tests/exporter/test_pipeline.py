@@ -24,6 +24,7 @@ from foldserve_exporter.cli import main
 from foldserve_exporter.errors import Refused, VerificationFailed
 from foldserve_exporter.options import DEFAULT_MAX_BATCH
 from foldserve_exporter.pipeline import Exported
+from foldserve_exporter.report.progress import STEPS
 
 from .models import randomise
 
@@ -104,6 +105,11 @@ def test_the_bundle_says_what_was_verified(exported: Exported) -> None:
         "report.html",
         "model.keras",
     }
+
+
+def test_every_step_is_announced_in_the_order_in_which_the_terminal_counts_them(exported: Exported) -> None:
+    """The report is written before its own time and that of the sealing are known."""
+    assert (*exported.report.seconds, "report", "seal") == STEPS
 
 
 def test_the_baked_phase_is_named_and_gone(exported: Exported) -> None:

@@ -6,7 +6,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-STEPS = ("load", "fold", "reference", "diagnose", "emit", "verify", "seal")
+STEPS = ("load", "fold", "trace", "emit", "reference", "diagnose", "verify", "report", "seal")
 
 
 class TerminalProgress:
