@@ -12,9 +12,9 @@ from ...core.errors import NotOffered, ServingError
 from ...core.query import ModelRef
 from ...core.servable import Servable, State
 from ...core.table import Table
+from ...inference import describe
+from ...inference.find import find, model_ref
 from ..health import HealthServicer
-from . import describe
-from .find import find, model_ref
 
 EXTENSIONS = (
     "classification",

@@ -18,12 +18,12 @@ from ...core.ledger import Ledger
 from ...core.limits import Limits
 from ...core.predictor import Clock, Predictor
 from ...core.table import Table
+from ...inference import wire
+from ...inference.check import check
+from ...inference.find import find, model_ref
 from ..status import words
 from ..streams import Closing, in_order
 from ..unary import Codec, Endpoint, Handlers, Naming, Reception, handlers, parse
-from . import wire
-from .check import check
-from .find import find, model_ref
 from .models import Models
 
 _STREAM = INFERENCE_METHODS["ModelStreamInfer"]

@@ -11,8 +11,8 @@ from foldserve_contract.protos.open_inference import (
 )
 from foldserve_contract.signature import TensorSpec
 
-from ...core.servable import Servable, State
-from ...core.texts import shorten
+from ..core.servable import Servable, State
+from ..core.texts import shorten
 from .datatypes import BY_DTYPE
 
 _PLATFORMS = {"onnxruntime": ("onnxruntime_onnx", "onnxruntime"), "tensorflow": ("tensorflow_savedmodel", "tensorflow")}

@@ -4,7 +4,7 @@ import numpy as np
 
 from foldserve_contract.signature import Array
 
-from ...core.errors import InvalidRequest
+from ..core.errors import InvalidRequest
 
 CLASS_COUNT = "classification"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from foldserve_contract.signature import Signature, TensorSpec
 
-from ...core.errors import InvalidRequest
+from ..core.errors import InvalidRequest
 from .datatypes import BY_DTYPE, BY_NAME
 
 

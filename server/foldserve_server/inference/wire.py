@@ -12,8 +12,8 @@ from foldserve_contract.errors import TensorError
 from foldserve_contract.protos.open_inference import ModelInferResponse
 from foldserve_contract.signature import Array
 
-from ...core.errors import InvalidRequest, NotOffered
-from ...core.query import Answer, ModelRef, Offer, Query
+from ..core.errors import InvalidRequest, NotOffered
+from ..core.query import Answer, ModelRef, Offer, Query
 from .classification import CLASS_COUNT, classes
 from .datatypes import BY_DTYPE, BY_NAME, Datatype
 

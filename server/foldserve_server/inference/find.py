@@ -1,9 +1,9 @@
 """The version a request means, in Triton's words where there is none."""
 
-from ...core.errors import InvalidRequest, ServableNotFound, Unavailable
-from ...core.query import ModelRef
-from ...core.servable import Servable, State
-from ...core.table import Table
+from ..core.errors import InvalidRequest, ServableNotFound, Unavailable
+from ..core.query import ModelRef
+from ..core.servable import Servable, State
+from ..core.table import Table
 
 _HIGHEST = (1 << 63) - 1
 
