@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -46,19 +47,19 @@ async def listen(options: Options, table: Table, admin: Admin) -> Front:
     await rpc.start(join(options.host, options.port))
     log.info("listening on %s", join(options.host, rpc.port))
     try:
-        http = await _listen_http(options, table)
+        http = await _listen_http(options, table, admin, lambda: rpc.health.serving)
         return Front(rpc, http, asyncio.ensure_future(keep_fresh(options.transport)))
     except BaseException:
         await rpc.stop(0)
         raise
 
 
-async def _listen_http(options: Options, table: Table) -> "HttpServer | None":
+async def _listen_http(options: Options, table: Table, admin: Admin, ready: Callable[[], bool]) -> "HttpServer | None":
     if options.rest_port is None:
         return None
     module = await asyncio.to_thread(import_module, f"{__package__}.http.server")
     http: HttpServer = module.HttpServer(
-        table, options.limits, options.transport, time.monotonic_ns, options.rest_timeout_s
+        table, options.limits, options.transport, time.monotonic_ns, options.rest_timeout_s, admin, ready
     )
     await http.start(options.host, options.rest_port)
     scheme = "http" if options.transport.tls is None else "https"

@@ -171,6 +171,8 @@ def test_rest_asks_for_the_same_tokens(guarded: Running) -> None:
         guarded_paths = ("/v1/models/a", "/monitoring/prometheus/metrics", "/page/state", "/reports/a/1", "/elsewhere")
         assert [status(path) for path in guarded_paths] == [401] * 5
         assert status("/") == 200  # the page itself holds nothing, and asks for a token
+        assert [status(f"/v2/health/{what}") for what in ("live", "ready")] == [200, 200]  # balancers have no token
+        assert [status(f"/v2/models/{name}", "reader") for name in ("a", "b")] == [200, 403]
         assert [status(f"/v1/models/{name}", "reader") for name in ("a", "b")] == [200, 403]
         text = session.get(
             f"{guarded.http}/monitoring/prometheus/metrics", headers={"Authorization": "Bearer reader"}, timeout=20

@@ -10,15 +10,15 @@ from aiohttp import web
 from foldserve_contract.signature import Signature
 
 from ..core.errors import InvalidRequest
-from ..core.predictor import Clock, Predictor
+from ..core.predictor import Predictor
 from ..core.query import Answer, ModelRef, Offer, Query
 from ..core.table import Table
 from ..core.tasks import Request, Tasks
 from . import describe
 from .bodies import Body, dump, read_predict, write_predict
+from .content import content_of
 from .examples import read_examples, write_classes, write_values
 from .offload import Offload
-from .status import BodyTooLarge
 
 _WHERE = r"(?:/versions/(?P<version>[0-9]{1,18})|/labels/(?P<label>[^/:]+))?"
 _POST = re.compile(rf"/v1/models/(?P<name>[^/:]+){_WHERE}:(?P<verb>predict|classify|regress)", re.IGNORECASE)
@@ -31,13 +31,14 @@ Verb = Callable[[ModelRef, bytes], Awaitable[bytes]]
 class Rest:
     """Answers everything below `/v1/`."""
 
-    def __init__(self, table: Table, predictor: Predictor, clock: Clock, timeout_s: float) -> None:
-        """A request that takes longer than the timeout is given up; 0 means that none is."""
+    def __init__(
+        self, table: Table, predictor: Predictor, offload: Offload, deadline: Callable[[], int | None]
+    ) -> None:
+        """`deadline` gives when a request that comes now is given up, on CLOCK_MONOTONIC; None for never."""
         self._table = table
         self._predictor = predictor
-        self._clock = clock
-        self._timeout_ns = int(timeout_s * 1e9)
-        self._offload = Offload()
+        self._deadline = deadline
+        self._offload = offload
         self._tasks = Tasks(table, predictor)
         self._verbs: Mapping[str, Verb] = {
             "predict": self._predict,
@@ -48,22 +49,23 @@ class Rest:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """The response; raises a `ServingError` where there is none."""
         if request.method == "POST" and (found := _POST.fullmatch(request.path)):
-            content = await _content(request)
+            content = await content_of(request)
             return _json(await self._verbs[found["verb"].lower()](_ref(found), content))
         if request.method == "GET" and (found := _GET.fullmatch(request.path)):
             return _json(dump(self._describe(found)))
         raise InvalidRequest(f"Malformed request: {request.method} {request.path}")
 
-    def names(self, request: web.Request) -> tuple[str, str]:
-        """What is asked for in a word (empty where it is no inference), and of which model; the latter may be empty."""
+    def names(self, request: web.Request) -> tuple[str, str] | None:
+        """What is asked for in a word (empty where it is no inference), and of which model; the latter may be empty.
+
+        TensorFlow Serving counts all that it is asked; None for what is none of it.
+        """
+        if not request.path.startswith("/v1/"):
+            return None
         if request.method == "POST" and (found := _POST.fullmatch(request.path)):
             return found["verb"].lower(), found["name"]
         found = _GET.fullmatch(request.path) if request.method == "GET" else None
         return "", (found["name"] or "") if found else ""
-
-    def close(self) -> None:
-        """Ends the processes that read JSON."""
-        self._offload.close()
 
     async def _predict(self, ref: ModelRef, content: bytes) -> bytes:
         signatures = self._table.find(ref).engine.manifest.signatures
@@ -82,9 +84,6 @@ class Rest:
         large = content.count(b",") > _LARGE
         key, examples = await self._offload.run(large, read_examples, content)
         return Request(ref, examples, key, self._deadline())
-
-    def _deadline(self) -> int | None:
-        return self._clock() + self._timeout_ns if self._timeout_ns else None
 
     async def _read(self, content: bytes, signatures: Mapping[str, Signature]) -> Body:
         large = content.count(b",") > _LARGE
@@ -112,13 +111,6 @@ class Rest:
 def _ref(found: re.Match[str]) -> ModelRef:
     version = found["version"]
     return ModelRef(found["name"], int(version) if version else None, found["label"])
-
-
-async def _content(request: web.Request) -> bytes:
-    try:
-        return await request.read()
-    except web.HTTPRequestEntityTooLarge as error:
-        raise BodyTooLarge(error.text or error.reason) from None
 
 
 def _same(array: Any) -> Any:

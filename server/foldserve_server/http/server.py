@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Callable
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from ..core import call
 from ..core.access import enter
+from ..core.admin import Admin
 from ..core.call import Call
 from ..core.door import Door
 from ..core.errors import EngineFailed, ServingError, Unauthenticated
@@ -18,28 +20,49 @@ from ..core.limits import Limits
 from ..core.predictor import Clock, Predictor
 from ..core.table import Table
 from ..errors import CannotStart
+from ..inference.catalogue import Catalogue
+from ..inference.infer import Inference
 from ..transport import Transport
 from . import monitoring, status
 from .bodies import dump
+from .offload import Offload
 from .page import ROOT, Page
 from .rest import JSON, Rest
+from .v2.routes import LIVE, READY, OpenInference, Parts
 
 log = logging.getLogger(__name__)
 _LEAST_S = 0.1  # for answers that are being written
+_OPEN = (ROOT, LIVE, READY)  # the page holds nothing, and asks for a token; balancers have none
 
 
 class HttpServer:
     """Listens from `start` on; `port` is then the real one."""
 
-    def __init__(self, table: Table, limits: Limits, transport: Transport, clock: Clock, timeout_s: float) -> None:
-        """A prediction may take `timeout_s`."""
+    def __init__(
+        self,
+        table: Table,
+        limits: Limits,
+        transport: Transport,
+        clock: Clock,
+        timeout_s: float,
+        admin: Admin,
+        ready: Callable[[], bool],
+    ) -> None:
+        """A prediction may take `timeout_s`, 0 for any time; `ready` tells whether the server as a whole is."""
         self.port = 0
         self._door = Door(transport.max_inflight_bytes, transport.max_concurrent_rpcs)
         self._transport = transport
         self._ledger = Ledger(table, clock, "REST")
-        self._rest = Rest(table, Predictor(table, limits, clock), clock, timeout_s)
+        self._offload = Offload()
+        self._clock, self._timeout_ns = clock, int(timeout_s * 1e9)
+        predictor = Predictor(table, limits, clock)
+        self._rest = Rest(table, predictor, self._offload, self._deadline)
+        inference = Inference(table, predictor, limits, clock)
+        parts = Parts(inference, Catalogue(table), admin, self._offload, ready, self._deadline)
+        self._v2 = OpenInference(parts)
         app = web.Application(client_max_size=transport.max_message_bytes, middlewares=[self._guard])
         app.router.add_route("*", "/v1/{rest:.*}", self._rest.answer)
+        app.router.add_routes(self._v2.routes())
         app.router.add_routes(Page(table, clock).routes())
         app.router.add_get(monitoring.PATH, monitoring.Monitoring(table).answer)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
@@ -68,15 +91,18 @@ class HttpServer:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(_LEAST_S, end - time.monotonic())):
                 await self._runner.cleanup()
-        self._rest.close()
+        self._offload.close()
+
+    def _deadline(self) -> int | None:
+        return self._clock() + self._timeout_ns if self._timeout_ns else None
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        api, model = self._rest.names(request)
-        asked = Call(f"{request.method} {request.path}", lambda: _headers(request), api, model)
+        names = self._rest.names(request) or self._v2.names(request)
+        asked = Call(f"{request.method} {request.path}", lambda: _headers(request), *(names or ()))
         call.enter(asked)
         try:
-            with self._ledger.counted(asked) if _is_counted(request) else contextlib.nullcontext():
+            with contextlib.nullcontext() if names is None else self._ledger.counted(asked):
                 return await self._admit(request, handler)
         except ServingError as error:
             return _failure(request, error)
@@ -87,16 +113,11 @@ class HttpServer:
             return _error(status.INTERNAL, status.UNTOLD)
 
     async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if self._transport.access is not None and request.path != ROOT:  # it holds nothing, and asks for a token
+        if self._transport.access is not None and request.path not in _OPEN:
             enter(self._transport.access.identify(request.headers.get("Authorization")))
         await self._door.knock()
         with self._door.inside(request.content_length or 0):
             return await handler(request)
-
-
-def _is_counted(request: web.Request) -> bool:
-    """Whether it is for TensorFlow Serving's interface, which counts all that it is asked."""
-    return request.path.startswith("/v1/")
 
 
 def _headers(request: web.Request) -> dict[str, str]:

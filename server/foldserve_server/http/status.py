@@ -5,6 +5,7 @@ from ..core.errors import (
     EngineFailed,
     Forbidden,
     InvalidRequest,
+    NotInRepository,
     NotOffered,
     NotPossible,
     ResourceExhausted,
@@ -34,6 +35,7 @@ STATUS: dict[type[ServingError], int] = {
     BodyTooLarge: 413,
     DeadlineExceeded: 504,
     EngineFailed: INTERNAL,
+    NotInRepository: INTERNAL,  # as Triton has it
     Unauthenticated: 401,
     Forbidden: 403,
 }
@@ -47,7 +49,8 @@ def status_of(error: ServingError) -> int:
 
 def words(error: ServingError) -> str:
     """What a caller is told: no internals."""
-    return UNTOLD if status_of(error) == INTERNAL else shorten(str(error))
+    hidden = status_of(error) == INTERNAL and not isinstance(error, NotInRepository)
+    return UNTOLD if hidden else shorten(str(error))
 
 
 def headers(error: ServingError) -> dict[str, str]:

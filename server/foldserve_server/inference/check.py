@@ -1,7 +1,7 @@
 """What is wrong with a request, in Triton's words. The core checks the same again, in its own."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Protocol
 
 from foldserve_contract.signature import Signature, TensorSpec
 
@@ -9,23 +9,55 @@ from ..core.errors import InvalidRequest
 from .datatypes import BY_DTYPE, BY_NAME
 
 
-def check(name: str, signature: Signature, max_rows: int | None, request: Any) -> None:
+class Named(Protocol):
+    """A tensor by its name."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+
+
+class Told(Named, Protocol):
+    """A tensor as a request tells of it."""
+
+    @property
+    def datatype(self) -> str:
+        """Its element type under the protocol's name."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """Its dimensions."""
+
+
+class Asked(Protocol):
+    """A request: a ModelInferRequest is one."""
+
+    @property
+    def inputs(self) -> Sequence[Told]:
+        """What is given."""
+
+    @property
+    def outputs(self) -> Sequence[Named]:
+        """What is wanted; nothing for all."""
+
+
+def check(name: str, signature: Signature, max_rows: int | None, request: Asked) -> None:
     """Raises InvalidRequest unless inputs and wanted outputs are the signature's.
 
     Args:
         name: The model's.
         signature: What it takes and gives.
         max_rows: The most rows a request may have; None for any number.
-        request: A ModelInferRequest.
+        request: What was asked.
     """
     specs = {spec.name: spec for spec in signature.inputs}
     _check_names(name, specs, [tensor.name for tensor in request.inputs])
     for tensor in request.inputs:
         _check_tensor(name, specs[tensor.name], tensor, max_rows)
     outputs = [spec.name for spec in signature.outputs]
-    for tensor in request.outputs:
-        if tensor.name not in outputs:
-            raise InvalidRequest(f"unexpected inference output '{tensor.name}' for model '{name}'")
+    for wanted in request.outputs:
+        if wanted.name not in outputs:
+            raise InvalidRequest(f"unexpected inference output '{wanted.name}' for model '{name}'")
 
 
 def _check_names(model: str, wanted: Iterable[str], given: Sequence[str]) -> None:
@@ -45,7 +77,7 @@ def _check_names(model: str, wanted: Iterable[str], given: Sequence[str]) -> Non
             raise InvalidRequest(f"unexpected inference input '{name}' for model '{model}'")
 
 
-def _check_tensor(model: str, spec: TensorSpec, tensor: Any, max_rows: int | None) -> None:
+def _check_tensor(model: str, spec: TensorSpec, tensor: Told, max_rows: int | None) -> None:
     wanted = BY_DTYPE[spec.dtype].name
     if tensor.datatype not in BY_NAME and tensor.datatype not in ("BYTES", "BF16"):
         raise InvalidRequest(f"inference input '{spec.name}' has unknown data-type '{tensor.datatype}'")

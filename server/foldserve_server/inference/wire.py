@@ -1,7 +1,6 @@
 """Messages of inference to queries, and answers to messages."""
 
 import math
-from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -12,16 +11,15 @@ from foldserve_contract.errors import TensorError
 from foldserve_contract.protos.open_inference import ModelInferResponse
 from foldserve_contract.signature import Array
 
-from ..core.errors import InvalidRequest, NotOffered
-from ..core.query import Answer, ModelRef, Offer, Query
+from ..core.errors import InvalidRequest
+from ..core.query import Answer, Offer
 from .classification import CLASS_COUNT, classes
-from .datatypes import BY_DTYPE, BY_NAME, Datatype
+from .datatypes import BY_DTYPE, Datatype
+from .tensors import SHARED_MEMORY, elsewhere, offer, prefixed, raw_array
 
-_SHARED_MEMORY = "shared_memory_region"
 
-
-def query(request: Any, ref: ModelRef, deadline_ns: int | None) -> Query:
-    """A ModelInferRequest as a query.
+def offers(request: Any) -> dict[str, Offer]:
+    """The inputs of a ModelInferRequest.
 
     Raises:
         InvalidRequest: Raw contents are not as many as inputs, or stand beside typed ones.
@@ -30,42 +28,21 @@ def query(request: Any, ref: ModelRef, deadline_ns: int | None) -> Query:
     raw = request.raw_input_contents
     if raw and len(raw) != len(request.inputs):
         raise InvalidRequest(
-            f"raw_input_contents holds {len(raw)} tensors for {len(request.inputs)} inputs of model '{ref.name}';"
-            " give one for each input, in their order"
+            f"raw_input_contents holds {len(raw)} tensors for {len(request.inputs)} inputs"
+            f" of model '{request.model_name}'; give one for each input, in their order"
         )
     for tensor in (*request.inputs, *request.outputs):
-        if _SHARED_MEMORY in tensor.parameters:
-            raise NotOffered(f"'{tensor.name}' lies in shared memory, which this server does not offer; send it")
+        if SHARED_MEMORY in tensor.parameters:
+            raise elsewhere(tensor.name)
     contents = raw or (None,) * len(request.inputs)
-    offers = {tensor.name: _offer(tensor, content) for tensor, content in zip(request.inputs, contents, strict=True)}
-    return Query(ref, offers, tuple(tensor.name for tensor in request.outputs), deadline_ns=deadline_ns)
+    return {tensor.name: _offer(tensor, content) for tensor, content in zip(request.inputs, contents, strict=True)}
 
 
 def _offer(tensor: Any, raw: bytes | None) -> Offer:
     if raw is not None and tensor.HasField("contents"):
         raise InvalidRequest(f"contents field must not be specified when using raw_input_contents for '{tensor.name}'")
-    datatype = BY_NAME.get(tensor.datatype)
-    shape = tuple(tensor.shape)
-    read: Callable[[], Array] = partial(_unknown, tensor.datatype)
-    if datatype is not None:
-        read = partial(_typed, tensor.contents, datatype, shape) if raw is None else partial(_raw, raw, datatype, shape)
-    return Offer(datatype.dtype if datatype else tensor.datatype or None, shape, read)
-
-
-def _unknown(name: str) -> Array:
-    raise TensorError(f"data-type {name!r} is not supported")
-
-
-def _raw(content: bytes, datatype: Datatype, shape: tuple[int, ...]) -> Array:
-    dtype = dtype_named(datatype.dtype).numpy
-    expected = math.prod(shape) * dtype.itemsize
-    if len(content) != expected:
-        raise TensorError(
-            f"raw contents of shape {list(shape)} must hold {expected:,} bytes, received {len(content):,}"
-        )
-    if datatype.dtype == "bool" and np.frombuffer(content, np.uint8).max(initial=0) > 1:
-        raise TensorError("raw contents of data-type BOOL must hold zeros and ones only")
-    return np.frombuffer(content, dtype).reshape(shape)
+    read = partial(_typed, tensor.contents) if raw is None else partial(raw_array, raw)
+    return offer(tensor.datatype, tensor.shape, read)
 
 
 def _typed(contents: Any, datatype: Datatype, shape: tuple[int, ...]) -> Array:
@@ -113,13 +90,6 @@ def _add_strings(message: Any, name: str, rows: list[list[bytes]], raw: bool) ->
     shape = (len(rows), len(rows[0]) if rows else 0)
     tensor = message.outputs.add(name=name, datatype="BYTES", shape=shape)
     if raw:
-        message.raw_output_contents.append(b"".join(_prefixed(rows)))
+        message.raw_output_contents.append(b"".join(prefixed(rows)))
     else:
         tensor.contents.bytes_contents.extend(text for row in rows for text in row)
-
-
-def _prefixed(rows: list[list[bytes]]) -> Iterator[bytes]:
-    """Each string after its length in four bytes, as raw contents hold strings."""
-    for row in rows:
-        for text in row:
-            yield len(text).to_bytes(4, "little") + text

@@ -20,6 +20,7 @@ from ..core.limits import Limits
 from ..core.predictor import Predictor
 from ..core.table import Table
 from ..errors import CannotStart
+from ..inference.infer import Inference
 from ..transport import Transport
 from . import health, reflection
 from .access import Guard
@@ -51,7 +52,9 @@ class RpcServer:
             options=_options(transport),
         )
         predictor = Predictor(table, limits, clock)
-        self._inference = InferenceServicer(table, predictor, limits, clock, Models(table, self.health, admin))
+        self._inference = InferenceServicer(
+            Inference(table, predictor, limits, clock), clock, Models(table, self.health, admin)
+        )
         services = (
             PredictionServicer(table, predictor, clock, transport.max_message_bytes).handlers(self.door, ledger),
             ModelServicer(table, admin).handlers(self.door, ledger),

@@ -8,11 +8,13 @@ from typing import Any
 
 import aiohttp
 
+from foldserve_server.core.admin import Admin
 from foldserve_server.core.limits import Limits
 from foldserve_server.core.table import Table
 from foldserve_server.http.server import HttpServer
 from foldserve_server.rpc.server import monotonic_ns
 from foldserve_server.transport import Transport
+from tests.server.rpc.calls import FakeAdmin
 
 MAX_BYTES = 1 << 20
 
@@ -36,10 +38,20 @@ class Caller:
 
 @asynccontextmanager
 async def listening(
-    table: Table, limits: Limits | None = None, timeout_s: float = 30, transport: Transport | None = None
+    table: Table,
+    limits: Limits | None = None,
+    timeout_s: float = 30,
+    transport: Transport | None = None,
+    admin: Admin | None = None,
 ) -> AsyncIterator[Caller]:
     http = HttpServer(
-        table, limits or Limits(), transport or Transport(max_message_bytes=MAX_BYTES), monotonic_ns, timeout_s
+        table,
+        limits or Limits(),
+        transport or Transport(max_message_bytes=MAX_BYTES),
+        monotonic_ns,
+        timeout_s,
+        admin or FakeAdmin(),
+        lambda: True,
     )
     await http.start("127.0.0.1", 0)
     try:

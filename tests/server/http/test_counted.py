@@ -21,13 +21,16 @@ def test_requests_are_counted_by_verb_and_model() -> None:
             await caller.get("/v1/models")
             await caller.post("/v1/nonsense", {})
             await caller.get("/page/state")
+            tensor = {"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}
+            await caller.post("/v2/models/m/infer", {"inputs": [tensor]})
+            await caller.get("/v2/models/m")
         return table
 
     table = asyncio.run(scenario())
     told = {key: histogram.total for key, histogram in table.telemetry.latency.items()}
-    assert told == {("m", "predict", "REST"): 2, ("m", "", "REST"): 1}, "the page is no request for a model"
+    assert told == {("m", "predict", "REST"): 2, ("m", "", "REST"): 1, ("m", "infer", "REST"): 1}, "not the page"
     assert table.telemetry.requests == {
-        ("m", "OK"): 3,
+        ("m", "OK"): 4,
         ("m", "INVALID_ARGUMENT"): 1,
         ("m", "RESOURCE_EXHAUSTED"): 1,
         ("unknown", "NOT_FOUND"): 1,

@@ -8,22 +8,11 @@ from foldserve_contract.protos.open_inference import INFERENCE_METHODS
 
 from ...about import NAME, own_version
 from ...core.admin import Admin
-from ...core.errors import NotOffered, ServingError
-from ...core.query import ModelRef
-from ...core.servable import Servable, State
+from ...core.errors import NotOffered
 from ...core.table import Table
-from ...inference import describe
-from ...inference.find import find, model_ref
+from ...inference.catalogue import EXTENSIONS, Catalogue, check_load
 from ..health import HealthServicer
 
-EXTENSIONS = (
-    "classification",
-    "model_repository",
-    "model_repository(unload_dependents)",
-    "model_configuration",
-    "statistics",
-    "binary_tensor_data",
-)
 _SHARED_MEMORY = tuple(f"{kind}SharedMemory{verb}" for kind in ("System", "Cuda") for verb in ("Status", "Unregister"))
 Answers = Mapping[str, Callable[[Any, Any], Awaitable[Any]]]
 
@@ -32,7 +21,7 @@ class Models:
     """Everything but inference."""
 
     def __init__(self, table: Table, health: HealthServicer, admin: Admin) -> None:
-        self._table = table
+        self._catalogue = Catalogue(table)
         self._admin = admin
         self._health = health
 
@@ -46,12 +35,7 @@ class Models:
 
     async def model_ready(self, request: Any, context: Any) -> Any:
         """ModelReady; a model that is not known is not ready."""
-        ref = model_ref(request.name, request.version)
-        try:
-            ready = find(self._table, ref).available
-        except ServingError:
-            ready = False
-        return _response("ModelReady", ready=ready)
+        return _response("ModelReady", ready=self._catalogue.ready(request.name, request.version))
 
     async def server_metadata(self, request: Any, context: Any) -> Any:
         """ServerMetadata."""
@@ -59,34 +43,25 @@ class Models:
 
     async def model_metadata(self, request: Any, context: Any) -> Any:
         """ModelMetadata."""
-        servable = find(self._table, model_ref(request.name, request.version))
-        return describe.metadata(servable, [other.version for other in self._serving(servable.name)])
+        return self._catalogue.metadata(request.name, request.version)
 
     async def model_config(self, request: Any, context: Any) -> Any:
         """ModelConfig."""
-        return describe.config(find(self._table, model_ref(request.name, request.version)))
+        return self._catalogue.config(request.name, request.version)
 
     async def model_statistics(self, request: Any, context: Any) -> Any:
-        """ModelStatistics: of one version, of every version of a model, or of all."""
-        names = self._table.names()
-        if request.name:
-            found = find(self._table, model_ref(request.name, request.version))
-            if request.version:
-                return describe.statistics([found])
-            names = [request.name]
-        return describe.statistics(servable for name in names for servable in self._serving(name))
+        """ModelStatistics."""
+        return self._catalogue.statistics(request.name, request.version)
 
     async def repository_index(self, request: Any, context: Any) -> Any:
         """RepositoryIndex."""
         _check_repository(request)
-        known = (servable for name in self._table.names() for servable in self._table.status(ModelRef(name)))
-        return describe.index(known, ready_only=request.ready)
+        return self._catalogue.index(ready_only=request.ready)
 
     async def load_model(self, request: Any, context: Any) -> Any:
         """RepositoryModelLoad; it takes as long as the model takes to load."""
         _check_repository(request)
-        if any(key == "config" or key.startswith("file:") for key in request.parameters):
-            raise NotOffered("a model is loaded from its bundle alone: neither a configuration nor files can be sent")
+        check_load(request.parameters)
         await self._admin.load(request.model_name)
         return _response("RepositoryModelLoad")
 
@@ -112,9 +87,6 @@ class Models:
             "RepositoryModelUnload": self.unload_model,
         }
         return said | {name: _nothing(INFERENCE_METHODS[name]) for name in _SHARED_MEMORY}
-
-    def _serving(self, name: str) -> list[Servable]:
-        return [servable for servable in self._table.status(ModelRef(name)) if servable.state is State.AVAILABLE]
 
 
 def _response(method: str, **fields: Any) -> Any:

@@ -13,14 +13,12 @@ from foldserve_contract.protos.open_inference import (
 )
 
 from ...core.door import Door
-from ...core.errors import DeadlineExceeded, InvalidRequest, QueueFull, ServingError, Unavailable
+from ...core.errors import InvalidRequest, ServingError
 from ...core.ledger import Ledger
-from ...core.limits import Limits
-from ...core.predictor import Clock, Predictor
-from ...core.table import Table
+from ...core.predictor import Clock
 from ...inference import wire
-from ...inference.check import check
-from ...inference.find import find, model_ref
+from ...inference.find import model_ref
+from ...inference.infer import Inference
 from ..status import words
 from ..streams import Closing, in_order
 from ..unary import Codec, Endpoint, Handlers, Naming, Reception, handlers, parse
@@ -39,10 +37,8 @@ _AT_ONCE = 64  # requests of one stream that are computed side by side
 class InferenceServicer:
     """Answers what `tritonclient` and perf_analyzer ask."""
 
-    def __init__(self, table: Table, predictor: Predictor, limits: Limits, clock: Clock, models: Models) -> None:
-        self._table = table
-        self._predictor = predictor
-        self._limits = limits
+    def __init__(self, inference: Inference, clock: Clock, models: Models) -> None:
+        self._inference = inference
         self._clock = clock
         self._models = models
         self._closing = Closing()
@@ -54,28 +50,15 @@ class InferenceServicer:
     async def infer(self, request: Any, context: Any) -> Any:
         """ModelInferRequest to ModelInferResponse."""
         ref = model_ref(request.model_name, request.model_version)
-        engine = find(self._table, ref).engine
-        most = None if self._limits.split_large else engine.max_batch_size
-        check(ref.name, engine.manifest.signature, most, request)
-        deadline, timeout = self._deadline(context), self._timeout(request)
-        soonest = min((end for end in (deadline, timeout) if end is not None), default=None)
-        try:
-            answer = await self._predictor.predict(wire.query(request, ref, soonest))
-        except DeadlineExceeded:
-            if soonest == timeout:
-                raise Unavailable("Request timeout expired") from None
-            raise
-        except QueueFull as error:
-            raise QueueFull(f"Exceeds maximum queue size: {error}", error.retry_after_ms) from None
-        return wire.response(request, answer, engine.manifest.labels)
+        micros = request.parameters[_TIMEOUT].int64_param if _TIMEOUT in request.parameters else 0
+        found = await self._inference.infer(
+            ref, request, lambda: wire.offers(request), self._deadline(context), timeout_us=micros
+        )
+        return wire.response(request, found.answer, found.labels)
 
     def _deadline(self, context: Any) -> int | None:
         remaining = context.time_remaining()
         return None if remaining is None else self._clock() + int(remaining * 1e9)
-
-    def _timeout(self, request: Any) -> int | None:
-        micros = request.parameters[_TIMEOUT].int64_param if _TIMEOUT in request.parameters else 0
-        return self._clock() + micros * 1000 if micros > 0 else None
 
     def handlers(self, door: Door, ledger: Ledger) -> Handlers:
         """What gRPC dispatches to."""

@@ -1,0 +1,206 @@
+"""What a caller posts to `/infer`, and what it is answered: JSON, with tensors in it or as bytes behind it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from foldserve_contract.dtypes import dtype_named
+from foldserve_contract.signature import Array, Arrays
+
+from ...core.errors import InvalidRequest
+from ...core.query import Offer
+from ...inference.classification import CLASS_COUNT, classes
+from ...inference.datatypes import BY_DTYPE, BY_NAME, Datatype
+from ...inference.tensors import SHARED_MEMORY, elsewhere, offer, prefixed, raw_array
+from ..bodies import dump, parse_object, plain
+
+_BINARY, _BINARY_ALL, _SIZE = "binary_data", "binary_data_output", "binary_data_size"
+_TAKEN = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An input: its array where it stood in the JSON, else its bytes."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    array: Array | None = None
+    content: bytes = b""
+
+    def offer(self) -> Offer:
+        """As the core judges it."""
+        return offer(self.datatype, self.shape, self._read)
+
+    def _read(self, datatype: Datatype, shape: tuple[int, ...]) -> Array:
+        return raw_array(self.content, datatype, shape) if self.array is None else self.array
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An output: whether as bytes, and of how many classes the best are wanted; 0 for the tensor itself."""
+
+    name: str
+    binary: bool
+    classes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A request that was read.
+
+    Attributes:
+        id: What the caller calls it.
+        inputs: What it gives.
+        outputs: What it wants; nothing for all.
+        binary: Whether outputs that are not named come as bytes.
+        timeout_us: How long it may take; 0 for any time.
+    """
+
+    id: str
+    inputs: tuple[Given, ...]
+    outputs: tuple[Wanted, ...]
+    binary: bool
+    timeout_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is to be written."""
+
+    id: str
+    model: str
+    version: int
+    outputs: Arrays
+    labels: tuple[str, ...] | None
+
+
+def read_infer(content: bytes, json_size: int | None) -> Body:
+    """A request to `/infer`.
+
+    Args:
+        content: The body.
+        json_size: How much of it is JSON; None for all.
+
+    Raises:
+        InvalidRequest: It is no JSON, or not of the protocol.
+        NotOffered: A tensor lies in shared memory.
+    """
+    size = len(content) if json_size is None else json_size
+    if not 0 <= size <= len(content):
+        raise InvalidRequest(f"Inference-Header-Content-Length is {size:,}, and the body has {len(content):,} bytes")
+    value = parse_object(content[:size])
+    parameters = _parameters(value, "the request")
+    binary = parameters.get(_BINARY_ALL) is True
+    rest = memoryview(content)[size:]
+    inputs, at = [], 0
+    for one in _objects(value, "inputs"):
+        given, at = _given(one, rest, at)
+        inputs.append(given)
+    if at != len(rest):
+        raise InvalidRequest(f"{len(rest):,} bytes follow the JSON, of which its inputs name {at:,}")
+    outputs = tuple(_wanted(one, binary) for one in _objects(value, "outputs"))
+    timeout = parameters.get("timeout", 0)
+    if not inputs or not isinstance(timeout, int):
+        raise InvalidRequest("'inputs' must be a list of tensors, and 'timeout' a whole number of microseconds")
+    return Body(str(value.get("id", "")), tuple(inputs), outputs, binary, timeout)
+
+
+def _given(value: Mapping[str, Any], rest: memoryview, at: int) -> tuple[Given, int]:
+    """An input, and where in the bytes the next one begins."""
+    name, datatype, shape = value.get("name"), value.get("datatype"), value.get("shape")
+    whole = isinstance(shape, list) and all(type(size) is int for size in shape)
+    if not isinstance(name, str) or not isinstance(datatype, str) or not isinstance(shape, list) or not whole:
+        raise InvalidRequest(f"an input has name, shape and datatype, received {sorted(value)}")
+    parameters = _parameters(value, f"input {name!r}")
+    if SHARED_MEMORY in parameters:
+        raise elsewhere(name)
+    size = parameters.get(_SIZE)
+    if size is None:
+        if "data" not in value:
+            raise InvalidRequest(f"input {name!r} has neither 'data' nor the parameter '{_SIZE}'")
+        return Given(name, datatype, tuple(shape), _listed(name, value["data"], datatype, shape)), at
+    if type(size) is not int or not 0 <= size <= len(rest) - at:
+        raise InvalidRequest(f"input {name!r}: {_SIZE} is {size!r}, and {len(rest) - at:,} bytes are left")
+    return Given(name, datatype, tuple(shape), None, bytes(rest[at : at + size])), at + size
+
+
+def _listed(name: str, data: Any, datatype: str, shape: Sequence[int]) -> Array | None:
+    """The array of a list, nested or flat; None where nobody knows its elements, which is said elsewhere."""
+    known = BY_NAME.get(datatype)
+    if known is None:
+        return None
+    dtype = dtype_named(known.dtype).numpy
+    try:
+        values = np.array(data)
+    except ValueError:
+        raise InvalidRequest(f"input {name!r}: its lists are of unequal lengths") from None
+    if values.size and values.dtype.kind not in _TAKEN[dtype.kind]:
+        raise InvalidRequest(f"input {name!r}: expected data of data-type {datatype}")
+    if values.size != math.prod(shape) or any(size < 0 for size in shape):
+        raise InvalidRequest(f"input {name!r}: {values.size:,} values cannot have the shape {list(shape)}")
+    with np.errstate(over="ignore"):
+        array = values.astype(dtype)
+    lost = array != values if dtype.kind in "iu" else np.isinf(array) & np.isfinite(values)
+    if dtype.kind != "b" and lost.any():
+        raise InvalidRequest(f"input {name!r} holds {values[lost].flat[0]}, which {datatype} cannot")
+    return array.reshape(shape)
+
+
+def _wanted(value: Mapping[str, Any], binary: bool) -> Wanted:
+    name = value.get("name")
+    if not isinstance(name, str):
+        raise InvalidRequest(f"an output has a name, received {sorted(value)}")
+    parameters = _parameters(value, f"output {name!r}")
+    if SHARED_MEMORY in parameters:
+        raise elsewhere(name)
+    count = parameters.get(CLASS_COUNT, 0)
+    if type(count) is not int:
+        raise InvalidRequest(f"output {name!r}: '{CLASS_COUNT}' must be a whole number, received {count!r}")
+    return Wanted(name, parameters.get(_BINARY, binary) is True, count)
+
+
+def _objects(value: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    found = value.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise InvalidRequest(f"'{key}' must be a list of objects")
+    return found
+
+
+def _parameters(value: Mapping[str, Any], place: str) -> dict[str, Any]:
+    found = value.get("parameters", {})
+    if not isinstance(found, dict):
+        raise InvalidRequest(f"the 'parameters' of {place} must be an object")
+    return found
+
+
+def write_infer(body: Body, reply: Reply) -> tuple[bytes, int | None]:
+    """The answer, and how much of it is JSON; None for all."""
+    wanted = {one.name: one for one in body.outputs}
+    told, behind = [], []
+    for name, array in reply.outputs.items():
+        one = wanted.get(name, Wanted(name, body.binary))
+        entry, content = _output(one, array, reply.labels)
+        told.append(entry)
+        behind += [] if content is None else [content]
+    head = {"model_name": reply.model, "model_version": str(reply.version), "outputs": told}
+    text = dump({"id": body.id, **head} if body.id else head)
+    return b"".join([text, *behind]), len(text) if behind else None
+
+
+def _output(one: Wanted, array: Array, labels: tuple[str, ...] | None) -> tuple[dict[str, Any], bytes | None]:
+    if one.classes:
+        rows = classes(one.name, array, one.classes, labels)
+        entry = {"name": one.name, "datatype": "BYTES", "shape": [len(rows), len(rows[0]) if rows else 0]}
+        content = b"".join(prefixed(rows))
+        data: Any = [text.decode() for row in rows for text in row]
+    else:
+        entry = {"name": one.name, "datatype": BY_DTYPE[array.dtype.name].name, "shape": list(array.shape)}
+        content = np.ascontiguousarray(array, dtype_named(array.dtype.name).numpy).tobytes() if one.binary else b""
+        data = None if one.binary else plain(array.ravel())
+    if one.binary:
+        return {**entry, "parameters": {_SIZE: len(content)}}, content
+    return {**entry, "data": data}, None

@@ -1,0 +1,69 @@
+"""One inference, whichever transport it came over."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from ..core.errors import DeadlineExceeded, QueueFull, Unavailable
+from ..core.limits import Limits
+from ..core.predictor import Clock, Predictor
+from ..core.query import Answer, ModelRef, Offer, Query
+from ..core.table import Table
+from .check import Asked, check
+from .find import find
+
+
+@dataclass(frozen=True, slots=True)
+class Inferred:
+    """An answer, and the labels of the model's classes."""
+
+    answer: Answer
+    labels: tuple[str, ...] | None
+
+
+class Inference:
+    """Checks requests in Triton's words and has them computed."""
+
+    def __init__(self, table: Table, predictor: Predictor, limits: Limits, clock: Clock) -> None:
+        self._table = table
+        self._predictor = predictor
+        self._limits = limits
+        self._clock = clock
+
+    async def infer(
+        self,
+        ref: ModelRef,
+        asked: Asked,
+        offers: Callable[[], Mapping[str, Offer]],
+        deadline_ns: int | None = None,
+        timeout_us: int = 0,
+    ) -> Inferred:
+        """The answer.
+
+        Args:
+            ref: The model.
+            asked: What is asked of it.
+            offers: Gives the inputs, once `asked` was found to be in order.
+            deadline_ns: When the caller stops waiting, on CLOCK_MONOTONIC.
+            timeout_us: Microseconds it may take, as the request says; 0 for any time.
+
+        Raises:
+            ServingError: There is none.
+        """
+        engine = find(self._table, ref).engine
+        manifest = engine.manifest
+        check(ref.name, manifest.signature, None if self._limits.split_large else engine.max_batch_size, asked)
+        timeout = self._clock() + timeout_us * 1000 if timeout_us > 0 else None
+        soonest = _soonest((deadline_ns, timeout))
+        query = Query(ref, offers(), tuple(tensor.name for tensor in asked.outputs), deadline_ns=soonest)
+        try:
+            return Inferred(await self._predictor.predict(query), manifest.labels)
+        except DeadlineExceeded:
+            if soonest == timeout:
+                raise Unavailable("Request timeout expired") from None
+            raise
+        except QueueFull as error:
+            raise QueueFull(f"Exceeds maximum queue size: {error}", error.retry_after_ms) from None
+
+
+def _soonest(ends: Iterable[int | None]) -> int | None:
+    return min((end for end in ends if end is not None), default=None)
