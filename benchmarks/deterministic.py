@@ -12,7 +12,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 import grpc
@@ -36,6 +36,7 @@ class Row:
         batches: What the server with `--deterministic` says of its batches.
         exact: Its medians.
         plain: Those of the server without.
+        ratio: Medians of the ratios of turns that followed one another; they tell more where the machine is not idle.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Row:
     batches: str
     exact: Sample
     plain: Sample
+    ratio: Sample
 
 
 def main() -> None:
@@ -64,13 +66,10 @@ def measure(kind: str, side: int, seconds: float, turns: int) -> list[Row]:
         with server(*command, WITH) as exact, server(*command) as plain:
             servers = {WITH: exact, WITHOUT: plain}
             batches = said_of_batches(exact)
-            found = [(callers, name, turn(servers[name], callers, side, seconds)) for callers, name in plan(turns)]
-    medians = {
-        (callers, name): middle([sample for *key, sample in found if key == [callers, name]])
-        for callers in CALLERS
-        for name in servers
-    }
-    return [Row(kind, side, one, batches, medians[one, WITH], medians[one, WITHOUT]) for one in CALLERS]
+            found: dict[tuple[int, str], list[Sample]] = {(one, name): [] for one in CALLERS for name in servers}
+            for callers, name in plan(turns):
+                found[callers, name].append(turn(servers[name], callers, side, seconds))
+    return [row(kind, side, one, batches, found[one, WITH], found[one, WITHOUT]) for one in CALLERS]
 
 
 def plan(turns: int) -> Iterator[tuple[int, str]]:
@@ -78,6 +77,14 @@ def plan(turns: int) -> Iterator[tuple[int, str]]:
     for number in range(turns):
         for callers in CALLERS:
             yield from ((callers, name) for name in ((WITH, WITHOUT) if number % 2 else (WITHOUT, WITH)))
+
+
+def row(kind: str, side: int, callers: int, batches: str, exact: list[Sample], plain: list[Sample]) -> Row:
+    ratios = [
+        Sample(*(ours / theirs for ours, theirs in zip(astuple(one), astuple(other), strict=True)))
+        for one, other in zip(exact, plain, strict=True)
+    ]
+    return Row(kind, side, callers, batches, middle(exact), middle(plain), middle(ratios))
 
 
 def said_of_batches(running: Server) -> str:
@@ -93,12 +100,10 @@ def said_of_batches(running: Server) -> str:
 def as_table(rows: list[Row]) -> str:
     lines = [f"{'images':>8} {'callers':>7} {'exact/s':>8} {'plain/s':>8}   exact against plain: req/s, p50, CPU"]
     for row in rows:
-        exact, plain = row.exact, row.plain
-        ratios = (exact.rate / plain.rate, exact.p50_ms / plain.p50_ms, exact.cpu_ms / plain.cpu_ms)
+        ratio = row.ratio
         lines.append(
-            f"{row.side:>4}×{row.side:<3} {row.callers:>7} {exact.rate:>8.0f} {plain.rate:>8.0f}"
-            "   ×{:.2f}, ×{:.2f}, ×{:.2f}".format(*ratios)
-            + f"   ({row.kind}: {row.batches})"
+            f"{row.side:>4}×{row.side:<3} {row.callers:>7} {row.exact.rate:>8.0f} {row.plain.rate:>8.0f}"
+            f"   ×{ratio.rate:.2f}, ×{ratio.p50_ms:.2f}, ×{ratio.cpu_ms:.2f}   ({row.kind}: {row.batches})"
         )
     return "\n".join(lines)
 
