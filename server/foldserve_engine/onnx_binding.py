@@ -80,7 +80,7 @@ class BoundBatch:
         if array is None or array.shape != wanted or array.dtype != dtype:
             received = "nothing" if array is None else f"{array.dtype}{list(array.shape)}"
             raise RunFailed(f"input {name!r} is bound as {dtype}{list(wanted)}, received {received}")
-        return array
+        return np.ascontiguousarray(array)  # some ONNX Runtimes read the bytes that follow the first
 
 
 def bind(
