@@ -124,7 +124,7 @@ class Bench:
     def _plain(self) -> Run:
         runtime = import_runtime()
         providers = [(one.name, dict(one.options)) for one in session_plan(self._options).providers]
-        session = runtime.InferenceSession(self._content, providers=providers)
+        session = runtime.InferenceSession(self._content, providers=providers, enable_fallback=0)
         return lambda inputs: session.run(None, inputs)
 
 

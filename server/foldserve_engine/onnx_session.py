@@ -20,7 +20,8 @@ from .protocol import EngineOptions
 _log = logging.getLogger(__name__)
 _ERRORS_ONLY = 3
 _NO_DEVICE = re.compile(
-    r"invalid device ordinal|no CUDA-capable device|driver version is insufficient|LoadLibrary|CUDA_PATH"
+    r"invalid device (ordinal|ID)|no CUDA-capable device|driver version is insufficient|LoadLibrary|CUDA_PATH",
+    re.IGNORECASE,
 )
 
 
@@ -119,7 +120,9 @@ def _session(
     _require_offered(runtime, plan, options)
     providers = [(provider.name, dict(provider.options)) for provider in plan.providers]
     try:
-        session = runtime.InferenceSession(content, sess_options=_settings(runtime, plan), providers=providers)
+        session = runtime.InferenceSession(
+            content, sess_options=_settings(runtime, plan), providers=providers, enable_fallback=0
+        )
     except Exception as error:
         if options.device.kind is not DeviceKind.CPU and _NO_DEVICE.search(str(error)):
             raise DeviceNotFound(f"device {options.device} cannot be used: {error}") from error

@@ -27,6 +27,10 @@ def part(provider: str, *operations: str) -> Part:
     return Part(provider, tuple(map(Node, operations)))
 
 
+class Fail(Exception):
+    """What ONNX Runtime raises where it returns an error; a RuntimeError where it throws one."""
+
+
 class FakeSession:
     """A session of the CPU that says it is a GPU's.
 
@@ -99,13 +103,15 @@ class FakeGpu:
     def get_available_providers(self) -> list[str]:
         return [TENSORRT, CUDA, CPU]
 
-    def InferenceSession(self, content: bytes, sess_options: Any, providers: Any) -> FakeSession:  # noqa: N802
-        if self.refuses:
+    def InferenceSession(  # noqa: N802
+        self, content: bytes, sess_options: Any, providers: Any, enable_fallback: int = 1
+    ) -> FakeSession:
+        if self.refuses and not enable_fallback:
             raise RuntimeError(self.refuses)
         real = onnxruntime.InferenceSession(content, sess_options, providers=[CPU])
-        session = FakeSession(real, providers, self)
+        session = FakeSession(real, [] if self.refuses else providers, self)
         if session.graphs and self.refuses_graphs:
-            raise RuntimeError(self.refuses_graphs)
+            raise Fail(self.refuses_graphs)
         self.sessions.append(session)
         return session
 

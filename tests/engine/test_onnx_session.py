@@ -148,7 +148,11 @@ def test_a_device_that_is_not_taken_is_an_error(gpu: FakeGpu) -> None:
 
 @pytest.mark.parametrize(
     "said",
-    ["CUDA failure 101: invalid device ordinal", "CUDA failure 100: no CUDA-capable device is detected"],
+    [
+        "Invalid device ID: 1, must be between 0 (inclusive) and 1 (exclusive).",
+        "CUDA failure 101: invalid device ordinal",
+        "CUDA failure 100: no CUDA-capable device is detected",
+    ],
 )
 def test_a_gpu_that_is_not_there_is_not_the_models_fault(gpu: FakeGpu, said: str) -> None:
     gpu.refuses = said
