@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from . import access
 from .changes import Changes
 from .engine import Engine
-from .errors import InvalidRequest, ServableNotFound
+from .errors import InvalidRequest, ServableNotFound, Unavailable
 from .query import ModelRef
 from .servable import Servable, State
 from .telemetry import Telemetry
@@ -27,6 +27,7 @@ class Table:
         self.changes = Changes()
         self._versions: dict[str, dict[int, Servable]] = {}
         self._serving: dict[str, Servable] = {}
+        self._served: set[str] = set()
         self._labels: dict[str, Mapping[str, int]] = {}
 
     def find(self, ref: ModelRef) -> Servable:
@@ -36,6 +37,7 @@ class Table:
             Forbidden: Whoever asks has no right to the model.
             InvalidRequest: No name, or a label that stands for nothing.
             ServableNotFound: No such model or version is in service.
+            Unavailable: None is at this moment, while one is loaded in the place of another.
         """
         if not ref.name:
             raise InvalidRequest("ModelSpec has no name specified.")
@@ -46,8 +48,15 @@ class Table:
         if found is not None and ref.version is not None and ref.version != found.version:
             found = self._versions[ref.name].get(ref.version)
         if found is None or found.state is not State.AVAILABLE:
+            if self._is_exchanged(ref.name):
+                raise Unavailable(f"a version of {ref.name} is loaded in the place of another; try again")
             raise ServableNotFound(f"Servable not found for request: {ref}")
         return found
+
+    def _is_exchanged(self, name: str) -> bool:
+        """Whether nothing of the model answers because what did gave way to what is being loaded."""
+        loading = any(one.state is State.LOADING for one in self._versions.get(name, {}).values())
+        return loading and name in self._served and name not in self._serving
 
     def status(self, ref: ModelRef) -> list[Servable]:
         """Every version of the model, highest first, or the one asked for; labels count for nothing here.
@@ -106,6 +115,7 @@ class Table:
         known = self._versions.setdefault(servable.name, {})
         before = known.get(servable.version)
         servable.serve(engine)
+        self._served.add(servable.name)
         known[servable.version] = servable
         self._choose(servable.name)
         return before if before is not servable and before is not None and before.state is State.AVAILABLE else None

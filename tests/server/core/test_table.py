@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from foldserve_server.core.errors import InvalidRequest, ServableNotFound
+from foldserve_server.core.errors import InvalidRequest, ServableNotFound, Unavailable
 from foldserve_server.core.query import ModelRef
 from foldserve_server.core.servable import Servable, State
 from foldserve_server.core.table import Table
@@ -115,3 +115,23 @@ def test_every_change_rings() -> None:
         ticket = table.changes.ticket()
         change()
         assert ticket.is_set()
+
+
+def test_while_one_version_gives_way_to_another_callers_are_to_come_again() -> None:
+    table = Table()
+    first, second = Servable("m", 1), Servable("m", 2)
+    table.begin(first)
+    with pytest.raises(ServableNotFound):
+        table.find(ModelRef("m"))
+    table.publish(first, FakeEngine())
+    table.unload(first)
+    with pytest.raises(ServableNotFound):
+        table.find(ModelRef("m"))
+    table.begin(second)
+    for ref in (ModelRef("m"), ModelRef("m", 1)):
+        with pytest.raises(Unavailable, match="in the place of another"):
+            table.find(ref)
+    table.publish(second, FakeEngine())
+    assert table.find(ModelRef("m")) is second
+    with pytest.raises(ServableNotFound):
+        table.find(ModelRef("m", 1))
