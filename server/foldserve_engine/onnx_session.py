@@ -1,7 +1,9 @@
 """Opens an ONNX Runtime session where the options ask for it, with buffers on a GPU, and says what runs where."""
 
+import contextlib
 import logging
 import re
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -53,6 +55,7 @@ def open_session(runtime: Any, content: bytes, signature: Signature, options: En
     """
     if options.device.kind is DeviceKind.CPU:
         return Opened(_session(runtime, content, signature, options))
+    _load_libraries(runtime)
     graphs = _graph_sizes(signature, options)
     why = _why_no_graphs(signature, options)
     if graphs:
@@ -62,6 +65,17 @@ def open_session(runtime: Any, content: bytes, signature: Signature, options: En
             why = " ".join(str(error).split())
             _log.warning("no CUDA graphs: %s", why)
     return _on_gpu(runtime, content, signature, options, (), why)
+
+
+def _load_libraries(runtime: Any) -> None:
+    """CUDA's and cuDNN's, from NVIDIA's packages where they are installed beside ONNX Runtime, else as the system does.
+
+    What is said of it goes to stderr: stdout is the program's.
+    """
+    load = getattr(runtime, "preload_dlls", None)  # since 1.21
+    if load is not None:
+        with contextlib.redirect_stdout(sys.stderr):
+            load()
 
 
 class _NoGraphs(EngineError):

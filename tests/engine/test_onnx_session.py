@@ -140,6 +140,14 @@ def test_rows_of_a_dynamic_shape_run_without_buffers(gpu: FakeGpu) -> None:
     assert "no buffers of its own; no CUDA graphs (the shape of a row is dynamic)" in loaded.placement
 
 
+def test_cudas_libraries_are_loaded_first_and_stdout_is_left_alone(
+    gpu: FakeGpu, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine()
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "libraries are loaded\n")
+
+
 def test_a_device_that_is_not_taken_is_an_error(gpu: FakeGpu) -> None:
     gpu.takes_it = False
     with pytest.raises(DeviceNotFound, match="did not take the device cuda:1, and nothing else is taken instead"):
