@@ -15,7 +15,7 @@ from .artifacts import KERAS_FILE, write_golden, write_models
 from .emit.triton import write_config
 from .errors import VerificationFailed
 from .options import ExportOptions
-from .preparation import Expectation, FoldedModel, asked, diagnose, fold_model, open_model
+from .preparation import Expectation, FoldedModel, asked, diagnose, examine_export, fold_model, open_model
 from .progress import Progress, Silent, Steps
 from .report.compose import make_report
 from .report.files import write_reports
@@ -120,6 +120,7 @@ def _make(
             write_golden(expected.golden, options.name, staging.path)
     with steps.step("diagnose"):
         findings = diagnose(loaded, folded, expected)
+        diagnosis = (findings, examine_export(loaded, folded, expected, findings))
     with steps.step("verify"):
         before = staging.seal()
         verifier = Verifier(
@@ -129,7 +130,9 @@ def _make(
         require_unchanged(before, staging.seal())
         tf32 = _tf32(staging.path, folded, expected) if options.tf32 and verification.passed else {}
     with steps.step("report"):
-        return make_report(staging, options.name, loaded, folded, expected, findings, verification, tf32, steps.seconds)
+        return make_report(
+            staging, options.name, loaded, folded, expected, diagnosis, verification, tf32, steps.seconds
+        )
 
 
 def _tf32(artifacts: Path, folded: FoldedModel, expected: Expectation) -> Mapping[str, float]:

@@ -13,6 +13,7 @@ from foldserve_contract.signature import Array, Arrays, Signature
 
 from .artifacts import make_golden
 from .class_names import check_class_names, read_class_names
+from .diagnosis.examined import Examination, Subject, examine
 from .diagnosis.findings import Findings, find
 from .folding import PlanEntry, fold_graph
 from .graph import Graph, cut, rebuild, trace
@@ -123,12 +124,14 @@ class Expectation:
         reference: The right answers.
         golden: The golden samples of the bundle.
         golden_info: Where they come from.
+        given: Of every judged row, whether it is one of the user's samples.
     """
 
     rows: VerificationRows
     reference: Reference
     golden: Golden
     golden_info: GoldenInfo
+    given: Array
 
     @property
     def promised(self) -> dict[str, float]:
@@ -143,6 +146,7 @@ class Question:
     Attributes:
         drawn: The rows, before those are left out that would need tolerances of their own.
         synthetic: Whether the golden ones are synthetic.
+        given: Whether the user gave samples.
         seed: Of the draw.
         signature: The model's.
         evaluation: The graph in float64 and in float32.
@@ -150,6 +154,7 @@ class Question:
 
     drawn: VerificationRows
     synthetic: bool
+    given: bool
     seed: int
     signature: Signature
     evaluation: Evaluation
@@ -162,7 +167,8 @@ class Question:
         """
         reference, rows = finish_reference(self.evaluation, self.drawn)
         info = GoldenInfo(rows.golden, rows.stretched, self.synthetic, self.seed)
-        return Expectation(rows, reference, make_golden(rows, reference, self.signature), info)
+        given = rows.are_samples(golden=not self.synthetic) & self.given
+        return Expectation(rows, reference, make_golden(rows, reference, self.signature), info, given)
 
 
 @contextmanager
@@ -175,7 +181,7 @@ def asked(folded: FoldedModel, options: ExportOptions) -> Iterator[Question]:
     drawn, synthetic = _draw_rows(folded, options)
     with Evaluation(folded.graph, drawn.judged_inputs) as evaluation:
         start_reference(evaluation)
-        yield Question(drawn, synthetic, options.seed, folded.signature, evaluation)
+        yield Question(drawn, synthetic, options.samples is not None, options.seed, folded.signature, evaluation)
 
 
 def expect(folded: FoldedModel, options: ExportOptions) -> Expectation:
@@ -195,6 +201,18 @@ def diagnose(loaded: Loaded, folded: FoldedModel, expected: Expectation) -> Find
     return find(
         given, folded.graph, expected.rows.judged_inputs, expected.reference.outputs, expected.reference.float32
     )
+
+
+def examine_export(loaded: Loaded, folded: FoldedModel, expected: Expectation, findings: Findings) -> Examination:
+    """What the report's first page says is wrong with the model."""
+    subject = Subject(
+        folded.graph,
+        loaded.model if folded.as_given else None,
+        expected.rows.judged_inputs,
+        expected.reference.outputs,
+        expected.given,
+    )
+    return examine(subject, findings, {name: expected.reference.limit(name) for name in expected.promised})
 
 
 def _draw_rows(folded: FoldedModel, options: ExportOptions) -> tuple[VerificationRows, bool]:

@@ -114,14 +114,14 @@ def _with_samples(
         blocked = Finding(Kind.NON_FINITE, Severity.ERROR, None, what, None, "See the layer that is named.")
         return _verdict(graph, [*stored, *found, *([] if stored else [blocked])], rows_of(inputs), None)
     found += whole_faults(evidence)
-    found += _of_layers(list(_effects(graph, evidence, stored)), list(drift_faults(evidence)))
+    found += of_layers(list(_effects(graph, evidence, stored)), list(drift_faults(evidence)))
     permuted = _permuted(model, evidence, right)
     if permuted:
         found = [permuted, *(each for each in found if each.kind not in _BY_PERMUTATION)]
     return _verdict(graph, found, rows_of(inputs), evidence)
 
 
-def _of_layers(stored: list[Finding], drifted: list[Finding]) -> Iterator[Finding]:
+def of_layers(stored: list[Finding], drifted: list[Finding]) -> Iterator[Finding]:
     """What weights and samples say of the same layers, each thing once."""
     drifts = {finding.layer: finding for finding in drifted}
     told = set()

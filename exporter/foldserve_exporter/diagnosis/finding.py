@@ -84,4 +84,5 @@ REMOVE_PHASE = (
 )
 EXPORT = "Export with export-model, whose artifacts have no such thing in them, rather than with model.export()."
 RELOAD = "Build the model, load the weights with the trainable flags they were saved with, and freeze afterwards."
+DIAGNOSE = "diagnose-model runs the model as given, and says what of it that is."
 RETRAIN = "Restore a good checkpoint, or train the layer again; foldserve cannot know what its weights should be."

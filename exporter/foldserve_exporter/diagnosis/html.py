@@ -1,16 +1,16 @@
 """A diagnosis as one page that needs nothing but itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 
 from ..report.page import bullets, page, paragraph, table
 from .diagnose import Diagnosis
-from .drift import threshold
+from .drift import LayerDrift, threshold
 from .finding import Finding
 from .plots import drift_plot
 from .words import effect_line, prediction_lines, verdict
 
-_STYLE = """<style>
+STYLE = """<style>
 svg.drift { width: 100%; height: auto; } svg .good { fill: var(--good); } svg .bad { fill: var(--bad); }
 svg .limit { stroke: var(--bad); }
 .finding { border-left: .3rem solid var(--line); padding: .1rem 0 .1rem .9rem; margin: 1.1rem 0; }
@@ -22,38 +22,41 @@ svg .limit { stroke: var(--bad); }
 
 def render_diagnosis(diagnosis: Diagnosis) -> str:
     """The whole page. Every name that came from the model is escaped."""
-    return page(verdict(diagnosis), [_STYLE, *_parts(diagnosis)])
+    return page(verdict(diagnosis), [STYLE, *_parts(diagnosis)])
 
 
 def _parts(diagnosis: Diagnosis) -> Iterator[str]:
     yield f'<h1 class="{"bad" if diagnosis.findings else "good"}">{escape(verdict(diagnosis))}</h1>'
-    yield from map(_finding, diagnosis.findings)
+    yield from map(finding_block, diagnosis.findings)
     if diagnosis.phase_1 is not None:
         yield "<h2>Predictions</h2>"
         yield bullets(prediction_lines(diagnosis))
     if diagnosis.drifts:
         yield "<h2>Drift of every BatchNormalization, from input to output</h2>"
-        yield paragraph(
-            "The moving statistics against those of the samples, all layers before being right. A layer is off by 1"
-            " where its output is off by as much as it varies; the dashed line is what chance and a healthy training"
-            " leave. The last column tells how much of the predictions changes if this layer alone stays as it is."
-            " ❄ marks layers that are not trainable."
-        )
-        yield drift_plot(diagnosis.drifts, threshold(diagnosis.samples))
-        yield table(
-            ("layer", "channels", "off by", "shift", "largest shift", "|log variance ratio|", "initial value left"),
-            [
-                (d.layer, d.channels, d.drift, d.shift, d.largest_shift, d.log_ratio, _share(d.residue))
-                for d in diagnosis.drifts
-            ],
-        )
+        yield from drift_parts(diagnosis.drifts, threshold(diagnosis.samples))
+
+
+def drift_parts(drifts: Sequence[LayerDrift], limit: float) -> Iterator[str]:
+    """How to read it, the plot, and the numbers."""
+    yield paragraph(
+        "The moving statistics against those of the samples, all layers before being right. A layer is off by 1"
+        " where its output is off by as much as it varies; the dashed line is what chance and a healthy training"
+        " leave. The last column tells how much of the predictions changes by this layer alone, where that was"
+        " measured. ❄ marks layers that are not trainable."
+    )
+    yield drift_plot(drifts, limit)
+    yield table(
+        ("layer", "channels", "off by", "shift", "largest shift", "|log variance ratio|", "initial value left"),
+        [(d.layer, d.channels, d.drift, d.shift, d.largest_shift, d.log_ratio, _share(d.residue)) for d in drifts],
+    )
 
 
 def _share(residue: float | None) -> str:
     return "" if residue is None else f"{residue:.1%}"
 
 
-def _finding(finding: Finding) -> str:
+def finding_block(finding: Finding) -> str:
+    """What it is, where, what it does to the predictions, and what to do."""
     where = f" in {finding.layer}" if finding.layer else ""
     return (
         f'<div class="finding {finding.severity}"><h3>{escape(finding.severity)}: {escape(finding.kind + where)}</h3>'

@@ -33,12 +33,8 @@ def drift_faults(evidence: Evidence) -> Iterator[Finding]:
     for op, drift in drifted:
         if drift.frozen and (helps is None or helps <= 0):
             continue
-        kind, why = _kind(op, drift, float(np.median(deep)), evidence.estimated.layers[0].path)
-        what = (
-            f"its mean is off by {drift.shift:.2f} deviations of the data on average (up to {drift.largest_shift:.1f}),"
-            f" its variance by a factor of {np.exp(drift.log_ratio):.2g}: {why}"
-        )
-        yield Finding(kind, _severity(drift.effect), drift.layer, what, drift.effect, RECALIBRATE)
+        kind, why = kind_of(op, drift, float(np.median(deep)), evidence.estimated.layers[0].path)
+        yield Finding(kind, severity_of(drift.effect), drift.layer, told(drift, why), drift.effect, RECALIBRATE)
 
 
 def whole_faults(evidence: Evidence) -> Iterator[Finding]:
@@ -55,7 +51,23 @@ def whole_faults(evidence: Evidence) -> Iterator[Finding]:
             yield Finding(Kind.SCALING_FAULT, Severity.ERROR, None, what, effect, RECALIBRATE)
 
 
-def _kind(op: Op, drift: LayerDrift, typical: float, first: str) -> tuple[Kind, str]:
+def told(drift: LayerDrift, why: str) -> str:
+    """A layer's drift in words."""
+    return (
+        f"its mean is off by {drift.shift:.2f} deviations of the data on average (up to {drift.largest_shift:.1f}),"
+        f" its variance by a factor of {np.exp(drift.log_ratio):.2g}: {why}"
+    )
+
+
+def kind_of(op: Op, drift: LayerDrift, typical: float, first: str) -> tuple[Kind, str]:
+    """What a layer's drift is, and why, in words.
+
+    Args:
+        op: The layer.
+        drift: Its drift.
+        typical: The median of all layers' drifts.
+        first: The path of the layer that comes first.
+    """
     if is_untouched(op):
         return Kind.UNTOUCHED, "they are 0 and 1, as Keras begins; they were never updated"
     if drift.residue is not None and _INITIAL[0] <= drift.residue < _INITIAL[1]:
@@ -77,31 +89,33 @@ def _size(drift: LayerDrift) -> float:
     return 0.0 if drift.effect is None else drift.effect.size
 
 
-def _severity(effect: Change | None) -> Severity:
+def severity_of(effect: Change | None) -> Severity:
+    """How much a change of the predictions matters."""
     size = 0.0 if effect is None else effect.size
     return Severity.ERROR if size >= _GRAVE else Severity.WARNING if size >= _NOTICED else Severity.NOTE
 
 
 def _phase_gap(evidence: Evidence) -> Iterator[Finding]:
     gain = _gain(evidence.scores, evidence.phase_1.scores)
+    rows = len(next(iter(evidence.inputs.values())))
     for name, gap in evidence.phase_1.changes.items():
-        what = f"output {name!r} differs by up to {gap.largest:.3g}, {gap.mean:.3g} on average, between phase 0 and 1"
-        if gap.agreement is not None:
-            what += f"; the same class for {gap.agreement:.0%} of the samples"
-        if gain is not None:
-            what += f"; {_told(evidence.scores, evidence.phase_1)}"
-        rows = len(next(iter(evidence.inputs.values())))
-        visible = gap.size > _APART + 2 / np.sqrt(rows) if gain is None else gain > 0
-        if visible and np.isfinite(gap.largest):
-            grave = gain is not None or gap.size >= _GRAVE
-            yield Finding(
-                Kind.PHASE_GAP,
-                Severity.ERROR if grave else Severity.WARNING,
-                None,
-                what,
-                gap,
-                RECALIBRATE,
-            )
+        if gain is None:
+            yield from phase_gap(name, gap, rows)
+        elif gain > 0 and np.isfinite(gap.largest):
+            what = f"{_apart(name, gap)}; {_told(evidence.scores, evidence.phase_1)}"
+            yield Finding(Kind.PHASE_GAP, Severity.ERROR, None, what, gap, RECALIBRATE)
+
+
+def phase_gap(name: str, gap: Change, rows: int) -> Iterator[Finding]:
+    """Learning phases of one output that are further apart than so many samples leave them by chance."""
+    if gap.size > _APART + 2 / np.sqrt(rows) and np.isfinite(gap.largest):
+        severity = Severity.ERROR if gap.size >= _GRAVE else Severity.WARNING
+        yield Finding(Kind.PHASE_GAP, severity, None, _apart(name, gap), gap, RECALIBRATE)
+
+
+def _apart(name: str, gap: Change) -> str:
+    same = "" if gap.agreement is None else f"; the same class for {gap.agreement:.0%} of the samples"
+    return f"output {name!r} differs by up to {gap.largest:.3g}, {gap.mean:.3g} on average, between phase 0 and 1{same}"
 
 
 def _frozen_but_trained(evidence: Evidence) -> Iterator[Finding]:

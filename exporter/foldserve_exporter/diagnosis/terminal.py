@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .diagnose import Diagnosis
-from .finding import Severity
+from .finding import Finding, Severity
 from .words import effect_line, prediction_lines, verdict
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
@@ -15,14 +15,20 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
     """The verdict, the findings from the gravest on, and the predictions they were measured by."""
     console.print(Text(verdict(diagnosis), style="bold red" if diagnosis.findings else "bold green"))
     for finding in diagnosis.findings:
-        where = f" in {finding.layer}" if finding.layer else ""
-        console.print(Text(f"\n{finding.severity}: {finding.kind}{where}", style=f"bold {_COLOURS[finding.severity]}"))
-        table = Table(box=None, show_header=False, pad_edge=False)
-        table.add_row("  found", Text(finding.what))
-        table.add_row("  effect", Text(f"predictions change by {effect_line(finding.effect)}"))
-        table.add_row("  remedy", Text(finding.remedy))
-        console.print(table)
+        console.print()
+        print_finding(finding, console)
     if diagnosis.phase_1 is not None:
         console.print()
     for line in prediction_lines(diagnosis):
         console.print(Text(line))
+
+
+def print_finding(finding: Finding, console: Console) -> None:
+    """What it is, where, what it does to the predictions, and what to do."""
+    where = f" in {finding.layer}" if finding.layer else ""
+    console.print(Text(f"{finding.severity}: {finding.kind}{where}", style=f"bold {_COLOURS[finding.severity]}"))
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_row("  found", Text(finding.what))
+    table.add_row("  effect", Text(f"predictions change by {effect_line(finding.effect)}"))
+    table.add_row("  remedy", Text(finding.remedy))
+    console.print(table)

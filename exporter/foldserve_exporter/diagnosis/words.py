@@ -1,20 +1,27 @@
 """The sentences of a diagnosis that the terminal and the page have in common."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from ..predictions.change import Change
 from .diagnose import Diagnosis
-from .finding import Severity
+from .finding import Finding, Severity
 
 
 def verdict(diagnosis: Diagnosis) -> str:
     """What came of it, in one line."""
-    counts = {severity: sum(1 for f in diagnosis.findings if f.severity is severity) for severity in Severity}
-    told = [f"{count} {severity}{'s' if count > 1 else ''}" for severity, count in counts.items() if count]
     seen = f"{diagnosis.samples:,} samples" if diagnosis.samples else "no samples: what needs data was not looked for"
     return (
-        f"{diagnosis.model}: {', '.join(told) or 'nothing found'} ({diagnosis.batch_norms} BatchNormalization, {seen})"
+        f"{diagnosis.model}: {counted(diagnosis.findings) or 'nothing found'}"
+        f" ({diagnosis.batch_norms} BatchNormalization, {seen})"
     )
+
+
+def counted(findings: Iterable[Finding]) -> str:
+    """How many there are of each severity."""
+    counts = Counter(finding.severity for finding in findings)
+    told = ((severity, counts[severity]) for severity in Severity if counts[severity])
+    return ", ".join(f"{count} {severity}{'s' if count > 1 else ''}" for severity, count in told)
 
 
 def effect_line(effect: Change | None) -> str:

@@ -8,6 +8,7 @@ from foldserve_contract.manifest import FoldEntry, OutputTolerance
 from foldserve_contract.manifest import Recalibration as RecalibrationInfo
 from foldserve_contract.publish import Staging
 
+from ..diagnosis.examined import Examination
 from ..diagnosis.findings import Findings
 from ..folding import PlanEntry
 from ..load.loader import Loaded
@@ -18,7 +19,7 @@ from ..verify.reference import Reference
 from ..verify.sensitivity import sensitivity
 from ..verify.verdict import Verification
 from .record import Recalibrated, Report
-from .warnings import warnings_for
+from .warnings import golden_warnings
 
 
 def make_report(
@@ -27,14 +28,14 @@ def make_report(
     loaded: Loaded,
     folded: FoldedModel,
     expected: Expectation,
-    findings: Findings,
+    diagnosis: tuple[Findings, Examination],
     verification: Verification,
     tf32: Mapping[str, float],
     seconds: Mapping[str, float],
 ) -> Report:
     """The report of an export that is verified, or refused, but not published yet."""
     promised = expected.promised
-    bounds = {output: expected.reference.limit(output) for output in promised}
+    findings, examination = diagnosis
     return Report(
         model=name,
         version=staging.version,
@@ -44,6 +45,9 @@ def make_report(
         tools=tools(),
         host=cpu_model(),
         signature=folded.signature,
+        findings=examination.findings,
+        drifts=examination.drifts,
+        examined=examination.samples,
         fold=_fold_entries(folded.plan),
         baked=findings.baked,
         phases=findings.phases,
@@ -55,10 +59,7 @@ def make_report(
         labels=folded.labels,
         preprocessing=folded.preprocessing,
         recalibration=_recalibrated(folded.recalibration),
-        warnings=(
-            *loaded.notes,
-            *warnings_for(findings, expected.golden, expected.golden_info, promised, bounds),
-        ),
+        warnings=(*loaded.notes, *golden_warnings(expected.golden, expected.golden_info, promised)),
         seconds=dict(seconds),
     )
 

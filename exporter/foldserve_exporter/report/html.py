@@ -4,10 +4,12 @@ import math
 from collections.abc import Iterable
 from html import escape
 
+from ..diagnosis.examined import limit_of
+from ..diagnosis.html import STYLE, drift_parts, finding_block
 from ..verify.verdict import CandidateVerdict, OutputVerdict
 from .page import bullets, cell, page, paragraph, table
 from .record import Report
-from .words import fold_summary, golden_line, phase_lines, recalibration_lines, verdict
+from .words import diagnosis_line, fold_summary, golden_line, phase_lines, recalibration_lines, verdict
 
 
 def render(report: Report) -> str:
@@ -15,6 +17,7 @@ def render(report: Report) -> str:
     parts = [
         f'<h1 class="{"good" if report.published else "bad"}">{escape(verdict(report))}</h1>',
         paragraph(f"{report.source.file} (SHA-256 {report.source.sha256[:16]}…), {report.created}"),
+        *_diagnosis(report),
         *(f'<p class="warning">{escape(warning)}</p>' for warning in report.warnings),
         *_recalibration(report),
         "<h2>Learning phase</h2>",
@@ -41,6 +44,15 @@ def render(report: Report) -> str:
         table(("step", "seconds"), report.seconds.items()),
     ]  # fmt: skip
     return page(verdict(report), parts)
+
+
+def _diagnosis(report: Report) -> Iterable[str]:
+    yield STYLE
+    yield "<h2>Diagnosis</h2>"
+    yield paragraph(diagnosis_line(report))
+    yield from map(finding_block, report.findings)
+    if report.drifts:
+        yield from drift_parts(report.drifts, limit_of(report.examined))
 
 
 def _recalibration(report: Report) -> list[str]:

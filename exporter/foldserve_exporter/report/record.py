@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from foldserve_contract.manifest import FoldEntry, GoldenInfo, OutputTolerance, Recalibration, Source
 from foldserve_contract.signature import Signature
 
+from ..diagnosis.drift import LayerDrift
+from ..diagnosis.finding import Finding
 from ..predictions.change import Change
 from ..predictions.scores import Scores
 from ..verify.verdict import Verification
@@ -33,6 +35,9 @@ class Report:
 
     Attributes:
         published: Whether the version was put in its place.
+        findings: What is wrong with the model as it was given, the gravest first.
+        drifts: How far every BatchNormalization is from the user's samples; empty where none were given.
+        examined: On how many of the user's samples.
         baked: Calls with a learning phase baked in; there is none in the artifacts.
         phases: The unfolded model's outputs in phase 0 against phase 1.
         predict: max|`predict` of the untouched model − reference| by output; judged by nobody.
@@ -52,6 +57,9 @@ class Report:
     tools: Mapping[str, str]
     host: str
     signature: Signature
+    findings: tuple[Finding, ...]
+    drifts: tuple[LayerDrift, ...]
+    examined: int
     fold: tuple[FoldEntry, ...]
     baked: tuple[str, ...]
     phases: Mapping[str, Change]

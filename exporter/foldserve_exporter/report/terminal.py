@@ -3,14 +3,22 @@
 from rich.console import Console
 from rich.table import Table
 
+from ..diagnosis.terminal import print_finding
 from ..verify.verdict import CandidateVerdict
 from .record import Report
-from .words import fold_summary, golden_line, phase_lines, recalibration_lines, verdict
+from .words import diagnosis_line, fold_summary, golden_line, phase_lines, recalibration_lines, verdict
+
+_NAMED = 3
 
 
 def print_report(report: Report, console: Console) -> None:
     """The verdict first, then what it rests on."""
     console.print(verdict(report), style="bold green" if report.published else "bold red", highlight=False)
+    console.print(diagnosis_line(report), highlight=False)
+    for finding in report.findings[:_NAMED]:
+        print_finding(finding, console)
+    if len(report.findings) > _NAMED:
+        console.print(f"  … and {len(report.findings) - _NAMED} more, in report.html", highlight=False)
     console.print(fold_summary(report))
     for line in recalibration_lines(report):
         console.print(f"  {line}", highlight=False)

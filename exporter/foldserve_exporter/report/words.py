@@ -1,5 +1,6 @@
 """The sentences that the terminal and the page have in common."""
 
+from ..diagnosis.words import counted
 from ..recalibration.words import effect_lines
 from .record import Report
 
@@ -9,6 +10,12 @@ def verdict(report: Report) -> str:
     if report.published:
         return f"{report.model}/{report.version}: verified and published"
     return f"{report.model}/{report.version}: refused, nothing was published"
+
+
+def diagnosis_line(report: Report) -> str:
+    """What is wrong with the model as it was given, in one line."""
+    seen = f"{report.examined:,} samples" if report.examined else "no samples: what needs data was not looked for"
+    return f"the model as given: {counted(report.findings) or 'nothing found'} ({seen})"
 
 
 def fold_summary(report: Report) -> str:

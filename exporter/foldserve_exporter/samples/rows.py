@@ -22,12 +22,14 @@ class VerificationRows:
         golden: How many of them, from the first, become golden samples.
         stretched: How many golden samples, the last ones, are no samples but lie three times as far from their mean:
             there units speak that are silent on most inputs, and a fault in their weights shows.
+        mixed: How many judged rows, the last ones, lie between two samples.
     """
 
     inputs: Arrays
     judged: int
     golden: int
     stretched: int = 0
+    mixed: int = 0
 
     @property
     def judged_inputs(self) -> dict[str, Array]:
@@ -45,11 +47,19 @@ class VerificationRows:
         rows = np.arange(self.judged)
         return (rows >= self.golden - self.stretched) & (rows < self.golden)
 
+    def are_samples(self, *, golden: bool) -> Array:
+        """Of every judged row, whether it is a sample as it was given; `golden` says whether the golden ones are."""
+        rows = np.arange(self.judged)
+        given: Array = (rows < self.judged - self.mixed) & ~self.is_stretched & (golden | (rows >= self.golden))
+        return given
+
     def keep(self, judged: Array) -> "VerificationRows":
         """The rows without the stretched ones that `judged`, a bool for each judged row, leaves out."""
         kept = {name: array[np.tile(judged, 3)] for name, array in self.inputs.items()}
         dropped = int(np.sum(~judged))
-        return VerificationRows(kept, self.judged - dropped, self.golden - dropped, self.stretched - dropped)
+        return VerificationRows(
+            kept, self.judged - dropped, self.golden - dropped, self.stretched - dropped, self.mixed
+        )
 
 
 def choose_rows(samples: Arrays, golden: int, seed: int, public: Arrays | None = None) -> VerificationRows:
@@ -72,7 +82,8 @@ def choose_rows(samples: Arrays, golden: int, seed: int, public: Arrays | None =
     missing = MIN_JUDGED - _rows(public) - _rows(others)
     chosen = _joined(public, stretched, others, *([_mix(drawn, missing, generator)] if missing > 0 else []))
     inputs = _joined(chosen, _each(chosen, _near, generator), _each(chosen, _outliers, generator))
-    return VerificationRows(inputs, _rows(chosen), _rows(public) + _rows(stretched), _rows(stretched))
+    golden_rows = _rows(public) + _rows(stretched)
+    return VerificationRows(inputs, _rows(chosen), golden_rows, _rows(stretched), max(missing, 0))
 
 
 def _rows(arrays: Arrays) -> int:

@@ -1,0 +1,56 @@
+"""What every BatchNormalization sees of some rows, and what the model then answers, all at once."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from foldserve_contract.signature import Arrays
+
+from ..graph import Graph, Op
+from ..graph.names import op_names
+from ..naming import NamedModel
+from ..predictions.running import rows_of
+from ..recalibration.locate import lent_values
+from ..recalibration.moments import Moments
+from ..recalibration.statistics import LayerStatistics, compared
+from ..tracing import traced
+from .stored import unique_ops
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Joint:
+    """One pass in phase 1, in which every layer follows the batch, frozen ones too.
+
+    Attributes:
+        layers: Every layer beside the statistics of the rows, in the order of the graph, but those that are called
+            more than once, that renormalise, or whose input is not finite.
+        outputs: What the model answers, by output.
+    """
+
+    layers: list[tuple[Op, LayerStatistics]]
+    outputs: Arrays
+
+
+def join(graph: Graph, named: NamedModel, rows: Arrays) -> Joint:
+    """Runs the rows as one batch through a copy of the model, whose variables are put back.
+
+    With momentum 0 a layer keeps the mean and variance of the batch that it normalises: no pass of their own is needed.
+    """
+    names = op_names(graph)
+    calls = Counter(id(node.op) for node in graph.batch_norms)
+    ops = [op for op in unique_ops(graph.batch_norms) if calls[id(op)] == 1 and not op.config.get("renorm")]
+    layers = [named.model.get_layer(names[id(op)]) for op in ops]
+    with lent_values(named.model.variables):
+        for layer in layers:
+            layer.trainable = True
+            layer.momentum = 0.0
+        outputs = traced(named, training=True)(rows)
+        seen = [(np.array(layer.moving_mean), np.array(layer.moving_variance)) for layer in layers]
+    count = rows_of(rows)
+    found = [
+        (op, compared(op, Moments(count, mean.astype(np.float64), count * variance.astype(np.float64))))
+        for op, (mean, variance) in zip(ops, seen, strict=True)
+        if np.isfinite(mean).all() and np.isfinite(variance).all()
+    ]
+    return Joint(found, outputs)
