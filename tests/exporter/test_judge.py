@@ -8,7 +8,7 @@ import pytest
 
 from foldserve_contract.signature import Arrays, Signature, TensorSpec
 from foldserve_exporter.samples.rows import choose_rows
-from foldserve_exporter.verify.batches import Batch, ask, plan_batches, plan_once
+from foldserve_exporter.verify.batches import Batch, ask, plan_batches, plan_briefly
 from foldserve_exporter.verify.judge import judge
 from foldserve_exporter.verify.reference import Reference
 from foldserve_exporter.verify.verdict import CandidateVerdict, Verification
@@ -70,11 +70,13 @@ def test_every_row_is_judged_alone_and_among_near_copies_and_outliers() -> None:
     assert_has_all_sizes_and_strangers(BATCHES)
 
 
-def test_what_is_not_served_is_asked_the_first_of_these_batches_which_hold_every_row() -> None:
-    once = plan_once(ROWS)
-    assert once == BATCHES[: len(once)]
-    assert set(range(ROWS.judged)) <= {row for batch in once for row in batch.rows}
-    assert_has_all_sizes_and_strangers(once)
+def test_what_is_not_served_is_asked_the_first_of_these_batches_with_32_judged_rows_and_all_stretched_ones() -> None:
+    brief = plan_briefly(ROWS)
+    assert brief == BATCHES[: len(brief)]
+    asked = [row for batch in brief for row in batch.rows if row < ROWS.judged]
+    assert len(asked) >= 32
+    assert set(np.flatnonzero(ROWS.is_stretched)) <= set(asked)
+    assert_has_all_sizes_and_strangers(brief)
 
 
 def assert_has_all_sizes_and_strangers(batches: tuple[Batch, ...]) -> None:

@@ -12,6 +12,7 @@ from ..samples.rows import VerificationRows
 THREE = 3
 FULL = 32
 STRANGERS = 2  # near copies, and as many outliers, in every full batch
+_OWN = FULL - 2 * STRANGERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,28 +24,33 @@ class Batch:
 
 
 def plan_batches(rows: VerificationRows) -> tuple[Batch, ...]:
-    """What an artifact that is served is asked: as `plan_once`, and every judged row alone."""
-    return (*plan_once(rows), *(Batch("alone", (row,)) for row in range(1, rows.judged)))
+    """What an artifact that is served is asked: every judged row alone, and among near copies and outliers."""
+    alone = (Batch("alone", (row,)) for row in range(1, rows.judged))
+    return (*plan_briefly(rows), *_mixed(rows)[1:], *alone)
 
 
-def plan_once(rows: VerificationRows) -> tuple[Batch, ...]:
-    """Every judged row among near copies and outliers in batches of up to 32; three of them together, and one alone.
+def plan_briefly(rows: VerificationRows) -> tuple[Batch, ...]:
+    """The first of these batches: one row, three, and 32 with the stretched ones and strangers.
 
-    It is asked of candidates that are compared with the served ones, and differ from them in the learning phase, the
-    reload or the optimisation alone: a statistic taken over a batch shows in any batch.
+    It is asked of candidates that differ from the served ones in the learning phase, the reload or the optimisation
+    alone, and must equal them bit for bit where the runtime is the same: a statistic taken over a batch shows in any.
     """
-    judged, own = range(rows.judged), FULL - 2 * STRANGERS
-    return (
-        Batch("alone", (0,)),
-        Batch("three", tuple(judged[:THREE])),
-        *(_mixed(judged[start : start + own], rows.judged) for start in range(0, rows.judged, own)),
-    )
+    return (Batch("alone", (0,)), Batch("three", tuple(range(THREE))), _mixed(rows)[0])
 
 
-def _mixed(chunk: range, judged: int) -> Batch:
-    near = [judged + row for row in chunk[:STRANGERS]]
-    outliers = [2 * judged + row for row in chunk[-STRANGERS:]]
-    return Batch("mixed", (*outliers, *chunk, *near))
+def _mixed(rows: VerificationRows) -> list[Batch]:
+    """All judged rows in batches of up to 32, each with near copies of some of them, and outliers."""
+    judged = [int(row) for row in np.argsort(~rows.is_stretched, kind="stable")]
+    chunks = [judged[start : start + _OWN] for start in range(0, rows.judged, _OWN)]
+    return [Batch("mixed", (*_outliers(rows, chunk), *chunk, *_near(rows, chunk))) for chunk in chunks]
+
+
+def _near(rows: VerificationRows, chunk: list[int]) -> list[int]:
+    return [rows.judged + row for row in chunk[:STRANGERS]]
+
+
+def _outliers(rows: VerificationRows, chunk: list[int]) -> list[int]:
+    return [2 * rows.judged + row for row in chunk[-STRANGERS:]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

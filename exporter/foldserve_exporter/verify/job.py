@@ -11,7 +11,7 @@ from foldserve_contract.records import from_json, to_json
 from foldserve_contract.signature import Signature
 
 from ..samples.rows import VerificationRows
-from .batches import Answers, Batch, plan_batches, plan_once
+from .batches import Answers, Batch, plan_batches, plan_briefly
 
 
 class WorkerKind(StrEnum):
@@ -58,7 +58,7 @@ class Candidate:
 
     def batches(self, rows: VerificationRows) -> tuple[Batch, ...]:
         """What it is asked."""
-        return plan_batches(rows) if self.served else plan_once(rows)
+        return plan_batches(rows) if self.served else plan_briefly(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,7 @@ class _Plan:
     signature: Signature
     judged: int
     golden: int
+    stretched: int
     custom_objects: tuple[str, ...]
     trust_code: bool
 
@@ -88,6 +89,7 @@ class Job:
             self.signature,
             self.rows.judged,
             self.rows.golden,
+            self.rows.stretched,
             self.custom_objects,
             self.trust_code,
         )
@@ -99,7 +101,8 @@ class Job:
         """Reads what `write` wrote."""
         plan = from_json(_Plan, json.loads((folder / "job.json").read_text(encoding="utf-8")))
         with np.load(folder / "rows.npz", allow_pickle=False) as archive:
-            rows = VerificationRows({name: archive[name] for name in archive.files}, plan.judged, plan.golden)
+            inputs = {name: archive[name] for name in archive.files}
+        rows = VerificationRows(inputs, plan.judged, plan.golden, plan.stretched)
         return cls(plan.candidates, plan.signature, rows, plan.custom_objects, plan.trust_code)
 
 

@@ -12,7 +12,7 @@ from foldserve_engine.protocol import EngineOptions
 from ..emit.tf32 import with_tf32
 from ..errors import Refused
 from ..samples.rows import VerificationRows
-from .batches import ask, plan_once
+from .batches import ask, plan_batches
 from .judge import judge
 from .reference import Reference
 
@@ -34,7 +34,7 @@ def tf32_promises(
     Raises:
         Refused: Rounding cannot be told, gives what is not finite, or changes an output of whole numbers.
     """
-    batches = plan_once(rows)
+    batches = plan_batches(rows)
     try:
         engine = OnnxEngine.from_bytes(with_tf32(content), signature, EngineOptions(optimise=False))
         answers = ask(engine.run, rows, batches)

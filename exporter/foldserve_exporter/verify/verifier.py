@@ -11,7 +11,7 @@ from foldserve_contract.signature import Signature
 from ..naming import NamedModel
 from ..samples.rows import VerificationRows
 from ..tracing import traced
-from .batches import Answers, Batch, ask, plan_once
+from .batches import Answers, Batch, ask, plan_briefly
 from .job import Candidate, CandidateKind, Job, read_answers, read_error
 from .judge import judge
 from .reference import Reference
@@ -47,7 +47,7 @@ class Verifier:
             for worker in workers:
                 worker.give(folder)
             progress("folded model, phases 0 and 1")
-            batches = plan_once(self.rows)
+            batches = plan_briefly(self.rows)
             phase_0 = ask(traced(folded, training=False), self.rows, batches)
             phase_1 = ask(traced(folded, training=True), self.rows, batches)
             progress("reloads in fresh processes")
