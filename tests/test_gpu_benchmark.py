@@ -1,9 +1,11 @@
 """The program that checks a GPU. Its steps are tried out on a CPU; without a GPU it says what is missing."""
 
+import importlib
 import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ import pytest
 
 from foldserve_contract.bundle import GOLDEN, Bundle
 from foldserve_contract.golden import Golden
+from foldserve_engine import onnx_engine, pinned
 from tests.bundles import make_bundle, reseal
+from tests.engine.fake_gpu import FakeCuda, FakeGpu
 
 PROGRAM = Path(__file__).parents[1] / "benchmarks" / "gpu.py"
 BARE = f"""
@@ -114,3 +118,33 @@ def test_the_bundle_is_left_as_it_is(tmp_path: Path) -> None:
     path = make_bundle(tmp_path, max_batch_size=1)
     on_a_cpu(path, "--without-server")
     assert [folder.name for folder in path.parent.iterdir()] == ["1"]
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The part without gRPC, over a GPU that is none."""
+    gpu = FakeGpu()
+    monkeypatch.setattr(onnx_engine, "import_runtime", lambda: gpu)
+    monkeypatch.setattr(pinned, "find_cudart", FakeCuda)
+    monkeypatch.syspath_prepend(str(PROGRAM.parent))
+    gpu_engine = importlib.import_module("gpu_engine")
+    monkeypatch.setattr(gpu_engine, "import_runtime", lambda: gpu)
+    return gpu_engine.Bench(Bundle.open(make_bundle(tmp_path, max_batch_size=4)), "cuda:0")
+
+
+def test_on_a_gpu_graphs_and_tf32_are_compared_with_the_plain_run(bench: Any) -> None:
+    rates = {(rate.batch, rate.how): rate.ratio for rate in bench.rates(0.05)}
+    ways = ("plain run", "engine", "engine, CUDA graphs", "engine, graphs, TF32")
+    assert rates.keys() == {(batch, how) for batch in (1, 2, 4) for how in ways}
+    assert all(ratio > 0 for ratio in rates.values())
+
+
+@pytest.mark.parametrize(("promised", "held"), [(None, True), (1e-3, True), (1e-12, False)])
+def test_tf32_fails_where_a_promise_for_it_is_broken(bench: Any, promised: float | None, held: bool) -> None:
+    bundle = bench._bundle
+    tolerances = {"scores": replace(bundle.manifest.tolerances["scores"], tf32=promised)}
+    bench._bundle = replace(bundle, manifest=replace(bundle.manifest, tolerances=tolerances))
+    assert bench.golden(tf32=False).held
+    check = bench.golden(tf32=True)
+    assert check.held is held
+    assert ("nothing is promised for TF32" in check.said) is (promised is None)

@@ -145,6 +145,7 @@ def test_cudas_libraries_are_loaded_first_and_stdout_is_left_alone(
 ) -> None:
     engine()
     said = capsys.readouterr()
+    assert gpu.had_libraries == [0]
     assert (said.out, said.err) == ("", "libraries are loaded\n")
 
 
