@@ -159,6 +159,8 @@ def _transport(said: argparse.Namespace) -> Transport:
         max_inflight_bytes=said.max_inflight_bytes,
         max_concurrent_streams=said.max_concurrent_streams,
         max_concurrent_rpcs=said.max_concurrent_rpcs,
+        cors=said.rest_api_enable_cors_support,
+        channel_arguments=said.grpc_channel_arguments,
     )
 
 

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from . import values
+from .about import own_version
 from .options import EngineOptions
 from .transport import MAX_MESSAGE_BYTES
 
@@ -41,13 +42,24 @@ WITHOUT_MEANING = (
     "enable_model_warmup",
     "enable_grpc_healthcheck_service",
     "grpc_max_threads",
-    "grpc_channel_arguments",
     "tensorflow_session_parallelism",
     "tensorflow_intra_op_parallelism",
     "tensorflow_inter_op_parallelism",
     "per_process_gpu_memory_fraction",
     "saved_model_tags",
     "flush_filesystem_caches",
+    "allow_version_labels_for_unavailable_models",
+    "enable_per_model_batching_parameters",
+    "enable_profiler",
+    "enable_signature_method_name_check",
+    "num_request_iterations_for_warmup",
+    "num_tflite_interpreters_per_pool",
+    "num_tflite_pools",
+    "prefer_tflite_model",
+    "remove_unused_fields_from_bundle_metagraph",
+    "tensorflow_session_config_file",
+    "thread_pool_factory_config_file",
+    "xla_cpu_compilation_enabled",
 )
 _ENGINE = EngineOptions()
 _LEVELS = ("debug", "info", "warning", "error")
@@ -98,7 +110,7 @@ class Parser(argparse.ArgumentParser):
     def flag(self, name: str, help: str, **how: object) -> None:
         """Adds `--name`."""
         self._spelled[name.replace("_", "-")] = name
-        if "choices" not in how:
+        if "choices" not in how and how.get("action") != "version":
             how.setdefault("metavar", _METAVARS.get(how.get("type"), "WORD"))
         self._theme.add_argument(f"--{name}", help=help, **how)  # type: ignore[arg-type]
 
@@ -127,6 +139,7 @@ def parser() -> Parser:
     parser.theme("how it is computed")
     _add_engine(parser)
     parser.theme("what it says")
+    parser.flag("version", "print the version and end", action="version", version=f"serve-model {own_version()}")
     parser.flag("log-format", "text, or json: one object a line", choices=("text", "json"), default="text")
     parser.flag("log-level", "debug, info, warning or error", default="info", choices=_LEVELS)
     for name in WITHOUT_MEANING:
@@ -199,6 +212,14 @@ def _add_network(parser: Parser) -> None:
         "largest request, such as 256MiB (the default)",
         type=values.message_size,
         default=MAX_MESSAGE_BYTES,
+    )
+    parser.switch("rest_api_enable_cors_support", "let pages from elsewhere ask REST, as browsers do")
+    parser.flag(
+        "grpc_channel_arguments",
+        "what gRPC's server is told besides, such as grpc.max_connection_age_ms=2000",
+        type=values.channel_arguments,
+        default=(),
+        metavar="NAME=VALUE,…",
     )
     parser.flag("grpc_socket_path", "a Unix socket that gRPC listens on too, unencrypted", type=values.path)
     parser.flag(

@@ -22,6 +22,8 @@ class Transport:
         max_message_bytes: Most bytes of a request.
         max_inflight_bytes: Most bytes of all requests that are being answered.
         max_concurrent_streams: Most calls at once on one connection of gRPC; None for its own bound.
+        cors: Whether pages from elsewhere may ask REST.
+        channel_arguments: What gRPC's server is told besides.
         max_concurrent_rpcs: Most calls that are answered at once, of gRPC and of REST each; None for any number.
     """
 
@@ -34,3 +36,5 @@ class Transport:
     max_inflight_bytes: int = 1 << 30
     max_concurrent_streams: int | None = None
     max_concurrent_rpcs: int | None = None
+    cors: bool = False
+    channel_arguments: tuple[tuple[str, int | str], ...] = ()

@@ -95,6 +95,14 @@ def share(word: str) -> float:
     return value
 
 
+def channel_arguments(word: str) -> tuple[tuple[str, int | str], ...]:
+    """GRPC's own, such as `grpc.max_connection_age_ms=2000,grpc.optimization_target=latency`."""
+    found = [part.partition("=") for part in word.split(",") if part]
+    if not all(key and equals for key, equals, _ in found):
+        raise argparse.ArgumentTypeError(f"expected name=value, with commas between them, received {word!r}")
+    return tuple((key, int(value) if value.lstrip("-").isdigit() else value) for key, _, value in found)
+
+
 def sizes(word: str) -> tuple[int, ...]:
     """Batch sizes, ascending, such as `1,8,32`."""
     found = tuple(positive(part.strip()) for part in word.split(","))

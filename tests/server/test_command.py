@@ -104,6 +104,20 @@ def test_what_has_no_meaning_here_is_warned_of() -> None:
     assert "--num_load_threads has no meaning here" in warning
 
 
+def test_what_grpc_is_told_besides_is_passed_on() -> None:
+    words = "--grpc_channel_arguments=grpc.max_connection_age_ms=2000,grpc.optimization_target=latency"
+    told = parse(["models", words]).options.transport.channel_arguments
+    assert told == (("grpc.max_connection_age_ms", 2000), ("grpc.optimization_target", "latency"))
+    with pytest.raises(SystemExit):
+        parse(["models", "--grpc_channel_arguments=nonsense"])
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(["--version"])
+    assert caught.value.code == 0 and capsys.readouterr().out.startswith("serve-model")
+
+
 def test_tokens_in_the_clear_are_warned_of(tmp_path: Path) -> None:
     file = tmp_path / "tokens.toml"
     file.write_text(f'[[token]]\nname = "a"\nsha256 = "{"0" * 64}"\nmodels = ["*"]\n')

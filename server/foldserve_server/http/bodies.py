@@ -1,6 +1,8 @@
 """What a caller posts to `:predict`, and what it is answered."""
 
 import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,7 @@ from .values import array_of, is_b64
 
 INSTANCES, INPUTS = "instances", "inputs"
 SIGNATURE = "signature_name"
+_EXPONENT = re.compile(rb"[eE]\+?[0-9]{3}")  # only such numbers are looked at one by one, which takes time
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +40,22 @@ def parse_object(content: bytes) -> dict[str, Any]:
     Raises:
         InvalidRequest: It is none.
     """
+    floats = _finite if _EXPONENT.search(content) else None
     try:
-        value = json.loads(content)
+        value = json.loads(content, parse_float=floats)
     except json.JSONDecodeError as error:
         raise InvalidRequest(f"JSON Parse error: {error.msg} at offset: {error.pos}") from None
     except (UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"JSON Parse error: {error}") from None
     if not isinstance(value, dict):
         raise InvalidRequest(f"Expected a JSON object, received {type(value).__name__}")
+    return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):  # who means infinity writes so
+        raise InvalidRequest(f"JSON Parse error: Number too big to be stored in double: {text:.80}")
     return value
 
 

@@ -60,7 +60,7 @@ class Rest:
 
         TensorFlow Serving counts all that it is asked; None for what is none of it.
         """
-        if not request.path.startswith("/v1/"):
+        if not request.path.lower().startswith("/v1/"):
             return None
         if request.method == "POST" and (found := _POST.fullmatch(request.path)):
             return found["verb"].lower(), found["name"]

@@ -32,6 +32,12 @@ from .v2.routes import LIVE, READY, OpenInference, Parts
 
 log = logging.getLogger(__name__)
 _LEAST_S = 0.1  # for answers that are being written
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "POST, GET",
+    "Access-Control-Allow-Headers": "Content-Type, Authorization, Inference-Header-Content-Length, X-Request-Id",
+    "Access-Control-Expose-Headers": "Inference-Header-Content-Length",
+}
 _OPEN = (ROOT, LIVE, READY)  # the page holds nothing, and asks for a token; balancers have none
 
 
@@ -61,7 +67,7 @@ class HttpServer:
         parts = Parts(inference, Catalogue(table), admin, self._offload, ready, self._deadline)
         self._v2 = OpenInference(parts)
         app = web.Application(client_max_size=transport.max_message_bytes, middlewares=[self._guard])
-        app.router.add_route("*", "/v1/{rest:.*}", self._rest.answer)
+        app.router.add_route("*", "/{v1:[vV]1}/{rest:.*}", self._rest.answer)
         app.router.add_routes(self._v2.routes())
         app.router.add_routes(Page(table, clock).routes())
         app.router.add_get(monitoring.PATH, monitoring.Monitoring(table).answer)
@@ -98,6 +104,14 @@ class HttpServer:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self._transport.cors and request.method == "OPTIONS":
+            return web.Response(headers=_CORS)
+        response = await self._answer(request, handler)
+        if self._transport.cors:
+            response.headers.update(_CORS)
+        return response
+
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         names = self._rest.names(request) or self._v2.names(request)
         asked = Call(f"{request.method} {request.path}", lambda: _headers(request), *(names or ()))
         call.enter(asked)

@@ -4,7 +4,7 @@ The servicer of `grpc_health` is not used: it holds a lock while it writes, so t
 change, and nothing ends its watches, so that a server that drains would wait for them until its grace is over.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import grpc
@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from ..core.table import Table
 
 SERVICE = "grpc.health.v1.Health"
+LIST = f"/{SERVICE}/List"
 OVERALL = ""
 _Status = health_pb2.HealthCheckResponse
 
@@ -21,11 +22,12 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
     """Says whether each model serves, and under the empty name whether the server does.
 
     The server as a whole serves once everything that was there at its start is loaded or refused, and while a model
-    answers.
+    answers. So do the services that it offers, by their names, with and without their package.
     """
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, services: Iterable[str] = ()) -> None:
         self._table = table
+        self._services = {OVERALL, *(part for name in services for part in (name, name.rpartition(".")[2]))}
         self._started = False
         self._draining = False
         self._closed = False
@@ -57,6 +59,13 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
             await context.abort(grpc.StatusCode.NOT_FOUND, f"nothing is known of {request.service!r}")
         return _Status(status=status)
 
+    async def List(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """The status of the server and of every model that whoever asks may ask for."""
+        message = health_pb2.HealthListResponse()
+        for service in (OVERALL, *self._table.names()):
+            message.statuses[service].status = self._status(service)
+        return message
+
     async def Watch(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
         """The status now and at every change."""
         told = None
@@ -73,11 +82,12 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
 
     def _status(self, service: str) -> int:
         names = self._table.names()
-        if service not in (OVERALL, *names):
+        overall = service not in names
+        if overall and service not in self._services:
             return int(_Status.SERVICE_UNKNOWN)
-        asked = names if service == OVERALL else [service]
+        asked = names if overall else [service]
         serving = not self._draining and any(self._serves(name) for name in asked)
-        if service == OVERALL and not self._started:
+        if overall and not self._started:
             serving = False
         return int(_Status.SERVING if serving else _Status.NOT_SERVING)
 

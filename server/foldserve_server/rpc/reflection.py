@@ -16,16 +16,17 @@ from foldserve_contract.protos import open_inference
 from .streams import Closing
 from .unary import Handlers
 
-SERVICE = str(reflection.SERVICE_NAME)
+_V1ALPHA = str(reflection.SERVICE_NAME)
 _V1 = "grpc.reflection.v1.ServerReflection"  # the same messages under a later name, which newer clients try first
 _METHOD = "ServerReflectionInfo"
 
 
 class ReflectionServicer(reflection.aio.ReflectionServicer):  # type: ignore[misc, name-defined]
-    """Lists and describes the services; its streams end when the server drains."""
+    """Lists and describes the services and itself; its streams end when the server drains."""
 
     def __init__(self, services: Iterable[str]) -> None:
-        super().__init__(services, pool=_pool())
+        self._descriptors = _pool()
+        super().__init__((*services, _V1, _V1ALPHA), pool=self._descriptors)
         self._closing = Closing()
 
     def close(self) -> None:
@@ -39,11 +40,32 @@ class ReflectionServicer(reflection.aio.ReflectionServicer):  # type: ignore[mis
             reflection_pb2.ServerReflectionRequest.FromString,
             reflection_pb2.ServerReflectionResponse.SerializeToString,
         )
-        return [grpc.method_handlers_generic_handler(name, {_METHOD: method}) for name in (SERVICE, _V1)]
+        return [grpc.method_handlers_generic_handler(name, {_METHOD: method}) for name in (_V1ALPHA, _V1)]
 
     async def _describe(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
-        async for answer in self.ServerReflectionInfo(self._closing.until(requests), context):
-            yield answer
+        async for request in self._closing.until(requests):
+            async for answer in self.ServerReflectionInfo(_one(self._known(request)), context):
+                answer.original_request.CopyFrom(request)
+                yield answer
+
+    def _known(self, request: Any) -> Any:
+        """The request; where it names a method, which the pool does not know by name, its service instead."""
+        symbol = request.file_containing_symbol
+        service = symbol.rpartition(".")[0]
+        if not service or self._finds(symbol) or not self._finds(service):
+            return request
+        return reflection_pb2.ServerReflectionRequest(host=request.host, file_containing_symbol=service)
+
+    def _finds(self, symbol: str) -> bool:
+        try:
+            self._descriptors.FindFileContainingSymbol(symbol)
+        except KeyError:
+            return False
+        return True
+
+
+async def _one(request: Any) -> AsyncIterator[Any]:
+    yield request
 
 
 def _pool() -> DescriptorPool:
@@ -54,7 +76,23 @@ def _pool() -> DescriptorPool:
             pool.AddSerializedFile(file.SerializeToString())
     for own in (health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR):
         _add(pool, own)
+    pool.AddSerializedFile(_v1().SerializeToString())
     return pool
+
+
+def _v1() -> FileDescriptorProto:
+    """Reflection's own file under its later name."""
+    proto = FileDescriptorProto()
+    reflection_pb2.DESCRIPTOR.CopyToProto(proto)
+    before, after = f".{proto.package}.", ".grpc.reflection.v1."
+    proto.name, proto.package = "grpc/reflection/v1/reflection.proto", after.strip(".")
+    for message in proto.message_type:
+        for field in (one for one in message.field if one.type_name):
+            field.type_name = field.type_name.replace(before, after)
+    for method in proto.service[0].method:
+        method.input_type = method.input_type.replace(before, after)
+        method.output_type = method.output_type.replace(before, after)
+    return proto
 
 
 def _add(pool: DescriptorPool, file: FileDescriptor) -> None:

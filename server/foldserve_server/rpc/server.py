@@ -30,6 +30,7 @@ from .inference.servicer import InferenceServicer
 from .model import ModelServicer
 from .prediction import PredictionServicer
 
+_SERVICES = (PREDICTION_SERVICE, MODEL_SERVICE, INFERENCE_SERVICE)
 _PING_MS = 5_000  # callers may keep idle connections alive; gRPC's default hangs up on them
 
 
@@ -39,13 +40,11 @@ class RpcServer:
     def __init__(
         self, table: Table, admin: Admin, limits: Limits, transport: Transport, clock: Callable[[], int]
     ) -> None:
-        self.health = health.HealthServicer(table)
+        self.health = health.HealthServicer(table, _SERVICES)
         self.port = 0
         self.door = Door(transport.max_inflight_bytes, transport.max_concurrent_rpcs)
         self._transport = transport
-        self._reflection = reflection.ReflectionServicer(
-            (PREDICTION_SERVICE, MODEL_SERVICE, INFERENCE_SERVICE, health.SERVICE, reflection.SERVICE)
-        )
+        self._reflection = reflection.ReflectionServicer((*_SERVICES, health.SERVICE))
         ledger = Ledger(table, clock, "GRPC")
         self._server = grpc.aio.server(
             interceptors=[] if transport.access is None else [Guard(transport.access, ledger)],
@@ -112,7 +111,7 @@ def monotonic_ns() -> int:
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
 
-def _options(transport: Transport) -> list[tuple[str, int]]:
+def _options(transport: Transport) -> list[tuple[str, int | str]]:
     streams = transport.max_concurrent_streams
     bound = [] if streams is None else [("grpc.max_concurrent_streams", streams)]
     return [
@@ -122,4 +121,5 @@ def _options(transport: Transport) -> list[tuple[str, int]]:
         ("grpc.max_send_message_length", -1),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", _PING_MS),
+        *transport.channel_arguments,
     ]

@@ -6,6 +6,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from foldserve_server.core.query import ModelRef
 from foldserve_server.core.servable import Servable
 from foldserve_server.core.table import Table
 from tests.server.fakes import FakeEngine, serving
@@ -96,3 +97,32 @@ def test_what_is_unknown_is_not_found() -> None:
             assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("name", ["tensorflow.serving.PredictionService", "PredictionService", "ModelService"])
+def test_a_service_that_is_offered_serves_as_the_server_does(name: str) -> None:
+    async def scenario() -> None:
+        table = serving(FakeEngine())
+        async with listening(table, started=False) as caller:
+            assert await check(caller, name) == NOT_SERVING
+            caller.rpc.health.start()
+            assert await check(caller, name) == SERVING
+            (servable,) = table.status(ModelRef("m"))
+            table.unload(servable)
+            assert await check(caller, name) == NOT_SERVING
+            serving(FakeEngine(), name="ModelService", table=table)
+            table.unload(table.status(ModelRef("ModelService"))[0])
+            assert await check(caller, "ModelService") == NOT_SERVING, "a model of that name comes first"
+
+    asyncio.run(scenario())
+
+
+def test_all_of_it_is_listed() -> None:
+    async def scenario() -> dict[str, int]:
+        table = serving(FakeEngine())
+        table.begin(Servable("n", 1))
+        async with listening(table) as caller:
+            response = await stub(caller).List(health_pb2.HealthListRequest(), timeout=10)
+            return {name: one.status for name, one in response.statuses.items()}
+
+    assert asyncio.run(scenario()) == {"": SERVING, "m": SERVING, "n": NOT_SERVING}

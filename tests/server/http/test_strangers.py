@@ -1,0 +1,67 @@
+"""Requests as strangers make them: packed, cut short, spelled otherwise, from pages elsewhere."""
+
+import asyncio
+import gzip
+import io
+import zlib
+from typing import Any
+
+import pytest
+
+from foldserve_server.transport import Transport
+from tests.server.fakes import FakeEngine, serving
+
+from .calls import listening
+
+PATH = "/v1/models/m:predict"
+ROWS = b'{"instances": [[1, 2]]}'
+
+
+def send(content: bytes, path: str = PATH, **headers: str) -> tuple[int, Any]:
+    async def scenario() -> tuple[int, Any]:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with (
+            listening(serving(FakeEngine())) as caller,
+            caller.session.post(path, data=io.BytesIO(content), headers=named) as response,
+        ):
+            return response.status, await response.json()
+
+    return asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/plain", "application/x-www-form-urlencoded", "nonsense"])
+def test_the_content_type_does_not_matter(kind: str) -> None:
+    assert send(ROWS, content_type=kind) == (200, {"predictions": [[2.0, 4.0]]})
+
+
+@pytest.mark.parametrize(("coding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_bodies_may_be_compressed(coding: str, pack: Any) -> None:
+    assert send(pack(ROWS), content_encoding=coding)[0] == 200
+    status, answer = send(b"not packed at all", content_encoding=coding)
+    assert status == 400 and "the body cannot be read" in answer["error"]
+
+
+def test_paths_are_spelled_as_tensorflow_serving_takes_them() -> None:
+    assert send(ROWS, "/V1/MODELS/m:PREDICT")[0] == 200
+    assert send(ROWS, "/v1/models/m/Versions/1:predict")[0] == 200
+
+
+def test_a_number_that_no_double_holds_is_not_infinity() -> None:
+    status, answer = send(b'{"instances": [[1e999, 2]]}')
+    assert status == 400 and "Number too big to be stored in double: 1e999" in answer["error"]
+    assert send(b'{"instances": [[Infinity, 1e-999]]}')[0] == 200
+
+
+def test_pages_from_elsewhere_may_ask_where_that_is_allowed() -> None:
+    async def scenario() -> None:
+        async with listening(serving(FakeEngine()), transport=Transport(cors=True)) as caller:
+            async with caller.session.options(PATH) as response:
+                assert response.status == 200 and response.headers["Access-Control-Allow-Methods"] == "POST, GET"
+                assert "Content-Type" in response.headers["Access-Control-Allow-Headers"]
+            for content in (ROWS, b"{"):
+                async with caller.session.post(PATH, data=io.BytesIO(content)) as response:
+                    assert response.headers["Access-Control-Allow-Origin"] == "*"
+        async with listening(serving(FakeEngine())) as caller, caller.session.options(PATH) as response:
+            assert response.status == 400 and "Access-Control-Allow-Origin" not in response.headers
+
+    asyncio.run(scenario())
