@@ -2,32 +2,20 @@
 
 import importlib.metadata
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from foldserve_contract.signature import Array, Arrays, Signature
 
 from .errors import RunFailed, RuntimeConflict, RuntimeMissing
 from .gather import aligned
-from .offered import Offered, compare
 from .onnx_binding import run_options
 from .onnx_options import session_plan
 from .onnx_session import Opened, open_session
 from .protocol import EngineOptions
 
-_DTYPES: Mapping[str, str] = MappingProxyType(
-    {
-        "tensor(float)": "float32",
-        "tensor(double)": "float64",
-        **{
-            f"tensor({name})": name
-            for name in ("bool", "float16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-        },
-    }
-)
 RIVALS = ("onnxruntime", "onnxruntime-gpu")
 
 
@@ -58,8 +46,6 @@ class OnnxEngine:
         os.environ.update(session_plan(options).environment)
         runtime = import_runtime()
         opened = open_session(runtime, content, signature, options)
-        session = opened.session
-        compare(signature, _offered(session.get_inputs()), _offered(session.get_outputs()), "model.onnx")
         return cls(opened, signature, None if opened.placement is None else run_options(runtime))
 
     def run(self, inputs: Arrays) -> dict[str, Array]:
@@ -131,11 +117,3 @@ def import_runtime() -> Any:
         raise RuntimeMissing(f"onnxruntime is installed and cannot be loaded: {error}") from error
     onnxruntime.disable_telemetry_events()
     return onnxruntime
-
-
-def _offered(nodes: list[Any]) -> list[Offered]:
-    return [Offered(node.name, _DTYPES.get(node.type, node.type), _shape(node.shape)) for node in nodes]
-
-
-def _shape(shape: list[Any] | None) -> tuple[int | None, ...] | None:
-    return None if shape is None else tuple(size if isinstance(size, int) else None for size in shape)

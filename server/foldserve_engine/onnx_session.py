@@ -15,6 +15,7 @@ from .device import DeviceKind
 from .errors import ArtifactUnusable, DeviceNotFound, EngineError
 from .onnx_binding import BoundBatch, Memory, bind, is_bindable
 from .onnx_options import CPU, SessionPlan, session_plan
+from .onnx_signature import require_signature
 from .pinned import PinnedMemory
 from .placement import Placement
 from .protocol import EngineOptions
@@ -51,7 +52,8 @@ def open_session(runtime: Any, content: bytes, signature: Signature, options: En
 
     Raises:
         DeviceNotFound: The device is not there, or none of the model runs on it.
-        ArtifactUnusable: ONNX Runtime refuses the model.
+        ArtifactUnusable: ONNX Runtime refuses the model, or there is no memory for its batches.
+        SignatureMismatch: The model has other names, dtypes or shapes.
     """
     if options.device.kind is DeviceKind.CPU:
         return Opened(_session(runtime, content, signature, options))
@@ -107,7 +109,7 @@ def _on_gpu(
             raise _NoGraphs(str(error)) from error
         raise
     sizes = options.sizes if is_bindable(signature) else ()
-    bound = bind(runtime, session, signature, sizes, Memory("cuda", options.device.index), graphs)
+    bound = _bound(runtime, session, signature, sizes, options, graphs)
     for size in graphs:
         try:
             bound[size].warm()
@@ -125,6 +127,22 @@ def _on_gpu(
     )
     _require_use(placement, parts)
     return Opened(session, bound, placement, pinned)
+
+
+def _bound(
+    runtime: Any,
+    session: Any,
+    signature: Signature,
+    sizes: Sequence[int],
+    options: EngineOptions,
+    graphs: Sequence[int],
+) -> Mapping[int, BoundBatch]:
+    try:
+        return bind(runtime, session, signature, sizes, Memory("cuda", options.device.index), graphs)
+    except Exception as error:
+        raise ArtifactUnusable(
+            f"no buffers for batches of {', '.join(map(str, sizes))} rows can be made on {options.device}: {error}"
+        ) from error
 
 
 def _session(
@@ -147,6 +165,7 @@ def _session(
             f"ONNX Runtime did not take the device {options.device}, and nothing else is taken instead: is there such a"
             " GPU, with its driver, and are CUDA's and cuDNN's libraries found (LD_LIBRARY_PATH)? Its log says more"
         )
+    require_signature(session, signature)
     return session
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from onnx import ModelProto
 
+from foldserve_contract.signature import Signature, TensorSpec
 from foldserve_engine import onnx_engine, pinned
 from foldserve_engine.device import Device
-from foldserve_engine.errors import ArtifactUnusable, DeviceNotFound, RunFailed
+from foldserve_engine.errors import ArtifactUnusable, DeviceNotFound, RunFailed, SignatureMismatch
 from foldserve_engine.gather import Gather
 from foldserve_engine.onnx_engine import OnnxEngine
 from foldserve_engine.onnx_options import CPU, CUDA, TENSORRT
@@ -190,6 +191,23 @@ def test_a_runtime_that_cannot_tell_what_stays_on_the_cpu_is_no_fault(
     monkeypatch.setattr(FakeSession, "get_provider_graph_assignment_info", tell)
     assert "on the CPU" not in engine().placement
     assert f"does not tell what it left on the CPU: {error}" in caplog.text
+
+
+def test_a_model_with_another_signature_is_refused_before_anything_is_bound(gpu: FakeGpu) -> None:
+    other = Signature((TensorSpec("picture", "float32", (-1, 8, 8, 3)),), signature_of(MODEL).outputs)
+    asked = EngineOptions(device=Device.parse("cuda:0"), sizes=SIZES)
+    with pytest.raises(SignatureMismatch, match=r"inputs are \['image'\]; the manifest says \['picture'\]"):
+        OnnxEngine.from_bytes(MODEL.SerializeToString(), other, asked)
+    assert not gpu.buffers
+
+
+def test_a_gpu_without_memory_for_the_batches_is_a_named_error(gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    def allocate(*words: Any) -> None:
+        raise RuntimeError("CUDA failure 2: out of memory")
+
+    monkeypatch.setattr(FakeGpu, "ortvalue_from_shape_and_type", allocate)
+    with pytest.raises(ArtifactUnusable, match=r"batches of 1, 2, 4, 8 rows .* on cuda:1: .*out of memory"):
+        engine()
 
 
 def test_what_does_not_fit_the_buffers_is_a_named_error(gpu: FakeGpu) -> None:
