@@ -35,6 +35,11 @@ class Door:
         self._empty.set()
         self._dismissed = asyncio.Event()
 
+    @property
+    def bytes(self) -> int:
+        """Bytes of the requests that are inside."""
+        return self._bytes
+
     async def knock(self) -> None:
         """Returns at once while the door is open.
 
@@ -47,26 +52,36 @@ class Door:
             raise Unavailable("the server is stopping; ask another one, or try again later")
 
     @contextmanager
-    def inside(self, size: int = 0) -> Iterator[None]:
+    def inside(self, size: int = 0) -> Iterator["Visit"]:
         """A call of so many bytes that is being answered.
 
         Raises:
             QueueFull: There is no room for it beside the others.
         """
-        if self._max_bytes is not None and self._bytes and self._bytes + size > self._max_bytes:
-            raise QueueFull(f"requests of {self._bytes:,} bytes are being answered; try again later")
         if self._max_calls is not None and self._inside >= self._max_calls:
             raise QueueFull(f"{self._inside:,} calls are being answered, which is as many as may be; try again later")
-        self._bytes += size
+        visit = Visit(self)
+        visit.carry(size)
         self._inside += 1
         self._empty.clear()
         try:
-            yield
+            yield visit
         finally:
-            self._bytes -= size
+            self._bytes -= visit.bytes
             self._inside -= 1
             if not self._inside:
                 self._empty.set()
+
+    def admit(self, size: int, own: int) -> None:
+        """Lets in so many bytes more of a call that has brought `own` bytes already.
+
+        Raises:
+            QueueFull: There is no room for them beside the others.
+        """
+        others = self._bytes - own
+        if self._max_bytes is not None and others and self._bytes + size > self._max_bytes:
+            raise QueueFull(f"requests of {others:,} bytes are being answered; try again later")
+        self._bytes += size
 
     async def shut(self) -> None:
         """Lets nobody in any more; returns when everybody inside was answered and the knocking has ceased."""
@@ -82,3 +97,24 @@ class Door:
         """Sends away who knocked."""
         self._shut = True
         self._dismissed.set()
+
+
+class Visit:
+    """A call that is inside, and may turn out to be larger than it seemed.
+
+    Attributes:
+        bytes: What it has brought.
+    """
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self.bytes = 0
+
+    def carry(self, size: int) -> None:
+        """It brings so many bytes more.
+
+        Raises:
+            QueueFull: There is no room for them beside the others.
+        """
+        self._door.admit(size, self.bytes)
+        self.bytes += size

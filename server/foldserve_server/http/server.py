@@ -23,7 +23,7 @@ from ..errors import CannotStart
 from ..inference.catalogue import Catalogue
 from ..inference.infer import Inference
 from ..transport import Transport
-from . import monitoring, status
+from . import content, monitoring, status
 from .bodies import dump
 from .offload import Offload
 from .page import ROOT, Page
@@ -72,6 +72,11 @@ class HttpServer:
         app.router.add_routes(Page(table, clock).routes())
         app.router.add_get(monitoring.PATH, monitoring.Monitoring(table).answer)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+
+    @property
+    def inflight_bytes(self) -> int:
+        """Bytes of the requests that are being answered."""
+        return self._door.bytes
 
     async def start(self, host: str, port: int) -> None:
         """Begins to listen.
@@ -130,7 +135,8 @@ class HttpServer:
         if self._transport.access is not None and request.path not in _OPEN:
             enter(self._transport.access.identify(request.headers.get("Authorization")))
         await self._door.knock()
-        with self._door.inside(request.content_length or 0):
+        with self._door.inside(request.content_length or 0) as visit:
+            content.enter(visit)
             return await handler(request)
 
 

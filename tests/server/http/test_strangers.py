@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import io
 import zlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -63,5 +64,36 @@ def test_pages_from_elsewhere_may_ask_where_that_is_allowed() -> None:
                     assert response.headers["Access-Control-Allow-Origin"] == "*"
         async with listening(serving(FakeEngine())) as caller, caller.session.options(PATH) as response:
             assert response.status == 400 and "Access-Control-Allow-Origin" not in response.headers
+
+    asyncio.run(scenario())
+
+
+async def slowly(content: bytes, held: asyncio.Event) -> AsyncIterator[bytes]:
+    """All but the last byte, which comes when it may."""
+    yield content[:-1]
+    await held.wait()
+    yield content[-1:]
+
+
+def test_a_body_that_does_not_say_how_large_it_is_is_weighed_as_it_comes() -> None:
+    async def scenario() -> None:
+        transport = Transport(max_message_bytes=1000, max_inflight_bytes=1500)
+        async with listening(serving(FakeEngine()), transport=transport) as caller:
+            held, body = asyncio.Event(), ROWS + b" " * 900
+
+            async def send(content: Any, **headers: str) -> int:
+                async with caller.session.post(PATH, data=content, headers=headers) as response:
+                    return response.status
+
+            first = asyncio.ensure_future(send(slowly(body, held)))
+            while caller.http.inflight_bytes < 900:
+                await asyncio.sleep(0)
+            packed = {"Content-Encoding": "gzip"}
+            assert await send(io.BytesIO(gzip.compress(body)), **packed) == 503, "small as it comes, and large inside"
+            assert await send(io.BytesIO(ROWS)) == 200
+            held.set()
+            assert await first == 200
+            assert await send(io.BytesIO(gzip.compress(body)), **packed) == 200
+            assert await send(slowly(b" " * 1001, held)) == 413
 
     asyncio.run(scenario())

@@ -60,6 +60,20 @@ def test_more_bytes_than_may_be_inside_are_told_to_come_again_and_a_single_large
         pass
 
 
+def test_a_call_that_turns_out_larger_needs_room_for_what_it_brings() -> None:
+    door = Door(max_bytes=100)
+    with door.inside(10) as alone:
+        alone.carry(500)
+        with pytest.raises(QueueFull, match="requests of 510 bytes"), door.inside(1):
+            pass
+    with door.inside(60), door.inside(10) as second:
+        second.carry(30)
+        with pytest.raises(QueueFull, match="requests of 60 bytes"):
+            second.carry(1)
+    with door.inside(100):
+        pass
+
+
 def test_more_calls_than_may_be_inside_are_told_to_come_again() -> None:
     door = Door(max_calls=2)
     with door.inside(), door.inside(), pytest.raises(QueueFull, match="2 calls are being answered"), door.inside():
