@@ -146,7 +146,10 @@ def test_what_serves_says_how_golden_it_is_and_what_it_has_to_do() -> None:
 
 def test_what_a_shadow_engine_found_is_told() -> None:
     engine = FakeEngine()
-    engine.drift = Drift("shadow", {"y": 1e-5}, failed=1, skipped=2)
+    engine.drift = Drift("shadow", {"y": 1e-5})
+    engine.drift.fail()
+    engine.drift.skip()
+    engine.drift.skip()
     engine.drift.note({"y": 0.5}, "m/1")
     samples = scrape(serving(engine))
     labels = {"model_name": "m", "version": "1", "engine": "shadow"}

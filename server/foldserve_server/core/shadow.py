@@ -46,7 +46,7 @@ class Mirror:
         if self._draw() >= self._share:
             return
         if len(self._tasks) >= MOST_AT_ONCE or not self._shadow.available:
-            self.drift.skipped += 1
+            self.drift.skip()
             return
         task = asyncio.get_running_loop().create_task(self._compare(inputs, outputs))
         self._tasks.add(task)
@@ -68,10 +68,10 @@ class Mirror:
             answers = await self._shadow.predict(inputs, None)
             found = await asyncio.to_thread(deviations, outputs, answers)
         except ServingError as error:
-            self.drift.failed += 1
+            self.drift.fail()
             log.info("%s: %s did not answer: %s", self._where, self.drift.engine, error)
         except Exception:
-            self.drift.failed += 1
+            self.drift.fail()
             log.exception("%s: comparing with %s failed", self._where, self.drift.engine)
         else:
             self.drift.note(found, self._where)

@@ -1,45 +1,65 @@
 """What a version has answered since it was put into service."""
 
 import math
-from collections import deque
-from dataclasses import dataclass, field
+
+from .book import Book, Key, PrivateBook
 
 RECENT = 1024
+_SUCCESSES, _FAILURES, _ROWS, _SUCCESS_NS, _FAILURE_NS, _RING = range(6)
 
 
-@dataclass(slots=True)
 class Tally:
-    """Counts, and how long the latest answers took.
+    """Counts, and how long the latest answers took."""
 
-    Attributes:
-        successes: Requests that were answered.
-        failures: Requests that were not, whoever was to blame.
-        rows: Rows that were answered.
-        success_ns: What all answers took, from the decoded request to the outputs.
-        failure_ns: What all failures took.
-        recent_ns: What each of the latest answers took.
-    """
-
-    successes: int = 0
-    failures: int = 0
-    rows: int = 0
-    success_ns: int = 0
-    failure_ns: int = 0
-    recent_ns: deque[int] = field(default_factory=lambda: deque(maxlen=RECENT))
+    def __init__(self, book: Book | None = None, name: str = "") -> None:
+        """Counts under a name in the book; by default in a book of its own."""
+        self._book = PrivateBook() if book is None else book
+        self._key: Key = ("tally", name)
+        self._words = self._book.words(self._key, _RING + RECENT)
 
     def succeed(self, rows: int, took_ns: int) -> None:
         """A request was answered."""
-        self.successes += 1
-        self.rows += rows
-        self.success_ns += took_ns
-        self.recent_ns.append(took_ns)
+        words = self._words
+        words[_RING + words[_SUCCESSES] % RECENT] = took_ns
+        words[_SUCCESSES] += 1
+        words[_ROWS] += rows
+        words[_SUCCESS_NS] += took_ns
 
     def fail(self, took_ns: int) -> None:
         """A request was not answered."""
-        self.failures += 1
-        self.failure_ns += took_ns
+        self._words[_FAILURES] += 1
+        self._words[_FAILURE_NS] += took_ns
+
+    @property
+    def successes(self) -> int:
+        """Requests that were answered."""
+        return self._sum(_SUCCESSES)
+
+    @property
+    def failures(self) -> int:
+        """Requests that were not, whoever was to blame."""
+        return self._sum(_FAILURES)
+
+    @property
+    def rows(self) -> int:
+        """Rows that were answered."""
+        return self._sum(_ROWS)
+
+    @property
+    def success_ns(self) -> int:
+        """What all answers took, from the decoded request to the outputs."""
+        return self._sum(_SUCCESS_NS)
+
+    @property
+    def failure_ns(self) -> int:
+        """What all failures took."""
+        return self._sum(_FAILURE_NS)
 
     def percentiles_ns(self, *shares: float) -> list[int]:
         """For each share, what so many of the latest answers took at most; empty where there are none."""
-        ranked = sorted(self.recent_ns)
+        rings = (words[_RING : _RING + min(words[_SUCCESSES], RECENT)] for words in self._book.every(self._key))
+        ranked = sorted(took_ns for ring in rings for took_ns in ring)
         return [ranked[max(0, math.ceil(share * len(ranked)) - 1)] for share in shares] if ranked else []
+
+    def _sum(self, at: int) -> int:
+        return sum(words[at] for words in self._book.every(self._key))

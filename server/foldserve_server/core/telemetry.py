@@ -4,12 +4,14 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any
+
+from .book import Book, Key, PrivateBook, Words
 
 MICROSECONDS = tuple(10 * 1.8**power for power in range(33))  # TensorFlow Serving's buckets
 EXAMPLES = tuple(2.0**power for power in range(15))  # and those it counts examples in
 UNKNOWN_MODEL = "unknown"
-K = TypeVar("K", bound=tuple[str, ...])
+_PRECISION = 1000
 
 
 @dataclass(slots=True)
@@ -42,63 +44,108 @@ class Telemetry:
     """All that is counted.
 
     Attributes:
-        requests: By model and status; the model is empty where none was named.
-        rows: Rows that were answered, by model.
-        latency: Microseconds of answered requests, by model, API and entry point.
-        runtime: Microseconds from admission to the engine's answer, by model, API and engine.
-        examples: How many examples requests to classify and to regress held, by model.
-        refusals: Versions that were not put or not kept into service, by model and cause.
-        loads: Attempts to load a version, by model, path and `success` or `fail`.
-        load_us: Microseconds of those that succeeded, in all, by model and path.
-        warmups: Microseconds in which every batch size was warmed, by model and path.
+        book: Where.
     """
 
-    def __init__(self) -> None:
-        self.requests: Counter[tuple[str, str]] = Counter()
-        self.rows: Counter[str] = Counter()
-        self.latency: dict[tuple[str, str, str], Histogram] = {}
-        self.runtime: dict[tuple[str, str, str], Histogram] = {}
-        self.examples: dict[tuple[str], Histogram] = {}
-        self.refusals: Counter[tuple[str, str]] = Counter()
-        self.loads: Counter[tuple[str, str, str]] = Counter()
-        self.load_us: Counter[tuple[str, str]] = Counter()
-        self.warmups: dict[tuple[str, str], Histogram] = {}
+    def __init__(self, book: Book | None = None) -> None:
+        """Counts in the book; by default in one of its own."""
+        self.book = PrivateBook() if book is None else book
+        self._own: dict[Key, Words] = {}
+
+    @property
+    def requests(self) -> Counter[tuple[str, str]]:
+        """By model and status; the model is empty where none was named."""
+        return self._counts("requests")
+
+    @property
+    def rows(self) -> Counter[str]:
+        """Rows that were answered, by model."""
+        return Counter({model: words[0] for (model,), words in self.book.sums("rows").items()})
+
+    @property
+    def latency(self) -> dict[tuple[str, str, str], Histogram]:
+        """Microseconds of answered requests, by model, API and entry point."""
+        return self._histograms("latency", MICROSECONDS)
+
+    @property
+    def runtime(self) -> dict[tuple[str, str, str], Histogram]:
+        """Microseconds from admission to the engine's answer, by model, API and engine."""
+        return self._histograms("runtime", MICROSECONDS)
+
+    @property
+    def examples(self) -> dict[tuple[str], Histogram]:
+        """How many examples requests to classify and to regress held, by model."""
+        return self._histograms("examples", EXAMPLES)
+
+    @property
+    def refusals(self) -> Counter[tuple[str, str]]:
+        """Versions that were not put or not kept into service, by model and cause."""
+        return self._counts("refusals")
+
+    @property
+    def loads(self) -> Counter[tuple[str, str, str]]:
+        """Attempts to load a version, by model, path and `success` or `fail`."""
+        return self._counts("loads")
+
+    @property
+    def load_us(self) -> Counter[tuple[str, str]]:
+        """Microseconds of those that succeeded, in all, by model and path."""
+        return self._counts("load_us")
+
+    @property
+    def warmups(self) -> dict[tuple[str, str], Histogram]:
+        """Microseconds in which every batch size was warmed, by model and path."""
+        return self._histograms("warmups", MICROSECONDS)
 
     def answered(self, model: str, api: str, entrypoint: str, took_ns: int) -> None:
         """A request was answered."""
-        self.requests[model, "OK"] += 1
-        _of(self.latency, (model, api, entrypoint)).add(took_ns / 1000)
+        self._add(("requests", model, "OK"))
+        self._note(("latency", model, api, entrypoint), took_ns)
 
     def failed(self, model: str, status: str) -> None:
         """A request was not."""
-        self.requests[model, status] += 1
+        self._add(("requests", model, status))
 
     def ran(self, model: str, api: str, engine: str, rows: int, took_ns: int) -> None:
         """An engine answered so many rows."""
-        self.rows[model] += rows
-        _of(self.runtime, (model, api, engine)).add(took_ns / 1000)
+        self._add(("rows", model), rows)
+        self._note(("runtime", model, api, engine), took_ns)
 
     def held(self, model: str, examples: int) -> None:
         """A request held so many examples, and was answered."""
-        _of(self.examples, (model,), EXAMPLES).add(examples)
+        self._note(("examples", model), examples * _PRECISION, EXAMPLES)
 
     def loaded(self, model: str, path: str, took_s: float, warm_s: float) -> None:
         """A version was loaded, and warmed meanwhile."""
-        self.loads[model, path, "success"] += 1
-        self.load_us[model, path] += round(took_s * 1e6)
-        _of(self.warmups, (model, path)).add(warm_s * 1e6)
+        self._add(("loads", model, path, "success"))
+        self._add(("load_us", model, path), round(took_s * 1e6))
+        self._note(("warmups", model, path), round(warm_s * 1e9))
 
     def not_loaded(self, model: str, path: str) -> None:
         """A version was tried and refused."""
-        self.loads[model, path, "fail"] += 1
+        self._add(("loads", model, path, "fail"))
 
     def refused(self, model: str, cause: str) -> None:
         """A version was not put into service, or was given up."""
-        self.refusals[model, cause] += 1
+        self._add(("refusals", model, cause))
 
+    def _add(self, key: Key, count: int = 1) -> None:
+        words = self._own.get(key)
+        if words is None:
+            words = self._own[key] = self.book.words(key, 1)
+        words[0] += count
 
-def _of(histograms: dict[K, Histogram], key: K, bounds: Sequence[float] = MICROSECONDS) -> Histogram:
-    found = histograms.get(key)
-    if found is None:
-        found = histograms[key] = Histogram(bounds)
-    return found
+    def _note(self, key: Key, thousandths: int, bounds: Sequence[float] = MICROSECONDS) -> None:
+        """Counts a value: first the buckets, then the sum, in thousandths."""
+        words = self._own.get(key)
+        if words is None:
+            words = self._own[key] = self.book.words(key, len(bounds) + 2)
+        words[bisect_left(bounds, thousandths / _PRECISION)] += 1
+        words[len(bounds) + 1] += thousandths
+
+    def _counts(self, kind: str) -> Counter[Any]:
+        return Counter({key: words[0] for key, words in self.book.sums(kind).items()})
+
+    def _histograms(self, kind: str, bounds: Sequence[float]) -> dict[Any, Histogram]:
+        found = self.book.sums(kind)
+        return {key: Histogram(bounds, words[:-1], words[-1] / _PRECISION) for key, words in found.items()}
