@@ -81,7 +81,8 @@ class Worker:
         for key in keys:
             self._queue.cancel(key)
             del self._tasks[key]
-        _log.info("front end %d has left %d requests behind; they are dropped", link.front, len(keys))
+        if keys:
+            _log.info("front end %d has left %d requests behind; they are dropped", link.front, len(keys))
 
     def _turn(self) -> None:
         taken = self._queue.take(self._clock())

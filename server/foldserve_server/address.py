@@ -13,11 +13,25 @@ _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # `localhost` is ::1 too,
 def check_free(host: str, port: int, flag: str = "--port", instead: str = "0 for any") -> None:
     """Binds and lets go of every address the host stands for; gRPC alone is content with one of them.
 
+    As `hold`, for a moment.
+    """
+    for sock in hold(host, port, flag, instead)[1]:
+        sock.close()
+
+
+def hold(host: str, port: int, flag: str = "--port", instead: str = "0 for any") -> tuple[int, list[socket.socket]]:
+    """Binds every address the host stands for, so that nobody else can; other processes of this server may.
+
+    Nothing arrives at these sockets: who is to listen binds the port again, with SO_REUSEPORT.
+
     Args:
         host: Where to listen.
-        port: What to listen on.
+        port: What to listen on; 0 for any free port.
         flag: What sets the port, for the message.
         instead: What else the flag may say.
+
+    Returns:
+        The port, and the sockets that hold it until they are closed.
 
     Raises:
         CannotStart: The port is in use, or the host is none of this machine's.
@@ -26,27 +40,39 @@ def check_free(host: str, port: int, flag: str = "--port", instead: str = "0 for
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise CannotStart(f"--host {host}: {error}; give an address of this machine, such as 127.0.0.1") from error
-    tried = [_bind(family, address) for family, _, _, _, address in found]
-    errors = [failure for failure in tried if failure is not None]
+    sockets: list[socket.socket] = []
+    errors: list[OSError] = []
+    for family, _, _, _, address in found:
+        known = sockets[0].getsockname()[1] if sockets else port  # any free port must be the same one everywhere
+        try:
+            sockets.append(_bind(family, (address[0], known, *address[2:])))
+        except OSError as error:
+            errors.append(error)
     elsewhere = [failure for failure in errors if failure.errno in _NOT_HERE]
     if len(elsewhere) < len(errors) or len(errors) == len(found):
+        for sock in sockets:
+            sock.close()
         worst = next((failure for failure in errors if failure.errno not in _NOT_HERE), errors[0])
         raise CannotStart(
             f"cannot listen on {join(host, port)}: {worst.strerror};"
             f" is another server running? Choose another port with {flag}, or {instead}"
         )
+    return int(sockets[0].getsockname()[1]), sockets
 
 
-def _bind(family: socket.AddressFamily, address: tuple[Any, ...]) -> OSError | None:
+def _bind(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was just left is free
-            if family == socket.AF_INET6:
-                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            probe.bind(address)
-    except OSError as error:
-        return error
-    return None
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was just left is free
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)  # from here on it is refused to others,
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # except where both sides agree to share it
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def check_socket(path: Path) -> None:

@@ -4,15 +4,17 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Protocol
 
 from .address import check_free, join
 from .config_watch import ConfigWatch
+from .core.admin import Admin
 from .core.query import ModelRef
 from .core.servable import State
 from .core.table import Table
 from .errors import CannotStart
-from .front import Front, listen
+from .front import listen
 from .launcher import Launcher
 from .options import Options
 from .repository.explicit import Explicit
@@ -27,21 +29,70 @@ from .tracing import Tracing, is_asked_for
 log = logging.getLogger(__name__)
 
 
-async def serve(options: Options, launcher: Launcher) -> None:
+class Fronts(Protocol):
+    """Those who answer callers, in this process or in others."""
+
+    @property
+    def port(self) -> int:
+        """Where gRPC is."""
+
+    @property
+    def rest_port(self) -> int | None:
+        """Where REST and the page are; None for nowhere."""
+
+    def begin(self) -> None:
+        """All that was there at the start is loaded or refused."""
+
+    def drain(self) -> None:
+        """From now on health says that nothing serves."""
+
+    async def stop(self, grace_s: float) -> None:
+        """Refuses new requests, answers those that were accepted, and ends after the grace at the latest."""
+
+    async def failed(self) -> None:
+        """Never returns; raises FrontEndsFailed where they cannot go on."""
+
+
+async def serve(options: Options, words: Sequence[str] = ()) -> None:
     """Serves until SIGTERM or SIGINT, then answers what was accepted; a second signal cuts that short.
+
+    Args:
+        options: How.
+        words: The command line that says so, for front ends in processes of their own.
 
     Raises:
         CannotStart: The repository is not there, or the port cannot be had.
+        FrontEndsFailed: Front ends end again and again.
     """
     _check_repository(options)
     check_free(options.host, options.port)
     if options.rest_port is not None:
         check_free(options.host, options.rest_port, "--rest_api_port", "0 for none")
     stop = _signals()
-    table = Table()
+    if options.front_ends > 1:
+        from .fronts.supervise import supervised
+
+        await supervised(options, words, stop, run)
+        return
+    launcher, table = Launcher(options), Table()
     tracing = Tracing.configured() if is_asked_for() else None
     if tracing is not None:
         table.tracer = tracing.span
+    try:
+        await run(options, table, launcher, lambda admin: listen(options, table, admin), stop)
+    finally:
+        if tracing is not None:
+            await asyncio.to_thread(tracing.close)
+
+
+async def run(
+    options: Options,
+    table: Table,
+    launcher: Launcher,
+    start: Callable[[Admin], Awaitable[Fronts]],
+    stop: asyncio.Event,
+) -> None:
+    """Loads, answers callers by fronts that are started meanwhile, and ends when it is told to stop."""
     eye = Eye(allow_unverified=options.engine.allow_unverified)
     watcher = Watcher(
         options.source, Means(table, launcher.start, options.grace_s, options.stop_first, launcher.room), eye
@@ -50,7 +101,7 @@ async def serve(options: Options, launcher: Launcher) -> None:
     loading = asyncio.ensure_future(_load(watcher))  # beside the import of gRPC: both take their time
     patience = 0.0
     try:
-        front = await listen(options, table, RemoteAdmin(reloader, Explicit(watcher), options.roots))
+        front = await start(RemoteAdmin(reloader, Explicit(watcher), options.roots))
         try:
             await _either(_serve(front, table, watcher, loading, reloader, options), stop)
             patience = await _drain(front, options, stop)
@@ -59,25 +110,35 @@ async def serve(options: Options, launcher: Launcher) -> None:
     finally:
         loading.cancel()
         await asyncio.gather(watcher.close(patience), reloader.close(patience))
-        if tracing is not None:
-            await asyncio.to_thread(tracing.close)
 
 
 async def _serve(
-    front: Front,
+    front: Fronts,
     table: Table,
     watcher: Watcher,
     loading: "asyncio.Future[None]",
     reloader: Reloader,
     options: Options,
 ) -> None:
-    await loading
-    front.rpc.health.start()
-    print(ready_line(join(options.host, front.rpc.port), table, options), flush=True)
-    if front.http is not None:
+    await _unless_failed(front, loading)
+    front.begin()
+    print(ready_line(join(options.host, front.port), table, options), flush=True)
+    if front.rest_port is not None:
         scheme = "http" if options.transport.tls is None else "https"
-        print(f"REST and a page for people on {scheme}://{join(options.host, front.http.port)}/", flush=True)
-    await asyncio.gather(watcher.run(options.poll_s), _watch_config(reloader, options), asyncio.Event().wait())
+        print(f"REST and a page for people on {scheme}://{join(options.host, front.rest_port)}/", flush=True)
+    await asyncio.gather(watcher.run(options.poll_s), _watch_config(reloader, options), front.failed())
+
+
+async def _unless_failed(front: Fronts, loading: "asyncio.Future[None]") -> None:
+    """Returns when all is loaded; raises what keeps the fronts from going on."""
+    failing = asyncio.ensure_future(front.failed())
+    try:
+        await asyncio.wait({failing, loading}, return_when=asyncio.FIRST_COMPLETED)
+        if failing.done():
+            failing.result()
+        loading.result()
+    finally:
+        failing.cancel()
 
 
 async def _watch_config(reloader: Reloader, options: Options) -> None:
@@ -93,11 +154,11 @@ async def _load(watcher: Watcher) -> None:
     await watcher.settled()
 
 
-async def _drain(front: Front, options: Options, again: asyncio.Event) -> float:
+async def _drain(front: Fronts, options: Options, again: asyncio.Event) -> float:
     """Gives the seconds of the grace that are left."""
     again.clear()
     log.info("stopping: new work for %g s, accepted work for %g s more", options.drain_delay_s, options.grace_s)
-    front.rpc.health.drain()
+    front.drain()
     await _either(asyncio.sleep(options.drain_delay_s), again)
     now = asyncio.get_running_loop().time
     end = now() + options.grace_s

@@ -8,11 +8,11 @@ from importlib.util import find_spec
 
 from .allocator import keep_pages
 from .command import parse
-from .errors import CannotStart
+from .errors import CannotStart, FrontEndsFailed
 from .log import configure
 
 log = logging.getLogger(__name__)
-USAGE = 2
+USAGE, BROKEN = 2, 1
 _NEEDED = {"aiohttp": "aiohttp", "grpc_health": "grpcio-health-checking", "grpc_reflection": "grpcio-reflection"}
 
 
@@ -20,22 +20,26 @@ def main(words: Sequence[str] | None = None) -> int:
     """Serves until it is told to stop.
 
     Returns:
-        The exit status: 0 after SIGTERM or SIGINT, 2 where a start is not possible.
+        The exit status: 0 after SIGTERM or SIGINT, 2 where a start is not possible, 1 where front ends end again and
+        again.
     """
     try:
-        command = parse(sys.argv[1:] if words is None else words)
+        words = sys.argv[1:] if words is None else words
+        command = parse(words)
         _check_extra()
         configure(command.log_style, command.log_level)
         for warning in command.warnings:
             log.warning("%s", warning)
         keep_pages()
         from .app import serve  # slow: not for --help
-        from .launcher import Launcher
 
-        asyncio.run(serve(command.options, Launcher(command.options)))
+        asyncio.run(serve(command.options, words))
     except CannotStart as error:
         print(f"serve-model: {error}", file=sys.stderr)
         return USAGE
+    except FrontEndsFailed as error:
+        print(f"serve-model: {error}", file=sys.stderr)
+        return BROKEN
     return 0
 
 

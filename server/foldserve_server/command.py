@@ -18,7 +18,7 @@ from .options import REST_PORT, EngineOptions, Options
 from .repository.source import Folder, Listed
 from .tls import LiveTls
 from .tokens import read_tokens
-from .transport import Transport
+from .transport import CONNECTION_AGE_S, Transport
 
 _REMOTE = ("gs://", "s3://", "hdfs://", "http://", "https://")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -50,7 +50,16 @@ def parse(words: Sequence[str]) -> Command:
     said = known.parse_args(known.spell(words))
     batching = _batching(said, known)
     source = _source(said)
-    options = Options(
+    options = _options(said, source)
+    if not options.front_end_timeout_s:
+        raise CannotStart("--front-end-timeout must be above 0, received 0: every front end would be ended at once")
+    if options.transport.socket_path is not None:
+        check_socket(options.transport.socket_path)
+    return Command(options, said.log_format, said.log_level, (*_warnings(said), *batching))
+
+
+def _options(said: argparse.Namespace, source: Folder | Listed) -> Options:
+    return Options(
         source=source,
         engine=_engine(said),
         limits=Limits(said.enable_large_batch_splitting, said.reject_nonfinite),
@@ -67,8 +76,21 @@ def parse(words: Sequence[str]) -> Command:
         config_poll_s=said.model_config_file_poll_wait_seconds,
         stop_first=said.swap == "stop-first",
         reload_timeout_s=said.reload_timeout,
+        front_ends=said.front_ends,
+        front_end_timeout_s=said.front_end_timeout,
     )
-    return Command(options, said.log_format, said.log_level, (*_warnings(said), *batching))
+
+
+def parse_front(words: Sequence[str]) -> Command:
+    """The command as a front end in a process of its own needs it, which is not told what is served.
+
+    Raises:
+        CannotStart: A file that it names cannot be read any more.
+    """
+    known = parser()
+    said = known.parse_args(known.spell(words))
+    _batching(said, known)
+    return Command(_options(said, Listed((), "the supervisor")), said.log_format, said.log_level, ())
 
 
 def roots(source: Folder | Listed) -> tuple[Path, ...]:
@@ -147,8 +169,6 @@ def _transport(said: argparse.Namespace) -> Transport:
         tls = LiveTls(read_tls(tls_file))
     if tokens_file is not None:
         access = read_tokens(tokens_file)
-    if said.grpc_socket_path:
-        check_socket(said.grpc_socket_path)
     return Transport(
         tls=tls,
         access=access,
@@ -161,6 +181,7 @@ def _transport(said: argparse.Namespace) -> Transport:
         max_concurrent_rpcs=said.max_concurrent_rpcs,
         cors=said.rest_api_enable_cors_support,
         channel_arguments=said.grpc_channel_arguments,
+        max_connection_age_s=_connection_age_s(said),
     )
 
 
@@ -194,6 +215,13 @@ def _engine(said: argparse.Namespace) -> EngineOptions:
         shadow=said.shadow_engine,
         shadow_share=said.shadow_share,
     )
+
+
+def _connection_age_s(said: argparse.Namespace) -> float | None:
+    """0 is any age; where nothing is said, connections wander where there is somewhere else to go."""
+    if said.max_connection_age is None:
+        return CONNECTION_AGE_S if said.front_ends > 1 else None
+    return said.max_connection_age or None
 
 
 def _rest_port(said: argparse.Namespace) -> int | None:

@@ -1,6 +1,10 @@
-"""What keeps the server from starting."""
+"""What keeps the server from starting, or from going on."""
 
 from foldserve_contract.errors import FoldserveError
+
+
+class FrontEndsFailed(FoldserveError):
+    """Front ends end again and again; the message says how."""
 
 
 class CannotStart(FoldserveError):

@@ -234,6 +234,24 @@ def _add_network(parser: Parser) -> None:
         type=values.size,
         default=1 << 30,
     )
+    parser.flag(
+        "front-ends",
+        "processes that answer callers, on one port (default 1; more where one Python process is the limit)",
+        type=values.positive,
+        default=1,
+    )
+    parser.flag(
+        "front-end-timeout",
+        "seconds a front end may take to adopt a change before it is ended and started again (default 10)",
+        type=values.seconds,
+        default=10.0,
+    )
+    parser.flag(
+        "max-connection-age",
+        "seconds after which gRPC asks a caller to connect again, so that connections spread over the front ends"
+        " (default 300 with several of them, else 0: never)",
+        type=values.seconds,
+    )
     parser.flag("max-concurrent-streams", "calls at once on one connection", type=values.positive)
     parser.flag(
         "max-concurrent-rpcs",

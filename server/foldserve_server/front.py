@@ -29,6 +29,28 @@ class Front:
     http: "HttpServer | None"
     watching: "asyncio.Future[None]"
 
+    @property
+    def port(self) -> int:
+        """Where gRPC is."""
+        return self.rpc.port
+
+    @property
+    def rest_port(self) -> int | None:
+        """Where REST and the page are; None for nowhere."""
+        return None if self.http is None else self.http.port
+
+    def begin(self) -> None:
+        """All that was there at the start is loaded or refused."""
+        self.rpc.health.start()
+
+    def drain(self) -> None:
+        """From now on health says that nothing serves."""
+        self.rpc.health.drain()
+
+    async def failed(self) -> None:
+        """Never returns: it lives as long as this process."""
+        await asyncio.Event().wait()
+
     async def stop(self, grace_s: float) -> None:
         """Refuses new requests, answers those that were accepted, and ends after the grace at the latest."""
         self.watching.cancel()

@@ -5,9 +5,10 @@ import logging
 import os
 import re
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from foldserve_contract.bundle import MANIFEST, ONNX, SAVED_MODEL
 from foldserve_contract.errors import FoldserveError
@@ -15,7 +16,7 @@ from foldserve_contract.manifest import Manifest
 from foldserve_contract.signature import Array, Arrays
 from foldserve_engine.errors import RuntimeConflict
 from foldserve_engine.golden import OutputVerdict
-from foldserve_engine.link.batch_stats import SIZE_BOUNDS, WAIT_BOUNDS_US
+from foldserve_engine.link.batch_stats import SIZE_BOUNDS, WAIT_BOUNDS_US, BatchStats
 from foldserve_engine.onnx_engine import check_installed, folder_of
 from foldserve_engine.protocol import EngineKind
 
@@ -24,7 +25,7 @@ from .core.drift import Drift
 from .core.engine import Load, Verdict
 from .core.shadow import Mirror
 from .core.telemetry import Histogram
-from .engines import EngineProcess, EngineSettings, EngineState
+from .engines import EngineProcess, EngineSettings, EngineState, LoadReport, Queue, StateHook
 from .errors import CannotStart
 from .options import EngineOptions, Options
 
@@ -34,14 +35,56 @@ _ARTIFACTS = {EngineKind.ONNXRUNTIME: ONNX, EngineKind.TENSORFLOW: SAVED_MODEL}
 _KINDS = {"onnx": EngineKind.ONNXRUNTIME, "tensorflow": EngineKind.TENSORFLOW}
 
 
-class ServingEngine:
-    """An engine process behind the core's protocol."""
+class Process(Protocol):
+    """What runs an engine, as far as it is asked; see `engines.EngineProcess`.
 
-    def __init__(self, process: EngineProcess, kind: EngineKind, path: Path, mirror: Mirror | None = None) -> None:
-        self._process = process
+    Attributes:
+        report: What it said when it was ready.
+        state: Whether it answers now.
+        restarts: How often it was started again.
+        on_state: Called with every new state and its reason.
+    """
+
+    report: LoadReport
+    state: EngineState
+    restarts: int
+    on_state: StateHook | None
+
+    @property
+    def available(self) -> bool:
+        """Whether it takes requests now."""
+
+    @property
+    def stats(self) -> BatchStats:
+        """What batches it was given."""
+
+    @property
+    def queue(self) -> Queue:
+        """What waits or is computed."""
+
+    async def predict(self, inputs: Arrays, deadline_ns: int | None = None, exact: bool = False) -> dict[str, Array]:
+        """The outputs for one request."""
+
+    async def stop(self, grace_s: float) -> None:
+        """Takes no more requests, answers what was accepted, and ends."""
+
+
+StartProcess = Callable[[Path, EngineSettings], Awaitable[Process]]
+
+
+class ServingEngine:
+    """An engine process behind the core's protocol.
+
+    Attributes:
+        process: What runs it.
+        mirror: The second engine that a share of its requests is shown to.
+    """
+
+    def __init__(self, process: Process, kind: EngineKind, path: Path, mirror: Mirror | None = None) -> None:
+        self.process = process
         self._kind = kind
         self._path = path
-        self._mirror = mirror
+        self.mirror = mirror
 
     @property
     def path(self) -> Path:
@@ -51,17 +94,17 @@ class ServingEngine:
     @property
     def manifest(self) -> Manifest:
         """What its bundle says."""
-        return self._process.report.manifest
+        return self.process.report.manifest
 
     @property
     def max_batch_size(self) -> int:
         """The most rows it runs at once."""
-        return self._process.report.max_batch_size
+        return self.process.report.max_batch_size
 
     @property
     def digest(self) -> str:
         """SHA-256 of the `bundle.json` it was loaded from."""
-        return self._process.report.digest
+        return self.process.report.digest
 
     @property
     def kind(self) -> str:
@@ -71,38 +114,38 @@ class ServingEngine:
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
         """What the gate measured, by output."""
-        return tuple(Verdict(one.output, one.deviation, one.bound) for one in self._process.report.verdict.outputs)
+        return tuple(Verdict(one.output, one.deviation, one.bound) for one in self.process.report.verdict.outputs)
 
     @property
     def drift(self) -> Drift | None:
         """How far a shadow engine's answers are from its own."""
-        return self._mirror.drift if self._mirror else None
+        return self.mirror.drift if self.mirror else None
 
     @property
     def summary(self) -> str:
         """Its kind, and how its golden samples came back."""
         if self.caveat:
             return f"{self._kind.value}, unverified"
-        worst = max(self._process.report.verdict.outputs, key=_share)
+        worst = max(self.process.report.verdict.outputs, key=_share)
         said = [f"{self._kind.value}, golden deviation {brief(worst.deviation)} of {brief(worst.bound)} allowed"]
-        if self._process.report.deterministic:
-            said.append(f"exact in batches of {self._process.report.exact_rows}")
-        if self._process.report.placement:
-            said.append(f"on {self._process.report.placement}")
-        if self._mirror is not None:
-            said.append(f"shadowed by {self._mirror.drift.engine}")
+        if self.process.report.deterministic:
+            said.append(f"exact in batches of {self.process.report.exact_rows}")
+        if self.process.report.placement:
+            said.append(f"on {self.process.report.placement}")
+        if self.mirror is not None:
+            said.append(f"shadowed by {self.mirror.drift.engine}")
         return "; ".join(said)
 
     @property
     def load(self) -> Load:
         """What it has to do, and has done."""
-        queue, stats = self._process.queue, self._process.stats
+        queue, stats = self.process.queue, self.process.stats
         return Load(
             rows=queue.rows,
             bytes=queue.bytes,
             max_rows=queue.max_rows,
             max_bytes=queue.max_bytes,
-            restarts=self._process.restarts,
+            restarts=self.process.restarts,
             sizes=Histogram(SIZE_BOUNDS, list(stats.sizes), stats.rows),
             waits=Histogram(WAIT_BOUNDS_US, list(stats.waits), stats.waited_ns / 1000),
             padding=stats.padding,
@@ -113,41 +156,41 @@ class ServingEngine:
     @property
     def caveat(self) -> str:
         """What operators should know of it although it serves."""
-        if self._process.report.verified:
+        if self.process.report.verified:
             return ""
         return f"it is served unverified: it has no {MANIFEST}, so that nothing is known of what it should answer"
 
     @property
     def seconds(self) -> float:
         """See `core.engine.Engine`."""
-        return self._process.report.seconds
+        return self.process.report.seconds
 
     @property
     def warm_seconds(self) -> float:
         """See `core.engine.Engine`."""
-        return self._process.report.stages.get("warm", 0.0)
+        return self.process.report.stages.get("warm", 0.0)
 
     @property
     def batches(self) -> str:
         """See `core.engine.Engine`."""
-        return self._process.report.batches
+        return self.process.report.batches
 
     @property
     def details(self) -> str:
         """How long each stage of its start took, and its process."""
-        report = self._process.report
+        report = self.process.report
         stages = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in report.stages.items())
         return f"{report.seconds:.2f} s: {stages}; pid {report.pid}"
 
     @property
     def pid(self) -> int:
         """Its process."""
-        return self._process.report.pid
+        return self.process.report.pid
 
     @property
     def available(self) -> bool:
         """Whether it answers now."""
-        return self._process.available
+        return self.process.available
 
     def watch(self, changed: Callable[[], None], ended: Callable[[str], None]) -> None:
         """See `core.engine.Engine`."""
@@ -157,38 +200,43 @@ class ServingEngine:
                 ended(reason)
             changed()
 
-        self._process.on_state = on_state
-        if self._process.state is EngineState.ENDED:
+        self.process.on_state = on_state
+        if self.process.state is EngineState.ENDED:
             ended("it ended as soon as it was ready")
 
     async def predict(self, inputs: Arrays, deadline_ns: int | None, exact: bool = False) -> Mapping[str, Array]:
         """See `core.engine.Engine`."""
-        outputs = await self._process.predict(inputs, deadline_ns, exact)
-        if self._mirror is not None:
-            self._mirror.show(inputs, outputs)
+        outputs = await self.process.predict(inputs, deadline_ns, exact)
+        if self.mirror is not None:
+            self.mirror.show(inputs, outputs)
         return outputs
 
     async def stop(self, grace_s: float) -> None:
         """See `core.engine.Engine`."""
         try:
-            await self._process.stop(grace_s)
+            await self.process.stop(grace_s)
         finally:
-            self._process.on_state = None  # no cycle keeps its shared memory until the garbage is collected
-            if self._mirror is not None:
-                await self._mirror.close()
+            self.process.on_state = None  # no cycle keeps its shared memory until the garbage is collected
+            if self.mirror is not None:
+                await self.mirror.close()
 
 
 class Launcher:
     """Starts engines as the options say, and not more at once than there are cores."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, start: StartProcess = EngineProcess.start) -> None:
         """Nothing is started yet.
+
+        Args:
+            options: How engines are run.
+            start: Starts one of them.
 
         Raises:
             CannotStart: No engine can be run so.
         """
         self._options = options.engine
-        self._settings = {kind: _settings(kind, options) for kind in EngineKind}
+        self._start_process = start
+        self._settings = {kind: settings_of(kind, options) for kind in EngineKind}
         self._loading = asyncio.Semaphore(max(_LEAST_LOADING, os.cpu_count() or 1))
         self._latest: dict[str, weakref.ref[ServingEngine]] = {}
 
@@ -202,14 +250,27 @@ class Launcher:
         return engine
 
     async def _start(self, path: Path, kind: EngineKind) -> ServingEngine:
-        return ServingEngine(await EngineProcess.start(path, self._settings[kind]), kind, path)
+        return ServingEngine(await self._start_process(path, self._settings[kind]), kind, path)
 
     async def _start_both(self, path: Path, kind: EngineKind, shadow: EngineKind) -> ServingEngine:
         """Both must pass the gate."""
         behind = replace(self._settings[shadow], background=True)
-        serving, mirrored = await _all(path, self._settings[kind], behind)
+        serving, mirrored = await self._all(path, self._settings[kind], behind)
         mirror = Mirror(ServingEngine(mirrored, shadow, path), self._options.shadow_share)
         return ServingEngine(serving, kind, path, mirror)
+
+    async def _all(self, path: Path, *settings: EngineSettings) -> list[Process]:
+        """Starts engines at once; if one cannot be, none is left."""
+        starting = [asyncio.ensure_future(self._start_process(path, one)) for one in settings]
+        try:
+            return await asyncio.gather(*starting)
+        except BaseException:
+            for task in starting:
+                task.cancel()
+            for started in await asyncio.gather(*starting, return_exceptions=True):
+                if not isinstance(started, BaseException):
+                    await started.stop(0)
+            raise
 
     def room(self, name: str, path: Path) -> str | None:
         """Why there is no memory for a version beside what serves; None where there is, or nobody knows.
@@ -223,20 +284,6 @@ class Launcher:
         measured = None if before is None else memory.private_bytes(before.pid)
         artifact = path / ONNX if choose(path, self._options, name) is EngineKind.ONNXRUNTIME else path
         return memory.shortage(max(measured or 0, memory.artifact_bytes(artifact)), memory.free_bytes())
-
-
-async def _all(path: Path, *settings: EngineSettings) -> list[EngineProcess]:
-    """Starts engines at once; if one cannot be, none is left."""
-    starting = [asyncio.ensure_future(EngineProcess.start(path, one)) for one in settings]
-    try:
-        return await asyncio.gather(*starting)
-    except BaseException:
-        for task in starting:
-            task.cancel()
-        for started in await asyncio.gather(*starting, return_exceptions=True):
-            if isinstance(started, EngineProcess):
-                await started.stop(0)
-        raise
 
 
 def check_runtime() -> None:
@@ -279,7 +326,12 @@ def _share(verdict: OutputVerdict) -> float:
     return verdict.deviation / verdict.bound if verdict.bound else verdict.deviation
 
 
-def _settings(kind: EngineKind, options: Options) -> EngineSettings:
+def settings_of(kind: EngineKind, options: Options) -> EngineSettings:
+    """How engines of that kind are run.
+
+    Raises:
+        CannotStart: None can be run so.
+    """
     asked = options.engine
     try:
         return EngineSettings(
@@ -299,6 +351,7 @@ def _settings(kind: EngineKind, options: Options) -> EngineSettings:
             tf32=asked.tf32,
             graph_rows=asked.graph_rows,
             allow_unverified=asked.allow_unverified,
+            front_ends=options.front_ends,
         )
     except (ValueError, FoldserveError) as error:
         raise CannotStart(str(error)) from error

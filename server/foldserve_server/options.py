@@ -63,6 +63,8 @@ class Options:
         roots: The folders of which callers may have models served.
         config_file: What `source` was read from.
         config_poll_s: Seconds between two looks at it; 0 looks once.
+        front_ends: How many processes answer callers; one is the supervisor too.
+        front_end_timeout_s: How long a front end may take to adopt another table before it is ended.
         stop_first: Whether a version is stopped before its successor is started.
         reload_timeout_s: How long the models of a reload may take to load.
         rest_port: Where REST and the page are; 0 for any free port, None for nowhere.
@@ -88,3 +90,5 @@ class Options:
     config_poll_s: float = 0.0
     stop_first: bool = False
     reload_timeout_s: float = 600.0
+    front_ends: int = 1
+    front_end_timeout_s: float = 10.0

@@ -7,6 +7,7 @@ from .core.access import Access
 from .tls import LiveTls
 
 MAX_MESSAGE_BYTES = 256 << 20
+CONNECTION_AGE_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,8 @@ class Transport:
         socket_path: A Unix socket that gRPC listens on too.
         max_message_bytes: Most bytes of a request.
         max_inflight_bytes: Most bytes of all requests that are being answered.
+        max_connection_age_s: After so long gRPC asks a caller to connect again; None for never.
+        shared_port: Whether other processes of this server listen on the port too.
         max_concurrent_streams: Most calls at once on one connection of gRPC; None for its own bound.
         cors: Whether pages from elsewhere may ask REST.
         channel_arguments: What gRPC's server is told besides.
@@ -38,3 +41,5 @@ class Transport:
     max_concurrent_rpcs: int | None = None
     cors: bool = False
     channel_arguments: tuple[tuple[str, int | str], ...] = ()
+    max_connection_age_s: float | None = None
+    shared_port: bool = False

@@ -8,8 +8,9 @@ engine → supervisor  READY document in a memfd       FAILED reason in words
 front end → engine   ATTACH arena                    SUBMIT/CANCEL records as WORK
 engine → front end   RESULTS records                 CREDITS that may be in flight
 ```
-There is no message to stop: the engine ends when the supervisor closes its socket, and forgets a front end that closes
-its own. Every record names the front end and the epoch of the engine it is meant for; whatever names others is stale.
+DOCUMENTS are what a supervisor and its front ends say to one another. There is no message to stop: the engine ends when
+the supervisor closes its socket, and forgets a front end that closes its own. Every record names the front end and the
+epoch of the engine it is meant for; whatever names others is stale.
 """
 
 import struct
@@ -32,6 +33,7 @@ class Kind(IntEnum):
     RESULTS = 6
     LINK = 7
     CREDITS = 8
+    DOCUMENTS = 9
 
 
 class Outcome(IntEnum):

@@ -50,6 +50,10 @@ class StatusPage:
         """The page that another process made."""
         return cls(Memory.attach(descriptor))
 
+    def carry_on(self, before: "StatusPage") -> None:
+        """Goes on counting where the page of an engine that died has stopped."""
+        self._words[_COUNTS:_FIRST] = before._words[_COUNTS:_FIRST]
+
     @property
     def batches(self) -> int:
         """How many batches were begun."""

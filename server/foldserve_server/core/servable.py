@@ -1,6 +1,7 @@
 """One version of a model on its way from START to END."""
 
 import asyncio
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -8,6 +9,8 @@ from enum import IntEnum
 from .engine import Engine
 from .errors import Unavailable
 from .tally import Tally
+
+_serials = itertools.count(1)
 
 
 class State(IntEnum):
@@ -28,16 +31,18 @@ class Servable:
         cause: The kind of that failure in a word.
         reason: What operators should know: why it failed, or why its replacement was refused.
         tally: What it has answered.
+        serial: Tells it from every other of this process.
     """
 
-    def __init__(self, name: str, version: int) -> None:
+    def __init__(self, name: str, version: int, tally: Tally | None = None) -> None:
+        self.serial = next(_serials)
         self.name = name
         self.version = version
         self.state = State.START
         self.failed = False
         self.cause = ""
         self.reason = ""
-        self.tally = Tally()
+        self.tally = tally or Tally()
         self._engine: Engine | None = None
         self._callers = 0
         self._idle = asyncio.Event()
@@ -60,6 +65,11 @@ class Servable:
         """
         if self._engine is None:
             raise Unavailable(f"{self} is not loaded")
+        return self._engine
+
+    @property
+    def held(self) -> Engine | None:
+        """Its engine, if it has one."""
         return self._engine
 
     @property
@@ -87,6 +97,11 @@ class Servable:
         self.failed = failure is not None
         self.reason, self.cause = failure or "", cause
         self._engine = None
+
+    def become(self, state: State, failed: bool, reason: str, cause: str, engine: Engine | None) -> None:
+        """Takes over what another process says of it."""
+        self.state, self.failed = state, failed
+        self.reason, self.cause, self._engine = reason, cause, engine
 
     @contextmanager
     def lease(self) -> Iterator[Engine]:

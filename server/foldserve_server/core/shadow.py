@@ -10,6 +10,7 @@ import numpy as np
 from foldserve_contract import tolerance
 from foldserve_contract.signature import Array, Arrays
 
+from .book import Book
 from .drift import Drift
 from .engine import Engine
 from .errors import ServingError
@@ -23,20 +24,31 @@ class Mirror:
 
     Attributes:
         drift: What was found.
+        shadow: The second engine.
     """
 
-    def __init__(self, shadow: Engine, share: float, draw: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self,
+        shadow: Engine,
+        share: float,
+        draw: Callable[[], float] = random.random,
+        book: Book | None = None,
+        name: str = "",
+    ) -> None:
         """Owns the engine from then on.
 
         Args:
             shadow: The second engine.
             share: The share of requests that it is shown, from 0 to 1.
             draw: Gives numbers from 0 up to 1.
+            book: Where is counted what is found; by default in one of its own.
+            name: Under which name.
         """
         manifest = shadow.manifest
-        self.drift = Drift(shadow.kind, {name: one.promised for name, one in manifest.tolerances.items()})
+        promised = {output: one.promised for output, one in manifest.tolerances.items()}
+        self.drift = Drift(shadow.kind, promised, book, name)
         self._where = f"{manifest.model}/{manifest.version}"
-        self._shadow = shadow
+        self.shadow = shadow
         self._share = share
         self._draw = draw
         self._tasks: set[asyncio.Task[None]] = set()
@@ -45,7 +57,7 @@ class Mirror:
         """Perhaps has the inputs computed once more; returns at once."""
         if self._draw() >= self._share:
             return
-        if len(self._tasks) >= MOST_AT_ONCE or not self._shadow.available:
+        if len(self._tasks) >= MOST_AT_ONCE or not self.shadow.available:
             self.drift.skip()
             return
         task = asyncio.get_running_loop().create_task(self._compare(inputs, outputs))
@@ -57,15 +69,19 @@ class Mirror:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def close(self) -> None:
-        """Leaves what is not compared yet, and ends the engine."""
+    def leave(self) -> None:
+        """Leaves what is not compared yet."""
         for task in self._tasks:
             task.cancel()
-        await self._shadow.stop(0)
+
+    async def close(self) -> None:
+        """Leaves what is not compared yet, and ends the engine."""
+        self.leave()
+        await self.shadow.stop(0)
 
     async def _compare(self, inputs: Arrays, outputs: Arrays) -> None:
         try:
-            answers = await self._shadow.predict(inputs, None)
+            answers = await self.shadow.predict(inputs, None)
             found = await asyncio.to_thread(deviations, outputs, answers)
         except ServingError as error:
             self.drift.fail()

@@ -21,8 +21,9 @@ class Table:
         tracer: Makes a span of every prediction.
     """
 
-    def __init__(self) -> None:
-        self.telemetry = Telemetry()
+    def __init__(self, telemetry: Telemetry | None = None) -> None:
+        """An empty table, which counts there."""
+        self.telemetry = telemetry or Telemetry()
         self.tracer: Tracer = untraced
         self.changes = Changes()
         self._versions: dict[str, dict[int, Servable]] = {}
@@ -131,6 +132,20 @@ class Table:
         if cause:
             self.telemetry.refused(servable.name, cause)
         self._choose(servable.name)
+
+    def everything(self) -> Mapping[str, Mapping[int, Servable]]:
+        """Every version by model and number, whoever asks."""
+        return self._versions
+
+    def adopt(self, versions: Mapping[str, Mapping[int, Servable]], labels: Mapping[str, Mapping[str, int]]) -> None:
+        """Takes over another table: versions and labels, all at once."""
+        self._versions = {name: dict(known) for name, known in versions.items()}
+        self._labels = {name: dict(known) for name, known in labels.items()}
+        for name in self._serving.keys() - self._versions.keys():
+            del self._serving[name]
+        for name in self._versions:
+            self._choose(name)
+        self.changes.ring()
 
     def _choose(self, name: str) -> None:
         """The highest available version answers for the model."""

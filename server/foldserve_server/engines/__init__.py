@@ -1,8 +1,8 @@
 """Engines in processes of their own, as a front end sees them. No engine library is imported here."""
 
 from .engine_process import EngineProcess
-from .life import EngineState
+from .life import EngineState, Queue, StateHook
 from .report import LoadReport
 from .settings import EngineSettings, Restarts, Watchdog
 
-__all__ = ["EngineProcess", "EngineSettings", "EngineState", "LoadReport", "Restarts", "Watchdog"]
+__all__ = ["EngineProcess", "EngineSettings", "EngineState", "LoadReport", "Queue", "Restarts", "StateHook", "Watchdog"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from foldserve_contract.signature import Array
 from foldserve_engine.link.messages import Arena, Credits, Submit
 
+from ..core.book import Words
 from ..core.errors import QueueFull, ResourceExhausted
 from .arena import Place, Size
 
@@ -48,8 +49,9 @@ class Calls:
         seconds_per_row: What a row takes in a full batch, for those who are told to come again.
     """
 
-    def __init__(self, arena: Arena, credits: Credits, request_bytes: int) -> None:
-        """All slots are free."""
+    def __init__(self, arena: Arena, credits: Credits, request_bytes: int, gauge: Words | None = None) -> None:
+        """All slots are free; where there is a gauge, it shows the rows and the bytes that are taken."""
+        self._gauge = gauge
         self._arena = arena
         self._small = list(range(arena.slots - 1, -1, -1))
         self._large = list(range(arena.all_slots - 1, arena.slots - 1, -1))
@@ -81,6 +83,7 @@ class Calls:
         self._calls[slot] = call
         self.rows += size.rows
         self.bytes += size.total
+        self._show()
         return call
 
     def grant(self, credits: Credits) -> None:
@@ -99,10 +102,15 @@ class Calls:
         (self._small if call.slot < self._arena.slots else self._large).append(call.slot)
         self.rows -= call.size.rows
         self.bytes -= call.size.total
+        self._show()
         if call.timer is not None:
             call.timer.cancel()
         if call.place is not None and call.place.own is not None:
             call.place.own.close()
+
+    def _show(self) -> None:
+        if self._gauge is not None:
+            self._gauge[0], self._gauge[1] = self.rows, self.bytes
 
     def _take_slot(self, total: int) -> int:
         """A slot whose slab holds so much, if there is one; the request gets memory of its own otherwise."""

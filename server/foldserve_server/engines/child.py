@@ -16,9 +16,19 @@ class Child:
     Nothing is forked beside threads: the process is made by `subprocess` with neither `fork` nor `preexec_fn`.
     """
 
-    def __init__(self, command: Sequence[str], descriptor: int) -> None:
-        """Starts the command; it inherits the one descriptor, and this thread must outlive it."""
-        reader, writer = os.pipe()
+    def __init__(
+        self, command: Sequence[str], descriptor: int, name: str = "the engine process", *, logged: bool = True
+    ) -> None:
+        """Starts the command; it inherits the one descriptor, and this thread must outlive it.
+
+        Args:
+            command: What is executed, the number of the descriptor following.
+            descriptor: What it inherits.
+            name: What it is called.
+            logged: Whether its words go to this process's log; else they go where this process's own go.
+        """
+        self._name = name
+        reader, writer = os.pipe() if logged else (-1, None)
         try:
             self._process = subprocess.Popen(
                 [*command, str(descriptor)],
@@ -29,12 +39,14 @@ class Child:
                 start_new_session=True,
             )
         except BaseException:
-            os.close(reader)
+            if logged:
+                os.close(reader)
             raise
         finally:
-            os.close(writer)
+            if writer is not None:
+                os.close(writer)
         self.pid = self._process.pid
-        self.log = ChildLog(reader, self.pid)
+        self.log = ChildLog(reader, self.pid) if logged else None
         self._loop = asyncio.get_running_loop()
         self.exited: asyncio.Future[int] = self._loop.create_future()
         self._pidfd = os.pidfd_open(self.pid)
@@ -50,14 +62,15 @@ class Child:
         """How the process ended, and its last words."""
         status = self.exited.result()
         how = f"was ended by {_signal_name(-status)}" if status < 0 else f"ended with status {status}"
-        words = self.log.last_words()
-        return f"the engine process {how}" + (f"; its last words: {words}" if words else "")
+        words = self.log.last_words() if self.log is not None else ""
+        return f"{self._name} {how}" + (f"; its last words: {words}" if words else "")
 
     def _on_exit(self) -> None:
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
         status = self._process.wait()
-        self.log.close()
+        if self.log is not None:
+            self.log.close()
         self.exited.set_result(status)
 
 

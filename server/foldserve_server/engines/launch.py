@@ -74,20 +74,28 @@ class Launched:
 
 
 async def launch(
-    path: Path, settings: EngineSettings, command: Sequence[str] = ENGINE_COMMAND, epoch: int = 1
+    path: Path, settings: EngineSettings, command: Sequence[str] = ENGINE_COMMAND, after: Launched | None = None
 ) -> Launched:
     """Starts an engine process; returns once it has loaded, warmed and checked the bundle.
 
     Whatever else happens, cancellation included, the process is gone when this has ended.
 
+    Args:
+        path: The version directory.
+        settings: How it is to run.
+        command: What is executed, the descriptor of the control socket following.
+        after: The process that it takes the place of, which is gone; its counts go on.
+
     Raises:
         CandidateDied: It could not be started, ended, or took too long.
         LoadFailed: It refused the bundle; the message is its reason.
     """
-    begin = time.perf_counter()
+    begin, epoch = time.perf_counter(), 1 if after is None else after.epoch + 1
     words: asyncio.Queue[Packet | None] = asyncio.Queue()
     try:
         page = StatusPage.create(settings.front_ends * MAX_SLOTS)
+        if after is not None:
+            page.carry_on(after.page)
     except OSError as error:
         raise CandidateDied(f"no engine process can be started: {error}") from error
     try:

@@ -31,6 +31,15 @@ class EngineState(StrEnum):
     ENDED = "ENDED"
 
 
+class Queue(Protocol):
+    """What waits or is computed, and how much of it there may be."""
+
+    rows: int
+    bytes: int
+    max_rows: int
+    max_bytes: int
+
+
 StateHook = Callable[[EngineState, str], None]
 
 
@@ -85,7 +94,6 @@ class EngineLife:
         self._restarting: asyncio.Task[None] | None = None
         self._watchdog: asyncio.TimerHandle | None = None
         self._hung = self._stopping = False
-        self._stats_before = BatchStats()
         self.restarts = 0
         try:
             self._enter(launched)
@@ -101,7 +109,7 @@ class EngineLife:
     @property
     def stats(self) -> BatchStats:
         """What batches it was given, by this process and those before it."""
-        return self._stats_before + self._launched.page.stats
+        return self._launched.page.stats
 
     async def stop(self, grace_s: float) -> None:
         """Takes no more requests, answers what was accepted, and ends the process; kills it after the grace.
@@ -130,8 +138,6 @@ class EngineLife:
 
     def _enter(self, launched: Launched) -> None:
         """Puts a process that is ready into service."""
-        if launched is not self._launched:
-            self._stats_before += self._launched.page.stats
         self._launched = launched
         self._hung = False
         launched.connection.on_end = launched.child.kill
@@ -176,7 +182,7 @@ class EngineLife:
     async def _restart(self, delay_s: float) -> None:
         await asyncio.sleep(delay_s)
         try:
-            launched = await launch(self._path, self._settings, self._command, self._launched.epoch + 1)
+            launched = await launch(self._path, self._settings, self._command, self._launched)
             report = await self._same_bundle(launched)
         except CandidateDied as error:
             self._crashed(str(error))

@@ -8,6 +8,7 @@ from foldserve_contract.signature import Array, Arrays, Signature
 from foldserve_engine.link.messages import Credits, Origin
 from foldserve_engine.link.status_page import StatusPage
 
+from ..core.book import Words
 from ..core.errors import ServingError, Unavailable
 from .arena import Slabs
 from .calls import Calls
@@ -25,7 +26,13 @@ class EngineLink:
     """
 
     def __init__(
-        self, front: int, signature: Signature, max_batch_size: int, credits: Credits, settings: EngineSettings
+        self,
+        front: int,
+        signature: Signature,
+        max_batch_size: int,
+        credits: Credits,
+        settings: EngineSettings,
+        gauge: Words | None = None,
     ) -> None:
         """Without a process, requests wait.
 
@@ -35,11 +42,12 @@ class EngineLink:
             max_batch_size: Most rows in a batch.
             credits: What the engine grants to all front ends together.
             settings: How it was started.
+            gauge: Where rows and bytes in flight are shown.
         """
         share = credits.share(settings.front_ends)
         shared = replace(settings, max_queue_rows=share.rows, max_queue_bytes=share.size)
         slabs = Slabs(signature, max_batch_size, shared)
-        self.calls = Calls(slabs.arena, share, settings.max_request_bytes)
+        self.calls = Calls(slabs.arena, share, settings.max_request_bytes, gauge)
         self._dispatcher = Dispatcher(slabs, self.calls)
         self._front = front
         self._connection: Connection | None = None

@@ -114,9 +114,11 @@ def monotonic_ns() -> int:
 def _options(transport: Transport) -> list[tuple[str, int | str]]:
     streams = transport.max_concurrent_streams
     bound = [] if streams is None else [("grpc.max_concurrent_streams", streams)]
+    if transport.max_connection_age_s is not None:
+        bound.append(("grpc.max_connection_age_ms", int(1000 * transport.max_connection_age_s)))
     return [
         *bound,
-        ("grpc.so_reuseport", 0),  # a second server on the port is to be refused, not to share it
+        ("grpc.so_reuseport", int(transport.shared_port)),  # else a second server would share it silently
         ("grpc.max_receive_message_length", transport.max_message_bytes),
         ("grpc.max_send_message_length", -1),
         ("grpc.keepalive_permit_without_calls", 1),

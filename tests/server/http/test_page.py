@@ -49,7 +49,9 @@ def test_the_state_tells_verdicts_counts_and_reasons() -> None:
         engine = FakeEngine()
         engine.verdicts = (Verdict("y", 2e-7, 1e-5), Verdict("z", math.nan, 1.0))
         engine.batches = "batches of up to 4 rows"
-        engine.drift = Drift("shadow", {"y": 1e-5, "z": 1.0}, skipped=2)
+        engine.drift = Drift("shadow", {"y": 1e-5, "z": 1.0})
+        engine.drift.skip()
+        engine.drift.skip()
         engine.drift.note({"y": 2e-6, "z": math.inf}, "m/7")
         table = serving(engine, version=7)
         table.relabel("m", {"stable": 7, "canary": 7})

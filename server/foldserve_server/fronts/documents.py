@@ -1,0 +1,261 @@
+"""What the supervisor and a front end say to one another.
+
+```
+supervisor → front end   WELCOME, the books   LINKED, a socket and a page   TABLE   LISTEN   RELEASE   DRAIN   STOP
+                         ANSWERED
+front end → supervisor   ADOPTED   LISTENING   FAILED   RELEASED   ASKED   WITHDRAWN
+```
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from foldserve_engine.link.documents import OutputReport, Warmed
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """Who a front end is.
+
+    Attributes:
+        front: Its number; no other ever has it.
+        seat: Whose place it takes, from 0.
+        seats: How many books there are: one for each seat, and the supervisor's.
+        parent: The supervisor's process.
+        words: The command line that the server was started with.
+        port: Where to listen.
+        rest_port: Where REST and the page are; None for not here.
+    """
+
+    front: int
+    seat: int
+    seats: int
+    parent: int
+    words: tuple[str, ...]
+    port: int
+    rest_port: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """It takes callers.
+
+    Attributes:
+        rest_port: The real one.
+    """
+
+    rest_port: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It cannot listen, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """An engine that serves; see `engines.report.LoadReport` and `launcher.ServingEngine`.
+
+    Attributes:
+        path: The version directory.
+        manifest: What stands in its `bundle.json`, or for it.
+        credit_rows: Rows that all front ends together may have in flight.
+        credit_bytes: Bytes of them.
+    """
+
+    path: str
+    kind: str
+    manifest: str
+    digest: str
+    samples: int
+    golden: tuple[OutputReport, ...]
+    warmed: tuple[Warmed, ...]
+    max_batch_size: int
+    stages: Mapping[str, float]
+    seconds: float
+    pid: int
+    exact_rows: int
+    verified: bool
+    buckets: tuple[int, ...]
+    deterministic: bool
+    placement: str
+    credit_rows: int
+    credit_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A process of an engine, and with it a socket to it, and the page on which it says what it computes.
+
+    Attributes:
+        engine: The engine's number.
+        epoch: Counts its processes.
+    """
+
+    engine: int
+    epoch: int
+    profile: Profile
+
+
+@dataclass(frozen=True, slots=True)
+class VersionEntry:
+    """A version as it stands.
+
+    Attributes:
+        servable: Tells it from others of its name and number.
+        engine: What answers; None where nothing does.
+        shadow: The engine that a share of its requests is shown to.
+    """
+
+    servable: int
+    version: int
+    state: int
+    failed: bool
+    cause: str
+    reason: str
+    engine: int | None
+    shadow: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """A model, its versions and labels."""
+
+    name: str
+    versions: tuple[VersionEntry, ...]
+    labels: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineEntry:
+    """An engine as it stands: whether it answers, and how often it was started again."""
+
+    engine: int
+    available: bool
+    restarts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The whole routing table.
+
+    Attributes:
+        epoch: Counts the tables.
+        started: Whether all that was there at the start is loaded or refused.
+    """
+
+    epoch: int
+    started: bool
+    models: tuple[ModelEntry, ...]
+    engines: tuple[EngineEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """From now on every answer is given by the table of that epoch."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """The table that was adopted is the newest: callers may come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """An engine is to be asked nothing more.
+
+    Attributes:
+        reason: What those who wait are told now; None where they are to be answered.
+        retry_after_ms: When they are to come again.
+    """
+
+    engine: int
+    reason: str | None
+    retry_after_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Nobody waits for the engine any more."""
+
+    engine: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Health says that nothing serves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """No more callers; those that are there are answered within the grace."""
+
+    grace_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a caller wants of the supervisor.
+
+    Attributes:
+        number: Names the question.
+        verb: What is wanted.
+        content: With what, as JSON.
+        holder: Who asks; see `core.access.Rights`.
+        models: What the caller has a right to; None for everything.
+        admin: Whether the caller may change what is served.
+    """
+
+    number: int
+    verb: str
+    content: str
+    holder: str
+    models: tuple[str, ...] | None
+    admin: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Whoever asked has left."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of a question.
+
+    Attributes:
+        error: The name of the error; None where there is none.
+        message: Its words.
+        reasons: Of a `ReloadFailed`.
+        retry_after_ms: Of an `Unavailable`.
+    """
+
+    number: int
+    error: str | None = None
+    message: str = ""
+    reasons: Mapping[str, str] | None = None
+    retry_after_ms: int | None = None
+
+
+KINDS: tuple[type, ...] = (
+    Welcome,
+    Listening,
+    Failed,
+    Linked,
+    Table,
+    Adopted,
+    Listen,
+    Release,
+    Released,
+    Drain,
+    Stop,
+    Asked,
+    Withdrawn,
+    Answered,
+)

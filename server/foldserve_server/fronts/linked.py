@@ -1,0 +1,150 @@
+"""An engine that the supervisor started, as a front end asks it."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from socket import socket
+
+from foldserve_contract.signature import Array, Arrays
+from foldserve_engine.link.batch_stats import BatchStats
+from foldserve_engine.link.memory import Memory
+from foldserve_engine.link.messages import Credits
+from foldserve_engine.link.status_page import StatusPage
+from foldserve_engine.protocol import EngineKind
+
+from ..core.book import Book
+from ..core.errors import Unavailable
+from ..engines import EngineSettings, EngineState, StateHook
+from ..engines.link import EngineLink
+from .documents import EngineEntry, Linked, Profile
+from .profile import report
+
+QUEUE = "queue"
+_UNLOADED = "the engine was unloaded before the request was computed"
+
+
+@dataclass(slots=True)
+class Gauge:
+    """What all front ends have in flight; see `engines.life.Queue`."""
+
+    rows: int
+    bytes: int
+    max_rows: int
+    max_bytes: int
+
+
+class LinkedEngine:
+    """A `launcher.Process` in another process than its supervisor's.
+
+    Attributes:
+        report: What the engine said when it was ready.
+        kind: Its library.
+        path: The version directory.
+        state: Whether it answers, as the supervisor says.
+        restarts: How often it was started again.
+        on_state: Called with every new state.
+    """
+
+    def __init__(self, front: int, number: int, profile: Profile, settings: EngineSettings, book: Book) -> None:
+        """Without a process yet; see `attach`.
+
+        Raises:
+            OSError: There is no memory for its requests.
+        """
+        self.report = report(profile)
+        self.kind, self.path = EngineKind(profile.kind), Path(profile.path)
+        self.state = EngineState.AVAILABLE
+        self.restarts = 0
+        self.on_state: StateHook | None = None
+        self._credits = Credits(profile.credit_rows, profile.credit_bytes)
+        self._book, self._number = book, str(number)
+        gauge = book.words((QUEUE, self._number), 2)
+        self._settings = settings
+        self._link = EngineLink(
+            front, self.report.signature, self.report.max_batch_size, self._credits, settings, gauge
+        )
+        self._page: StatusPage | None = None
+        self._attached = self._released = self._closed = False
+
+    @property
+    def available(self) -> bool:
+        """Whether it takes requests now."""
+        return self.state is EngineState.AVAILABLE and not self._released
+
+    @property
+    def stats(self) -> BatchStats:
+        """What batches it was given, of any front end."""
+        return self._page.stats if self._page is not None else BatchStats()
+
+    @property
+    def queue(self) -> Gauge:
+        """What waits or is computed, of all front ends."""
+        rows, size = self._book.sums(QUEUE).get((self._number,), [0, 0])
+        return Gauge(rows, size, *self._credits)
+
+    def attach(self, told: Linked, descriptors: Sequence[int]) -> None:
+        """Takes a process of the engine: a socket to it, and its page.
+
+        Raises:
+            OSError: What waits cannot be given to it.
+        """
+        sock = socket(fileno=descriptors[0])
+        if self._attached:  # the end of the process before was not seen yet
+            self._lose()
+        self.report = report(told.profile)
+        memory = Memory.attach(descriptors[1])
+        memory.close()  # the mapping stays
+        self._page = StatusPage(memory)
+        largest = self.report.warmed[-1]
+        self._link.calls.seconds_per_row = largest.seconds / largest.rows
+        self._attached = True
+        self._link.attach(sock, told.epoch, self._page, self._lose)
+
+    def told(self, entry: EngineEntry) -> None:
+        """Takes over what the supervisor says of it."""
+        self.restarts = entry.restarts
+        state = EngineState.AVAILABLE if entry.available else EngineState.RESTARTING
+        if state is not self.state:
+            self.state = state
+            if self.on_state is not None:
+                self.on_state(state, "so the supervisor says")
+
+    async def predict(self, inputs: Arrays, deadline_ns: int | None = None, exact: bool = False) -> dict[str, Array]:
+        """See `engines.EngineProcess.predict`."""
+        return await self._link.predict(inputs, deadline_ns, exact or self.report.deterministic)
+
+    async def stop(self, grace_s: float) -> None:
+        """Takes no more requests, and answers what was accepted, or gives it up after the grace."""
+        self.refuse()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await self._link.answered()
+        self.give_up(Unavailable(_UNLOADED, 0))
+
+    def refuse(self) -> None:
+        """Takes no more requests."""
+        self._released = True
+        self._link.refuse(Unavailable(f"{self.path} is being unloaded; try again", 0))
+
+    async def answered(self) -> None:
+        """Returns once nobody is waiting."""
+        await self._link.answered()
+
+    def give_up(self, refusal: Unavailable) -> None:
+        """Answers whoever waits with the refusal, and closes the link."""
+        if self._attached:
+            self._attached = False
+            self._link.lost(refusal)
+        self._link.fail(refusal)
+        if not self._closed:
+            self._closed = True
+            self._link.close()
+
+    def _lose(self) -> None:
+        """The process is gone, and another one may come."""
+        self._attached = False
+        delay_s = self._settings.restarts.first_delay_s
+        retry_ms = int(1000 * (delay_s + self.report.seconds))
+        self._link.lost(Unavailable("the engine crashed and is being restarted", retry_ms))

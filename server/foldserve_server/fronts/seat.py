@@ -1,0 +1,123 @@
+"""One front end's place: the process that sits there, and the next one after a crash."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from foldserve_engine.link.channel import pair
+
+from ..engines.child import Child
+from .documents import Adopted, Failed, Listen, Listening, Stop, Table
+from .post import Post, close_all
+
+log = logging.getLogger(__name__)
+FRONT_COMMAND = (sys.executable, "-P", "-m", "foldserve_server.fronts.process", "--control")
+STARTING_S = 60.0
+
+
+class House(Protocol):
+    """Where the seats are."""
+
+    def heard(self, resident: "Resident", document: Any) -> None:
+        """A front end says something that concerns others."""
+
+    def gone(self, resident: "Resident", reason: str) -> None:
+        """A front end's process has ended."""
+
+
+class Resident:
+    """One process of a front end, from its start to its end.
+
+    Attributes:
+        front: Its number; no other ever has it.
+        seat: Its place.
+        post: What it is told by.
+        engines: The engines that it may ask.
+        counts: Whether it answers callers, so that a change is made only when it has adopted it.
+        listening: Whether it said so.
+        rest_port: Where its REST interface is.
+        refused: Why it cannot listen.
+    """
+
+    def __init__(self, front: int, seat: int, house: House, timeout_s: float, command: Sequence[str]) -> None:
+        """Starts a process.
+
+        Raises:
+            OSError: It cannot be started.
+        """
+        self.front, self.seat = front, seat
+        self.engines: set[int] = set()
+        self.counts = self.listening = False
+        self.rest_port: int | None = None
+        self.refused: str | None = None
+        self._house = house
+        self._timeout_s = timeout_s
+        self._adopted = self._told = 0
+        self._late: str | None = None
+        self._loop = asyncio.get_running_loop()
+        ours, theirs = pair()
+        with theirs:
+            try:
+                self.child = Child(command, theirs.fileno(), f"front end {front}", logged=False)
+            except BaseException:
+                ours.close()
+                raise
+        self.post = Post(ours, self._on_document, self.child.kill)
+        self.child.exited.add_done_callback(self._on_exit)
+        self._starting = self._loop.call_later(STARTING_S, self._give_up, f"did not listen within {STARTING_S:g} s")
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self.child.pid
+
+    def tell(self, table: Table) -> None:
+        """Gives it a table, which it must adopt in time once it answers callers."""
+        self._told = table.epoch
+        self.post.send(table)
+        if self.counts:
+            self._loop.call_later(self._timeout_s, self._check, table.epoch)
+
+    def answers_by(self, epoch: int) -> bool:
+        """Whether nobody is answered by an older table."""
+        return not self.counts or self._adopted >= epoch
+
+    def stop(self, grace_s: float) -> None:
+        """Asks it to answer whom it has, and to end."""
+        self.post.send(Stop(grace_s))
+
+    def _check(self, epoch: int) -> None:
+        if self._adopted < epoch:
+            self._give_up(f"did not adopt a change within {self._timeout_s:g} s")
+
+    def _give_up(self, why: str) -> None:
+        if not self.child.exited.done():
+            log.error("front end %d %s, and is ended", self.front, why)
+            self._late = why
+            self.child.kill()
+
+    def _on_document(self, document: Any, descriptors: Sequence[int]) -> None:
+        close_all(descriptors)
+        if isinstance(document, Adopted):
+            self._adopt(document.epoch)
+        elif isinstance(document, Listening):
+            self._starting.cancel()
+            self.listening, self.rest_port = True, document.rest_port
+            log.info("front end %d listens (pid %d)", self.front, self.pid)
+        elif isinstance(document, Failed):
+            self.refused = document.reason
+        self._house.heard(self, document)
+
+    def _adopt(self, epoch: int) -> None:
+        self._adopted = epoch
+        if not self.counts and epoch == self._told:
+            self.counts = True  # whatever is changed from now on waits for it
+            self.post.send(Listen())
+
+    def _on_exit(self, _: "asyncio.Future[int]") -> None:
+        self._starting.cancel()
+        self.post.close()
+        how = self.child.describe_exit()
+        self._house.gone(self, self.refused or (f"{how}: it {self._late}" if self._late else how))

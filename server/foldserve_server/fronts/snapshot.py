@@ -1,0 +1,40 @@
+"""The routing table as front ends are told of it."""
+
+from collections.abc import Iterable
+
+from ..core.servable import Servable
+from ..core.table import Table
+from ..launcher import ServingEngine
+from . import documents
+from .documents import EngineEntry, ModelEntry, VersionEntry
+from .engine import SharedEngine
+
+
+def snapshot(table: Table, engines: Iterable[SharedEngine], started: bool) -> documents.Table:
+    """The table as it stands, of epoch 0."""
+    models = (
+        ModelEntry(name, tuple(_version(versions[number]) for number in sorted(versions)), dict(table.labels(name)))
+        for name, versions in sorted(table.everything().items())
+    )
+    entries: tuple[EngineEntry, ...] = tuple(engine.entry for engine in engines)
+    return documents.Table(0, started, tuple(models), entries)
+
+
+def _version(servable: Servable) -> VersionEntry:
+    engine = servable.held
+    shadow = engine.mirror.shadow if isinstance(engine, ServingEngine) and engine.mirror is not None else None
+    return VersionEntry(
+        servable=servable.serial,
+        version=servable.version,
+        state=int(servable.state),
+        failed=servable.failed,
+        cause=servable.cause,
+        reason=servable.reason,
+        engine=_number(engine),
+        shadow=_number(shadow),
+    )
+
+
+def _number(engine: object) -> int | None:
+    process = engine.process if isinstance(engine, ServingEngine) else None
+    return process.number if isinstance(process, SharedEngine) else None
