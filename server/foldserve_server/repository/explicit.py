@@ -1,6 +1,5 @@
 """One model, loaded or unloaded because somebody asks for it, as Triton has it."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -10,8 +9,6 @@ from ..core.query import ModelRef
 from .keeper import Keeper
 from .sighting import Sighting
 from .watcher import Watcher
-
-log = logging.getLogger(__name__)
 
 
 class Explicit:
@@ -33,7 +30,6 @@ class Explicit:
         keeper = self._watcher.keepers.get(name)
         if keeper is None:
             keeper = self._watcher.keepers[name] = Keeper(config, self._watcher.means)
-        log.info("%s: loading was asked for", name)
         keeper.again(listing)
         await keeper.settled()
         self._require_served(keeper, listing)
@@ -47,7 +43,6 @@ class Explicit:
         keeper = self._watcher.keepers.get(name)
         if keeper is None:
             raise InvalidRequest(f"Request for unknown model: '{name}' is not found")
-        log.info("%s: unloading was asked for", name)
         keeper.suspend()
 
     async def _find(self, name: str) -> tuple[ModelConfig, tuple[Sighting, ...]]:

@@ -1,15 +1,18 @@
 """What may be asked from outside."""
 
 import asyncio
+import logging
 from collections.abc import Coroutine, Sequence
 from contextvars import Context
 from pathlib import Path
 
-from ..core.access import require_admin, require_model
+from ..core.access import current, require_admin, require_model
 from ..core.admin import require_inside
 from ..core.model_config import ModelConfig
 from .explicit import Explicit
 from .reload import Reloader
+
+log = logging.getLogger(__name__)
 
 
 class RemoteAdmin:
@@ -36,8 +39,8 @@ class RemoteAdmin:
         Raises:
             Forbidden: The caller may not change what is served, or not this.
         """
-        require_admin()
-        require_model(name)
+        _require(name)
+        log.info("%s asks to load model %s", current().holder, name)
         await _apart(self._explicit.load(name))
 
     async def unload(self, name: str) -> None:
@@ -46,9 +49,14 @@ class RemoteAdmin:
         Raises:
             Forbidden: The caller may not change what is served, or not this.
         """
-        require_admin()
-        require_model(name)
+        _require(name)
+        log.info("%s asks to unload model %s", current().holder, name)
         await _apart(self._explicit.unload(name))
+
+
+def _require(name: str) -> None:
+    require_admin()
+    require_model(name)
 
 
 async def _apart(work: Coroutine[None, None, None]) -> None:

@@ -88,7 +88,11 @@ def test_only_an_admin_may_and_only_within_the_roots(tmp_path: Path) -> None:
     contextvars.copy_context().run(asyncio.run, scenario())
 
 
-def test_a_model_is_loaded_and_unloaded_by_an_admin_who_has_a_right_to_it(tmp_path: Path) -> None:
+def test_a_model_is_loaded_and_unloaded_by_an_admin_who_has_a_right_to_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+
     async def scenario() -> None:
         explicit = FakeExplicit()
         admin = remote(FakeReloader(), tmp_path, explicit)
@@ -102,5 +106,6 @@ def test_a_model_is_loaded_and_unloaded_by_an_admin_who_has_a_right_to_it(tmp_pa
         await admin.unload("n")
         everybody = access.EVERYTHING
         assert explicit.asked == [("load", "n", everybody), ("unload", "n", everybody)], "engines are nobody's own"
+        assert caplog.messages == ["deployment asks to load model n", "deployment asks to unload model n"]
 
     contextvars.copy_context().run(asyncio.run, scenario())
