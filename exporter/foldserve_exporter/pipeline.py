@@ -15,7 +15,7 @@ from .artifacts import KERAS_FILE, write_golden, write_models
 from .emit.triton import write_config
 from .errors import VerificationFailed
 from .options import ExportOptions
-from .preparation import Expectation, FoldedModel, asked, diagnose, examine_export, fold_model, open_model
+from .preparation import Expectation, FoldedModel, asked, diagnose, fold_model, open_model
 from .progress import Progress, Silent, Steps
 from .report.compose import make_report
 from .report.files import write_reports
@@ -119,8 +119,7 @@ def _make(
             expected = question.expectation()
             write_golden(expected.golden, options.name, staging.path)
     with steps.step("diagnose"):
-        findings = diagnose(loaded, folded, expected)
-        diagnosis = (findings, examine_export(loaded, folded, expected, findings))
+        diagnosis = diagnose(loaded, folded, expected)
     with steps.step("verify"):
         before = staging.seal()
         verifier = Verifier(

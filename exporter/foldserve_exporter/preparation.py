@@ -13,7 +13,7 @@ from foldserve_contract.signature import Array, Arrays, Signature
 
 from .artifacts import make_golden
 from .class_names import check_class_names, read_class_names
-from .diagnosis.examined import Examination, Subject, examine
+from .diagnosis.examined import Examination, Subject, examine, gaps_of, joined
 from .diagnosis.findings import Findings, find
 from .folding import PlanEntry, fold_graph
 from .graph import Graph, cut, rebuild, trace
@@ -195,24 +195,19 @@ def expect(folded: FoldedModel, options: ExportOptions) -> Expectation:
         return question.expectation()
 
 
-def diagnose(loaded: Loaded, folded: FoldedModel, expected: Expectation) -> Findings:
-    """Looks at the model as it was before the fold and, where it is the same model, as it was given."""
+def diagnose(loaded: Loaded, folded: FoldedModel, expected: Expectation) -> tuple[Findings, Examination]:
+    """Looks at the model as it was before the fold and, where it is the same model, as it was given.
+
+    Gives its behaviour in both learning phases, and what the report's first page says is wrong with it.
+    """
     given = loaded.model if folded.as_given else None
-    return find(
-        given, folded.graph, expected.rows.judged_inputs, expected.reference.outputs, expected.reference.float32
-    )
-
-
-def examine_export(loaded: Loaded, folded: FoldedModel, expected: Expectation, findings: Findings) -> Examination:
-    """What the report's first page says is wrong with the model."""
-    subject = Subject(
-        folded.graph,
-        loaded.model if folded.as_given else None,
-        expected.rows.judged_inputs,
-        expected.reference.outputs,
-        expected.given,
-    )
-    return examine(subject, findings, {name: expected.reference.limit(name) for name in expected.promised})
+    rows, right = expected.rows.judged_inputs, expected.reference.outputs
+    subject = Subject(folded.graph, given, rows, right, expected.given)
+    joint = joined(subject)
+    known = gaps_of(subject, joint) if joint is not None and joint.is_phase_1 else None
+    findings = find(given, folded.graph, rows, right, known)
+    limits = {name: expected.reference.limit(name) for name in expected.promised}
+    return findings, examine(subject, findings, limits, joint)
 
 
 def _draw_rows(folded: FoldedModel, options: ExportOptions) -> tuple[VerificationRows, bool]:

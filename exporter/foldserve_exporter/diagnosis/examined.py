@@ -69,26 +69,38 @@ class Subject:
     samples: Array
 
 
-def examine(subject: Subject, findings: Findings, limits: Mapping[str, float]) -> Examination:
+def joined(subject: Subject) -> Joint | None:
+    """The pass over the user's samples; None where there are too few, or nothing to look at."""
+    if subject.samples.sum() < _LEAST_ROWS or not subject.graph.batch_norms:
+        return None
+    copy = NamedModel.of(rebuild(subject.graph), subject.graph)
+    return join(subject.graph, copy, _chosen(subject.rows, subject.samples))
+
+
+def gaps_of(subject: Subject, joint: Joint) -> dict[str, Change]:
+    """How the answers to the user's samples differ from what is right, in the pass."""
+    return changes(_chosen(subject.right, subject.samples), joint.outputs)
+
+
+def examine(subject: Subject, findings: Findings, limits: Mapping[str, float], joint: Joint | None) -> Examination:
     """What is wrong with a model that is being exported.
 
     Args:
         subject: The model and its rows.
         findings: Its behaviour in both learning phases.
         limits: By output, how far `predict` may be from what is right.
+        joint: The pass over the user's samples.
     """
     stored = list(stored_faults(subject.graph))
     found = [*_baked(subject), *_not_inference(findings, limits)]
     samples = int(subject.samples.sum())
-    if samples < _LEAST_ROWS or not subject.graph.batch_norms:
+    if joint is None:
         return Examination(samples, ranked([*stored, *found]), ())
-    copy = NamedModel.of(rebuild(subject.graph), subject.graph)
-    joint = join(subject.graph, copy, _chosen(subject.rows, subject.samples))
-    gaps = changes(_chosen(subject.right, subject.samples), joint.outputs)
-    if not any(is_frozen(op) for op, _ in joint.layers):  # a frozen layer stays on its statistics in phase 1
+    gaps = gaps_of(subject, joint)
+    if joint.is_phase_1:
         for name, gap in gaps.items():
             found += phase_gap(name, gap, samples)
-    drifts = _drifts(subject, copy, joint)
+    drifts = _drifts(subject, joint)
     drifted = list(_drifted(drifts, gaps, samples))
     return Examination(samples, ranked([*found, *of_layers(stored, drifted)]), tuple(drift for _, drift in drifts))
 
@@ -131,13 +143,13 @@ def _not_inference(findings: Findings, limits: Mapping[str, float]) -> Iterator[
             yield Finding(Kind.PREDICT_DIFFERS, Severity.WARNING, None, what, None, DIAGNOSE)
 
 
-def _drifts(subject: Subject, copy: NamedModel, joint: Joint) -> list[tuple[Op, LayerDrift]]:
+def _drifts(subject: Subject, joint: Joint) -> list[tuple[Op, LayerDrift]]:
     """Every layer's drift, with the effects of those that drifted most."""
     drifts = [(op, measure_drift(layer, is_frozen(op))) for op, layer in joint.layers]
     limit = limit_of(int(subject.samples.sum()))
     far = [index for index, (_, drift) in enumerate(drifts) if drift.drift > limit]
     few = np.flatnonzero(subject.samples)[:_FEW_ROWS]
-    bench = Bench(copy, op_names(subject.graph), _chosen(subject.rows, few), _chosen(subject.right, few))
+    bench = Bench(joint.named, op_names(subject.graph), _chosen(subject.rows, few), _chosen(subject.right, few))
     for index in sorted(far, key=lambda index: -drifts[index][1].drift)[:_MEASURED]:
         op, layer = joint.layers[index]
         drifts[index] = (op, replace(drifts[index][1], effect=bench.effect(op, _right(layer))))

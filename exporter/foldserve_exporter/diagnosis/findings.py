@@ -32,7 +32,13 @@ class Findings:
     predict: Mapping[str, float]
 
 
-def find(model: Any | None, graph: Graph, inputs: Arrays, reference: Arrays, phase_0: Arrays) -> Findings:
+def find(
+    model: Any | None,
+    graph: Graph,
+    inputs: Arrays,
+    reference: Arrays,
+    phases: Mapping[str, Change] | None = None,
+) -> Findings:
     """Looks at the caller's model and at copies of it; the model is as it was afterwards.
 
     Args:
@@ -40,13 +46,14 @@ def find(model: Any | None, graph: Graph, inputs: Arrays, reference: Arrays, pha
         graph: Its graph.
         inputs: Rows by input.
         reference: The right answers to them, by output.
-        phase_0: What a float32 copy of the model answers to them in inference, by output.
+        phases: Phase 0 against phase 1, where that is known.
     """
     copy = copied(graph)
     predicted = {} if model is None else predict_untouched(model, copy, _head(inputs, _PREDICTED))
     deviations = {name: _deviation(predicted[name], reference[name][:_PREDICTED]) for name in predicted}
-    phase_1 = predict_in_training(copy, _head(inputs, _PHASES))
-    return Findings(changes(_head(phase_0, _PHASES), phase_1), baked_phases(graph), deviations)
+    if phases is None:
+        phases = changes(_head(reference, _PHASES), predict_in_training(copy, _head(inputs, _PHASES)))
+    return Findings(phases, baked_phases(graph), deviations)
 
 
 def _head(arrays: Arrays, rows: int) -> dict[str, Array]:

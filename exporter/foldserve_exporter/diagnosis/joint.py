@@ -15,6 +15,7 @@ from ..recalibration.locate import lent_values
 from ..recalibration.moments import Moments
 from ..recalibration.statistics import LayerStatistics, compared
 from ..tracing import traced
+from .evidence import is_frozen
 from .stored import unique_ops
 
 
@@ -26,10 +27,17 @@ class Joint:
         layers: Every layer beside the statistics of the rows, in the order of the graph, but those that are called
             more than once, that renormalise, or whose input is not finite.
         outputs: What the model answers, by output.
+        named: The copy of the model that answered.
     """
 
     layers: list[tuple[Op, LayerStatistics]]
     outputs: Arrays
+    named: NamedModel
+
+    @property
+    def is_phase_1(self) -> bool:
+        """Whether the outputs are those of phase 1 as Keras has it: a frozen layer stays on its statistics there."""
+        return not any(is_frozen(op) for op, _ in self.layers)
 
 
 def join(graph: Graph, named: NamedModel, rows: Arrays) -> Joint:
@@ -53,4 +61,4 @@ def join(graph: Graph, named: NamedModel, rows: Arrays) -> Joint:
         for op, (mean, variance) in zip(ops, seen, strict=True)
         if np.isfinite(mean).all() and np.isfinite(variance).all()
     ]
-    return Joint(found, outputs)
+    return Joint(found, outputs, named)

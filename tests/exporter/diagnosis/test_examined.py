@@ -18,8 +18,8 @@ from foldserve_exporter.graph import trace
 from foldserve_exporter.load.loader import Loaded
 from foldserve_exporter.options import ExportOptions
 from foldserve_exporter.predictions.running import copied
-from foldserve_exporter.preparation import diagnose as look_at_phases
-from foldserve_exporter.preparation import examine_export, expect, fold_model
+from foldserve_exporter.preparation import diagnose as diagnose_export
+from foldserve_exporter.preparation import expect, fold_model
 from foldserve_exporter.report.terminal import print_report
 
 from ..digits import healthy, held_back
@@ -44,7 +44,7 @@ def examined(model: Any, samples: Any, **choices: Any) -> Examination:
     loaded = Loaded(model, Source("model", ""))
     folded = fold_model(loaded)
     expected = expect(folded, ExportOptions(Path(), "model", samples=samples, **choices))
-    return examine_export(loaded, folded, expected, look_at_phases(loaded, folded, expected))
+    return diagnose_export(loaded, folded, expected)[1]
 
 
 def test_a_healthy_model_has_a_clean_first_page() -> None:
