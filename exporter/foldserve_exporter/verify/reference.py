@@ -18,13 +18,11 @@ class Reference:
 
     Attributes:
         outputs: The float64 model's answers to the judged rows, by output.
-        float32: The unfolded float32 model's answers, by output.
         noise: max|float32 − reference|, by output.
         scale: max|reference|, by output.
     """
 
     outputs: Arrays
-    float32: Arrays
     noise: dict[str, float]
     scale: dict[str, float]
 
@@ -63,7 +61,7 @@ def finish_reference(evaluation: Evaluation, rows: VerificationRows) -> tuple[Re
     noise = {name: tolerance.deviation(float32[name][plain], outputs[name][plain]) for name in outputs}
     scale = {name: tolerance.scale(array[plain]) for name, array in outputs.items()}
     kept: Array = np.logical_or(plain, _as_exact(outputs, float32, noise, scale))
-    return Reference(_select(outputs, kept), _select(float32, kept), noise, scale), rows.keep(kept)
+    return Reference(_select(outputs, kept), noise, scale), rows.keep(kept)
 
 
 def _as_exact(outputs: Arrays, float32: Arrays, noise: dict[str, float], scale: dict[str, float]) -> Array:
