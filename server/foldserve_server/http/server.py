@@ -56,7 +56,7 @@ class HttpServer:
     ) -> None:
         """A prediction may take `timeout_s`, 0 for any time; `ready` tells whether the server as a whole is."""
         self.port = 0
-        self._door = Door(transport.max_inflight_bytes, transport.max_concurrent_rpcs)
+        self.door = Door(transport.max_inflight_bytes, transport.max_concurrent_rpcs)
         self._transport = transport
         self._ledger = Ledger(table, clock, "REST")
         self._offload = Offload()
@@ -72,11 +72,6 @@ class HttpServer:
         app.router.add_routes(Page(table, clock).routes())
         app.router.add_get(monitoring.PATH, monitoring.Monitoring(table).answer)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
-
-    @property
-    def inflight_bytes(self) -> int:
-        """Bytes of the requests that are being answered."""
-        return self._door.bytes
 
     async def start(self, host: str, port: int) -> None:
         """Begins to listen.
@@ -97,8 +92,8 @@ class HttpServer:
         end = time.monotonic() + grace_s
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
-                await self._door.shut()
-        self._door.dismiss()
+                await self.door.shut()
+        self.door.dismiss()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(_LEAST_S, end - time.monotonic())):
                 await self._runner.cleanup()
@@ -134,8 +129,8 @@ class HttpServer:
     async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if self._transport.access is not None and request.path not in _OPEN:
             enter(self._transport.access.identify(request.headers.get("Authorization")))
-        await self._door.knock()
-        with self._door.inside(request.content_length or 0) as visit:
+        await self.door.knock()
+        with self.door.inside(request.content_length or 0) as visit:
             content.enter(visit)
             return await handler(request)
 

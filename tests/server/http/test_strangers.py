@@ -86,7 +86,7 @@ def test_a_body_that_does_not_say_how_large_it_is_is_weighed_as_it_comes() -> No
                     return response.status
 
             first = asyncio.ensure_future(send(slowly(body, held)))
-            while caller.http.inflight_bytes < 900:
+            while caller.http.door.bytes < 900:
                 await asyncio.sleep(0)
             packed = {"Content-Encoding": "gzip"}
             assert await send(io.BytesIO(gzip.compress(body)), **packed) == 503, "small as it comes, and large inside"
