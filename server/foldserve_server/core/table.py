@@ -116,7 +116,6 @@ class Table:
         known = self._versions.setdefault(servable.name, {})
         before = known.get(servable.version)
         servable.serve(engine)
-        self._served.add(servable.name)
         known[servable.version] = servable
         self._choose(servable.name)
         return before if before is not servable and before is not None and before.state is State.AVAILABLE else None
@@ -153,6 +152,7 @@ class Table:
         self._serving.pop(name, None)
         if available:
             self._serving[name] = max(available, key=lambda servable: servable.version)
+            self._served.add(name)
         self.changes.ring()
 
     def _unlabelled(self, name: str, label: str) -> ModelRef:
