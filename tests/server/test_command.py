@@ -6,9 +6,10 @@ from foldserve_engine.protocol import EngineKind
 from foldserve_server import cli, launcher
 from foldserve_server.command import parse
 from foldserve_server.errors import CannotStart
-from foldserve_server.launcher import Launcher, brief, choose_shadow
+from foldserve_server.launcher import Launcher, choose_shadow
 from foldserve_server.options import EngineOptions
 from foldserve_server.repository.source import Folder
+from foldserve_server.serving import brief
 
 
 def test_a_folder_is_all_that_must_be_said() -> None:

@@ -56,7 +56,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """An engine that serves; see `engines.report.LoadReport` and `launcher.ServingEngine`.
+    """An engine that serves; see `engines.report.LoadReport` and `serving.ServingEngine`.
 
     Attributes:
         path: The version directory.

@@ -36,7 +36,7 @@ class Gauge:
 
 
 class LinkedEngine:
-    """A `launcher.Process` in another process than its supervisor's.
+    """A `serving.Process` in another process than its supervisor's.
 
     Attributes:
         report: What the engine said when it was ready.

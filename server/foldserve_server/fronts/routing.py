@@ -12,7 +12,7 @@ from ..core.shadow import Mirror
 from ..core.table import Table
 from ..core.tally import Tally
 from ..engines import EngineSettings
-from ..launcher import ServingEngine
+from ..serving import ServingEngine
 from . import documents
 from .documents import Linked, ModelEntry, Release, VersionEntry
 from .linked import LinkedEngine

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from ..core.servable import Servable
 from ..core.table import Table
-from ..launcher import ServingEngine
+from ..serving import ServingEngine
 from . import documents
 from .documents import EngineEntry, ModelEntry, VersionEntry
 from .engine import SharedEngine

@@ -16,7 +16,7 @@ from foldserve_server.core.errors import (
     Unavailable,
 )
 from foldserve_server.engines import EngineProcess
-from foldserve_server.launcher import ServingEngine
+from foldserve_server.serving import ServingEngine
 from tests.bundles import make_bundle, sequence_model, two_headed_model
 from tests.server.engines.fake_process import Command, Loading
 from tests.server.engines.support import REAL, Pipes, expected, in_ms, rows, run, started
