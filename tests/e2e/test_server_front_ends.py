@@ -123,7 +123,9 @@ def test_each_process_holds_what_it_needs_and_nothing_else(server: Running) -> N
     for pid in engines:
         held = libraries(pid)
         assert "onnxruntime" in held and not any(word in held for word in ("cygrpc", "tensorflow"))
-    assert "/dev/shm" not in supervisor + "".join(map(libraries, fronts + engines))
+    everything = [supervisor, *map(libraries, fronts + engines)]
+    assert not any("/dev/shm" in held for held in everything)
+    assert all("memfd:foldserve-" in held for held in everything), "what is shared has no name"
 
 
 def test_a_second_server_on_the_port_is_refused_however_many_front_ends_it_has(server: Running, tmp_path: Path) -> None:

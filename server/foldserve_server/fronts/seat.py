@@ -108,6 +108,7 @@ class Resident:
             log.info("front end %d listens (pid %d)", self.front, self.pid)
         elif isinstance(document, Failed):
             self.refused = document.reason
+            self.child.kill()
         self._house.heard(self, document)
 
     def _adopt(self, epoch: int) -> None:

@@ -28,6 +28,21 @@ def test_cancelling_the_start_kills_the_candidate(path: Path) -> None:
     run(test())
 
 
+def test_a_candidate_loads_on_one_core_in_a_session_of_its_own_and_is_the_first_to_go(path: Path) -> None:
+    async def test() -> None:
+        (path.parent / Loading.HANGS).touch()
+        starting = asyncio.create_task(EngineProcess.start(path, SETTINGS, command=FAKE))
+        await Pipes(path).entered()
+        (child,) = map(int, children().split())
+        assert Path(f"/proc/{child}/oom_score_adj").read_text().strip() == "1000"
+        assert len(os.sched_getaffinity(child)) == 1
+        assert os.getsid(child) == child
+        starting.cancel()
+        await asyncio.wait({starting})
+
+    run(test())
+
+
 def children() -> str:
     threads = Path(f"/proc/{os.getpid()}/task")
     return "".join((thread / "children").read_text() for thread in threads.iterdir()).strip()

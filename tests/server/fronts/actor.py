@@ -1,0 +1,53 @@
+"""A front end that notes what it is told, and adopts it unless a file says otherwise. Only tests start it."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from socket import socket
+from typing import Any
+
+from foldserve_contract.records import to_json
+from foldserve_server.fronts.documents import Adopted, Failed, Listen, Listening, Stop, Table, Welcome
+from foldserve_server.fronts.post import Post, close_all
+
+
+class Actor:
+    def __init__(self, folder: Path, sock: socket) -> None:
+        self.folder = folder
+        self.front = 0
+        self.post = Post(sock, self.hear, lambda: os._exit(1))
+        self.done = asyncio.Event()
+
+    def hear(self, document: Any, descriptors: Sequence[int]) -> None:
+        close_all(descriptors)
+        if isinstance(document, Welcome):
+            self.front = document.front
+            if (self.folder / "dies").exists():
+                os.kill(os.getpid(), signal.SIGKILL)
+        with (self.folder / f"heard-{self.front}").open("a") as heard:
+            heard.write(json.dumps({"kind": type(document).__name__, **to_json(document)}) + "\n")
+        if isinstance(document, Table):
+            self.adopt(document.epoch)
+        elif isinstance(document, Listen):
+            refuses = (self.folder / "refuses").exists()
+            self.post.send(Failed("it was told to refuse") if refuses else Listening(None))
+        elif isinstance(document, Stop):
+            self.done.set()
+
+    def adopt(self, epoch: int) -> None:
+        if (self.folder / f"deaf-{self.front}").exists():
+            asyncio.get_running_loop().call_later(0.01, self.adopt, epoch)
+        else:
+            self.post.send(Adopted(epoch))
+
+
+async def main() -> None:
+    await Actor(Path(sys.argv[1]), socket(fileno=int(sys.argv[2]))).done.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
