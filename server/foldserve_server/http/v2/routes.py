@@ -89,15 +89,16 @@ class OpenInference:
 
     async def live(self, request: web.Request) -> web.Response:
         """Who answers, lives."""
-        return web.Response()
+        return _json({"live": True})
 
     async def ready(self, request: web.Request) -> web.Response:
         """200 or 400, as health says of the server as a whole."""
-        return web.Response(status=200 if self._ready() else _NOT_READY)
+        return _whether(self._ready())
 
     async def model_ready(self, request: web.Request) -> web.Response:
         """200 or 400."""
-        return web.Response(status=200 if self._catalogue.ready(*_of(request)) else _NOT_READY)
+        name, version = _of(request)
+        return _whether(self._catalogue.ready(name, version), name=name)
 
     async def server(self, request: web.Request) -> web.Response:
         """The server's metadata."""
@@ -186,8 +187,13 @@ async def _object(request: web.Request) -> dict[str, Any]:
     return parse_object(content) if content else {}
 
 
-def _json(value: Any) -> web.Response:
-    return web.Response(body=dump(value), content_type=_JSON)
+def _json(value: Any, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=dump(value), content_type=_JSON)
+
+
+def _whether(ready: bool, **told: str) -> web.Response:
+    """Triton's clients look at the status alone, KServe's at the body alone."""
+    return _json({**told, "ready": ready}, 200 if ready else _NOT_READY)
 
 
 def _encoded(request: web.Request, content: bytes, json_size: int | None) -> web.Response:

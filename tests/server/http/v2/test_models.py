@@ -31,8 +31,10 @@ def fetch(*paths: str, table: Table | None = None, post: Any = None, admin: Fake
 
 def test_readiness_is_a_status() -> None:
     paths = ("/v2/health/live", "/v2/health/ready", "/v2/models/m/ready", "/v2/models/m/versions/1/ready")
-    assert fetch(*paths) == [(200, None)] * 4
-    assert fetch("/v2/models/n/ready", "/v2/models/m/versions/2/ready") == [(400, None)] * 2
+    of_model = {"name": "m", "ready": True}
+    assert fetch(*paths) == [(200, {"live": True}), (200, {"ready": True}), (200, of_model), (200, of_model)]
+    unready = [(400, {"name": name, "ready": False}) for name in ("n", "m")]
+    assert fetch("/v2/models/n/ready", "/v2/models/m/versions/2/ready") == unready
 
 
 def test_metadata_and_configuration_hold_numbers_as_numbers() -> None:
