@@ -18,7 +18,7 @@ from .options import REST_PORT, EngineOptions, Options
 from .repository.source import Folder, Listed
 from .tls import LiveTls
 from .tokens import read_tokens
-from .transport import CONNECTION_AGE_S, Transport
+from .transport import CONNECTION_AGE_S, METRICS, Transport
 
 _REMOTE = ("gs://", "s3://", "hdfs://", "http://", "https://")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -180,9 +180,18 @@ def _transport(said: argparse.Namespace) -> Transport:
         max_concurrent_streams=said.max_concurrent_streams,
         max_concurrent_rpcs=said.max_concurrent_rpcs,
         cors=said.rest_api_enable_cors_support,
+        metrics_path=_metrics_path(said),
         channel_arguments=said.grpc_channel_arguments,
         max_connection_age_s=_connection_age_s(said),
     )
+
+
+def _metrics_path(said: argparse.Namespace) -> str | None:
+    if not said.monitoring_config_file:
+        return METRICS
+    from .textproto.monitoring import read_monitoring  # protocol buffers are slow to import: not for --help
+
+    return read_monitoring(Path(said.monitoring_config_file).absolute())
 
 
 def _engine(said: argparse.Namespace) -> EngineOptions:

@@ -34,7 +34,6 @@ A name may be written with - or _, and a switch as --flag or --flag=true. Exit s
 """
 WITHOUT_MEANING = (
     "rest_api_num_threads",
-    "monitoring_config_file",
     "num_load_threads",
     "num_unload_threads",
     "max_num_load_retries",
@@ -145,6 +144,9 @@ def parser() -> Parser:
     parser.flag("version", "print the version and end", action="version", version=f"serve-model {own_version()}")
     parser.flag("log-format", "text, or json: one object a line", choices=("text", "json"), default="text")
     parser.flag("log-level", "debug, info, warning or error", default="info", choices=_LEVELS)
+    parser.flag(
+        "monitoring_config_file", "where Prometheus finds metrics, in TensorFlow Serving's text format", metavar="FILE"
+    )
     for name in WITHOUT_MEANING:
         parser.flag(name, argparse.SUPPRESS, nargs="?", const="true")
     return parser

@@ -6,6 +6,7 @@ from pathlib import Path
 from .core.access import Access
 from .tls import LiveTls
 
+METRICS = "/monitoring/prometheus/metrics"  # TensorFlow Serving's
 MAX_MESSAGE_BYTES = 256 << 20
 CONNECTION_AGE_S = 300.0
 
@@ -26,6 +27,7 @@ class Transport:
         shared_port: Whether other processes of this server listen on the port too.
         max_concurrent_streams: Most calls at once on one connection of gRPC; None for its own bound.
         cors: Whether pages from elsewhere may ask REST.
+        metrics_path: Where Prometheus finds metrics over HTTP; None for nowhere.
         channel_arguments: What gRPC's server is told besides.
         max_concurrent_rpcs: Most calls that are answered at once, of gRPC and of REST each; None for any number.
     """
@@ -40,6 +42,7 @@ class Transport:
     max_concurrent_streams: int | None = None
     max_concurrent_rpcs: int | None = None
     cors: bool = False
+    metrics_path: str | None = METRICS
     channel_arguments: tuple[tuple[str, int | str], ...] = ()
     max_connection_age_s: float | None = None
     shared_port: bool = False

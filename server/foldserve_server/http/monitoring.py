@@ -11,8 +11,6 @@ from ..core.table import Table
 if TYPE_CHECKING:
     from ..metrics import Metrics
 
-PATH = "/monitoring/prometheus/metrics"
-
 
 class Monitoring:
     """Renders the metrics; their library is imported by the first who asks, in a thread."""

@@ -70,7 +70,8 @@ class HttpServer:
         app.router.add_route("*", "/{v1:[vV]1}/{rest:.*}", self._rest.answer)
         app.router.add_routes(self._v2.routes())
         app.router.add_routes(Page(table, clock).routes())
-        app.router.add_get(monitoring.PATH, monitoring.Monitoring(table).answer)
+        if transport.metrics_path is not None:
+            app.router.add_get(transport.metrics_path, monitoring.Monitoring(table).answer)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
 
     async def start(self, host: str, port: int) -> None:

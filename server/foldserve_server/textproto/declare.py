@@ -1,6 +1,7 @@
 """Messages that TensorFlow Serving has and its Python package does not carry, declared field by field."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from google.protobuf import wrappers_pb2
@@ -15,11 +16,26 @@ Kind = int | str
 """A scalar type, or the full name of a message."""
 
 
-def declare(name: str, fields: Mapping[str, tuple[int, Kind]], repeated: frozenset[str] = frozenset()) -> Any:
-    """The class of a message with these fields: number and kind by name."""
+Fields = Mapping[str, tuple[int, Kind]]
+"""Number and kind by name."""
+_NO_PARTS: Mapping[str, Fields] = MappingProxyType({})
+
+
+def declare(
+    name: str, fields: Fields, repeated: frozenset[str] = frozenset(), parts: Mapping[str, Fields] = _NO_PARTS
+) -> Any:
+    """The class of a message with these fields, and with these messages as parts, by their names."""
     file = FileDescriptorProto(name=f"{name}.proto", package=_PACKAGE, syntax="proto3")
     file.dependency.append(wrappers_pb2.DESCRIPTOR.name)
-    message = file.message_type.add(name=name)
+    for part, own in {**parts, name: fields}.items():
+        _add(file.message_type.add(name=part), own, repeated)
+    pool = DescriptorPool()
+    pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
+    pool.AddSerializedFile(file.SerializeToString())
+    return GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+
+
+def _add(message: Any, fields: Fields, repeated: frozenset[str]) -> None:
     for field, (number, kind) in fields.items():
         label = _REPEATED if field in repeated else _OPTIONAL
         if isinstance(kind, str):
@@ -28,7 +44,3 @@ def declare(name: str, fields: Mapping[str, tuple[int, Kind]], repeated: frozens
             )
         else:
             message.field.add(name=field, number=number, label=label, type=kind)
-    pool = DescriptorPool()
-    pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
-    pool.AddSerializedFile(file.SerializeToString())
-    return GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
