@@ -122,6 +122,7 @@ def test_a_reflection_client_finds_the_services_and_describes_them(server: Runni
     services = set(database.get_services())
     assert services == {
         "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
         "inference.GRPCInferenceService",
         "tensorflow.serving.ModelService",

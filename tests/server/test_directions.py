@@ -1,4 +1,4 @@
-"""Who imports whom inside the server: rpc, http -> core <- repository; few reach the engines."""
+"""Who imports whom inside the server: rpc, http -> inference -> core <- repository; few reach the engines."""
 
 import ast
 from collections.abc import Iterator
@@ -22,6 +22,7 @@ FORBIDDEN = {
         "asyncio.subprocess",
     },
     "repository": {"fronts", "grpc", "google", "foldserve_engine", "rpc", "engines"},
+    "inference": {"fronts", "aiohttp", "grpc", "foldserve_engine", "engines", "repository", "rpc", "http"},
     "rpc": {"fronts", "foldserve_engine", "engines", "repository", "http"},
     "http": {"foldserve_engine", "engines", "repository", "grpc", "google", "rpc", "fronts"},
     "engines": {"grpc", "google", "aiohttp", "rpc", "http", "repository", "fronts"},

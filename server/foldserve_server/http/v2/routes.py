@@ -14,11 +14,11 @@ from ...core.errors import InvalidRequest, NotOffered
 from ...inference.catalogue import EXTENSIONS, Catalogue, check_load
 from ...inference.find import model_ref
 from ...inference.infer import Inference, Inferred
+from ...inference.plain import plain
 from ..bodies import dump, parse_object
 from ..content import content_of
 from ..offload import Offload
 from .bodies import Body, Reply, read_infer, write_infer
-from .plain import plain
 
 LIVE, READY = "/v2/health/live", "/v2/health/ready"
 _INFER = re.compile(r"/v2/models/(?P<name>[^/]+)(?:/versions/[^/]+)?/infer")
