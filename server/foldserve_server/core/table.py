@@ -1,6 +1,6 @@
 """The routing table: which version answers for a model."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from . import access
 from .changes import Changes
@@ -136,8 +136,19 @@ class Table:
         """Every version by model and number, whoever asks."""
         return self._versions
 
-    def adopt(self, versions: Mapping[str, Mapping[int, Servable]], labels: Mapping[str, Mapping[str, int]]) -> None:
-        """Takes over another table: versions and labels, all at once."""
+    @property
+    def served(self) -> frozenset[str]:
+        """Models of which a version has answered."""
+        return frozenset(self._served)
+
+    def adopt(
+        self,
+        versions: Mapping[str, Mapping[int, Servable]],
+        labels: Mapping[str, Mapping[str, int]],
+        served: Collection[str],
+    ) -> None:
+        """Takes over another table: versions, labels, and of which models a version has answered, all at once."""
+        self._served = set(served)
         self._versions = {name: dict(known) for name, known in versions.items()}
         self._labels = {name: dict(known) for name, known in labels.items()}
         for name in self._serving.keys() - self._versions.keys():

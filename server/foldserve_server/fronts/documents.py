@@ -121,11 +121,12 @@ class VersionEntry:
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """A model, its versions and labels."""
+    """A model, its versions and labels, and whether a version of it has answered."""
 
     name: str
     versions: tuple[VersionEntry, ...]
     labels: Mapping[str, int]
+    served: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,7 @@ class Routing:
         self.table.adopt(
             {model.name: self._versions(model) for model in told.models},
             {model.name: model.labels for model in told.models},
+            {model.name for model in told.models if model.served},
         )
         known = {entry.servable for model in told.models for entry in model.versions}
         for serial in self._servables.keys() - known:

@@ -13,7 +13,12 @@ from .engine import SharedEngine
 def snapshot(table: Table, engines: Iterable[SharedEngine], started: bool) -> documents.Table:
     """The table as it stands, of epoch 0."""
     models = (
-        ModelEntry(name, tuple(_version(versions[number]) for number in sorted(versions)), dict(table.labels(name)))
+        ModelEntry(
+            name,
+            tuple(_version(versions[number]) for number in sorted(versions)),
+            dict(table.labels(name)),
+            name in table.served,
+        )
         for name, versions in sorted(table.everything().items())
     )
     entries: tuple[EngineEntry, ...] = tuple(engine.entry for engine in engines)

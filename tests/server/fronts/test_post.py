@@ -45,7 +45,7 @@ class Ends:
 
 def table(reason: str) -> Table:
     version = VersionEntry(7, 1, 50, True, "GoldenMismatch", reason, None, 3)
-    return Table(4, True, (ModelEntry("m", (version,), {"stable": 1}),), ())
+    return Table(4, True, (ModelEntry("m", (version,), {"stable": 1}, True),), ())
 
 
 def test_documents_come_as_they_were_sent_and_in_order() -> None:

@@ -47,7 +47,7 @@ class House:
         self.routing.link(Linked(engine, launched.epoch, told), [launched.link(FRONT).detach(), page])
 
     def adopt(self, *versions: VersionEntry, available: bool = True, restarts: int = 0, **labels: int) -> None:
-        model = ModelEntry("m", versions, labels)
+        model = ModelEntry("m", versions, labels, True)
         engines = (EngineEntry(1, available, restarts),)
         self.routing.adopt(documents.Table(1, True, (model,), engines))
 
@@ -112,6 +112,15 @@ def test_what_is_adopted_is_all_there_is_and_a_version_stays_itself(play: Any) -
             house.table.find(ModelRef("m", label="old"))
         house.routing.adopt(documents.Table(2, True, (), ()))
         assert house.table.names() == []
+
+    play(scenario)
+
+
+def test_a_front_end_that_never_saw_the_version_before_knows_that_there_was_one(play: Any) -> None:
+    async def scenario(house: House) -> None:
+        house.adopt(version(2, State.LOADING, engine=None))
+        with pytest.raises(Unavailable, match="is loaded in the place of another"):
+            house.table.find(ModelRef("m"))
 
     play(scenario)
 
