@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -89,13 +89,14 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5, help="turns of each server for each number of callers")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--plain", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--connections", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument("--load", nargs=3, metavar=("ADDRESS", "CALLERS", "SIDE"), help=argparse.SUPPRESS)
     said = parser.parse_args()
     if said.plain:
         asyncio.run(serve_plainly(said.plain))
     elif said.load:
         address, callers, side = said.load
-        print(json.dumps(asyncio.run(load(address, int(callers), int(side), said.seconds))))
+        print(json.dumps(asyncio.run(load(address, int(callers), int(side), said.seconds, said.connections))))
     else:
         rows = [row for side in SIDES for row in measure(side, said.seconds, said.turns)]
         print(as_json(rows) if said.json else as_table(rows))
@@ -149,19 +150,23 @@ def turn(server: Server, callers: int, side: int, seconds: float) -> Sample:
     return replace(Sample(**said["sample"]), cpu_ms=1e3 * (server.cpu_s() - before) / said["answers"])
 
 
-async def load(address: str, callers: int, side: int, seconds: float) -> dict[str, Any]:
+async def load(address: str, callers: int, side: int, seconds: float, connections: int = 1) -> dict[str, Any]:
     """Callers that each ask again as soon as they are answered; the first tenth of the time is not measured."""
     request = PredictRequest()
     request.model_spec.name = "tiny"
     request.inputs["image"].CopyFrom(encode(draw(1, side)))
     content = request.SerializeToString()
-    async with grpc.aio.insecure_channel(address) as channel:
-        call = channel.unary_unary(PREDICT.path, None, None)
+    apart = [("grpc.use_local_subchannel_pool", 1)]
+    async with AsyncExitStack() as stack:
+        channels = [grpc.aio.insecure_channel(address, options=apart) for _ in range(connections)]
+        calls = [
+            (await stack.enter_async_context(channel)).unary_unary(PREDICT.path, None, None) for channel in channels
+        ]
         start = time.perf_counter() + seconds / 10
         times: list[float] = []
         answers = 0
 
-        async def ask() -> None:
+        async def ask(call: Any) -> None:
             nonlocal answers
             while (begin := time.perf_counter()) < start + seconds:
                 await call(content)
@@ -169,7 +174,7 @@ async def load(address: str, callers: int, side: int, seconds: float) -> dict[st
                 if begin >= start:
                     times.append(time.perf_counter() - begin)
 
-        await asyncio.gather(*(ask() for _ in range(callers)))
+        await asyncio.gather(*(ask(calls[number % connections]) for number in range(callers)))
         spent = time.perf_counter() - start
     cuts = statistics.quantiles(times, n=100)
     return {"answers": answers, "sample": asdict(Sample(len(times) / spent, cuts[49] * 1e3, cuts[98] * 1e3))}
