@@ -61,10 +61,14 @@ def reset_defaults() -> None:
     keras.config.set_image_data_format("channels_last")
 
 
-def tools() -> dict[str, str]:
-    """Versions of the libraries that take part, and the flag that changes TensorFlow's rounding."""
+def tools(*more: str) -> dict[str, str]:
+    """Versions of the libraries that take part, and the flag that changes TensorFlow's rounding.
+
+    Args:
+        *more: Distributions that took part beside those that always do.
+    """
     found = {"python": platform.python_version()}
-    for name in _TOOLS:
+    for name in (*_TOOLS, *more):
         try:
             found[name] = version(name)
         except PackageNotFoundError:  # onnxruntime-gpu, tensorflow-cpu: the same code under another name

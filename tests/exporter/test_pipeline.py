@@ -96,6 +96,7 @@ def test_the_bundle_says_what_was_verified(exported: Exported) -> None:
     tolerance = manifest.tolerances["probabilities"]
     assert 0 < tolerance.measured <= tolerance.limit <= min(tolerance.promised, tolerance.bound)
     assert manifest.engines.keys() == {"onnxruntime", "tensorflow"}
+    assert "tf-keras" not in manifest.tools  # it took no part
     assert manifest.golden.samples - manifest.golden.stretched == 32
     assert manifest.golden.stretched > 0
     assert not manifest.golden.synthetic

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,11 @@ examples:
   diagnose-model flowers.keras
   diagnose-model flowers.keras --samples val.npz --labels labels.npy --html flowers.html
   diagnose-model flowers.keras --samples photos/ --fix flowers-fixed.keras
+
+models:
+  .keras of Keras 3 and of tf.keras 2.12 to 2.15; .h5 and .hdf5 of Keras 2.0 to 3, whole models, not weights alone;
+  SavedModel directories of tf.keras 2 that model.save wrote. Which it is, is told by the content. What had to be
+  repaired to read an old one is noted.
 
 samples:
   real inputs as the model takes them: an .npz with one array per input (or a single array under any name), an .npy, or
@@ -41,14 +47,14 @@ def _diagnose(options: argparse.Namespace) -> int:
     from .finding import Severity
     from .html import render_diagnosis
 
-    model = load_model(options.model, trust_code=options.trust_code, custom_objects=options.custom_objects).model
+    loaded = load_model(options.model, trust_code=options.trust_code, custom_objects=options.custom_objects)
     labels = None if options.labels is None else read_labels(options.labels)
-    found = diagnose(model, options.samples, labels=labels)
+    found = replace(diagnose(loaded.model, options.samples, labels=labels), notes=loaded.notes)
     _show(found, options.json)
     if options.html is not None:
         options.html.write_text(render_diagnosis(found), encoding="utf-8")
     if options.fix is not None:
-        _fix(model, labels, options)
+        _fix(loaded.model, labels, options)
     if options.fail_on is not None and found.has(Severity(options.fail_on)):
         complain(PROGRAM, f"there are findings of severity {options.fail_on} or above")
         return 1
@@ -88,7 +94,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("model", type=Path, metavar="MODEL", help="a model file")
+    add("model", type=Path, metavar="MODEL",
+        help="a .keras, .h5 or .hdf5 file, or a SavedModel directory of Keras 2 (see below)")  # fmt: skip
     add("--samples", type=Path, metavar="FILE", help="real inputs: .npz, .npy or a folder of images (see below)")
     add("--labels", type=Path, metavar="FILE", help="what the answers to them should be: .npy or .npz (see below)")
     add("--json", action="store_true", help="print the diagnosis as JSON")

@@ -52,6 +52,7 @@ class Diagnosis:
         scores: Of phase 0, by output that has labels.
         phase_1: Phase 1 against phase 0; None without samples.
         recalibrated: On the samples' statistics against phase 0; None without samples.
+        notes: What its user should be told about how the file was read.
     """
 
     model: str
@@ -62,6 +63,7 @@ class Diagnosis:
     scores: Mapping[str, Scores]
     phase_1: Compared | None
     recalibrated: Compared | None
+    notes: tuple[str, ...] = ()
 
     def has(self, least: Severity) -> bool:
         """Whether a finding is at least as grave."""

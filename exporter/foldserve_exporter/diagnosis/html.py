@@ -27,6 +27,8 @@ def render_diagnosis(diagnosis: Diagnosis) -> str:
 
 def _parts(diagnosis: Diagnosis) -> Iterator[str]:
     yield f'<h1 class="{"bad" if diagnosis.findings else "good"}">{escape(verdict(diagnosis))}</h1>'
+    for note in diagnosis.notes:
+        yield f'<p class="warning">{escape(note)}</p>'
     yield from map(finding_block, diagnosis.findings)
     if diagnosis.phase_1 is not None:
         yield "<h2>Predictions</h2>"

@@ -14,6 +14,8 @@ _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "c
 def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
     """The verdict, the findings from the gravest on, and the predictions they were measured by."""
     console.print(Text(verdict(diagnosis), style="bold red" if diagnosis.findings else "bold green"))
+    for note in diagnosis.notes:
+        console.print(Text(f"read: {note}", style="yellow"))
     for finding in diagnosis.findings:
         console.print()
         print_finding(finding, console)

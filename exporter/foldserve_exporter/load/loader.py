@@ -30,11 +30,13 @@ class Loaded:
         model: A Keras 3 model.
         source: The file.
         notes: What its user should be told about how it was read.
+        readers: Distributions that took part in reading it, beside those that every export uses.
     """
 
     model: Any
     source: Source
     notes: tuple[str, ...] = ()
+    readers: tuple[str, ...] = ()
 
 
 def load_model(path: Path, *, trust_code: bool = False, custom_objects: Sequence[str] = ()) -> Loaded:
@@ -61,7 +63,7 @@ def load_model(path: Path, *, trust_code: bool = False, custom_objects: Sequence
 
     _import_modules(custom_objects)
     model, notes = open_legacy(saved, trust_code=trust_code, custom=_registered(custom_objects))
-    return Loaded(model, source, notes)
+    return Loaded(model, source, notes, ("tf-keras",))
 
 
 _READERS: dict[Kind, Callable[[Path], Saved]] = {

@@ -42,7 +42,7 @@ def make_report(
         published=False,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         source=loaded.source,
-        tools=tools(),
+        tools=tools(*loaded.readers),
         host=cpu_model(),
         signature=folded.signature,
         findings=examination.findings,

@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from foldserve_exporter.diagnosis.cli import main
 
 from ..digits import accuracy, healthy, held_back
 from .clinic import stale
+
+OLD = Path(__file__).parent.parent / "legacy" / "tfkeras-2.10"
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +86,16 @@ def test_fix_writes_nothing_where_it_would_make_the_model_worse(
     assert main([str(folder / "healthy.keras"), *data, "--fix", str(tmp_path / "out.keras")]) == 4
     assert "recalibrating makes the model worse" in capfd.readouterr().err
     assert not (tmp_path / "out.keras").exists()
+
+
+def test_what_was_repaired_in_reading_an_old_file_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    old = str(OLD / "epsilon.h5")
+    assert main([old, "--json", "--html", str(tmp_path / "page.html")]) == 0
+    (note,) = json.loads(capfd.readouterr().out)["notes"]
+    assert "1.001e-05" in note
+    assert escape(note) in (tmp_path / "page.html").read_text()
+    assert main([old]) == 0
+    assert "read: " in capfd.readouterr().out
 
 
 def test_usage_and_unreadable_files_have_their_codes(

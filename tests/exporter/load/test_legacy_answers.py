@@ -1,5 +1,6 @@
 """What a Keras of old saved answers as it did then."""
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,7 @@ def test_the_bundle_tells_of_the_epsilon_that_was_in_force(tmp_path: Path) -> No
         path, tmp_path, "epsilon", samples=np.concatenate([questions_and_answers(path)[0]] * 5)
     ).report
     assert note in report.warnings
+    assert report.tools["tf-keras"] == version("tf-keras")
 
 
 def test_baked_phases_dropout_and_frozen_layers_survive() -> None:

@@ -136,7 +136,7 @@ class Bench:
         flat = tuple(candidate for candidates in by_artifact for candidate in candidates)
         verdicts = verifier.judge(self.folded.model, flat, workers, lambda text: None).candidates[-len(flat) :]
         failures = {c.key: verdict.failures for c, verdict in zip(flat, verdicts, strict=True)}
-        assert not [key for key, said in failures.items() if any("process" in each for each in said)]
+        assert not [key for key, said in failures.items() if any(" process ended " in each for each in said)]
         return [
             Shown(each.name, *self._met(each, candidates, [f for c in candidates for f in failures[c.key]]))
             for each, candidates in zip(spoiled, by_artifact, strict=True)
