@@ -1,14 +1,16 @@
 """The body of a request."""
 
+import asyncio
 from contextvars import ContextVar
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestPayloadError
 
 from ..core.door import Visit
-from ..core.errors import InvalidRequest
+from ..core.errors import DeadlineExceeded, InvalidRequest
 from .status import BodyTooLarge
 
+STALLED_S = 30.0
 _visit: ContextVar[Visit] = ContextVar("visit")
 
 
@@ -17,30 +19,45 @@ def enter(visit: Visit) -> None:
     _visit.set(visit)
 
 
-async def content_of(request: web.Request) -> bytes:
-    """All of it, unpacked where it was compressed.
+def size_of(request: web.Request) -> int:
+    """How large the body is as its headers tell; 0 where they do not.
+
+    Raises:
+        BodyTooLarge: Larger than any may be.
+    """
+    size = request.content_length or 0
+    if size > request.client_max_size:
+        raise _too_large(request)
+    return size
+
+
+async def content_of(request: web.Request, stalled_s: float = STALLED_S) -> bytes:
+    """All of it, unpacked where it was compressed. What it turns out to be is counted as it comes.
 
     Raises:
         BodyTooLarge: It is larger than any may be.
         InvalidRequest: It is not packed as its headers say, or ends too early.
         QueueFull: It turned out larger than its headers say, and there is no room for it beside the others.
+        DeadlineExceeded: Nothing of it came for so long.
     """
+    visit, content = _visit.get(), bytearray()
     try:
-        known = request.content_length is not None and "Content-Encoding" not in request.headers
-        return await request.read() if known else await _weighed(request)
-    except web.HTTPRequestEntityTooLarge as error:
-        raise BodyTooLarge(error.text or error.reason) from None
+        while piece := await _next(request, stalled_s):
+            if len(content) + len(piece) > request.client_max_size:
+                raise _too_large(request)
+            visit.carry(max(0, len(content) + len(piece) - visit.bytes))
+            content += piece
     except RequestPayloadError as error:
         raise InvalidRequest(f"the body cannot be read: {' '.join(str(error).split())}") from None
-
-
-async def _weighed(request: web.Request) -> bytes:
-    """The body of a request that does not say how large it is: every piece is counted as it comes."""
-    visit = _visit.get()
-    content, most = bytearray(), request.client_max_size
-    async for piece in request.content.iter_any():
-        if len(content) + len(piece) > most:
-            raise BodyTooLarge(f"Maximum request body size {most} exceeded")
-        visit.carry(max(0, len(content) + len(piece) - visit.bytes))
-        content += piece
+    except TimeoutError:
+        raise DeadlineExceeded(f"nothing of the body came for {stalled_s:g} s") from None
     return bytes(content)
+
+
+async def _next(request: web.Request, stalled_s: float) -> bytes:
+    async with asyncio.timeout(stalled_s):
+        return await request.content.readany()
+
+
+def _too_large(request: web.Request) -> BodyTooLarge:
+    return BodyTooLarge(f"Maximum request body size {request.client_max_size} exceeded")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from ..about import NAME
 from ..core import call
 from ..core.access import enter
 from ..core.admin import Admin
@@ -25,6 +26,7 @@ from ..inference.infer import Inference
 from ..transport import Transport
 from . import content, monitoring, status
 from .bodies import dump
+from .noise import quiet_log
 from .offload import Offload
 from .page import ROOT, Page
 from .rest import JSON, Rest
@@ -72,7 +74,7 @@ class HttpServer:
         app.router.add_routes(Page(table, clock).routes())
         if transport.metrics_path is not None:
             app.router.add_get(transport.metrics_path, monitoring.Monitoring(table).answer)
-        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, logger=quiet_log())
 
     async def start(self, host: str, port: int) -> None:
         """Begins to listen.
@@ -108,6 +110,7 @@ class HttpServer:
         if self._transport.cors and request.method == "OPTIONS":
             return web.Response(headers=_CORS)
         response = await self._answer(request, handler)
+        response.headers["Server"] = NAME
         if self._transport.cors:
             response.headers.update(_CORS)
         return response
@@ -131,7 +134,7 @@ class HttpServer:
         if self._transport.access is not None and request.path not in _OPEN:
             enter(self._transport.access.identify(request.headers.get("Authorization")))
         await self.door.knock()
-        with self.door.inside(request.content_length or 0) as visit:
+        with self.door.inside(content.size_of(request)) as visit:
             content.enter(visit)
             return await handler(request)
 

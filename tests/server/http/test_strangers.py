@@ -8,11 +8,15 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
+from foldserve_server.core.door import Door
+from foldserve_server.core.errors import DeadlineExceeded
+from foldserve_server.http import content
 from foldserve_server.transport import Transport
 from tests.server.fakes import FakeEngine, serving
 
-from .calls import listening
+from .calls import Caller, listening
 
 PATH = "/v1/models/m:predict"
 ROWS = b'{"instances": [[1, 2]]}'
@@ -97,3 +101,60 @@ def test_a_body_that_does_not_say_how_large_it_is_is_weighed_as_it_comes() -> No
             assert await send(slowly(b" " * 1001, held)) == 413
 
     asyncio.run(scenario())
+
+
+async def raw(caller: Caller, content: bytes) -> bytes:
+    """What a connection that sends these bytes is answered at first."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", caller.http.port)
+    writer.write(content)
+    try:
+        return await asyncio.wait_for(reader.read(1000), 10)
+    finally:
+        writer.close()
+
+
+def head(size: int) -> bytes:
+    return f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode()
+
+
+def test_who_announces_more_than_may_be_keeps_nobody_out() -> None:
+    async def scenario() -> None:
+        transport = Transport(max_message_bytes=1000, max_inflight_bytes=1500)
+        async with listening(serving(FakeEngine()), transport=transport) as caller:
+            assert b" 413 " in await raw(caller, head(10**12) + b"{")
+            assert caller.http.door.bytes == 0
+            async with caller.session.post(PATH, data=io.BytesIO(ROWS)) as response:
+                assert response.status == 200 and response.headers["Server"] == "foldserve"
+
+    asyncio.run(scenario())
+
+
+def test_a_body_that_does_not_come_is_not_waited_for() -> None:
+    async def scenario() -> None:
+        door = Door()
+        with door.inside(5) as visit:
+            content.enter(visit)
+            request = make_mocked_request("POST", PATH, payload=Silent())
+            with pytest.raises(DeadlineExceeded, match="nothing of the body came"):
+                await content.content_of(request, stalled_s=0)
+
+    asyncio.run(scenario())
+
+
+class Silent:
+    """A body of which nothing ever comes."""
+
+    async def readany(self) -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
+
+@pytest.mark.parametrize("nonsense", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000])
+def test_what_is_no_http_is_a_line_in_the_log(nonsense: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        async with listening(serving(FakeEngine())) as caller:
+            await raw(caller, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b" 400 " in await raw(caller, nonsense)
+
+    asyncio.run(scenario())
+    assert not [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"]

@@ -1,0 +1,21 @@
+"""What the library logs of connections that speak no proper HTTP: a line, where it would be a traceback each."""
+
+import logging
+
+from aiohttp.http_exceptions import HttpProcessingError
+
+
+def quiet_log() -> logging.Logger:
+    """The library's log."""
+    log = logging.getLogger(f"{__package__}.connections")
+    log.addFilter(_shortened)
+    return log
+
+
+def _shortened(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
+        record.msg, record.args = f"{record.getMessage()}: {' '.join(error.message.split())[:200]}", ()
+        record.exc_info = record.exc_text = None
+    return True
