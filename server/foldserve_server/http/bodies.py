@@ -1,8 +1,6 @@
 """What a caller posts to `:predict`, and what it is answered."""
 
 import json
-import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +10,10 @@ import numpy as np
 from foldserve_contract.signature import DEFAULT_SIGNATURE, Array, Arrays, Signature, TensorSpec
 
 from ..core.errors import InvalidRequest
-from .values import array_of, is_b64
+from .values import Tokens, array_of, is_b64
 
 INSTANCES, INPUTS = "instances", "inputs"
 SIGNATURE = "signature_name"
-_EXPONENT = re.compile(rb"[eE]\+?[0-9]{3}")  # only such numbers are looked at one by one, which takes time
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +37,14 @@ def parse_object(content: bytes) -> dict[str, Any]:
     Raises:
         InvalidRequest: It is none.
     """
-    floats = _finite if _EXPONENT.search(content) else None
     try:
-        value = json.loads(content, parse_float=floats)
+        value = json.loads(content)
     except json.JSONDecodeError as error:
         raise InvalidRequest(f"JSON Parse error: {error.msg} at offset: {error.pos}") from None
     except (UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"JSON Parse error: {error}") from None
     if not isinstance(value, dict):
         raise InvalidRequest(f"Expected a JSON object, received {type(value).__name__}")
-    return value
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if math.isinf(value):  # who means infinity writes so
-        raise InvalidRequest(f"JSON Parse error: Number too big to be stored in double: {text:.80}")
     return value
 
 
@@ -81,32 +70,32 @@ def read_predict(content: bytes, signatures: Mapping[str, Signature]) -> Body:
     """
     value = parse_object(content)
     key, signature = named_signature(value, signatures)
-    bools = b"true" in content or b"false" in content
+    tokens = Tokens(b"true" in content or b"false" in content, b"Infinity" in content)
     if INSTANCES in value and INPUTS in value:
         raise InvalidRequest(f"Not formatted correctly expecting only one of '{INSTANCES}' or '{INPUTS}' keys to exist")
     if INSTANCES in value:
-        return Body(key, _from_rows(signature.inputs, value[INSTANCES], bools), True)
+        return Body(key, _from_rows(signature.inputs, value[INSTANCES], tokens), True)
     if INPUTS in value:
-        return Body(key, _from_columns(signature.inputs, value[INPUTS], bools), False)
+        return Body(key, _from_columns(signature.inputs, value[INPUTS], tokens), False)
     raise InvalidRequest(f"Missing '{INPUTS}' or '{INSTANCES}' key")
 
 
-def _from_columns(specs: tuple[TensorSpec, ...], value: Any, bools: bool) -> dict[str, Array]:
+def _from_columns(specs: tuple[TensorSpec, ...], value: Any, tokens: Tokens) -> dict[str, Array]:
     if not isinstance(value, dict) or is_b64(value):
         if len(specs) > 1:
             raise InvalidRequest(
                 f"{INPUTS} is a plain value/list, but expecting an object as multiple input tensors required"
                 " as per tensorinfo_map"
             )
-        return {specs[0].name: array_of(specs[0], value, bools=bools)}
+        return {specs[0].name: array_of(specs[0], value, tokens)}
     for spec in specs:
         if spec.name not in value:
             raise InvalidRequest(f"Missing named input: {spec.name} in '{INPUTS}' object.")
     _check_known(value, specs, f"'{INPUTS}' object")
-    return {spec.name: array_of(spec, value[spec.name], bools=bools) for spec in specs}
+    return {spec.name: array_of(spec, value[spec.name], tokens) for spec in specs}
 
 
-def _from_rows(specs: tuple[TensorSpec, ...], rows: Any, bools: bool) -> dict[str, Array]:
+def _from_rows(specs: tuple[TensorSpec, ...], rows: Any, tokens: Tokens) -> dict[str, Array]:
     if not isinstance(rows, list):
         raise InvalidRequest(f"Expecting '{INSTANCES}' value to be an list/array")
     if not rows:
@@ -117,10 +106,10 @@ def _from_rows(specs: tuple[TensorSpec, ...], rows: Any, bools: bool) -> dict[st
                 f"{INSTANCES} is a plain list, but expecting list/array of objects as multiple input tensors required"
                 " as per tensorinfo_map"
             )
-        return {specs[0].name: array_of(specs[0], rows, bools=bools)}
+        return {specs[0].name: array_of(specs[0], rows, tokens)}
     for index, row in enumerate(rows):
         _check_row(specs, row, index)
-    return {spec.name: array_of(spec, [row[spec.name] for row in rows], bools=bools) for spec in specs}
+    return {spec.name: array_of(spec, [row[spec.name] for row in rows], tokens) for spec in specs}
 
 
 def _check_row(specs: tuple[TensorSpec, ...], row: Any, index: int) -> None:

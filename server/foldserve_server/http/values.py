@@ -3,6 +3,7 @@
 import binascii
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,13 +27,26 @@ _TYPES = {
 }
 
 
-def array_of(spec: TensorSpec, value: Any, *, bools: bool) -> Array:
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What stands anywhere in the JSON, so that what does not need not be looked for in every value.
+
+    Attributes:
+        bools: `true` or `false`.
+        infinities: `Infinity`; without it, a number that is infinite is one that no double holds.
+    """
+
+    bools: bool
+    infinities: bool
+
+
+def array_of(spec: TensorSpec, value: Any, tokens: Tokens) -> Array:
     """The array of one input, batch and all.
 
     Args:
         spec: What is wanted.
         value: Nested lists, or `{"b64": …}`: all rows as little-endian bytes.
-        bools: Whether `true` or `false` may stand anywhere in the value.
+        tokens: What may stand anywhere in the value.
 
     Raises:
         InvalidRequest: A value is of another type, or a list of another length than its neighbours.
@@ -42,12 +56,14 @@ def array_of(spec: TensorSpec, value: Any, *, bools: bool) -> Array:
     if isinstance(value, list) and any(is_b64(item) for item in value):
         return _joined(spec, value)
     kind = np.dtype(spec.dtype).kind
-    if bools and kind != "b":
+    if tokens.bools and kind != "b":
         _check_types(spec, value)
     try:
         array = np.array(value)
     except ValueError:
         raise _fault(spec, value) from None
+    if not tokens.infinities and array.dtype.kind == "f" and np.isinf(array).any():
+        raise InvalidRequest(f"input {spec.name!r}: JSON Parse error: Number too big to be stored in double")
     return _narrow(spec, array, value, kind)
 
 

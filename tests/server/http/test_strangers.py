@@ -53,7 +53,7 @@ def test_paths_are_spelled_as_tensorflow_serving_takes_them() -> None:
 
 def test_a_number_that_no_double_holds_is_not_infinity() -> None:
     status, answer = send(b'{"instances": [[1e999, 2]]}')
-    assert status == 400 and "Number too big to be stored in double: 1e999" in answer["error"]
+    assert status == 400 and "Number too big to be stored in double" in answer["error"]
     assert send(b'{"instances": [[Infinity, 1e-999]]}')[0] == 200
 
 
