@@ -27,7 +27,14 @@ examples:
                                                        models, versions and labels from a file, also when it changes
   serve-model models/ --max_batch_size 32 --batch_timeout_micros 2000
                                                        wait up to 2 ms for a fuller batch
+  serve-model models/ --file_system_poll_wait_seconds 0
+                                                       new versions only when tritonclient's load_model asks for them
   serve-model models/ --drain-delay 5 --grace 30       on SIGTERM: 5 s for balancers to notice, 30 s to finish
+
+asking it:
+  curl localhost:8501/v1/models/digits                 its versions, and why one was refused
+  curl localhost:8501/v2/health/ready                  200 once all that was there is loaded or refused, for balancers
+  curl localhost:8501/monitoring/prometheus/metrics    TensorFlow Serving's metrics, and foldserve's own
 
 A name may be written with - or _, and a switch as --flag or --flag=true. Exit status: 0 after SIGTERM or SIGINT,
 2 where the command line or the machine does not allow a start.
