@@ -113,6 +113,8 @@ HEAVY = {"tensorflow", "keras", "onnxruntime", "onnx", "tf2onnx"}
         ("import foldserve", HEAVY | {"PIL", "rich"}),
         ("import foldserve_contract.bundle, foldserve_contract.protos", HEAVY | {"grpc"}),
         ("import foldserve_server.app", HEAVY),
+        ("import foldserve_server.fronts.supervise, foldserve_server.app", HEAVY | {"grpc", "aiohttp"}),
+        ("import foldserve_server.fronts.process, foldserve_server.rpc.server", HEAVY),
         ("import foldserve_engine.process", HEAVY | {"grpc"}),
         ("import foldserve_exporter, foldserve_exporter.cli", HEAVY | {"grpc"}),
         ("import foldserve_exporter.verify.worker", HEAVY | {"grpc"}),

@@ -15,7 +15,7 @@ from foldserve_engine.link.memory import Memory
 from ..core.book import Key
 
 log = logging.getLogger(__name__)
-BOOK_BYTES = 64 << 20  # pages that were never written take no memory
+BOOK_BYTES = 256 << 20  # room for some ten thousand versions; unwritten pages take no memory
 _WORD = 8
 Entries = dict[Key, memoryview]
 
