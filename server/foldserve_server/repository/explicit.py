@@ -1,10 +1,9 @@
 """One model, loaded or unloaded because somebody asks for it, as Triton has it."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from ..core.errors import InvalidRequest, NotInRepository, ServableNotFound
-from ..core.model_config import ModelConfig
+from ..core.model_config import ModelConfig, Specific
 from ..core.query import ModelRef
 from .keeper import Keeper
 from .sighting import Sighting
@@ -55,8 +54,9 @@ class Explicit:
         return configs[name], listing
 
     def _require_served(self, keeper: Keeper, listing: tuple[Sighting, ...]) -> None:
-        asked = keeper.config.policy.choose({sighting.version for sighting in listing})
-        reasons = self._reasons(keeper.config.name)
+        policy, there = keeper.config.policy, {sighting.version for sighting in listing}
+        asked = policy.versions if isinstance(policy, Specific) else policy.choose(there)
+        reasons = dict.fromkeys(asked - there, "it is not there") | self._reasons(keeper.config.name)
         missing = sorted(asked - keeper.loaded.keys())
         if missing:
             told = " ".join(
@@ -65,7 +65,7 @@ class Explicit:
             )
             raise InvalidRequest(f"load failed for model '{keeper.config.name}': {told}")
 
-    def _reasons(self, name: str) -> Mapping[int, str]:
+    def _reasons(self, name: str) -> dict[int, str]:
         try:
             return {one.version: one.reason for one in self._watcher.means.table.status(ModelRef(name))}
         except ServableNotFound:

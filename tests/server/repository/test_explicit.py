@@ -8,7 +8,7 @@ import pytest
 
 from foldserve_contract.bundle import MANIFEST
 from foldserve_server.core.errors import InvalidRequest, NotInRepository
-from foldserve_server.core.model_config import All, Latest, ModelConfig, Policy
+from foldserve_server.core.model_config import All, Latest, ModelConfig, Policy, Specific
 from foldserve_server.core.query import ModelRef
 from foldserve_server.core.servable import State
 from foldserve_server.core.table import Table
@@ -99,6 +99,20 @@ def test_every_version_that_the_policy_wants_is_waited_for(play: Callable[..., N
         assert house.serving() == [3, 1]
 
     play(scenario, All())
+
+
+def test_a_version_that_is_named_and_not_there_is_a_failure(play: Callable[..., None]) -> None:
+    async def scenario(house: House) -> None:
+        write_version(house.root, 1)
+        with pytest.raises(InvalidRequest) as caught:
+            await house.explicit.load("m")
+        assert str(caught.value).endswith("version 7 is at UNAVAILABLE state: it is not there;")
+        assert house.serving() == [1]
+        write_version(house.root, 7)
+        await house.explicit.load("m")
+        assert house.serving() == [7, 1]
+
+    play(scenario, Specific(frozenset([1, 7])))
 
 
 def test_what_serves_is_not_loaded_again(play: Callable[..., None]) -> None:

@@ -95,10 +95,13 @@ def read_infer(content: bytes, json_size: int | None) -> Body:
     value = parse_object(content[:size])
     parameters = _parameters(value, "the request")
     binary = parameters.get(_BINARY_ALL) is True
+    infinities = b"Infinity" in content[:size]
     rest = memoryview(content)[size:]
     inputs, at = [], 0
     for one in _objects(value, "inputs"):
         given, at = _given(one, rest, at)
+        if not infinities and given.array is not None and np.isinf(given.array).any():
+            raise InvalidRequest(f"input {given.name!r}: JSON Parse error: Number too big to be stored in double")
         inputs.append(given)
     if at != len(rest):
         raise InvalidRequest(f"{len(rest):,} bytes follow the JSON, of which its inputs name {at:,}")

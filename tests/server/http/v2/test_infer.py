@@ -191,6 +191,13 @@ def test_a_bad_request_is_told_what_is_wrong(content: Any, status: int, words: s
     assert code == status and words in told
 
 
+def test_a_number_that_no_double_holds_is_not_infinity() -> None:
+    text = json.dumps(body(tensor(ROWS[:1]))).replace("[[0.0, 1.0]]", "[[0.0, 1e999]]").encode()
+    status, words = refusal(text)
+    assert status == 400 and "Number too big" in words
+    assert answer(text.replace(b"1e999", b"Infinity"))["outputs"][0]["data"] == [0.0, float("inf")]
+
+
 def test_bytes_that_are_not_where_they_should_be_are_refused() -> None:
     content, headers = binary()
     assert "bytes follow the JSON" in refusal(content + b"more", headers)[1]
