@@ -1,11 +1,11 @@
 """The command line of `serve-model`."""
 
 import argparse
-from collections.abc import Sequence
 
 from . import values
 from .about import own_version
 from .options import EngineOptions
+from .parser import Parser
 from .transport import MAX_MESSAGE_BYTES
 
 DESCRIPTION = """\
@@ -74,71 +74,9 @@ _ENGINE = EngineOptions()
 _LEVELS = ("debug", "info", "warning", "error")
 
 
-_METAVARS: dict[object, str] = {
-    values.seconds: "SECONDS",
-    values.size: "BYTES",
-    values.message_size: "BYTES",
-    values.positive: "N",
-    values.count: "N",
-    values.port: "PORT",
-    values.rest_port: "PORT",
-    values.sizes: "N,N",
-    values.path: "PATH",
-    values.paths: "DIR,DIR",
-    values.engine: "[NAME=]ENGINE",
-    values.share: "SHARE",
-}
-
-
-class _Help(argparse.RawDescriptionHelpFormatter):
-    """Wide enough for the longest flag."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=34, width=118)
-
-
-class Parser(argparse.ArgumentParser):
-    """Takes `-` for `_` in a flag's name, and the other way round."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            prog="serve-model",
-            usage="serve-model MODELS_DIR [flags]",
-            description=DESCRIPTION,
-            epilog=EXAMPLES,
-            formatter_class=_Help,
-            allow_abbrev=False,
-        )
-        self._spelled: dict[str, str] = {}
-        self._theme = self.add_argument_group("what is served")
-
-    def theme(self, title: str) -> None:
-        """Flags that are added from here on stand below this title in the help."""
-        self._theme = self.add_argument_group(title)
-
-    def flag(self, name: str, help: str, **how: object) -> None:
-        """Adds `--name`."""
-        self._spelled[name.replace("_", "-")] = name
-        if "choices" not in how and how.get("action") != "version":
-            how.setdefault("metavar", _METAVARS.get(how.get("type"), "WORD"))
-        self._theme.add_argument(f"--{name}", help=help, **how)  # type: ignore[arg-type]
-
-    def switch(self, name: str, help: str, default: bool = False) -> None:
-        """Adds `--name`, which may also be `--name=true` and `--name=false`."""
-        self.flag(name, help, type=values.boolean, nargs="?", const=True, default=default, metavar="true|false")
-
-    def spell(self, words: Sequence[str]) -> list[str]:
-        """The words with every known flag spelled as it was added."""
-        return [self._spell(word) if word.startswith("--") else word for word in words]
-
-    def _spell(self, word: str) -> str:
-        name, equals, value = word[2:].partition("=")
-        return f"--{self._spelled.get(name.replace('_', '-'), name)}{equals}{value}"
-
-
 def parser() -> Parser:
     """Every flag there is."""
-    parser = Parser()
+    parser = Parser("serve-model", "serve-model MODELS_DIR [flags]", DESCRIPTION, EXAMPLES)
     parser.add_argument(
         "models_dir", nargs="?", metavar="MODELS_DIR", help="folder of models: NAME/VERSION/bundle.json"
     )
