@@ -69,6 +69,7 @@ def _export(options: argparse.Namespace) -> int:
             features=options.features,
             preprocess=options.preprocess,
             labels=options.labels,
+            rename=tuple(options.rename),
             trust_code=options.trust_code,
             custom_objects=tuple(options.custom_objects),
             tf32=options.tf32,
@@ -125,6 +126,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--preprocess", metavar="HOW",
         help="caffe, tf, torch, SCALE or SCALE,OFFSET: baked in, so that callers send uint8 images in RGB")  # fmt: skip
     add("--labels", type=Path, metavar="FILE", help="names of the classes, one a line, or a JSON list")
+    add("--rename", action="append", default=[], metavar="OLD=NEW",
+        help="another name for an input or output, in both artifacts and on the wire; repeatable")  # fmt: skip
     add("--trust-code", action="store_true", help="let Lambda layers run code from the file")
     add("--custom-objects", action="append", default=[], metavar="MODULE",
         help="a module to import first; its classes register themselves with Keras; repeatable")  # fmt: skip

@@ -33,6 +33,7 @@ class ExportOptions:
         features: The layer to cut at: the bundle answers with what it answers. None for the whole model.
         preprocess: `caffe`, `tf`, `torch`, `SCALE` or `SCALE,OFFSET`: baked into both artifacts, which then take uint8.
         labels: Names of the classes, or a file of them.
+        rename: `OLD=NEW` for inputs and outputs; samples by name go by the new ones.
         trust_code: Whether code in the model file (Lambda layers) may run.
         custom_objects: Modules to import before loading.
         tf32: Whether the bundle also promises a value for GPUs that round to TF32.
@@ -53,6 +54,7 @@ class ExportOptions:
     features: str | None = None
     preprocess: str | None = None
     labels: Path | str | tuple[str, ...] | None = None
+    rename: tuple[str, ...] = ()
     trust_code: bool = False
     custom_objects: tuple[str, ...] = ()
     tf32: bool = False

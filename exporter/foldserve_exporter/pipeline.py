@@ -43,6 +43,7 @@ class Choices(TypedDict, total=False):
     features: str | None
     preprocess: str | None
     labels: Path | str | tuple[str, ...] | None
+    rename: tuple[str, ...]
     trust_code: bool
     custom_objects: tuple[str, ...]
     tf32: bool

@@ -23,6 +23,7 @@ from .options import ExportOptions
 from .predictions.labels import read_labels
 from .preprocessing import Preprocessing, with_preprocessing
 from .recalibration.recalibrate import Recalibration, recalibrate_graph, require_better
+from .renaming import Renames
 from .samples.files import fit_samples, read_samples
 from .samples.rows import MIN_JUDGED, VerificationRows, choose_rows
 from .samples.synthetic import synthesize
@@ -66,14 +67,17 @@ def fold_model(loaded: Loaded, options: ExportOptions = PLAIN) -> FoldedModel:
     """Puts preprocessing before a copy of the model, recalibrates it, cuts it at the features asked for, and folds it.
 
     Raises:
-        OptionsError: The preprocessing or the labels cannot be read.
+        OptionsError: The preprocessing, the labels or the new names cannot be used.
         Refused: The model cannot be folded or served safely, or would be worse recalibrated.
     """
-    graph = trace(_with_preprocessing(loaded.model, options))
+    renames = Renames.parse(options.rename)
+    traced = trace(_with_preprocessing(loaded.model, options))
+    graph = renames.of_inputs(traced)
     recalibrated = _recalibrated(graph, options)
     graph = graph if recalibrated is None else recalibrated.graph
     if options.features is not None:
         graph = cut(graph, options.features)
+    graph = renames.of_outputs(graph, traced.input_names)
     folded_graph, plan = fold_graph(graph)
     model = NamedModel.of(rebuild(folded_graph), folded_graph)
     signature = model.signature()

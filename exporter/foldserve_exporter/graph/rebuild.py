@@ -40,8 +40,15 @@ def rebuild(graph: Graph, dtype: str = "float32") -> Any:
 def _input(graph: Graph, position: int, dtype: str) -> Any:
     spec = graph.inputs[position]
     return keras.Input(
-        batch_shape=(None, *spec.shape[1:]), dtype=dtype if spec.is_float else spec.dtype, name=spec.name
+        batch_shape=(None, *spec.shape[1:]), dtype=dtype if spec.is_float else spec.dtype, name=_name(graph, position)
     )
+
+
+def _name(graph: Graph, position: int) -> str:
+    """Keras wants an input of a dict to be called as its key is."""
+    structure = graph.input_structure
+    keys = [key for key, at in structure.items() if at == position] if isinstance(structure, dict) else []
+    return keys[0] if keys else graph.inputs[position].name
 
 
 class _Builder:

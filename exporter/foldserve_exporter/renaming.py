@@ -1,0 +1,68 @@
+"""`--rename OLD=NEW`: other names for inputs and outputs, in both artifacts, the manifest and on the wire."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from .graph import Graph, TensorSpec
+from .options import OptionsError
+
+_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Renames:
+    """New names by old ones.
+
+    Attributes:
+        names: The new name of every tensor that gets one.
+    """
+
+    names: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, words: Iterable[str]) -> "Renames":
+        """Reads words such as `dense_1=scores`.
+
+        Raises:
+            OptionsError: A word is none of these, a name is given twice, or a new one cannot stand in a SavedModel.
+        """
+        names: dict[str, str] = {}
+        for word in words:
+            old, equals, new = word.partition("=")
+            if not old or not equals or not _NAME.fullmatch(new):
+                raise OptionsError(f"--rename is OLD=NEW, the new name of letters, digits and '_', received {word!r}")
+            if old in names:
+                raise OptionsError(f"--rename gives {old!r} two new names")
+            names[old] = new
+        return cls(names)
+
+    def of_inputs(self, graph: Graph) -> Graph:
+        """The graph with the new names of its inputs."""
+        return replace(graph, inputs=self._renamed(graph.inputs))
+
+    def of_outputs(self, graph: Graph, inputs: Sequence[str]) -> Graph:
+        """The graph with the new names of its outputs.
+
+        Args:
+            graph: Its inputs are renamed already.
+            inputs: What they were called before.
+
+        Raises:
+            OptionsError: A name is nobody's or could be either's, or two tensors would have the same.
+        """
+        outputs = graph.output_names
+        for old in self.names:
+            if old not in (*inputs, *outputs):
+                raise OptionsError(f"--rename {old}=…: the inputs are {list(inputs)}, the outputs {list(outputs)}")
+            if old in inputs and old in outputs:
+                raise OptionsError(f"--rename {old}=…: an input and an output are called so, and it is not clear which")
+        renamed = replace(graph, outputs=self._renamed(graph.outputs))
+        every = [*renamed.input_names, *renamed.output_names]
+        twice = sorted({name for name in every if every.count(name) > 1} & set(self.names.values()))
+        if twice:
+            raise OptionsError(f"--rename: several inputs or outputs would be called {', '.join(map(repr, twice))}")
+        return renamed
+
+    def _renamed(self, specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+        return tuple(replace(spec, name=self.names.get(spec.name, spec.name)) for spec in specs)
