@@ -5,12 +5,13 @@ import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ..core.engine import Engine, StartEngine
 from ..core.errors import LoadFailed
 from ..core.model_config import ModelConfig
-from ..core.servable import Servable
+from ..core.servable import Servable, State
 from ..core.table import Table
 from .decide import Step, decide
 from .sighting import Sighting
@@ -158,12 +159,17 @@ class Keeper:
             for version in step.leave:
                 self._leave(version, self._means.grace_s)
         elif self._has_room(step):
-            self._loading = asyncio.get_running_loop().create_task(self._load(step.load, self._make_way(step)))
-            self._loading.add_done_callback(self._step_again)
+            first, servable = self._make_way(step), Servable(self.config.name, step.load.version)
+            self._table.begin(servable)  # in the turn in which way is made: callers never see that there is nothing
+            self._loading = asyncio.get_running_loop().create_task(self._load(servable, step.load, first))
+            self._loading.add_done_callback(partial(self._step_again, servable))
 
-    def _step_again(self, _: asyncio.Task[None]) -> None:
-        self._loading = None
-        self._step()
+    def _step_again(self, servable: Servable, done: asyncio.Task[None]) -> None:
+        if servable.state is State.LOADING:  # it was cancelled, perhaps before it had begun
+            self._table.end(servable, "its loading was stopped")
+        if self._loading is done:
+            self._loading = None
+            self._step()
 
     def _has_room(self, step: Step) -> bool:
         """Whether the version fits beside what serves. It is asked again at every look, and said once."""
@@ -187,17 +193,12 @@ class Keeper:
             self._leave(version, self._means.grace_s)
         return self._retiring - before
 
-    async def _load(self, sighting: Sighting, first: set["asyncio.Task[None]"]) -> None:
-        servable = Servable(self.config.name, sighting.version)
-        self._table.begin(servable)
+    async def _load(self, servable: Servable, sighting: Sighting, first: set["asyncio.Task[None]"]) -> None:
         log.info("%s: loading %s", servable, sighting.path, extra=_about(servable))
         try:
             if first:
                 await asyncio.wait(first)
             engine = await self._means.start(servable.name, sighting.path)
-        except asyncio.CancelledError:
-            self._table.end(servable, "its loading was stopped")
-            raise
         except LoadFailed as error:
             self._not_loaded(servable, sighting, " ".join(str(error).split()), error.cause)
         except Exception as error:
@@ -210,6 +211,8 @@ class Keeper:
     def _not_loaded(self, servable: Servable, sighting: Sighting, reason: str, cause: str) -> None:
         self._table.telemetry.not_loaded(servable.name, str(sighting.path))
         self._refuse(servable, sighting, reason, cause)
+        self._loading = None
+        self._step()  # at once: what is loaded in its place is on its way before anybody asks for it
 
     def _refuse(self, servable: Servable, sighting: Sighting, reason: str, cause: str) -> None:
         self._refused[sighting.version] = sighting.fingerprint

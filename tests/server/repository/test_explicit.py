@@ -179,6 +179,18 @@ def test_unloading_stops_what_is_being_loaded(play: Callable[..., None]) -> None
     play(scenario)
 
 
+def test_what_is_stopped_before_it_has_begun_is_over(play: Callable[..., None]) -> None:
+    async def scenario(house: House) -> None:
+        write_version(house.root, 1)
+        await house.watcher.look()
+        assert house.table.status(ModelRef("m"))[0].state is State.LOADING and not house.starter.started
+        await house.explicit.unload("m")
+        await house.gone(1)
+        assert house.reason(1) == "its loading was stopped" and not house.starter.started
+
+    play(scenario)
+
+
 def test_a_set_of_models_that_names_it_brings_it_back(play: Callable[..., None]) -> None:
     async def scenario(house: House) -> None:
         write_version(house.root, 1)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from foldserve_server.core.errors import ServingError
 from foldserve_server.core.query import ModelRef
 from foldserve_server.core.servable import State
 from foldserve_server.core.table import Table
@@ -195,6 +196,33 @@ def test_stop_first_frees_the_memory_of_the_old_version_before_the_new_one_is_lo
         assert seen == [("m/2", True), ("m/1", True)]
         assert house.serving() == 1, "a new version that fails is followed by the old one"
         assert house.starter.engines["m/1"] is not old
+        await house.watcher.close(0)
+
+    asyncio.run(scenario())
+
+
+def test_stop_first_never_tells_callers_that_there_is_no_such_model(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        house = House(tmp_path, stop_first=True)
+        write_version(house.root, 1)
+        await house.look()
+        told: set[str] = set()
+
+        async def ask() -> None:
+            while True:  # in every turn of the event loop
+                try:
+                    told.add(str(house.table.find(ModelRef("m"))))
+                except ServingError as error:
+                    told.add(type(error).__name__)
+                await asyncio.sleep(0)
+
+        asking = asyncio.ensure_future(ask())
+        house.starter.failing["m/2"] = "spoiled"
+        for version in (2, 3):
+            write_version(house.root, version)
+            await house.look()
+        asking.cancel()
+        assert told == {"m/1", "m/3", "Unavailable"}
         await house.watcher.close(0)
 
     asyncio.run(scenario())
