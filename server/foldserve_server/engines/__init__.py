@@ -1,4 +1,4 @@
-"""Engines in processes of their own, as a front end sees them. No engine library is imported here."""
+"""Engines in processes of their own, as those who start and ask them see them. No engine library is imported here."""
 
 from .engine_process import EngineProcess
 from .life import EngineState, Queue, StateHook

@@ -3,11 +3,11 @@
 import asyncio
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from foldserve_contract.signature import Array, Arrays
+from foldserve_engine.link.messages import Credits
 
 from ..core.book import Book
 from ..core.changes import Changes
@@ -15,6 +15,7 @@ from ..core.errors import LoadFailed, ServingError, Unavailable
 from ..engines import EngineSettings, LoadReport
 from ..engines.launch import ENGINE_COMMAND, Launched, launch
 from ..engines.life import EngineLife
+from . import gauge
 from .documents import EngineEntry, Linked, Profile, Release
 from .profile import profile
 from .seat import Resident
@@ -34,16 +35,6 @@ class Residents(Protocol):
 
     async def settled(self) -> None:
         """Returns when all of them answer by the newest table."""
-
-
-@dataclass(slots=True)
-class Gauge:
-    """What front ends have in flight, all together; see `engines.life.Queue`."""
-
-    rows: int
-    bytes: int
-    max_rows: int
-    max_bytes: int
 
 
 class Everyone:
@@ -172,11 +163,10 @@ class SharedEngine(EngineLife):
             raise
 
     @property
-    def queue(self) -> Gauge:
+    def queue(self) -> gauge.Gauge:
         """What waits or is computed, of all front ends."""
-        used = self._book.sums("queue").get((str(self.number),), [0, 0])
         ready = self._launched.ready
-        return Gauge(used[0], used[1], ready.credit_rows, ready.credit_bytes)
+        return gauge.read(self._book, self.number, Credits(ready.credit_rows, ready.credit_bytes))
 
     @property
     def entry(self) -> EngineEntry:

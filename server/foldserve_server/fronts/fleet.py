@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,12 @@ from .book import SharedBook
 from .desk import Desk
 from .documents import Asked, Drain, Released, Welcome, Withdrawn
 from .engine import SharedEngine
+from .gauge import QUEUE
 from .seat import FRONT_COMMAND, Resident
 from .snapshot import snapshot
 
 log = logging.getLogger(__name__)
 MAX_FRONT = 1 << 15
-QUEUE = "queue"
 _LEAST_GRACE_S = 2.0
 
 
@@ -242,7 +242,7 @@ class Fleet:
             self.publish()
             await change.wait()
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

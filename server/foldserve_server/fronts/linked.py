@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
 
@@ -18,21 +17,11 @@ from ..core.book import Book
 from ..core.errors import Unavailable
 from ..engines import EngineSettings, EngineState, StateHook
 from ..engines.link import EngineLink
+from . import gauge
 from .documents import EngineEntry, Linked, Profile
 from .profile import report
 
-QUEUE = "queue"
 _UNLOADED = "the engine was unloaded before the request was computed"
-
-
-@dataclass(slots=True)
-class Gauge:
-    """What all front ends have in flight; see `engines.life.Queue`."""
-
-    rows: int
-    bytes: int
-    max_rows: int
-    max_bytes: int
 
 
 class LinkedEngine:
@@ -59,11 +48,11 @@ class LinkedEngine:
         self.restarts = 0
         self.on_state: StateHook | None = None
         self._credits = Credits(profile.credit_rows, profile.credit_bytes)
-        self._book, self._number = book, str(number)
-        gauge = book.words((QUEUE, self._number), 2)
+        self._book, self._number = book, number
+        shown = gauge.own_words(book, number)
         self._settings = settings
         self._link = EngineLink(
-            front, self.report.signature, self.report.max_batch_size, self._credits, settings, gauge
+            front, self.report.signature, self.report.max_batch_size, self._credits, settings, shown
         )
         self._page: StatusPage | None = None
         self._attached = self._released = self._closed = False
@@ -79,10 +68,9 @@ class LinkedEngine:
         return self._page.stats if self._page is not None else BatchStats()
 
     @property
-    def queue(self) -> Gauge:
+    def queue(self) -> gauge.Gauge:
         """What waits or is computed, of all front ends."""
-        rows, size = self._book.sums(QUEUE).get((self._number,), [0, 0])
-        return Gauge(rows, size, *self._credits)
+        return gauge.read(self._book, self._number, self._credits)
 
     def attach(self, told: Linked, descriptors: Sequence[int]) -> None:
         """Takes a process of the engine: a socket to it, and its page.

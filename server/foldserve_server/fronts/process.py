@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from importlib import import_module
 from socket import socket
@@ -34,7 +34,7 @@ from . import documents
 from .admin import SupervisorAdmin
 from .book import SharedBook
 from .documents import Adopted, Answered, Drain, Failed, Linked, Listen, Listening, Release, Released, Stop, Welcome
-from .linked import QUEUE
+from .gauge import QUEUE
 from .post import Post, close_all
 from .routing import Routing
 
@@ -153,7 +153,7 @@ class FrontEnd:
         if not self._done.done():
             self._done.set_result(status)
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._settled)
