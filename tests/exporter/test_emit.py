@@ -43,6 +43,32 @@ def adapted() -> keras.Model:
     return sequential(normalization, layers.Conv2D(4, 3), layers.BatchNormalization())
 
 
+def adapted_over_two_axes() -> keras.Model:
+    normalization = layers.Normalization(axis=(3, 1))
+    normalization.adapt(np.random.default_rng(0).normal(2, 3, (10, 12, 10, 8)))
+    return sequential(normalization, layers.Conv2D(4, 3), layers.BatchNormalization())
+
+
+class Weighted(layers.Layer):
+    """Holds a tensor that is no variable."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.share = keras.ops.convert_to_tensor(np.linspace(0.5, 2, 8, dtype=np.float32))
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * self.share
+
+
+def with_lora() -> keras.Model:
+    model = sequential(
+        layers.Conv2D(4, 3), layers.BatchNormalization(), layers.Flatten(), layers.Dense(5), layers.BatchNormalization()
+    )
+    for index in (0, 3):
+        model.layers[index].enable_lora(2)
+    return model
+
+
 def attention() -> keras.Model:
     x = keras.Input((6, 8), name="x")
     y = layers.LayerNormalization()(layers.MultiHeadAttention(2, 4, dropout=0.2)(x, x) + x)
@@ -59,6 +85,12 @@ TRAPS: dict[str, Callable[[], keras.Model]] = {
         layers.Normalization(mean=[0.5] * 8, variance=[2.0] * 8), layers.Conv2D(4, 3)
     ),
     "Normalization adapted": adapted,
+    "Normalization over two axes": adapted_over_two_axes,
+    "a tensor that a layer holds": lambda: sequential(Weighted(), layers.Conv2D(4, 3), layers.BatchNormalization()),
+    "low-rank adapters": with_lora,
+    "spectral normalisation": lambda: sequential(
+        layers.SpectralNormalization(layers.Conv2D(4, 3)), layers.BatchNormalization()
+    ),
     "mixed float16": lambda: mixed("mixed_float16"),
     "mixed bfloat16": lambda: mixed("mixed_bfloat16"),
     "random layers": lambda: sequential(

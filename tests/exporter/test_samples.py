@@ -1,12 +1,15 @@
 """Samples are read as the model takes them, or refused with what was wrong."""
 
 from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
 from foldserve_contract.signature import Signature, TensorSpec
+from foldserve_exporter.graph import trace
 from foldserve_exporter.samples.files import SamplesError, fit_samples, read_samples
 from foldserve_exporter.samples.rows import MIN_JUDGED, choose_rows
 from foldserve_exporter.samples.synthetic import synthesize
@@ -143,3 +146,15 @@ def test_synthetic_samples_suit_the_first_layer() -> None:
     assert set(drawn["tokens"].ravel()) == set(range(7))
     assert (drawn["raw"].min(), drawn["raw"].max()) == (0, 255)
     assert len(np.unique(drawn["raw"].reshape(64, -1), axis=0)) == 64
+
+
+@pytest.mark.parametrize("axis", [1, (3, 1), -1, None], ids=str)
+def test_synthetic_samples_have_the_statistics_of_a_normalization_along_its_axes(axis: Any) -> None:
+    given = np.random.default_rng(3).normal(np.arange(6).reshape(6, 1, 1) * [9, 0, 4], 1, (50, 6, 5, 3))
+    normalization = keras.layers.Normalization(axis=axis)
+    normalization.adapt(given)
+    graph = trace(keras.Sequential([keras.Input((6, 5, 3), name="image"), normalization]))
+    drawn = synthesize(graph, IMAGE, 200, seed=1)["image"]
+    normalised = np.asarray(normalization(drawn))
+    assert abs(normalised.mean()) < 0.3
+    assert 0.7 < normalised.std() < 1.4

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+import tensorflow as tf
 import tf2onnx
 from tf2onnx.constants import ENV_TF2ONNX_CATCH_ERRORS
 
-from foldserve_contract.signature import Signature
+from foldserve_contract.signature import Array, Signature
 
 from ..errors import Refused
-from .repairs import repair
+from .repairs import keep_captured, repair
 from .saved_model import tensor_specs
 
 OPSET = 18
@@ -28,6 +29,7 @@ def write_onnx(function: Any, signature: Signature, path: Path) -> None:
         Refused: tf2onnx knows no ONNX for an operation, or the model is larger than a single file may be.
     """
     model = _convert(function, signature)
+    keep_captured(model, _captured(function, signature))
     repair(model)
     _require_known_operations(model)
     _name_dimensions(model, signature)
@@ -65,6 +67,12 @@ def _in_place() -> Iterator[None]:
         del os.environ[ENV_TF2ONNX_CATCH_ERRORS]
         if before is not None:
             os.environ[ENV_TF2ONNX_CATCH_ERRORS] = before
+
+
+def _captured(function: Any, signature: Signature) -> dict[str, Array]:
+    """Tensors that layers made once and hold (statistics of a Normalization, say), by the names they have inside."""
+    captures = function.get_concrete_function(*tensor_specs(signature)).graph.captures
+    return {inside.name: held.numpy() for held, inside in captures if held.dtype != tf.resource}
 
 
 def _require_known_operations(model: Any) -> None:

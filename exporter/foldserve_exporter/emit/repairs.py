@@ -8,6 +8,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from foldserve_contract.signature import Array
+
 _SPATIAL = (2, 3)
 
 
@@ -22,6 +24,16 @@ def repair(model: Any) -> None:
     graph.node.extend(repaired)
     _exact_sizes(model)
     _keep_padding_before_pooling(model)
+
+
+def keep_captured(model: Any, captured: Mapping[str, Array]) -> None:
+    """Changes the model in place: what tf2onnx made an input, for every caller to give, is a weight again."""
+    graph = model.graph
+    asked = [value for value in graph.input if value.name not in captured]
+    held = [value.name for value in graph.input if value.name in captured]
+    del graph.input[:]
+    graph.input.extend(asked)
+    graph.initializer.extend(numpy_helper.from_array(np.asarray(captured[name]), name) for name in held)
 
 
 def _without_erfc(node: Any) -> Iterator[Any]:

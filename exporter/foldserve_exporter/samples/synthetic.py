@@ -72,8 +72,15 @@ def _expected(reader: Node | None) -> tuple[Array, Array]:
     if issubclass(op.kind, keras.layers.Normalization):
         mean, variance = op.weight("mean"), op.weight("variance")
         if mean is not None and variance is not None:
-            return np.asarray(mean, np.float64), np.sqrt(np.asarray(variance, np.float64))
+            return _along(reader, mean.astype(np.float64)), _along(reader, np.sqrt(variance.astype(np.float64)))
     return neutral
+
+
+def _along(reader: Node, values: Array) -> Array:
+    """Statistics of a Normalization, which has one for each place along its axes, in the shape of its input."""
+    shape, axes = reader.outputs[0].shape, reader.op.config["axis"]
+    kept = {axis % len(shape) for axis in ([axes] if isinstance(axes, int) else axes or ())}
+    return values.reshape([(size or 1) if axis in kept else 1 for axis, size in enumerate(shape)])
 
 
 def _field(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
