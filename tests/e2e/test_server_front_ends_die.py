@@ -98,7 +98,8 @@ def test_a_front_end_that_dies_costs_the_callers_of_the_others_nothing_and_is_st
         server.wait_for_log("front end 3 listens")
         assert dying not in of_kind(server, FRONT) and len(of_kind(server, FRONT)) == 2
         total = answered(server)
-        assert total == sum(load.answers - len(load.errors) for load in loads.values())
+        heard = sum(load.answers - len(load.errors) for load in loads.values())
+        assert 0 <= total - heard <= 1, "but for an answer that was on its way when its front end died"
         states = each(server, Running.states)
         assert states[0] == states[1] and states[0][1][0] == AVAILABLE
         assert each(server, health) == [1, 1]

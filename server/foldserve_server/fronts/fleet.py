@@ -195,13 +195,17 @@ class Fleet:
         log.error("%s", reason)
         if resident.refused is not None:  # a file that it needs cannot be used now: the others go on meanwhile
             self._spawn(self._sit_again(resident.seat, self._plan.restarts.longest_delay_s))
-            return
+        else:
+            self._vacant(resident.seat, reason)
+
+    def _vacant(self, seat: int, reason: str) -> None:
+        """Has somebody else take a seat after a while, unless that was too often."""
         delay_s = self._crashes.note(asyncio.get_running_loop().time())
         if delay_s is None:
             limit, window_s = self._plan.restarts.limit, self._plan.restarts.window_s
             self._fail(FrontEndsFailed(f"front ends ended {limit} times within {window_s:g} s; at last {reason}"))
         else:
-            self._spawn(self._sit_again(resident.seat, delay_s))
+            self._spawn(self._sit_again(seat, delay_s))
 
     async def _sit_again(self, seat: int, delay_s: float) -> None:
         await asyncio.sleep(delay_s)
@@ -215,12 +219,20 @@ class Fleet:
         try:
             resident = Resident(front, seat, self, self._options.front_end_timeout_s, self._plan.command)
         except OSError as error:
-            self._fail(FrontEndsFailed(f"no front end can be started: {error}"))
+            log.error("no front end can be started: %s", error)
+            self._vacant(seat, f"none could be started: {error}")
             return
         self._residents[seat] = resident
-        rest_port = self._rest_port if seat == 0 else None
+        try:
+            self._welcome(resident)
+        except OSError:
+            log.exception("front end %d cannot be told who it is", front)
+            resident.child.kill()
+
+    def _welcome(self, resident: Resident) -> None:
+        rest_port = self._rest_port if resident.seat == 0 else None
         seats = self._options.front_ends + 1
-        welcome = Welcome(front, seat, seats, os.getpid(), self._plan.words, self.port, rest_port)
+        welcome = Welcome(resident.front, resident.seat, seats, os.getpid(), self._plan.words, self.port, rest_port)
         resident.post.send(welcome, [os.dup(self.book.memory.descriptor)])
         for engine in self._engines.values():
             engine.callers.link(resident)

@@ -79,11 +79,12 @@ def test_no_caller_ever_gets_another_callers_rows(path: Path) -> None:
                 front = draw.choice(sorted(made.links))
                 inputs = rows(*(number + index / 100 for index in range(draw.randint(1, 20))))
                 task = asyncio.create_task(made.links[front].predict(inputs, None, False))
-                for _ in range(draw.randint(0, 30)):
+                kills, leaves = number % 30 == 7, draw.random() < 0.3
+                for _ in range(1 if kills else draw.randint(0, 30)):
                     await asyncio.sleep(0)
-                if draw.random() < 0.3:
+                if leaves and not kills:
                     task.cancel()
-                elif number % 30 == 7 and front in made.links:
+                elif kills and front in made.links:
                     made.kill(front)
                     newest += 1
                     made.front(newest)
@@ -182,5 +183,31 @@ def test_an_engine_that_dies_is_seen_by_every_front_end_and_frees_all_their_slot
                 np.testing.assert_allclose((await task)["scores"], expected(path, rows(value)), atol=1e-5)
             assert [len(link.calls) for link in links] == [0, 0]
             assert made.launched.epoch == 2 and sum(made.launched.page.stats.sizes) >= 2, "and counts go on"
+
+    run(test())
+
+
+def test_an_engine_keeps_nothing_of_front_ends_that_are_gone(path: Path) -> None:
+    async def test() -> None:
+        async with house(path, 2) as made:
+            process = Path(f"/proc/{made.launched.child.pid}")
+
+            def held() -> tuple[int, int]:
+                descriptors = len(list((process / "fd").iterdir()))
+                return descriptors, (process / "maps").read_text().count("memfd:foldserve-arena")
+
+            staying = made.front(1)
+            for number in (2, 3, 4, 5):
+                coming = made.front(number)
+                large = {"features": np.ones((8_000, 4), np.float32)}
+                await asyncio.gather(coming.predict(rows(1), None, False), coming.predict(large, None, False))
+                before = held()
+                made.kill(number)
+                while held()[1] == before[1]:
+                    await staying.predict(rows(1), None, False)
+            assert held()[1] == 1
+            made.front(6)
+            await made.links[6].predict(rows(1), None, False)
+            assert held() == before
 
     run(test())

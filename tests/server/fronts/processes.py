@@ -17,8 +17,11 @@ _ESTABLISHED, _LISTENING = "01", "0A"
 
 
 def children(pid: int) -> list[int]:
-    threads = Path(f"/proc/{pid}/task")
-    return [int(child) for thread in threads.iterdir() for child in (thread / "children").read_text().split()]
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+    except OSError:  # it ends just now
+        return []
 
 
 def descendants(pid: int) -> list[int]:
@@ -27,7 +30,14 @@ def descendants(pid: int) -> list[int]:
 
 def of_kind(server: Running, module: str) -> list[int]:
     """The children that run a module."""
-    return [pid for pid in children(server.process.pid) if module in Path(f"/proc/{pid}/cmdline").read_text()]
+    return [pid for pid in children(server.process.pid) if module in _command(pid)]
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:  # it ends just now
+        return ""
 
 
 def libraries(pid: int) -> str:

@@ -152,6 +152,18 @@ def test_front_ends_that_die_too_often_end_the_server(tmp_path: Path) -> None:
     play(tmp_path, scenario)
 
 
+def test_front_ends_that_cannot_be_started_are_tried_again_and_then_given_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(house: House) -> None:
+        house.fleet._plan = replace(house.fleet._plan, command=("/nowhere/python",))
+        with pytest.raises(FrontEndsFailed, match="at last none could be started"):
+            await house.fleet.start(Remembering())
+
+    play(tmp_path, scenario)
+    assert caplog.text.count("no front end can be started") >= 3
+
+
 def test_what_a_dead_front_end_had_in_hand_is_nobodys(tmp_path: Path) -> None:
     async def scenario(house: House) -> None:
         await house.fleet.start(Remembering())
