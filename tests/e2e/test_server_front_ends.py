@@ -192,11 +192,10 @@ def test_descriptors_and_processes_are_as_they_were_after_reloads(tmp_path: Path
             return [*(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids), len(children(server.process.pid))]
 
         counts = []
-        for version in range(2, 6):
+        for version in range(2, 10):
             make_bundle(tmp_path, "m", version, seed=version)
             server.wait_for_log(f"m/{version - 1}: unloaded")
             counts.append(count())
         deadline = time.monotonic() + PATIENCE_S
-        while counts[0] != counts[-1] and time.monotonic() < deadline:
-            counts.append(count())
-        assert counts[0] == counts[-1]
+        while any(now > then for now, then in zip(count(), counts[0], strict=True)):  # what is closing may be counted
+            assert time.monotonic() < deadline, f"they grow: {counts}"
