@@ -37,7 +37,7 @@ asking it:
   curl localhost:8501/monitoring/prometheus/metrics    TensorFlow Serving's metrics, and foldserve's own
 
 A name may be written with - or _, and a switch as --flag or --flag=true. Exit status: 0 after SIGTERM or SIGINT,
-2 where the command line or the machine does not allow a start.
+2 where the command line or the machine does not allow a start, 1 where front ends end again and again.
 """
 WITHOUT_MEANING = (
     "rest_api_num_threads",
