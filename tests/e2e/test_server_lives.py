@@ -170,9 +170,10 @@ def test_engines_end_with_the_server_that_is_killed(tmp_path: Path) -> None:
         os.close(descriptor)
 
 
-def test_a_signal_while_a_version_loads_kills_the_candidate(tmp_path: Path) -> None:
+@pytest.mark.parametrize("front_ends", [1, 2])
+def test_a_signal_while_a_version_loads_kills_the_candidate(tmp_path: Path, front_ends: int) -> None:
     make_bundle(tmp_path, "m", 1)
-    process = spawn(str(tmp_path), "--port=0")
+    process = spawn(str(tmp_path), "--port=0", f"--front-ends={front_ends}")
     assert process.stderr is not None
     for line in process.stderr:
         if "m/1: loading" in line:
