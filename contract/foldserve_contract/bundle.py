@@ -15,6 +15,7 @@ from .manifest import MAX_MANIFEST_BYTES, Manifest, SealedFile
 MANIFEST = "bundle.json"
 GOLDEN = "golden.npz"
 ONNX = "model.onnx"
+ONNX_DATA = "model.onnx.data"  # weights of a model too large for one file
 SAVED_MODEL = "saved_model.pb"
 
 

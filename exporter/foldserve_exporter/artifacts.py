@@ -10,6 +10,7 @@ from foldserve_contract.bundle import GOLDEN, ONNX
 from foldserve_contract.golden import Golden
 from foldserve_contract.signature import Signature
 
+from .emit.large import SINGLE_FILE_BYTES, weight_bytes, write_large_onnx
 from .emit.onnx_model import write_onnx
 from .emit.saved_model import serving_function, write_saved_model
 from .emit.warmup import write_warmup
@@ -36,7 +37,10 @@ def write_models(folded: NamedModel, signature: Signature, directory: Path) -> N
     function = serving_function(folded, signature)
     with _disk_errors():
         write_saved_model(function, folded, directory)
-        write_onnx(function, signature, directory / ONNX)
+        if weight_bytes(folded) > SINGLE_FILE_BYTES:
+            write_large_onnx(folded, signature, directory / ONNX)
+        else:
+            write_onnx(function, signature, directory / ONNX)
 
 
 def write_golden(golden: Golden, name: str, directory: Path) -> None:

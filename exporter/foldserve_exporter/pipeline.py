@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from foldserve_contract.bundle import ONNX
+from foldserve_contract.bundle import ONNX, ONNX_DATA
 from foldserve_contract.publish import Staging, stage
 from foldserve_contract.signature import Array, Arrays
 
 from .artifacts import KERAS_FILE, write_golden, write_models
 from .emit.triton import write_config
-from .errors import VerificationFailed
+from .errors import Refused, VerificationFailed
 from .options import ExportOptions
 from .preparation import Expectation, FoldedModel, asked, diagnose, fold_model, open_model
 from .progress import Progress, Silent, Steps
@@ -136,6 +136,8 @@ def _make(
 
 
 def _tf32(artifacts: Path, folded: FoldedModel, expected: Expectation) -> Mapping[str, float]:
+    if (artifacts / ONNX_DATA).exists():
+        raise Refused("TF32 is not told for a model whose weights do not fit into one file: export it without --tf32")
     content = (artifacts / ONNX).read_bytes()
     return tf32_promises(content, folded.signature, expected.rows, expected.reference)
 

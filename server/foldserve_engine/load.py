@@ -1,6 +1,6 @@
 """Loads an artifact of a sealed bundle."""
 
-from foldserve_contract.bundle import ONNX, SAVED_MODEL, Bundle
+from foldserve_contract.bundle import ONNX, ONNX_DATA, SAVED_MODEL, Bundle
 from foldserve_contract.errors import MissingFile
 
 from .protocol import Engine, EngineKind, EngineOptions
@@ -17,11 +17,14 @@ def load_engine(bundle: Bundle, kind: EngineKind, options: EngineOptions | None 
         EngineError: It cannot be loaded as the options ask; see `errors`.
     """
     signature = bundle.manifest.signature
+    sealed = {file.path for file in bundle.manifest.files}
     if kind is EngineKind.ONNXRUNTIME:
         from .onnx_engine import OnnxEngine
+        from .onnx_files import OnnxFiles
 
-        return OnnxEngine.from_bytes(bundle.read(ONNX), signature, options)
-    if all(file.path != SAVED_MODEL for file in bundle.manifest.files):
+        external = {ONNX_DATA: bundle.read(ONNX_DATA)} if ONNX_DATA in sealed else {}
+        return OnnxEngine.from_bytes(OnnxFiles(bundle.read(ONNX), external), signature, options)
+    if SAVED_MODEL not in sealed:
         raise MissingFile(f"{bundle.path}: the bundle holds no {SAVED_MODEL}")
     from .tensorflow_engine import TensorFlowEngine
 

@@ -12,6 +12,7 @@ from foldserve_contract.signature import Array, Arrays, Signature
 from .errors import RunFailed, RuntimeConflict, RuntimeMissing
 from .gather import aligned
 from .onnx_binding import run_options
+from .onnx_files import OnnxFiles
 from .onnx_options import session_plan
 from .onnx_session import Opened, open_session
 from .protocol import EngineOptions
@@ -33,8 +34,10 @@ class OnnxEngine:
         self._outputs = [spec.name for spec in signature.outputs]
 
     @classmethod
-    def from_bytes(cls, content: bytes, signature: Signature, options: EngineOptions | None = None) -> "OnnxEngine":
-        """Loads a model from the bytes of its file.
+    def from_bytes(
+        cls, content: bytes | OnnxFiles, signature: Signature, options: EngineOptions | None = None
+    ) -> "OnnxEngine":
+        """Loads a model from the bytes of its file, or of its files.
 
         Raises:
             RuntimeMissing, RuntimeConflict: ONNX Runtime cannot be used.
@@ -45,7 +48,8 @@ class OnnxEngine:
         options = options or EngineOptions()
         os.environ.update(session_plan(options).environment)
         runtime = import_runtime()
-        opened = open_session(runtime, content, signature, options)
+        files = OnnxFiles(content) if isinstance(content, bytes) else content
+        opened = open_session(runtime, files, signature, options)
         return cls(opened, signature, None if opened.placement is None else run_options(runtime))
 
     def run(self, inputs: Arrays) -> dict[str, Array]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import re
 import sys
 from collections import Counter
@@ -14,6 +15,7 @@ from foldserve_contract.signature import Signature
 from .device import DeviceKind
 from .errors import ArtifactUnusable, DeviceNotFound, EngineError
 from .onnx_binding import BoundBatch, Memory, bind, is_bindable
+from .onnx_files import OnnxFiles
 from .onnx_options import CPU, SessionPlan, session_plan
 from .onnx_signature import require_signature
 from .pinned import PinnedMemory
@@ -22,6 +24,7 @@ from .protocol import EngineOptions
 
 _log = logging.getLogger(__name__)
 _ERRORS_ONLY = 3
+_FOLDER = "session.model_external_initializers_file_folder_path"  # by default, wherever the process happens to be
 _NO_DEVICE = re.compile(
     r"invalid device (ordinal|ID)|no CUDA-capable device|driver version is insufficient|LoadLibrary|CUDA_PATH",
     re.IGNORECASE,
@@ -45,7 +48,7 @@ class Opened:
     pinned: PinnedMemory | None = None
 
 
-def open_session(runtime: Any, content: bytes, signature: Signature, options: EngineOptions) -> Opened:
+def open_session(runtime: Any, files: OnnxFiles, signature: Signature, options: EngineOptions) -> Opened:
     """Opens a session; on a GPU with bound buffers, and with CUDA graphs where the model allows them.
 
     Whether it does is found out here, once: it can be seen in the placement and in the log, and no request pays for it.
@@ -56,17 +59,17 @@ def open_session(runtime: Any, content: bytes, signature: Signature, options: En
         SignatureMismatch: The model has other names, dtypes or shapes.
     """
     if options.device.kind is DeviceKind.CPU:
-        return Opened(_session(runtime, content, signature, options))
+        return Opened(_session(runtime, files, signature, options))
     _load_libraries(runtime)
     graphs = _graph_sizes(signature, options)
     why = _why_no_graphs(signature, options)
     if graphs:
         try:
-            return _on_gpu(runtime, content, signature, options, graphs, why)
+            return _on_gpu(runtime, files, signature, options, graphs, why)
         except _NoGraphs as error:
             why = " ".join(str(error).split())
             _log.warning("no CUDA graphs: %s", why)
-    return _on_gpu(runtime, content, signature, options, (), why)
+    return _on_gpu(runtime, files, signature, options, (), why)
 
 
 def _load_libraries(runtime: Any) -> None:
@@ -100,10 +103,10 @@ def _why_no_graphs(signature: Signature, options: EngineOptions) -> str:
 
 
 def _on_gpu(
-    runtime: Any, content: bytes, signature: Signature, options: EngineOptions, graphs: Sequence[int], why: str
+    runtime: Any, files: OnnxFiles, signature: Signature, options: EngineOptions, graphs: Sequence[int], why: str
 ) -> Opened:
     try:
-        session = _session(runtime, content, signature, options, graphs=bool(graphs))
+        session = _session(runtime, files, signature, options, graphs=bool(graphs))
     except ArtifactUnusable as error:
         if graphs and "graph capture" in str(error):
             raise _NoGraphs(str(error)) from error
@@ -146,14 +149,14 @@ def _bound(
 
 
 def _session(
-    runtime: Any, content: bytes, signature: Signature, options: EngineOptions, *, graphs: bool = False
+    runtime: Any, files: OnnxFiles, signature: Signature, options: EngineOptions, *, graphs: bool = False
 ) -> Any:
     plan = session_plan(options, graphs=graphs, inputs=signature.inputs)
     _require_offered(runtime, plan, options)
     providers = [(provider.name, dict(provider.options)) for provider in plan.providers]
     try:
         session = runtime.InferenceSession(
-            content, sess_options=_settings(runtime, plan), providers=providers, enable_fallback=0
+            files.model, sess_options=_settings(runtime, plan, files), providers=providers, enable_fallback=0
         )
     except Exception as error:
         if options.device.kind is not DeviceKind.CPU and _NO_DEVICE.search(str(error)):
@@ -169,7 +172,7 @@ def _session(
     return session
 
 
-def _settings(runtime: Any, plan: SessionPlan) -> Any:
+def _settings(runtime: Any, plan: SessionPlan, files: OnnxFiles) -> Any:
     settings = runtime.SessionOptions()
     levels = runtime.GraphOptimizationLevel
     settings.graph_optimization_level = levels.ORT_ENABLE_ALL if plan.optimise else levels.ORT_DISABLE_ALL
@@ -178,6 +181,10 @@ def _settings(runtime: Any, plan: SessionPlan) -> Any:
     settings.log_severity_level = _ERRORS_ONLY
     for key, value in plan.config.items():
         settings.add_session_config_entry(key, value)
+    settings.add_session_config_entry(_FOLDER, os.devnull)
+    if files.external:
+        names, contents = list(files.external), list(files.external.values())
+        settings.add_external_initializers_from_files_in_memory(names, contents, [len(each) for each in contents])
     return settings
 
 

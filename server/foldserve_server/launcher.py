@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
-from foldserve_contract.bundle import ONNX, SAVED_MODEL
+from foldserve_contract.bundle import ONNX, ONNX_DATA, SAVED_MODEL
 from foldserve_contract.errors import FoldserveError
 from foldserve_engine.errors import RuntimeConflict
 from foldserve_engine.onnx_engine import check_installed, folder_of
@@ -91,8 +91,9 @@ class Launcher:
             return None
         before = self._latest.get(name, lambda: None)()
         measured = None if before is None else memory.private_bytes(before.pid)
-        artifact = path / ONNX if choose(path, self._options, name) is EngineKind.ONNXRUNTIME else path
-        return memory.shortage(max(measured or 0, memory.artifact_bytes(artifact)), memory.free_bytes())
+        onnx = choose(path, self._options, name) is EngineKind.ONNXRUNTIME
+        files = [file for file in (path / ONNX, path / ONNX_DATA) if file.exists()] if onnx else [path]
+        return memory.shortage(max(measured or 0, sum(map(memory.artifact_bytes, files))), memory.free_bytes())
 
 
 def check_runtime() -> None:

@@ -28,32 +28,44 @@ def write_onnx(function: Any, signature: Signature, path: Path) -> None:
     Raises:
         Refused: tf2onnx knows no ONNX for an operation, or the model is larger than a single file may be.
     """
-    model = _convert(function, signature)
-    keep_captured(model, _captured(function, signature))
-    repair(model)
-    _require_known_operations(model)
-    _name_dimensions(model, signature)
+    model = convert(function, tensor_specs(signature))
+    finish(model, signature)
     if model.ByteSize() > _MAX_BYTES:
         raise Refused(f"the ONNX model takes {model.ByteSize():,} bytes; a single file holds at most {_MAX_BYTES:,}")
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString())
 
 
-def _convert(function: Any, signature: Signature) -> Any:
-    """Without a copy of the whole model before each optimisation, and with them where one fails and is to be undone.
+def finish(model: Any, signature: Signature) -> None:
+    """Changes a converted model in place: what is wrong with it is put right, and free dimensions have their names.
+
+    Raises:
+        Refused: tf2onnx knows no ONNX for an operation.
+    """
+    repair(model)
+    _require_known_operations(model)
+    _name_dimensions(model, signature)
+
+
+def convert(function: Any, specs: list[Any]) -> Any:
+    """A function as ONNX; what its layers hold that is no variable is a weight.
+
+    Without a copy of the whole model before each optimisation, and with them where one fails and is to be undone.
 
     Those copies are a third of the time, and most of the memory.
     """
     with _quiet():
         try:
             with _in_place():
-                return _converted(function, signature)
+                model = _converted(function, specs)
         except Exception:
-            return _converted(function, signature)
+            model = _converted(function, specs)
+    keep_captured(model, _captured(function, specs))
+    return model
 
 
-def _converted(function: Any, signature: Signature) -> Any:
-    return tf2onnx.convert.from_function(function, input_signature=tensor_specs(signature), opset=OPSET)[0]
+def _converted(function: Any, specs: list[Any]) -> Any:
+    return tf2onnx.convert.from_function(function, input_signature=specs, opset=OPSET)[0]
 
 
 @contextmanager
@@ -69,9 +81,9 @@ def _in_place() -> Iterator[None]:
             os.environ[ENV_TF2ONNX_CATCH_ERRORS] = before
 
 
-def _captured(function: Any, signature: Signature) -> dict[str, Array]:
+def _captured(function: Any, specs: list[Any]) -> dict[str, Array]:
     """Tensors that layers made once and hold (statistics of a Normalization, say), by the names they have inside."""
-    captures = function.get_concrete_function(*tensor_specs(signature)).graph.captures
+    captures = function.get_concrete_function(*specs).graph.captures
     return {inside.name: held.numpy() for held, inside in captures if held.dtype != tf.resource}
 
 

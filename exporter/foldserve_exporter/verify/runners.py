@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from foldserve_contract.bundle import ONNX_DATA
 from foldserve_contract.signature import Array, Arrays
 from foldserve_engine.protocol import EngineOptions
 
@@ -26,9 +27,13 @@ def _open_saved_model(candidate: Candidate, job: Job) -> Run:
 
 def _open_onnx(candidate: Candidate, job: Job) -> Run:
     from foldserve_engine.onnx_engine import OnnxEngine
+    from foldserve_engine.onnx_files import OnnxFiles
 
+    path = Path(candidate.path)
+    data = path.with_name(ONNX_DATA)
+    external = {ONNX_DATA: data.read_bytes()} if data.exists() else {}
     options = EngineOptions(optimise=candidate.optimise)
-    return OnnxEngine.from_bytes(Path(candidate.path).read_bytes(), job.signature, options).run
+    return OnnxEngine.from_bytes(OnnxFiles(path.read_bytes(), external), job.signature, options).run
 
 
 def _open_keras(candidate: Candidate, job: Job) -> Run:

@@ -1,0 +1,87 @@
+"""ONNX beyond what one file can hold: the larger weights lie in `model.onnx.data` beside it.
+
+A protobuf holds at most 2 GiB, and so does every step by which TensorFlow and tf2onnx hand a graph on. So the larger
+weights are inputs while the graph is converted, and become weights again afterwards, each from its own variable.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import onnx
+import tensorflow as tf
+from onnx import TensorProto, helper
+
+from foldserve_contract.bundle import ONNX_DATA
+from foldserve_contract.signature import Signature
+
+from ..naming import NamedModel
+from .onnx_model import convert, finish
+from .saved_model import tensor_specs
+
+SINGLE_FILE_BYTES = (1 << 31) - (1 << 26)  # a protobuf's limit, with room for the graph
+LARGE_BYTES = 1 << 20
+_PAGE = 4096  # offsets that can be mapped into memory
+
+
+def weight_bytes(model: NamedModel) -> int:
+    """How much the weights of a model take."""
+    return sum(_bytes_of(variable) for variable in model.model.variables)
+
+
+def write_large_onnx(model: NamedModel, signature: Signature, path: Path, least_bytes: int = LARGE_BYTES) -> None:
+    """Writes the model and, beside it, its weights of so many bytes or more.
+
+    Raises:
+        Refused: As `write_onnx`.
+    """
+    large = {
+        f"weight_{index}": variable
+        for index, variable in enumerate(model.model.variables)
+        if _bytes_of(variable) >= least_bytes
+    }
+    function, specs = _with_weights_as_inputs(model, signature, large)
+    converted = convert(function, specs)
+    _refer(converted, large, path.with_name(ONNX_DATA))
+    finish(converted, signature)
+    path.write_bytes(converted.SerializeToString())
+    onnx.checker.check_model(str(path), full_check=True)
+
+
+def _with_weights_as_inputs(model: NamedModel, signature: Signature, large: dict[str, Any]) -> tuple[Any, list[Any]]:
+    names = [spec.name for spec in signature.inputs]
+
+    def serve(*tensors: Any) -> dict[str, Any]:
+        weights = list(zip(large.values(), tensors[len(names) :], strict=True))
+        with keras.StatelessScope(state_mapping=weights):
+            return model.call(dict(zip(names, tensors, strict=False)), training=False)
+
+    weights = [tf.TensorSpec(variable.shape, variable.dtype, name=name) for name, variable in large.items()]
+    specs = [*tensor_specs(signature), *weights]
+    return tf.function(serve, input_signature=specs, autograph=False), specs
+
+
+def _refer(model: Any, large: dict[str, Any], data: Path) -> None:
+    """Writes the weights one after another; in the model each refers to its place in the file."""
+    asked = [value for value in model.graph.input if value.name not in large]
+    held = [value.name for value in model.graph.input if value.name in large]
+    del model.graph.input[:]
+    model.graph.input.extend(asked)
+    with data.open("wb") as stream:
+        for name in held:
+            stream.seek(-stream.tell() % _PAGE, 1)
+            model.graph.initializer.append(_reference(name, large[name], stream.tell()))
+            stream.write(memoryview(large[name].numpy()).cast("B"))
+
+
+def _reference(name: str, variable: Any, offset: int) -> Any:
+    kind = helper.np_dtype_to_tensor_dtype(variable.numpy().dtype)
+    tensor = TensorProto(name=name, data_type=kind, dims=variable.shape, data_location=TensorProto.EXTERNAL)
+    for key, value in (("location", ONNX_DATA), ("offset", offset), ("length", _bytes_of(variable))):
+        tensor.external_data.add(key=key, value=str(value))
+    return tensor
+
+
+def _bytes_of(variable: Any) -> int:
+    size: int = variable.numpy().nbytes
+    return size
