@@ -9,9 +9,10 @@ import keras
 from ..errors import Refused
 from . import keras_private as private
 from . import operations, time_distributed
+from .adapters import read_weights, without_adapter
 from .entry import Entry
 from .instantiate import is_stock
-from .ir import Node, Op, Ref, TensorSpec, Weight, as_array, map_refs
+from .ir import Node, Op, Ref, TensorSpec, as_array, map_refs
 from .silence import has_phase, is_silent
 
 
@@ -185,11 +186,11 @@ def _read(operation: Any, path: str) -> Op:
     kind = type(operation)
     if not isinstance(operation, keras.layers.Layer):
         return Op(path, kind, template=private.detached(operation))
-    weights = tuple(Weight(v.name, as_array(v)) for v in operation.weights)
+    weights = read_weights(operation)
     if isinstance(operation, keras.layers.Lambda):
         return Op(path, kind, {"dtype": "float32"}, weights, template=operation)
     try:
-        return Op(path, kind, operation.get_config(), weights)
+        return Op(path, kind, without_adapter(operation.get_config()), weights)
     except NotImplementedError as error:
         raise Refused(
             f"{path}: {kind.__name__} has no get_config(). Give the class one that returns its constructor arguments."
