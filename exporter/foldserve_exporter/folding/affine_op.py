@@ -13,10 +13,13 @@ class AffineMap:
     """The kind of an op that stands for y = s·x + t along one axis. No model holds it: `lowered` ends it."""
 
 
-def affine_op(path: str, affine: Affine, axis: int) -> Op:
-    """An op for an affine map along ``axis``, counted from the front with the batch as 0."""
+def affine_op(path: str, affine: Affine, axis: int, size: Floats | None = None) -> Op:
+    """An op for an affine map along ``axis``, counted from the front with the batch as 0.
+
+    ``size`` is how large the values are that it is given, by channel, where statistics tell.
+    """
     weights = (Weight("scale", affine.scale), Weight("shift", affine.shift))
-    return Op(path, AffineMap, {"axis": axis}, weights)
+    return Op(path, AffineMap, {"axis": axis}, weights if size is None else (*weights, Weight("size", size)))
 
 
 def is_affine(node: Node) -> bool:
@@ -34,14 +37,35 @@ def axis_of(op: Op) -> int:
     return int(op.config["axis"])
 
 
-def with_affine(node: Node, affine: Affine) -> Node:
-    """The node with another map along the same axis."""
-    return replace(node, op=affine_op(node.op.path, affine, axis_of(node.op)))
+def size_of(op: Op) -> Floats | None:
+    """How large the values are that an affine op is given, by channel, or None where nothing tells."""
+    return op.weight("size")
+
+
+def with_affine(op: Op, affine: Affine) -> Op:
+    """The op with another map along the same axis."""
+    return affine_op(op.path, affine, axis_of(op), size_of(op))
+
+
+def given_mapped(op: Op, by: Affine) -> Op:
+    """The op as it stands when the values that it is given have been mapped by ``by``."""
+    size = size_of(op)
+    size = None if size is None else size * np.abs(by.scale) + np.abs(by.shift)
+    return affine_op(op.path, affine_of(op), axis_of(op), size)
+
+
+def given_unmapped(op: Op, of: Affine) -> Op:
+    """The op as it stands when a map ``of`` no longer stands before it; where that was 0 nothing tells the size."""
+    size = size_of(op)
+    if size is None or not of.is_moderate:
+        return affine_op(op.path, affine_of(op), axis_of(op))
+    return affine_op(op.path, affine_of(op), axis_of(op), (size + np.abs(of.shift)) / np.abs(of.scale))
 
 
 def lowered(node: Node, is_float: bool = True) -> Node:
-    """The node as an addition, a multiplication, or a Rescaling where it is both or its input is of integers.
+    """The node as an addition, a subtraction, a multiplication, or a Rescaling.
 
+    It is a Rescaling where it takes two of these, or its input is of integers.
     A Rescaling always multiplies and adds; its configuration holds the float32 values exactly.
     """
     affine, axis, rank = affine_of(node.op), axis_of(node.op), len(node.outputs[0].shape)
@@ -50,6 +74,8 @@ def lowered(node: Node, is_float: bool = True) -> Node:
         return replace(node, op=operations.add(node.op.path), args=(node.args[0], shift))
     if is_float and not affine.has_shift:
         return replace(node, op=operations.multiply(node.op.path), args=(node.args[0], scale))
+    if is_float and np.all(affine.scale == -1):
+        return replace(node, op=operations.subtract(node.op.path), args=(shift, node.args[0]))
     config = {"name": node.op.name, "dtype": "float32", "scale": scale.tolist(), "offset": shift.tolist()}
     return replace(node, op=Op(node.op.path, keras.layers.Rescaling, config))
 

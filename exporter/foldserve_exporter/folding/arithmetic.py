@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 
 
 _GREATEST = 1e30
+_MODERATE = 1e4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +42,17 @@ class Affine:
         return bool(np.any(self.scale != 1))
 
     @property
+    def is_identity(self) -> bool:
+        """Whether nothing is changed."""
+        return not self.has_scale and not self.has_shift
+
+    @property
+    def is_moderate(self) -> bool:
+        """Whether every scale can be divided by without a loss."""
+        size = np.abs(self.scale)
+        return bool(np.all((size < _MODERATE) & (size > 1 / _MODERATE)))
+
+    @property
     def keeps_order(self) -> bool:
         """Whether greater inputs never give smaller outputs, so that a maximum may be taken before or after."""
         return bool(np.all(self.scale >= 0))
@@ -60,11 +72,21 @@ def compose(first: Affine, then: Affine) -> Affine:
     return Affine(then.scale * first.scale, then.scale * first.shift + then.shift)
 
 
+def inverse(affine: Affine) -> Affine:
+    """What takes a map back: x = y/s − t/s; no scale is zero."""
+    return Affine(1 / affine.scale, -affine.shift / affine.scale)
+
+
 def split_shift(affine: Affine) -> Affine | None:
     """The u in s·x + t = s·(x + u): a shift of t/s; None where float32 cannot hold a channel's."""
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         shift = affine.shift / affine.scale
     return Affine(np.ones_like(affine.scale), shift) if np.all(np.abs(shift) < _GREATEST) else None
+
+
+def shift_only(affine: Affine) -> Affine:
+    """The same map without its scale."""
+    return Affine(np.ones_like(affine.scale), affine.shift)
 
 
 def scale_only(affine: Affine) -> Affine:

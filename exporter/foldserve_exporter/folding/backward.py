@@ -7,9 +7,10 @@ from typing import Any
 import keras
 
 from ..graph import Node, Op, Weight
-from . import arithmetic
-from .activations import activation, is_linear, passes_scale
+from . import arithmetic, normalizers
+from .activations import activation, is_activation, is_linear, passes_scale
 from .arithmetic import Affine, Array
+from .attention import ATTENTION, absorb_attention
 from .einsum import absorb_einsum
 from .refusal import Refusal, Why
 from .wrapped import wrapped
@@ -23,14 +24,20 @@ def absorb_backward(node: Node, axis: int, affine: Affine) -> Op | Refusal:
         return wrapped(node, lambda inner: absorb_backward(inner, axis, affine))
     rule = _RULES.get(node.op.kind)
     if rule is None:
-        return Refusal(Why.NOT_A_HOST, f"{node.op.path} ({node.op.kind.__name__}) has no weights to fold into")
+        return Refusal(Why.NOT_A_HOST, *_unfit(node.op))
     if not is_linear(node.op) and not passes_scale(node.op, affine):
         return Refusal(
             Why.ACTIVATION,
-            f"{node.op.path} applies its activation {activation(node.op)!r} before the normalization; "
-            "give the activation a layer of its own behind it to let it fold",
+            f"{node.op.path} applies its activation {activation(node.op)!r} before the normalization",
+            f"put it between {node.op.path} and that activation",
         )
     return rule(node, axis, affine)
+
+
+def _unfit(op: Op) -> tuple[str, str]:
+    if is_activation(op) or op.template is not None:
+        return f"{op.path} ({op.kind.__name__}) is not linear", f"put it before {op.path}"
+    return f"{op.path} ({op.kind.__name__}) has no weights to fold into", ""
 
 
 def channel_axis(node: Node) -> int:
@@ -58,7 +65,8 @@ Formula = Callable[[Array, Array | None, Affine], tuple[Array, Array]]
 def _by(formula: Formula, kernel: str = "kernel") -> Callable[[Node, int, Affine], Op | Refusal]:
     def rule(node: Node, axis: int, affine: Affine) -> Op | Refusal:
         if axis != channel_axis(node):
-            return Refusal(Why.OTHER_AXIS, f"it normalizes axis {axis}, not the channel axis of {node.op.path}")
+            words = f"it normalizes axis {axis}, not the channel axis of {node.op.path}"
+            return Refusal(Why.OTHER_AXIS, words, f"normalize axis {channel_axis(node)}")
         stored = node.op.weight(kernel)
         if stored is None or not {w.name for w in node.op.weights} <= _PLAIN:
             return Refusal(Why.NOT_A_HOST, f"{node.op.path} holds weights other than kernel and bias")
@@ -78,4 +86,6 @@ _RULES: Mapping[type[Any], Callable[[Node, int, Affine], Op | Refusal]] = {
     ),
     **dict.fromkeys((_L.Conv1DTranspose, _L.Conv2DTranspose, _L.Conv3DTranspose), _by(arithmetic.backward_transposed)),
     _L.EinsumDense: absorb_einsum,
+    ATTENTION: absorb_attention,
+    **normalizers.RULES,
 }

@@ -7,7 +7,7 @@ from ..errors import Refused
 from ..graph import Node, Op
 from ..graph.instantiate import assign, instantiate
 from .affine_op import affine_of, affine_op, axis_of
-from .arithmetic import Affine, Array, along, from_statistics
+from .arithmetic import Affine, Array, Floats, along, from_statistics
 
 
 def as_affine_op(node: Node) -> Op:
@@ -16,10 +16,17 @@ def as_affine_op(node: Node) -> Op:
     Raises:
         Refused: a statistic or a gain is not finite, or a variance is such that its root cannot be taken.
     """
-    op = affine_op(node.op.path, affine_of_statistics(node.op), _axis(node))
+    op = affine_op(node.op.path, affine_of_statistics(node.op), _axis(node), _size(node.op))
     if node.op.kind.call is not keras.layers.BatchNormalization.call:
         _check_call(node, op)
     return op
+
+
+def _size(op: Op) -> Floats:
+    """How large the values are that a layer is given: |μ| + √(σ²+ε)."""
+    mean, variance = (np.asarray(op.weight(f"moving_{name}"), np.float64) for name in ("mean", "variance"))
+    size: Floats = np.abs(mean) + np.sqrt(variance + float(op.config["epsilon"]))
+    return size
 
 
 def affine_of_statistics(op: Op) -> Affine:

@@ -14,8 +14,10 @@ from ..graph import Node, Op
 from . import arithmetic
 from .activations import is_activation
 from .arithmetic import Affine, Array
+from .attention import ATTENTION, forward_attention
 from .backward import with_weights
 from .einsum import forward_einsum
+from .recurrent import CELLS, forward_recurrent
 from .refusal import Refusal, Why
 from .wrapped import wrapped
 
@@ -23,16 +25,20 @@ _L = keras.layers
 Rule = Callable[[Node, int, int, Affine], Op | Refusal]
 
 
-def absorb_forward(node: Node, axis: int, rank: int, affine: Affine) -> Op | Refusal:
-    """The op of ``node`` with the map before it, along ``axis`` of its input of ``rank`` axes, taken up, or why not.
+def absorb_forward(node: Node, position: int, axis: int, rank: int, affine: Affine) -> Op | Refusal:
+    """The op of ``node`` with the map before it, along ``axis`` of an input of ``rank`` axes, taken up, or why not.
 
     The shift of ``affine`` is taken up whole or the host refuses; send a map without shift to ask for its scale alone.
     """
     if node.op.kind is _L.TimeDistributed:
-        return wrapped(node, lambda inner: absorb_forward(inner, axis, rank, affine))
+        return wrapped(node, lambda inner: absorb_forward(inner, position, axis, rank, affine))
+    if node.op.kind is ATTENTION:
+        return forward_attention(node, position, axis, rank, affine)
+    if node.op.kind in (*CELLS, _L.Bidirectional):
+        return forward_recurrent(node, position, axis, affine)
     rule = _RULES.get(node.op.kind)
     if rule is None:
-        return Refusal(Why.NOT_A_HOST, _unfit(node.op))
+        return _unfit(node.op)
     if axis != _input_axis(node, rank) and node.op.kind is not _L.EinsumDense:
         return Refusal(Why.OTHER_AXIS, f"{node.op.path} reads its channels along another axis than {axis}")
     if not {w.name for w in node.op.weights} <= {"kernel", "bias", "depthwise_kernel", "pointwise_kernel"}:
@@ -40,10 +46,10 @@ def absorb_forward(node: Node, axis: int, rank: int, affine: Affine) -> Op | Ref
     return rule(node, axis, rank, affine)
 
 
-def _unfit(op: Op) -> str:
+def _unfit(op: Op) -> Refusal:
     if is_activation(op):
-        return f"its shift must come before the activation {op.path}"
-    return f"{op.path} ({op.kind.__name__}) has no weights to fold into"
+        return Refusal(Why.ACTIVATION, f"it must come before the activation {op.path}")
+    return Refusal(Why.NOT_A_HOST, f"{op.path} ({op.kind.__name__}) has no weights to fold into")
 
 
 def _input_axis(node: Node, rank: int) -> int:
@@ -61,8 +67,8 @@ def _refuses_shift(op: Op, affine: Affine) -> Refusal | None:
     if affine.has_shift and _pads(op):
         return Refusal(
             Why.PADDING,
-            f"{op.path} pads with zeros (padding={op.config['padding']!r}), which a shift must not reach; "
-            "its scale is folded into the kernel where every reader allows it",
+            f"{op.path} pads with zeros (padding={op.config['padding']!r}), which a shift must not reach",
+            f"put it behind {op.path}",
         )
     return None
 
@@ -98,7 +104,9 @@ def _separable(node: Node, axis: int, rank: int, affine: Affine) -> Op | Refusal
 def _transposed(node: Node, axis: int, rank: int, affine: Affine) -> Op | Refusal:
     if affine.has_shift:
         return Refusal(
-            Why.POSITION, f"what a shift adds behind the transposed convolution {node.op.path} depends on the position"
+            Why.POSITION,
+            f"what a shift adds behind the transposed convolution {node.op.path} depends on the position",
+            f"put it behind {node.op.path}",
         )
     folded = arithmetic.backward_axis(_kernel(node.op, "kernel"), affine, -1)
     return with_weights(node.op, {"kernel": folded})

@@ -28,7 +28,7 @@ class Ledger:
             return
         origins = self._behind.pop(node.key, [])
         self._standing.pop(node.key, None)
-        nodes = [graph.node(absorb.node) for absorb in decision.absorbed]
+        nodes = [graph.node(absorb.node) for absorb in decision.takers]
         for onto in nodes:
             if is_affine(onto):
                 self._behind[onto.key].extend(origins)
@@ -43,7 +43,7 @@ class Ledger:
             decision = self._standing[node.key]
             for origin in self._behind[node.key]:
                 own = origin[0] == node.op.path
-                hosts = [graph.node(a.node).op.path for a in decision.absorbed if graph.has(a.node)]
+                hosts = [graph.node(a.node).op.path for a in decision.takers if graph.has(a.node)]
                 action = decision.action if own else Action.MERGED
                 reason = decision.reason if own else f"merged into {node.op.path}; {decision.reason}"
                 self._settle(origin, action, reason, hosts if own else [node.op.path])

@@ -4,10 +4,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..graph import Graph, Node, Op
-from .affine_op import affine_of, affine_op, axis_of
-from .arithmetic import Affine, scale_only, split_shift
-from .reach import Absorb, Reached, downstream, upstream
-from .refusal import Refusal
+from .affine_op import affine_of, axis_of, given_mapped, is_affine, with_affine
+from .arithmetic import Affine, scale_only, shift_only, split_shift
+from .reach import Absorb, Reached, Rebased, downstream, rebased, upstream
+from .refusal import Refusal, told
+
+_AROUND = "the layers before it take it up, and those that read them beside it take it back"
+
+_TURNS = "it turns {} into floating point, which one Rescaling does at the input; nothing needs to be changed"
 
 
 class Action(StrEnum):
@@ -18,6 +22,8 @@ class Action(StrEnum):
     FORWARD = "forward"
     BACKWARD_SCALE = "backward_scale_left_affine_shift"
     FORWARD_SCALE = "forward_scale_left_affine_shift"
+    BACKWARD_SHIFT = "backward_shift_left_affine_scale"
+    FORWARD_SHIFT = "forward_shift_left_affine_scale"
     MERGED = "merged_into_affine"
     AFFINE = "left_affine"
 
@@ -43,21 +49,30 @@ class PlanEntry:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decision:
-    """What to do with one affine node: the nodes that take it up, and the op that stays in its place, if any."""
+    """What to do with one affine node: the nodes that take it up, and the op that stays in its place, if any.
+
+    ``hosts`` are the keys of those that take it up, where others among ``absorbed`` take it back.
+    """
 
     action: Action
     reason: str
     absorbed: tuple[Absorb, ...] = ()
     left: Op | None = None
+    hosts: frozenset[int] | None = None
+
+    @property
+    def takers(self) -> tuple[Absorb, ...]:
+        """Those that take the map up, without those that take it back."""
+        return tuple(a for a in self.absorbed if self.hosts is None or a.node in self.hosts)
 
 
 def decide(graph: Graph, node: Node) -> Decision:
-    """Backward if possible, then forward, then the scale alone; otherwise the map stays, with both reasons."""
+    """Backward if possible, then forward, then one half; else the map stays, with both reasons."""
     affine, axis = affine_of(node.op), axis_of(node.op)
     source = node.inputs[0]
     if not graph.spec(source).is_float:
-        return Decision(Action.AFFINE, f"it turns {graph.spec(source).dtype} into floating point", left=node.op)
-    if not affine.has_scale and not affine.has_shift:
+        return Decision(Action.AFFINE, _TURNS.format(graph.spec(source).dtype), left=node.op)
+    if affine.is_identity:
         return Decision(Action.IDENTITY, "it changes nothing")
     above = upstream(graph, source, axis, affine)
     if not isinstance(above, Refusal):
@@ -65,24 +80,65 @@ def decide(graph: Graph, node: Node) -> Decision:
     below = downstream(graph, node.ref, axis, affine)
     if not isinstance(below, Refusal):
         return Decision(Action.FORWARD, "its scale and shift are in the weights behind it", below)
-    return _part(graph, node, affine, above, below) or Decision(
-        Action.AFFINE, f"before it: {above.words}; behind it: {below.words}", left=node.op
+    around = rebased(graph, node, affine)
+    if isinstance(around, Rebased):
+        return Decision(Action.BACKWARD, _AROUND, around.absorbed, hosts=around.hosts)
+    return _part(graph, node, above, below) or Decision(
+        Action.AFFINE, told(f"before it: {above.words}; behind it: {below.words}", above, below), left=node.op
     )
 
 
-def _part(graph: Graph, node: Node, affine: Affine, above: Refusal, below: Refusal) -> Decision | None:
-    """Move the scale where it can go alone, and keep the shift."""
+def _part(graph: Graph, node: Node, above: Refusal, below: Refusal) -> Decision | None:
+    """Move the scale where it can go alone and keep the shift, or the other way round."""
+    affine = affine_of(node.op)
     if not affine.has_scale or not affine.has_shift:
         return None
-    axis, scale = axis_of(node.op), scale_only(affine)
-    up: Reached = upstream(graph, node.inputs[0], axis, scale)
-    if not isinstance(up, Refusal):
-        left = affine_op(node.op.path, Affine(affine.scale / affine.scale, affine.shift), axis)
-        return Decision(Action.BACKWARD_SCALE, f"only its scale is folded: {above.words}", up, left)
-    before = split_shift(affine)
-    down: Reached = below if before is None else downstream(graph, node.ref, axis, scale)
-    if before is None or isinstance(down, Refusal):
+    scale, shift, before = scale_only(affine), shift_only(affine), split_shift(affine)
+    both = f"before it: {above.words}; behind it: {below.words}"
+    only_scale, only_shift = (told(f"only its {half} is folded; {both}", above, below) for half in ("scale", "shift"))
+    moves = [
+        _Move(Action.BACKWARD_SCALE, scale, shift, only_scale),
+        _Move(Action.FORWARD_SCALE, scale, before, only_scale),
+        _Move(Action.FORWARD_SHIFT, shift, scale, only_shift),
+        _Move(Action.BACKWARD_SHIFT, before, scale, only_shift),
+    ]
+    decisions = (_moved(graph, node, move) for move in moves)
+    return next((decision for decision in decisions if decision is not None), None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Move:
+    """Half of a map that is moved, and the half that is left; None where there is no such half."""
+
+    action: Action
+    moved: Affine | None
+    left: Affine | None
+    reason: str
+
+    @property
+    def is_up(self) -> bool:
+        return self.action in (Action.BACKWARD_SCALE, Action.BACKWARD_SHIFT)
+
+
+def _moved(graph: Graph, node: Node, move: _Move) -> Decision | None:
+    moved, axis = move.moved, axis_of(node.op)
+    if moved is None or move.left is None:
         return None
-    return Decision(
-        Action.FORWARD_SCALE, f"only its scale is folded: {below.words}", down, affine_op(node.op.path, before, axis)
+    reached: Reached | Rebased = (
+        upstream(graph, node.inputs[0], axis, moved) if move.is_up else downstream(graph, node.ref, axis, moved)
     )
+    if move.is_up and isinstance(reached, Refusal):
+        reached = rebased(graph, node, moved)
+    if isinstance(reached, Refusal):
+        return None
+    absorbed, hosts = (reached.absorbed, reached.hosts) if isinstance(reached, Rebased) else (reached, None)
+    if not _is_progress(graph, absorbed, moved):
+        return None
+    stays = with_affine(node.op, move.left)
+    return Decision(move.action, move.reason, absorbed, given_mapped(stays, moved) if move.is_up else stays, hosts)
+
+
+def _is_progress(graph: Graph, absorbed: tuple[Absorb, ...], moved: Affine) -> bool:
+    """Half a map that another affine would only gain goes back and forth for ever."""
+    affines = [affine_of(graph.node(absorb.node).op) for absorb in absorbed if is_affine(graph.node(absorb.node))]
+    return all(affine.has_scale if moved.has_scale else affine.has_shift for affine in affines)

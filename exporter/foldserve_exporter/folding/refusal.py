@@ -1,4 +1,4 @@
-"""Why an affine map could not go where it was sent: a name to test for and words to read."""
+"""Why an affine map could not go where it was sent: a name to test for, words to read, and what would help."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,9 +21,24 @@ class Why(StrEnum):
     DYNAMIC_SHAPE = "dynamic_shape"
 
 
+_USUALLY = {
+    Why.OTHER_AXIS: "normalize the channels of the layer before it",
+    Why.NOT_A_HOST: "put it directly behind a convolution or a dense layer, before the activation",
+    Why.DYNAMIC_SHAPE: "give the Input a fixed shape",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A named reason with words that say which layer and, where there is one, what to change."""
+    """A named reason in words that say which layer, and what the model's author could do about it."""
 
     why: Why
     words: str
+    remedy: str = ""
+
+
+def told(start: str, *refusals: Refusal) -> str:
+    """The whole reason, with whatever would let the normalization fold wholly."""
+    remedies = [refusal.remedy or _USUALLY.get(refusal.why, "") for refusal in refusals]
+    given = list(dict.fromkeys(filter(None, remedies))) or [_USUALLY[Why.NOT_A_HOST]]
+    return f"{start}. To fold it wholly, {', or '.join(given)}; then train again"

@@ -1,20 +1,31 @@
 """Carry out a decision: a new graph, the old one as it was."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..graph import Graph, Node, Op, Ref
-from .plan import Decision
+
+if TYPE_CHECKING:
+    from .plan import Decision
 
 
-def applied(graph: Graph, node: Node, decision: Decision) -> Graph:
+def applied(graph: Graph, node: Node, decision: "Decision") -> Graph:
     """The graph in which ``decision`` about the affine node ``node`` has been carried out."""
     if decision.left is node.op and not decision.absorbed:
         return graph
     ops: dict[int, Op] = {absorb.node: absorb.op for absorb in decision.absorbed}
     if decision.left is not None:
         ops[node.key] = decision.left
-    changed = replace(graph, nodes=tuple(replace(n, op=ops[n.key]) if n.key in ops else n for n in graph.nodes))
+    changed = with_ops(graph, ops)
     return changed if decision.left is not None else without(changed, node)
+
+
+def with_ops(graph: Graph, ops: Mapping[int, Op]) -> Graph:
+    """The graph in which some nodes, by their keys, call other ops."""
+    if not ops:
+        return graph
+    return replace(graph, nodes=tuple(replace(n, op=ops[n.key]) if n.key in ops else n for n in graph.nodes))
 
 
 def without(graph: Graph, node: Node) -> Graph:

@@ -6,7 +6,7 @@ inference from such a graph, in float32 or in float64. Nothing in a graph knows 
 
 from . import operations
 from .cut import cut
-from .ir import Graph, Node, Op, Ref, TensorSpec, Weight
+from .ir import Graph, Node, Op, Reading, Ref, TensorSpec, Weight
 from .precision import float32_only
 from .rebuild import rebuild
 from .trace import trace
@@ -15,6 +15,7 @@ __all__ = [
     "Graph",
     "Node",
     "Op",
+    "Reading",
     "Ref",
     "TensorSpec",
     "Weight",

@@ -29,6 +29,14 @@ class Ref:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """One place where a node reads a tensor: the ``position``-th of its inputs."""
+
+    node: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class TensorSpec:
     """Name, shape (None where dynamic, the batch first) and dtype of a tensor."""
 
@@ -160,6 +168,11 @@ class Graph:
     def readers(self, ref: Ref) -> tuple[Node, ...]:
         """The nodes that read a tensor, repeated where one reads it twice."""
         return self._readers.get(ref, ())
+
+    def readings(self, ref: Ref) -> tuple[Reading, ...]:
+        """Every place where a tensor is read."""
+        nodes = {node.key: node for node in self.readers(ref)}.values()
+        return tuple(Reading(n.key, at) for n in nodes for at, each in enumerate(n.inputs) if each == ref)
 
     def is_output(self, ref: Ref) -> bool:
         """Whether a tensor is an output of the model."""

@@ -24,6 +24,11 @@ def multiply(path: str) -> Op:
     return _op(path, keras.ops.multiply(keras.KerasTensor((None,)), 1.0))
 
 
+def subtract(path: str) -> Op:
+    """The operation behind ``keras.ops.subtract``, of two arguments."""
+    return _op(path, keras.ops.subtract(1.0, keras.KerasTensor((None,))))
+
+
 def reshape(path: str, shape: Sequence[int]) -> Op:
     """The operation behind ``keras.ops.reshape`` to a shape in which -1 stands for the batch."""
     return _op(path, keras.ops.reshape(keras.KerasTensor((None,)), tuple(shape)))

@@ -93,6 +93,11 @@ class Walker:
         if inner is not None or _hides_phase(operation):
             return self._enter_nested(operation, inner, args, kwargs, path)
         _check_reachable(operation, path)
+        if _hears_phase(operation) and not self.masked:
+            try:
+                return self._enter_nested(operation, None, args, kwargs, path)
+            except Refused:
+                pass  # code that symbolic tensors cannot go through stays as it is; the verification hears its phase
         return self.record(self.op(operation, path), args, kwargs, specs)
 
     def _enter_nested(self, layer: Any, inner: Any, args: Any, kwargs: dict[str, Any], path: str) -> list[Ref]:
@@ -210,6 +215,13 @@ def _hides_phase(layer: Any) -> bool:
     if not isinstance(layer, keras.layers.Layer) or is_stock(type(layer)) or has_phase(layer):
         return False
     return any(has_phase(below) for below in private.sublayers(layer))
+
+
+def _hears_phase(layer: Any) -> bool:
+    """Whether a custom layer is told the learning phase, so that its ``call`` may do by it whatever it likes."""
+    if not isinstance(layer, keras.layers.Layer) or isinstance(layer, keras.layers.BatchNormalization):
+        return False
+    return not is_stock(type(layer)) and private.accepts(layer, "training")
 
 
 def _makes_masks(model: Any) -> bool:

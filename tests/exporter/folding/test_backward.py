@@ -31,6 +31,10 @@ HOSTS = {
     "einsum without bias": (SERIES, lambda: L.EinsumDense("abc,cde->abde", (None, 3, 5))),
     "einsum with a map of biases": (SERIES, lambda: L.EinsumDense("abc,cd->abd", (11, 5), bias_axes="bd")),
     "einsum with an ellipsis": (IMAGE, lambda: L.EinsumDense("...x,xy->...y", 5, bias_axes="y")),
+    "embedding": ((7,), lambda: L.Embedding(9, 5)),
+    "layer normalization": (IMAGE, lambda: L.LayerNormalization()),
+    "layer normalization without gain": (IMAGE, lambda: L.LayerNormalization(center=False, scale=False)),
+    "group normalization": (IMAGE, lambda: L.GroupNormalization(2)),
     "spectrally normalised": (IMAGE, lambda: L.SpectralNormalization(L.Conv2D(5, 3))),
     "constrained": (IMAGE, lambda: L.Conv2D(5, 3, kernel_constraint="max_norm", kernel_regularizer="l2")),
 }

@@ -60,6 +60,9 @@ def test_an_activation_in_between_is_named() -> None:
     folded = assert_folds(randomise(model))
     assert actions(folded) == ["left_affine"]
     assert "stem applies its activation 'tanh'" in folded.plan[0].reason
+    assert folded.plan[0].reason.endswith(
+        "To fold it wholly, put it between stem and that activation; then train again"
+    )
 
 
 def test_another_axis_than_the_channels_is_left_alone() -> None:

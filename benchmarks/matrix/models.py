@@ -1,0 +1,75 @@
+"""The models: the architectures of the test matrix, and keras.applications, one of each family at least."""
+
+from dataclasses import dataclass
+from typing import Any
+
+ARCHITECTURES = "architectures of our own"
+APPLICATIONS = "keras.applications"
+SIDES = {
+    "VGG16": 32,
+    "VGG19": 32,
+    "MobileNet": 32,
+    "MobileNetV2": 32,
+    "MobileNetV3Small": 32,
+    "MobileNetV3Large": 32,
+    "ResNet50": 32,
+    "ResNet101": 32,
+    "ResNet50V2": 32,
+    "DenseNet121": 32,
+    "InceptionV3": 75,
+    "InceptionResNetV2": 75,
+    "Xception": 71,
+    "NASNetMobile": 32,
+    "NASNetLarge": 32,
+    "EfficientNetB0": 32,
+    "EfficientNetB1": 32,
+    "EfficientNetV2B0": 32,
+    "EfficientNetV2S": 32,
+    "ConvNeXtTiny": 32,
+}
+"""Height of the images, the least that the family allows or a round number; the width is that and 3 more."""
+_OWN = "tests.exporter.architectures"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A model with random weights, and the modules that register its classes."""
+
+    model: Any
+    theme: str
+    custom_objects: tuple[str, ...] = ()
+
+
+def names() -> list[str]:
+    """All of them, in the order of the table."""
+    from tests.exporter.architectures import ARCHITECTURES as OWN
+
+    return [*OWN, *SIDES]
+
+
+def make(name: str) -> Made:
+    """A model by its name."""
+    from tests.exporter.architectures import ARCHITECTURES as OWN
+
+    if name in OWN:
+        return Made(OWN[name].model(), ARCHITECTURES, (_OWN,))
+    return Made(application(name), APPLICATIONS)
+
+
+def application(name: str) -> Any:
+    """An application with statistics and biases as after some training: with zero biases half the faults hide."""
+    import keras
+    import numpy as np
+
+    side = SIDES[name]
+    model = getattr(keras.applications, name)(
+        input_shape=(side, side + 3, 3), weights=None, classes=7, include_top=True, classifier_activation=None
+    )
+    generator = np.random.default_rng(0)
+    for variable in model.weights:
+        noise = generator.normal(0, 0.2, variable.shape)
+        if "variance" in variable.name or variable.name == "gamma":
+            variable.assign(np.abs(1 + noise))
+        elif variable.name in ("beta", "bias", "moving_mean"):
+            variable.assign(noise)
+    return model

@@ -1,0 +1,126 @@
+"""The records as a page of Markdown."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from .models import APPLICATIONS, ARCHITECTURES
+
+Record = Mapping[str, Any]
+_HEAD = """# Architectures
+
+What the exporter makes of {count} models: {own} architectures of our own (`tests/exporter/architectures`) and
+{applications} of `keras.applications`, at least one of each family. All have random weights and statistics, and biases
+that are not zero. This page is generated:
+
+    python benchmarks/nodes.py --records DIR && python benchmarks/nodes.py --records DIR --table docs/architectures.md
+
+With {versions}.
+
+- **BatchNormalization**: what became of each call; those with *affine* in their name leave something behind, and the
+  [reasons](#what-stays-and-why) are below.
+- **error**: the largest deviation from the float64 reference as a share of what is allowed
+  ([limit](exporting.md#what-is-verified)), of the SavedModel, of the ONNX file as it is, and of the ONNX file
+  optimised, each loaded by a fresh process.
+- **fold**: reading and folding, in seconds, on one core of a shared machine.
+- **nodes**: additions, subtractions, products, quotients and roots. Of a SavedModel, those of its serving function once
+  every function it calls is inlined and its variables are constants; *bias* are additions of a constant to what a
+  convolution or a matrix product answers, which a SavedModel has no other way to write. Of an ONNX file, every node,
+  those of loops and branches too. *Keras* is `model.export` of Keras; *of two tensors* are those of our ONNX nodes
+  whose operands are both computed from the input: residual sums and gates, which the model itself asks for.
+
+In all models together the ONNX files of Keras hold {theirs}; ours {ours}, {between} of them of two tensors.
+"""
+_COLUMNS = (
+    "model", "BatchNormalization", "error", "fold",
+    "Keras, SavedModel", "Keras, ONNX", "SavedModel", "ONNX", "of two tensors",
+)  # fmt: skip
+_CANDIDATES = ("tensorflow, SavedModel", "onnxruntime, not optimised", "onnxruntime, optimised")
+
+
+def read(folder: Path, names: Iterable[str]) -> list[Record]:
+    """The records that there are, in the order of the names."""
+    paths = (folder / f"{name}.json" for name in names)
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
+
+
+def page(records: list[Record]) -> str:
+    """The whole page."""
+    by_theme = {theme: [each for each in records if each["theme"] == theme] for theme in (ARCHITECTURES, APPLICATIONS)}
+    versions = ", ".join(f"{name} {number}" for name, number in records[0]["versions"].items())
+    head = _HEAD.format(
+        count=len(records),
+        own=len(by_theme[ARCHITECTURES]),
+        applications=len(by_theme[APPLICATIONS]),
+        versions=versions,
+        theirs=_counts(_sum(each["keras"]["onnx"] for each in records if "fails" not in each["keras"]["onnx"])),
+        ours=_counts(_sum(each["foldserve"]["onnx"] for each in records)),
+        between=sum(sum(each["between_tensors"].values()) for each in records),
+    )
+    parts = [head]
+    for theme, members in by_theme.items():
+        parts += [f"## {theme[0].upper()}{theme[1:]}\n", _table(members)]
+    return "\n".join([*parts, "## What stays, and why\n", _reasons(records)])
+
+
+def _table(records: list[Record]) -> str:
+    lines = [f"| {' | '.join(_COLUMNS)} |", f"|{'---|' * len(_COLUMNS)}"]
+    lines += [f"| {' | '.join(_row(each))} |" for each in records]
+    return "\n".join(lines) + "\n"
+
+
+def _row(record: Record) -> tuple[str, ...]:
+    actions = Counter(record["actions"])
+    keras, ours = record["keras"], record["foldserve"]
+    return (
+        record["name"],
+        ", ".join(f"{count} {action.replace('_', ' ')}" for action, count in actions.items()) or "none",
+        " / ".join(f"{record['of_the_limit'][name]:.2f}" for name in _CANDIDATES),
+        f"{record['fold_seconds']:.1f}",
+        _counts(keras["saved_model"]),
+        _counts(keras["onnx"]),
+        _counts(ours["saved_model"]),
+        _counts(ours["onnx"]),
+        _counts(record["between_tensors"]),
+    )
+
+
+def _counts(found: Mapping[str, Any]) -> str:
+    if "fails" in found:
+        return f"fails: {_in_a_word(found['fails'])}"
+    return ", ".join(f"{count} {kind}" for kind, count in found.items() if count) or "none"
+
+
+def _in_a_word(failure: str) -> str:
+    """What a failure is about, for the failures that are known; else how it begins."""
+    known = {
+        "Erfc": "no Erfc in ONNX",
+        "Xla": "XLA",
+        "StatefulPartitionedCall": "XLA",
+        "StatelessRandom": "random operations",
+        "RandomUniform": "random operations",
+        "NCHW": "channels first on a CPU",
+        "NHWC": "channels first on a CPU",
+    }
+    short = failure.replace("|", "/").replace("\n", " ")
+    return next((words for sign, words in known.items() if sign in failure), short[:60])
+
+
+def _sum(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return total
+
+
+def _reasons(records: list[Record]) -> str:
+    """One line for each reason that a model gives; where a model says the same of many layers, how often."""
+    lines = []
+    for record in records:
+        shown = record["reasons"][:3]
+        lines += [f"- {record['name']}, {reason}" for reason in shown]
+        if len(record["reasons"]) > len(shown):
+            lines.append(f"- {record['name']}: {len(record['reasons']) - len(shown)} more like these")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,122 @@
+"""What is left of each architecture when Keras' `export()` and `export-model` have exported it, and how exact that is.
+
+    python benchmarks/nodes.py --records DIR                 # all of them that DIR holds no record of; an hour
+    python benchmarks/nodes.py --records DIR lenet ResNet50  # these
+    python benchmarks/nodes.py --records DIR --table docs/architectures.md
+
+Every model is made, exported twice and counted in a process of its own. A record is one JSON file for each model; the
+table is written from the records.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.matrix import counting, models, table  # noqa: E402 - found through the line above
+from foldserve_exporter.runtime import import_quietly  # noqa: E402
+
+
+def measure(name: str) -> dict[str, Any]:
+    """One model's record."""
+    import_quietly()
+    warnings.simplefilter("ignore")
+    made = models.make(name)
+    with tempfile.TemporaryDirectory() as folder:
+        ours = by_foldserve(made, Path(folder) / "models")
+        theirs = by_keras(made.model, Path(folder) / "keras")
+    return {"name": name, "theme": made.theme, "versions": counting.versions(), "keras": theirs, **ours}
+
+
+def by_keras(model: Any, folder: Path) -> dict[str, Any]:
+    """Nodes of Keras' own export of each kind, or why there is none."""
+    folder.mkdir()
+    kinds = {
+        "saved_model": ("tf_saved_model", folder / "saved_model", counting.saved_model),
+        "onnx": ("onnx", folder / "model.onnx", counting.onnx_model),
+    }
+    left: dict[str, Any] = {}
+    for kind, (word, path, count) in kinds.items():
+        try:
+            model.export(str(path), format=word, verbose=False)
+            left[kind] = count(path)
+        except Exception as error:  # whatever Keras and tf2onnx raise is what is to be told
+            left[kind] = {"fails": f"{type(error).__name__}: {error}"[:300]}
+    return left
+
+
+def by_foldserve(made: models.Made, folder: Path) -> dict[str, Any]:
+    """Nodes of our artifacts, how exact they are, and what became of the normalizations."""
+    from foldserve_exporter import export_model
+    from foldserve_exporter.folding import fold_graph
+    from foldserve_exporter.graph import trace
+
+    began = time.perf_counter()
+    fold_graph(trace(made.model))
+    seconds = time.perf_counter() - began
+    report = export_model(made.model, folder, "m", custom_objects=made.custom_objects).report
+    version = folder / "m" / "1"
+    deviations = {
+        candidate.name: max(
+            verdict.deviation / verdict.limit for verdict in candidate.outputs.values() if verdict.limit
+        )
+        for candidate in report.verification.candidates
+    }
+    return {
+        "foldserve": {
+            "saved_model": counting.saved_model(version),
+            "onnx": counting.onnx_model(version / "model.onnx"),
+        },
+        "between_tensors": counting.between_tensors(version / "model.onnx"),
+        "of_the_limit": deviations,
+        "actions": [entry.action for entry in report.fold],
+        "reasons": sorted({f"{entry.bn}: {entry.reason}" for entry in report.fold if "affine" in entry.action}),
+        "fold_seconds": seconds,
+    }
+
+
+def record(name: str, folder: Path) -> None:
+    """Measures in a fresh process; a failure is shown and leaves no record."""
+    path = folder / f"{name}.json"
+    command = [sys.executable, __file__, "--records", str(folder), "--one", name]
+    began = time.perf_counter()
+    search = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run(command, capture_output=True, text=True, env=search)
+    print(f"{name:60} {time.perf_counter() - began:6.1f} s  {'' if path.exists() else 'FAILED'}", flush=True)
+    if done.returncode:
+        print(done.stderr[-3000:], flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="architectures and keras.applications; all that have no record")
+    parser.add_argument("--records", type=Path, required=True, help="folder of one JSON file for each model")
+    parser.add_argument("--table", type=Path, help="write the table of all records to this file, and measure nothing")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.records.mkdir(parents=True, exist_ok=True)
+    if options.table:
+        options.table.write_text(table.page(table.read(options.records, models.names())), encoding="utf-8")
+    elif options.one:
+        measured = json.dumps(measure(options.one), indent=1)
+        (options.records / f"{options.one}.json").write_text(measured, encoding="utf-8")
+    else:
+        known = {path.stem for path in options.records.glob("*.json")}
+        for name in options.names or [each for each in models.names() if each not in known]:
+            record(name, options.records)
+
+
+if __name__ == "__main__":
+    main()
