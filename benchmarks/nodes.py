@@ -4,8 +4,8 @@
     python benchmarks/nodes.py --records DIR lenet ResNet50  # these
     python benchmarks/nodes.py --records DIR --table docs/architectures.md
 
-Every model is made, exported twice and counted in a process of its own. A record is one JSON file for each model; the
-table is written from the records.
+Every model is made, exported by both and counted; small ones share a process. A record is one JSON file for each model;
+the table is written from the records.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import warnings
 from pathlib import Path
 from typing import Any
@@ -87,16 +88,27 @@ def by_foldserve(made: models.Made, folder: Path) -> dict[str, Any]:
     }
 
 
-def record(name: str, folder: Path) -> None:
-    """Measures in a fresh process; a failure is shown and leaves no record."""
-    path = folder / f"{name}.json"
-    command = [sys.executable, __file__, "--records", str(folder), "--one", name]
-    began = time.perf_counter()
+def measure_all(names: list[str], folder: Path) -> None:
+    """Leaves a record for each model; a failure is told and leaves none."""
+    import keras
+
+    for name in names:
+        keras.backend.clear_session()
+        began = time.perf_counter()
+        try:
+            found = json.dumps(measure(name), indent=1)
+        except Exception:
+            traceback.print_exc()
+        else:
+            (folder / f"{name}.json").write_text(found, encoding="utf-8")
+            print(f"{name:60} {time.perf_counter() - began:6.1f} s", flush=True)
+
+
+def record(names: list[str], folder: Path) -> None:
+    """Measures some models in a fresh process."""
+    command = [sys.executable, __file__, "--records", str(folder), "--inside", *names]
     search = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    done = subprocess.run(command, capture_output=True, text=True, env=search)
-    print(f"{name:60} {time.perf_counter() - began:6.1f} s  {'' if path.exists() else 'FAILED'}", flush=True)
-    if done.returncode:
-        print(done.stderr[-3000:], flush=True)
+    subprocess.run(command, check=True, env=search)
 
 
 def main() -> None:
@@ -104,18 +116,18 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="architectures and keras.applications; all that have no record")
     parser.add_argument("--records", type=Path, required=True, help="folder of one JSON file for each model")
     parser.add_argument("--table", type=Path, help="write the table of all records to this file, and measure nothing")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.records.mkdir(parents=True, exist_ok=True)
     if options.table:
         options.table.write_text(table.page(table.read(options.records, models.names())), encoding="utf-8")
-    elif options.one:
-        measured = json.dumps(measure(options.one), indent=1)
-        (options.records / f"{options.one}.json").write_text(measured, encoding="utf-8")
+    elif options.inside:
+        measure_all(options.names, options.records)
     else:
         known = {path.stem for path in options.records.glob("*.json")}
-        for name in options.names or [each for each in models.names() if each not in known]:
-            record(name, options.records)
+        names = options.names or [each for each in models.names() if each not in known]
+        for group in models.groups(names):
+            record(group, options.records)
 
 
 if __name__ == "__main__":

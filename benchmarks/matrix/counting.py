@@ -9,6 +9,8 @@ from typing import Any
 ARITHMETIC = ("Mul", "Add", "Sub", "Div", "Rsqrt", "Sqrt", "Reciprocal")
 """What BatchNormalization is made of, in whatever words a format has for it."""
 _ONE_NAME = {"AddV2": "Add", "RealDiv": "Div", "DivNoNan": "Div"}
+_INTEGERS = (3, 9)
+"""TensorFlow's int32 and int64: sizes and indices."""
 _FUSED = ("FusedBatchNorm", "BatchNormalization")
 PACKAGES = ("keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime")
 
@@ -31,6 +33,7 @@ def saved_model(path: Path) -> dict[str, int]:
     function = loaded.signatures["serving_default"]
     graph = convert_variables_to_constants_v2(function, lower_control_flow=False).graph.as_graph_def()
     nodes = [*graph.node, *(node for each in graph.library.function for node in each.node_def)]
+    nodes = [node for node in nodes if node.attr["T"].type not in _INTEGERS]
     found = Counter(_ONE_NAME.get(node.op, node.op) for node in nodes)
     biases = _biases({node.name: node for node in graph.node})
     found["Add"] -= biases
@@ -61,10 +64,20 @@ def onnx_model(path: Path) -> dict[str, int]:
     import onnx
 
     model = onnx.load(path, load_external_data=False)
+    integers = _integers(model)
     found: Counter[str] = Counter()
     for graph in (model.graph, *model.functions):
-        found.update(node.op_type for node in _all_nodes(graph))
+        found.update(node.op_type for node in _all_nodes(graph) if node.output[0] not in integers)
     return _arithmetic(found)
+
+
+def _integers(model: Any) -> set[str]:
+    """Tensors of whole numbers: sizes and indices."""
+    import onnx
+
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    kinds = (onnx.TensorProto.INT64, onnx.TensorProto.INT32)
+    return {value.name for value in inferred.value_info if value.type.tensor_type.elem_type in kinds}
 
 
 def between_tensors(path: Path) -> dict[str, int]:
@@ -72,13 +85,14 @@ def between_tensors(path: Path) -> dict[str, int]:
     import onnx
 
     model = onnx.load(path, load_external_data=False)
+    integers = _integers(model)
     fixed = {tensor.name for tensor in model.graph.initializer}
     found: Counter[str] = Counter()
     for node in model.graph.node:
         known = [name in fixed for name in node.input if name]
         if node.op_type == "Constant" or (known and all(known)):
             fixed.update(node.output)
-        elif node.op_type in ARITHMETIC and len(known) == 2 and not any(known):
+        elif node.op_type in ARITHMETIC and node.output[0] not in integers and len(known) == 2 and not any(known):
             found[node.op_type] += 1
     return dict(found)
 

@@ -13,21 +13,18 @@ SIDES = {
     "MobileNetV3Small": 32,
     "MobileNetV3Large": 32,
     "ResNet50": 32,
-    "ResNet101": 32,
     "ResNet50V2": 32,
     "DenseNet121": 32,
     "InceptionV3": 75,
     "InceptionResNetV2": 75,
     "Xception": 71,
     "NASNetMobile": 32,
-    "NASNetLarge": 32,
     "EfficientNetB0": 32,
-    "EfficientNetB1": 32,
     "EfficientNetV2B0": 32,
-    "EfficientNetV2S": 32,
     "ConvNeXtTiny": 32,
 }
 """Height of the images, the least that the family allows or a round number; the width is that and 3 more."""
+_TOGETHER = 20
 _OWN = "tests.exporter.architectures"
 
 
@@ -45,6 +42,13 @@ def names() -> list[str]:
     from tests.exporter.architectures import ARCHITECTURES as OWN
 
     return [*OWN, *SIDES]
+
+
+def groups(names: list[str]) -> list[list[str]]:
+    """Names that may share a process: each application has one to itself, for its memory."""
+    small = [name for name in names if name not in SIDES]
+    together = [small[start : start + _TOGETHER] for start in range(0, len(small), _TOGETHER)]
+    return [*together, *([name] for name in names if name in SIDES)]
 
 
 def make(name: str) -> Made:

@@ -25,10 +25,10 @@ With {versions}.
   ([limit](exporting.md#what-is-verified)), of the SavedModel, of the ONNX file as it is, and of the ONNX file
   optimised, each loaded by a fresh process.
 - **fold**: reading and folding, in seconds, on one core of a shared machine.
-- **nodes**: additions, subtractions, products, quotients and roots. Of a SavedModel, those of its serving function once
-  every function it calls is inlined and its variables are constants; *bias* are additions of a constant to what a
-  convolution or a matrix product answers, which a SavedModel has no other way to write. Of an ONNX file, every node,
-  those of loops and branches too. *Keras* is `model.export` of Keras; *of two tensors* are those of our ONNX nodes
+- **nodes**: additions, subtractions, products, quotients and roots of floating-point tensors. Of a SavedModel, those
+  of its serving function once every function it calls is inlined and its variables are constants; *bias* are additions
+  of a constant to what a convolution or a matrix product answers, which a SavedModel has no other way to write. Of an
+  ONNX file, every node, those of loops and branches too. *Keras* is `model.export` of Keras; *of two tensors* are those of our ONNX nodes
   whose operands are both computed from the input: residual sums and gates, which the model itself asks for.
 
 In all models together the ONNX files of Keras hold {theirs}; ours {ours}, {between} of them of two tensors.

@@ -10,14 +10,18 @@ from onnx import helper, numpy_helper
 
 from foldserve_contract.signature import Array
 
+from .fusions import fuse
+
 _SPATIAL = (2, 3)
 
 
 def repair(model: Any) -> None:
     """Changes the model in place.
 
-    `Erfc`, which ONNX lacks; sizes of `Resize` that rounding spoils; and padding that ONNX Runtime would lose.
+    What ONNX has a node for; `Erfc`, which ONNX lacks; sizes of `Resize` that rounding spoils; and padding that ONNX
+    Runtime would lose.
     """
+    fuse(model)
     graph = model.graph
     repaired = [part for node in graph.node for part in _without_erfc(node)]
     del graph.node[:]

@@ -5,10 +5,11 @@ from typing import Any
 
 from ..graph import Graph, Node, rebuild, trace
 from ..graph.grouped import ungrouped
+from ..graph.ir import sequel
 from .affine_op import is_affine, lowered
 from .batch_norm import as_affine_op
 from .ledger import Ledger
-from .neighbours import neighbour
+from .neighbours import neighbour, summed
 from .plan import PlanEntry, decide
 from .sharing import shared
 from .surgery import applied
@@ -40,6 +41,7 @@ def fold(model: Any) -> Folded:
 
 def fold_graph(graph: Graph) -> tuple[Graph, tuple[PlanEntry, ...]]:
     """`fold` on a graph: weights are left in float64, for `rebuild` to round once."""
+    graph = sequel(graph, summed)
     ledger = Ledger(graph.batch_norms)
     graph = replace(graph, nodes=tuple(_as_affine(graph, node) for node in graph.nodes))
     moving = True

@@ -1,5 +1,7 @@
 """Stock layers other than BatchNormalization that are affine maps, with which one may merge."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 
@@ -24,6 +26,17 @@ def neighbour(graph: Graph, node: Node) -> Op | None:
     elif len(node.args) == 2 and not node.kwargs and graph.spec(node.inputs[0]).is_float and node.outputs[0].is_float:
         affine = _arithmetic(operations.name_of(node.op), node.args[0], node.args[1], channels)
     return None if affine is None else affine_op(node.op.path, affine, len(shape) - 1)
+
+
+def summed(node: Node, key: int) -> list[Node]:
+    """An average as a sum and an affine map, so that its division goes where the map goes."""
+    shape = node.outputs[0].shape
+    if node.op.kind is not keras.layers.Average or shape[-1] is None:
+        return [node]
+    total = Op(f"{node.op.path}/sum", keras.layers.Add, {"name": f"{node.op.name}_sum", "dtype": "float32"})
+    added = replace(node, key=key, op=total)
+    share = Affine(np.full(shape[-1], 1 / len(node.inputs)), np.zeros(shape[-1]))
+    return [added, replace(node, op=affine_op(node.op.path, share, len(shape) - 1), args=(added.ref,), kwargs={})]
 
 
 def _arithmetic(name: str | None, left: object, right: object, channels: int) -> Affine | None:
