@@ -26,7 +26,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.matrix import counting, models, table  # noqa: E402 - found through the line above
+from benchmarks.matrix import counting, exactness, models, table  # noqa: E402 - found through the line above
 from foldserve_exporter.runtime import import_quietly  # noqa: E402
 
 
@@ -52,6 +52,7 @@ def by_keras(model: Any, folder: Path) -> dict[str, Any]:
     for kind, (word, path, count) in kinds.items():
         try:
             model.export(str(path), format=word, verbose=False)
+            counting.require_loading(path)
             left[kind] = count(path)
         except Exception as error:  # whatever Keras and tf2onnx raise is what is to be told
             left[kind] = {"fails": f"{type(error).__name__}: {error}"[:300]}
@@ -60,30 +61,25 @@ def by_keras(model: Any, folder: Path) -> dict[str, Any]:
 
 def by_foldserve(made: models.Made, folder: Path) -> dict[str, Any]:
     """Nodes of our artifacts, how exact they are, and what became of the normalizations."""
-    from foldserve_exporter import export_model
+    from foldserve_exporter.artifacts import write_models
     from foldserve_exporter.folding import fold_graph
     from foldserve_exporter.graph import trace
+    from foldserve_exporter.options import ExportOptions
+    from foldserve_exporter.preparation import expect, fold_model, open_model
 
+    folder.mkdir()
     began = time.perf_counter()
     fold_graph(trace(made.model))
     seconds = time.perf_counter() - began
-    report = export_model(made.model, folder, "m", custom_objects=made.custom_objects).report
-    version = folder / "m" / "1"
-    deviations = {
-        candidate.name: max(
-            verdict.deviation / verdict.limit for verdict in candidate.outputs.values() if verdict.limit
-        )
-        for candidate in report.verification.candidates
-    }
+    options = ExportOptions(folder, "m")
+    folded = fold_model(open_model(made.model, options), options)
+    write_models(folded.model, folded.signature, folder)
     return {
-        "foldserve": {
-            "saved_model": counting.saved_model(version),
-            "onnx": counting.onnx_model(version / "model.onnx"),
-        },
-        "between_tensors": counting.between_tensors(version / "model.onnx"),
-        "of_the_limit": deviations,
-        "actions": [entry.action for entry in report.fold],
-        "reasons": sorted({f"{entry.bn}: {entry.reason}" for entry in report.fold if "affine" in entry.action}),
+        "foldserve": {"saved_model": counting.saved_model(folder), "onnx": counting.onnx_model(folder / "model.onnx")},
+        "between_tensors": counting.between_tensors(folder / "model.onnx"),
+        "of_the_limit": exactness.of_the_limit(folder, folded.signature, expect(folded, options)),
+        "actions": [entry.action for entry in folded.plan],
+        "reasons": sorted({f"{entry.bn}: {entry.reason}" for entry in folded.plan if "affine" in entry.action}),
         "fold_seconds": seconds,
     }
 
@@ -120,7 +116,10 @@ def main() -> None:
     options = parser.parse_args()
     options.records.mkdir(parents=True, exist_ok=True)
     if options.table:
-        options.table.write_text(table.page(table.read(options.records, models.names())), encoding="utf-8")
+        options.table.write_text(
+            table.page(table.read(options.records, {name: models.forced(name) for name in models.names()})),
+            encoding="utf-8",
+        )
     elif options.inside:
         measure_all(options.names, options.records)
     else:

@@ -11,6 +11,11 @@ ARITHMETIC = ("Mul", "Add", "Sub", "Div", "Rsqrt", "Sqrt", "Reciprocal")
 _ONE_NAME = {"AddV2": "Add", "RealDiv": "Div", "DivNoNan": "Div"}
 _INTEGERS = (3, 9)
 """TensorFlow's int32 and int64: sizes and indices."""
+_CONSTANTS = ("Const", "ReadVariableOp")
+_PRODUCTS = (
+    "Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "Conv3DBackpropInputV2",
+    "MatMul", "BatchMatMulV2", "Einsum", "XlaConvV2",
+)  # fmt: skip
 _FUSED = ("FusedBatchNorm", "BatchNormalization")
 PACKAGES = ("keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime")
 
@@ -20,43 +25,57 @@ def versions() -> dict[str, str]:
     return {package: version(package) for package in PACKAGES}
 
 
-def saved_model(path: Path) -> dict[str, int]:
-    """Nodes of the serving function once every function that it calls is inlined and its variables are constants.
-
-    `convert_variables_to_constants_v2` inlines; it leaves arithmetic as it is. A BiasAdd is no Add, and the addition of
-    a constant vector to what a convolution or matrix product answers is counted as the bias that it is.
-    """
+def require_loading(path: Path) -> None:
+    """Whatever the libraries raise that read such a file."""
+    import onnxruntime
     import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    loaded = tf.saved_model.load(str(path))
-    function = loaded.signatures["serving_default"]
-    graph = convert_variables_to_constants_v2(function, lower_control_flow=False).graph.as_graph_def()
-    nodes = [*graph.node, *(node for each in graph.library.function for node in each.node_def)]
-    nodes = [node for node in nodes if node.attr["T"].type not in _INTEGERS]
-    found = Counter(_ONE_NAME.get(node.op, node.op) for node in nodes)
-    biases = _biases({node.name: node for node in graph.node})
-    found["Add"] -= biases
-    return {**_arithmetic(found), "bias": biases + found["BiasAdd"]}
+    if path.is_dir():
+        tf.saved_model.load(str(path))
+    else:
+        onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
-def _biases(nodes: Mapping[str, Any]) -> int:
-    """Additions of a constant to the answer of a convolution or matrix product: SavedModels have no other bias."""
+def saved_model(path: Path) -> dict[str, int]:
+    """Nodes of the serving function, every function that it calls written out in its place, as often as it is called.
 
-    def behind(name: str) -> Any:
-        node = nodes.get(name.split(":")[0].lstrip("^"))
-        while node is not None and node.op in ("Identity", "Reshape", "Squeeze", "ExpandDims", "BatchToSpaceND"):
-            node = nodes.get(node.input[0].split(":")[0])
-        return node
+    A BiasAdd is no Add, and the addition of a variable or a constant to what a convolution or a matrix product answers
+    is counted as the bias that it is.
+    """
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-    hosts = ("Conv2D", "Conv3D", "DepthwiseConv2dNative", "MatMul", "BatchMatMulV2", "Einsum")
-    hosts += ("Conv2DBackpropInput", "Conv3DBackpropInputV2", "XlaDot")
-    count = 0
-    for node in nodes.values():
-        if node.op in ("Add", "AddV2"):
-            kinds = [getattr(behind(name), "op", "") for name in node.input[:2]]
-            count += "Const" in kinds and any(kind in hosts for kind in kinds)
-    return count
+    graph = SavedModel.FromString((path / "saved_model.pb").read_bytes()).meta_graphs[0]
+    functions = {function.signature.name: function for function in graph.graph_def.library.function}
+    served = next(iter(graph.signature_def["serving_default"].outputs.values())).name.split(":")[0]
+    call = next(node for node in graph.graph_def.node if node.name == served)
+    found: Counter[str] = Counter()
+    _inline([call], functions, found)
+    return _arithmetic(found)
+
+
+def _inline(nodes: Any, functions: Mapping[str, Any], found: Counter[str]) -> None:
+    """Counts nodes of floating point; those of functions in place of their calls, of loops and branches once."""
+    by_name = {node.name: node for node in nodes}
+    for node in nodes:
+        called = [each.func.name for each in node.attr.values() if each.func.name in functions]
+        for name in called:
+            _inline(functions[name].node_def, functions, found)
+        if not called and node.attr["T"].type not in _INTEGERS:
+            kind = _ONE_NAME.get(node.op, node.op)
+            found["bias" if kind == "BiasAdd" or (kind == "Add" and _is_bias(node, by_name)) else kind] += 1
+
+
+def _is_bias(addition: Any, nodes: Mapping[str, Any]) -> bool:
+    kinds = [_kind_behind(name, nodes) for name in addition.input[:2]]
+    return any(kind in _CONSTANTS for kind in kinds) and any(kind in _PRODUCTS for kind in kinds)
+
+
+def _kind_behind(name: str, nodes: Mapping[str, Any]) -> str:
+    """The operation that makes a tensor, before it is only put into another shape."""
+    node = nodes.get(name.split(":")[0].lstrip("^"))
+    while node is not None and node.op in ("Identity", "Reshape", "Squeeze", "ExpandDims", "BatchToSpaceND"):
+        node = nodes.get(node.input[0].split(":")[0])
+    return "" if node is None else str(node.op)
 
 
 def onnx_model(path: Path) -> dict[str, int]:
@@ -106,6 +125,6 @@ def _all_nodes(graph: Any) -> Any:
 
 
 def _arithmetic(found: Mapping[str, int]) -> dict[str, int]:
-    left = {kind: found[kind] for kind in ARITHMETIC if found.get(kind)}
+    left = {kind: found[kind] for kind in (*ARITHMETIC, "bias") if found.get(kind)}
     fused = sum(count for kind, count in found.items() if kind.startswith(_FUSED))
     return {**left, "BatchNorm": fused} if fused else left

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-ARCHITECTURES = "architectures of our own"
+ARCHITECTURES = "Architectures of our own"
 APPLICATIONS = "keras.applications"
 SIDES = {
     "VGG16": 32,
@@ -25,6 +25,13 @@ SIDES = {
 }
 """Height of the images, the least that the family allows or a round number; the width is that and 3 more."""
 _TOGETHER = 20
+_FORCED = {
+    "ConvNeXtTiny": "LayerNormalization, GELU and LayerScale",
+    "MobileNetV3Small": "the shift of preprocessing in front of zero padding",
+    "MobileNetV3Large": "the shift of preprocessing in front of zero padding",
+    "EfficientNetB0": "the shift of preprocessing in front of zero padding",
+    "EfficientNetV2B0": "the shift of preprocessing in front of zero padding",
+}
 _OWN = "tests.exporter.architectures"
 
 
@@ -42,6 +49,13 @@ def names() -> list[str]:
     from tests.exporter.architectures import ARCHITECTURES as OWN
 
     return [*OWN, *SIDES]
+
+
+def forced(name: str) -> str:
+    """What arithmetic with constants a model keeps for another cause than a BatchNormalization."""
+    from tests.exporter.architectures import ARCHITECTURES as OWN
+
+    return OWN[name].forced if name in OWN else _FORCED.get(name, "")
 
 
 def groups(names: list[str]) -> list[list[str]]:

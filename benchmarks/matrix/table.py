@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from . import exactness
 from .models import APPLICATIONS, ARCHITECTURES
 
 Record = Mapping[str, Any]
@@ -23,13 +24,14 @@ With {versions}.
   [reasons](#what-stays-and-why) are below.
 - **error**: the largest deviation from the float64 reference as a share of what is allowed
   ([limit](exporting.md#what-is-verified)), of the SavedModel, of the ONNX file as it is, and of the ONNX file
-  optimised, each loaded by a fresh process.
+  optimised, each read from its files by the engine that serves it.
 - **fold**: reading and folding, in seconds, on one core of a shared machine.
 - **nodes**: additions, subtractions, products, quotients and roots of floating-point tensors. Of a SavedModel, those
-  of its serving function once every function it calls is inlined and its variables are constants; *bias* are additions
+  of its serving function with every function it calls written out in its place; *bias* are additions
   of a constant to what a convolution or a matrix product answers, which a SavedModel has no other way to write. Of an
-  ONNX file, every node, those of loops and branches too. *Keras* is `model.export` of Keras; *of two tensors* are those of our ONNX nodes
-  whose operands are both computed from the input: residual sums and gates, which the model itself asks for.
+  ONNX file, every node, those of loops and branches too. *Keras* is `model.export` of Keras; *of two tensors* are
+  those of our ONNX nodes whose operands are both computed from the input: residual sums and gates, which the model
+  itself asks for.
 
 In all models together the ONNX files of Keras hold {theirs}; ours {ours}, {between} of them of two tensors.
 """
@@ -37,18 +39,22 @@ _COLUMNS = (
     "model", "BatchNormalization", "error", "fold",
     "Keras, SavedModel", "Keras, ONNX", "SavedModel", "ONNX", "of two tensors",
 )  # fmt: skip
-_CANDIDATES = ("tensorflow, SavedModel", "onnxruntime, not optimised", "onnxruntime, optimised")
+_CANDIDATES = (exactness.SAVED_MODEL, exactness.ONNX, exactness.OPTIMISED)
 
 
-def read(folder: Path, names: Iterable[str]) -> list[Record]:
-    """The records that there are, in the order of the names."""
-    paths = (folder / f"{name}.json" for name in names)
-    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
+def read(folder: Path, forced: Mapping[str, str]) -> list[Record]:
+    """The records that there are, in the order of the names, each with the words for what the model itself forces."""
+    paths = {name: folder / f"{name}.json" for name in forced}
+    found = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items() if path.exists()}
+    return [{**record, "forced": forced[name]} for name, record in found.items()]
 
 
 def page(records: list[Record]) -> str:
     """The whole page."""
-    by_theme = {theme: [each for each in records if each["theme"] == theme] for theme in (ARCHITECTURES, APPLICATIONS)}
+    by_theme = {
+        ARCHITECTURES: [each for each in records if each["theme"] != APPLICATIONS],
+        APPLICATIONS: [each for each in records if each["theme"] == APPLICATIONS],
+    }
     versions = ", ".join(f"{name} {number}" for name, number in records[0]["versions"].items())
     head = _HEAD.format(
         count=len(records),
@@ -61,7 +67,7 @@ def page(records: list[Record]) -> str:
     )
     parts = [head]
     for theme, members in by_theme.items():
-        parts += [f"## {theme[0].upper()}{theme[1:]}\n", _table(members)]
+        parts += [f"## {theme}\n", _table(members)]
     return "\n".join([*parts, "## What stays, and why\n", _reasons(records)])
 
 
@@ -97,6 +103,7 @@ def _in_a_word(failure: str) -> str:
     """What a failure is about, for the failures that are known; else how it begins."""
     known = {
         "Erfc": "no Erfc in ONNX",
+        "not exist": "an output is called as an input",
         "Xla": "XLA",
         "StatefulPartitionedCall": "XLA",
         "StatelessRandom": "random operations",
@@ -120,6 +127,7 @@ def _reasons(records: list[Record]) -> str:
     lines = []
     for record in records:
         shown = record["reasons"][:3]
+        lines += [f"- {record['name']}: {record['forced']}"] if record["forced"] else []
         lines += [f"- {record['name']}, {reason}" for reason in shown]
         if len(record["reasons"]) > len(shown):
             lines.append(f"- {record['name']}: {len(record['reasons']) - len(shown)} more like these")

@@ -49,14 +49,12 @@ class Renames:
             inputs: What they were called before.
 
         Raises:
-            OptionsError: A name is nobody's or could be either's, or two tensors would have the same.
+            OptionsError: A name is nobody's, or two tensors would have the same.
         """
         outputs = graph.output_names
         for old in self.names:
             if old not in (*inputs, *outputs):
                 raise OptionsError(f"--rename {old}=…: the inputs are {list(inputs)}, the outputs {list(outputs)}")
-            if old in inputs and old in outputs:
-                raise OptionsError(f"--rename {old}=…: an input and an output are called so, and it is not clear which")
         renamed = replace(graph, outputs=self._renamed(graph.outputs))
         every = [*renamed.input_names, *renamed.output_names]
         twice = sorted({name for name in every if every.count(name) > 1} & set(self.names.values()))

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 _MATRIX = 2
 
 
 def fuse(model: Any) -> None:
     """Changes the model in place; every tensor that is left has the values that it had."""
-    for rewrite in (_normal_distributions, _biases, _squeezed_biases, _hard_sigmoids, _hard_swishes):
+    for rewrite in (_normal_distributions, _biases, _convolution_biases, _hard_sigmoids, _hard_swishes):
         replaced = rewrite(_Index(model))
         _write(model.graph, dict(replaced))
 
@@ -44,13 +44,19 @@ class _Index:
         return None
 
     def value(self, name: str) -> NDArray[Any] | None:
-        """What a constant holds."""
-        maker = self.makers.get(name)
-        if name in self.constants:
-            return np.asarray(numpy_helper.to_array(self.constants[name]))
+        """What a constant holds; None for weights that lie in a file of their own."""
+        maker, tensor = self.makers.get(name), self.constants.get(name)
+        if tensor is not None:
+            is_beside = tensor.data_location == TensorProto.EXTERNAL
+            return None if is_beside else np.asarray(numpy_helper.to_array(tensor))
         if maker is not None and maker.op_type == "Constant" and maker.attribute[0].name == "value":
             return np.asarray(numpy_helper.to_array(maker.attribute[0].t))
         return None
+
+    def sizes(self, name: str) -> tuple[int, ...] | None:
+        """The shape of a weight, wherever it lies."""
+        tensor = self.constants.get(name)
+        return None if tensor is None else tuple(tensor.dims)
 
     def holds(self, name: str, number: float) -> bool:
         """Whether a constant is a number, or that number over and over."""
@@ -108,34 +114,42 @@ def _biases(index: _Index) -> Rewritten:
             yield reshape.output[0], [moved]
 
 
-def _squeezed_biases(index: _Index) -> Rewritten:
-    """A convolution over a series is one over an image of a single row: what is added behind its Squeeze is a bias."""
+def _convolution_biases(index: _Index) -> Rewritten:
+    """What is added to a convolution is its bias, behind the Squeeze too that makes a series of an image of one row."""
     for add in index.graph.node:
         parts = index.split(add) if add.op_type == "Add" else None
-        squeeze = None if parts is None else index.maker(parts[2], "Squeeze")
-        if parts is None or squeeze is None or len(squeeze.input) < 2:
+        if parts is None:
             continue
-        conv = index.maker(squeeze.input[0], "Conv")
-        axes, kernel = index.value(squeeze.input[1]), None if conv is None else index.value(conv.input[1])
-        if conv is None or axes is None or kernel is None or len(conv.input) > 2 or not np.all(axes >= _MATRIX):
+        squeeze = index.maker(parts[2], "Squeeze")
+        name = parts[2] if squeeze is None else squeeze.input[0]
+        conv = index.maker(name, "Conv") or index.maker(name, "ConvTranspose")
+        if conv is None or len(conv.input) > 2 or parts[0].shape != _bias_shape(index, conv, squeeze):
             continue
-        if parts[0].shape != (1, kernel.shape[0], *(1,) * (kernel.ndim - len(axes) - 2)):
-            continue
-        name = f"{add.name}/flat"
-        index.graph.initializer.append(numpy_helper.from_array(parts[0].reshape(-1).copy(), name))
-        biased = helper.make_node("Conv", [*conv.input, name], list(conv.output), conv.name)
+        bias = f"{add.name}/flat"
+        index.graph.initializer.append(numpy_helper.from_array(parts[0].reshape(-1).copy(), bias))
+        output = add.output if squeeze is None else conv.output
+        biased = helper.make_node(conv.op_type, [*conv.input, bias], list(output), conv.name)
         biased.attribute.extend(conv.attribute)
-        moved = helper.make_node("Squeeze", list(squeeze.input), list(add.output), squeeze.name)
         yield conv.output[0], [biased]
-        yield squeeze.output[0], [moved]
         yield add.output[0], []
+        if squeeze is not None:
+            yield squeeze.output[0], [helper.make_node("Squeeze", list(squeeze.input), list(add.output), squeeze.name)]
+
+
+def _bias_shape(index: _Index, conv: Any, squeeze: Any | None) -> tuple[int, ...] | None:
+    """The shape that a bias has where it is added: (1, channels, 1, …), less the axes that were squeezed."""
+    kernel = index.sizes(conv.input[1])
+    axes = np.zeros(0) if squeeze is None else index.value(squeeze.input[1]) if len(squeeze.input) > 1 else None
+    if kernel is None or axes is None or np.any(axes < _MATRIX):
+        return None
+    groups = next((attribute.i for attribute in conv.attribute if attribute.name == "group"), 1)
+    channels = kernel[0] if conv.op_type == "Conv" else kernel[1] * groups
+    return (1, channels, *(1,) * (len(kernel) - len(axes) - _MATRIX))
 
 
 def _flat_bias(index: _Index, bias: NDArray[Any], product: Any, summed: str) -> NDArray[Any] | None:
     """The bias as one value for each column of the product, if that is what it is."""
-    left, right = index.shape(product.input[0]), index.shape(product.input[1])
-    kernel = index.value(product.input[1])
-    right = right if kernel is None else kernel.shape
+    left, right = index.shape(product.input[0]), index.sizes(product.input[1]) or index.shape(product.input[1])
     if left is None or right is None or len(left) != _MATRIX or len(right) != _MATRIX:
         return None
     own = bias.shape[next((axis for axis, size in enumerate(bias.shape) if size != 1), bias.ndim - 1) :]

@@ -14,9 +14,9 @@ def is_generated(name: str) -> bool:
     return not name or _GENERATED.fullmatch(name) is not None
 
 
-def tensor_names(names: Iterable[str], fallback: str) -> tuple[str, ...]:
-    """Names made unique with ``_1``, ``_2``; generated ones become ``fallback``."""
-    return unique(fallback if is_generated(name) else name for name in names)
+def tensor_names(names: Iterable[str], fallback: str, taken: Sequence[str] = ()) -> tuple[str, ...]:
+    """Names made unique with ``_1``, ``_2``, none of them among those ``taken``; generated ones become ``fallback``."""
+    return unique((fallback if is_generated(name) else name for name in names), taken)
 
 
 def unique(names: Iterable[str], taken: Sequence[str] = ()) -> tuple[str, ...]:

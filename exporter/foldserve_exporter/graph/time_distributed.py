@@ -26,7 +26,7 @@ def lower(walker: "Walker", wrapper: Any, source: Ref, specs: tuple[TensorSpec, 
     """The nodes that compute what a TimeDistributed does; None where it has to stay as it is.
 
     Raises:
-        Refused: it has to stay, and holds BatchNormalization or dropout.
+        Refused: it has to stay, and holds BatchNormalization or dropout, or the number of steps is open.
     """
     layer = wrapper.layer
     if is_silent(layer):
@@ -36,6 +36,8 @@ def lower(walker: "Walker", wrapper: Any, source: Ref, specs: tuple[TensorSpec, 
     if source not in walker.rows and type(layer) in POINTWISE:
         return walker.record(walker.op(layer, path), (source,), {}, specs)
     sizes = (*walker.specs[source].shape[1:], *specs[0].shape[1:])
+    if sizes[0] is None:
+        raise Refused(_open_steps(path))
     if walker.masked or None in sizes:
         _check_silent(layer, path)
         return None
@@ -71,6 +73,14 @@ def _shifted(op: Op) -> Op:
     axis = axis[0] if isinstance(axis, list | tuple) else axis
     config: Mapping[str, Any] = {**op.config, "axis": axis + 1 if axis > 0 else axis}
     return replace(op, config=config)
+
+
+def _open_steps(path: str) -> str:
+    """Keras 3.15 goes through as many steps as the batch has rows, once it is traced by TensorFlow."""
+    return (
+        f"{path}: over an open number of steps Keras computes a TimeDistributed wrongly in every SavedModel. "
+        "Give the Input a fixed number of steps."
+    )
 
 
 def _check_silent(layer: Any, path: str) -> None:

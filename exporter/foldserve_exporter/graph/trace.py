@@ -41,7 +41,7 @@ def trace(model: Any) -> Graph:
 
 def _graph(model: Any, start: Entry, walker: Walker, outputs: list[Ref], structure: Any, names: list[str]) -> Graph:
     specs = [walker.specs[ref] for ref in outputs]
-    named = tensor_names(names, "output")
+    named = tensor_names(names, "output", [spec.name for spec in start.inputs])  # ONNX has one space of names
     for name, spec in zip(named, specs, strict=True):
         check_output(name, spec)
     return Graph(

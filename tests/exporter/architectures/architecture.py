@@ -1,7 +1,7 @@
 """One architecture of the matrix: a model with random weights, and what the fold must make of it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -19,8 +19,7 @@ class Architecture:
     Attributes:
         build: makes the model; its name is the architecture's.
         actions: how many BatchNormalization calls go where.
-        left: how many additions and multiplications its ONNX file keeps; every other kind of arithmetic none.
-        forced: why these cannot go, in words.
+        forced: what arithmetic with constants its ONNX file keeps for another cause than an affine, in words.
         reasons: words that the reasons of the affines that stay must hold.
         positive: whether no gain is negative, which a maximum or ReLU asks for.
         exactness: how far the untouched model may be from the float64 reference, as a share of its answers.
@@ -28,7 +27,6 @@ class Architecture:
 
     build: Callable[[], Any]
     actions: Mapping[str, int]
-    left: Mapping[str, int] = field(default_factory=dict)
     forced: str = ""
     reasons: tuple[str, ...] = ()
     positive: bool = False

@@ -142,7 +142,7 @@ BORDERS = (
     Architecture(through_many_layers, {BACK: 1}),
     Architecture(flattened_then_normalized, {FORWARD: 1}),
     Architecture(along_another_axis, {AFFINE: 1}, reasons=("normalize axis 3",)),
-    Architecture(activations_with_weights, {BACK: 1, FORWARD: 1}),
+    Architecture(activations_with_weights, {BACK: 1, FORWARD: 1}, forced="PReLU"),
     Architecture(two_activations_around, {AFFINE: 1}, reasons=("put it between stem and that activation",)),
     Architecture(
         norms_on_both_sides_of_pooling, {MERGED: 1, AFFINE: 1}, reasons=("merged into two", "put it before activation")

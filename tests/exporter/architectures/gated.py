@@ -96,13 +96,13 @@ def metric_attention() -> Any:
 
 
 GATED = (
-    Architecture(squeezed_residual, {BACK: 3}, {"Add": 1, "Mul": 1}, "sums"),
-    Architecture(channel_and_spatial_attention, {BACK: 2}, {"Add": 1, "Mul": 2}),
-    Architecture(gated_convolution, {BACK: 2, FORWARD: 1}, {"Mul": 1}),
+    Architecture(squeezed_residual, {BACK: 3}),
+    Architecture(channel_and_spatial_attention, {BACK: 2}),
+    Architecture(gated_convolution, {BACK: 2, FORWARD: 1}),
     Architecture(attention_gate, {BACK: 5}),
-    Architecture(highway, {BACK: 4}),
-    Architecture(transformer_with_batch_norm, {BACK: 1, FORWARD: 4}),
-    Architecture(patches_and_attention, {BACK: 1}),
-    Architecture(layer_norm_beside_batch_norm, {BACK: 2}),
+    Architecture(highway, {BACK: 4}, forced="1 − gate"),
+    Architecture(transformer_with_batch_norm, {BACK: 1, FORWARD: 4}, forced="attention and GELU"),
+    Architecture(patches_and_attention, {BACK: 1}, forced="attention, GELU and LayerNormalization"),
+    Architecture(layer_norm_beside_batch_norm, {BACK: 2}, forced="LayerNormalization and GroupNormalization"),
     Architecture(metric_attention, {BACK: 2}),
 )

@@ -97,10 +97,10 @@ def depth_multiplier() -> Any:
 
 MOBILE = (
     Architecture(mobile_v1, {BACK: 5}),
-    Architecture(inverted_residual, {BACK: 8}, {"Add": 2}, "sums"),
+    Architecture(inverted_residual, {BACK: 8}),
     Architecture(mobile_v3, {BACK: 4}),
-    Architecture(spelled_out_hard_swish, {BACK: 2}),
-    Architecture(efficient_block, {BACK: 4}),
+    Architecture(spelled_out_hard_swish, {BACK: 2}, forced="hard-swish: what it adds 3 to is read again"),
+    Architecture(efficient_block, {BACK: 4}, forced="the shift of preprocessing in front of zero padding"),
     Architecture(fused_efficient_block, {BACK: 3}),
     Architecture(separable_stack, {BACK: 3}),
     Architecture(channel_shuffle, {BACK: 4}),

@@ -116,7 +116,7 @@ PLAIN = (
     Architecture(normalized_tabular_data, {FORWARD: 1}),
     Architecture(norm_variants, {BACK: 4}),
     Architecture(norms_in_a_row, {BACK: 3}),
-    Architecture(einsum_perceptron, {BACK: 2}),
+    Architecture(einsum_perceptron, {BACK: 2}, forced="GELU; the bias of a product of rank 3"),
     Architecture(
         normalized_answers,
         {BACK: 1, AFFINE: 1},

@@ -85,17 +85,17 @@ def branches_that_differ_by_sign() -> Any:
 
 
 RESIDUAL = (
-    Architecture(basic_residual, {BACK: 7}, {"Add": 2}, "sums"),
-    Architecture(bottleneck_residual, {BACK: 7}, {"Add": 2}, "sums"),
+    Architecture(basic_residual, {BACK: 7}),
+    Architecture(bottleneck_residual, {BACK: 7}),
     Architecture(preactivated_residual, {BACK: 5}, positive=True),
     Architecture(
         preactivated_residual_with_gains_of_both_signs,
         {BACK: 3, BACK_SCALE: 2},
         reasons=("only its shift is folded", "must come before the activation"),
     ),
-    Architecture(wide_residual, {BACK: 3}, {"Add": 1}, "sums"),
-    Architecture(grouped_residual, {BACK: 4}, {"Add": 1}, "sums"),
-    Architecture(scaled_residual, {BACK: 5}, {"Add": 2}, "sums"),
+    Architecture(wide_residual, {BACK: 3}),
+    Architecture(grouped_residual, {BACK: 4}),
+    Architecture(scaled_residual, {BACK: 5}),
     Architecture(averaged_branches, {BACK: 1}),
     Architecture(branches_that_differ_by_sign, {BACK: 1}),
 )

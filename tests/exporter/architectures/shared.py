@@ -92,7 +92,7 @@ def two_nested_inputs() -> Any:
 
 SHARED = (
     Architecture(siamese, {BACK: 4}),
-    Architecture(triplet, {BACK: 6}),
+    Architecture(triplet, {BACK: 6}, forced="UnitNormalization"),
     Architecture(shared_layers, {BACK: 2}),
     Architecture(norms_of_two_domains, {BACK: 2}),
     Architecture(norm_shared_by_hosts, {BACK: 2}),

@@ -172,7 +172,7 @@ WRAPPED = (
     Architecture(blocks_of_a_class, {BACK: 2}),
     Architecture(subclassed_model, {BACK: 3}),
     Architecture(subclassed_norm, {BACK: 1}),
-    Architecture(layer_of_ones_own, {BACK: 2}),
+    Architecture(layer_of_ones_own, {BACK: 2}, forced="a product with a weight of its own"),
     Architecture(batch_renormalization, {BACK: 2}),
     Architecture(half_precision, {BACK: 2}, exactness=2e-2),
     Architecture(channels_first, {BACK: 2}),

@@ -39,6 +39,13 @@ def test_keys_of_dicts_are_names_and_structures_are_kept() -> None:
     assert again.output["sum"].shape == (None, 6)
 
 
+def test_an_output_is_never_called_as_an_input() -> None:
+    """ONNX has one space of names for all tensors."""
+    a, b = keras.Input((6,), name="a"), keras.Input((6,), name="b")
+    model = keras.Model({"a": a, "b": b}, {"a": L.Dense(1)(a), "c": L.Dense(2)(b)})
+    assert names(model) == (("a", "b"), ("a_1", "c"))
+
+
 def test_a_list_of_one_stays_a_list() -> None:
     a = keras.Input((6,), name="a")
     again = rebuild(trace(keras.Model([a], [L.Dense(2)(a)])))
