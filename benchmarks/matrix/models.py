@@ -29,7 +29,6 @@ _FORCED = {
     "ConvNeXtTiny": "LayerNormalization, GELU and LayerScale",
     "MobileNetV3Small": "the shift of preprocessing in front of zero padding",
     "MobileNetV3Large": "the shift of preprocessing in front of zero padding",
-    "EfficientNetB0": "the shift of preprocessing in front of zero padding",
     "EfficientNetV2B0": "the shift of preprocessing in front of zero padding",
 }
 _OWN = "tests.exporter.architectures"

@@ -13,7 +13,7 @@ Record = Mapping[str, Any]
 _HEAD = """# Architectures
 
 What the exporter makes of {count} models: {own} architectures of our own (`tests/exporter/architectures`) and
-{applications} of `keras.applications`, at least one of each family. All have random weights and statistics, and biases
+{applications} of `keras.applications`. All have random weights and statistics, and biases
 that are not zero. This page is generated:
 
     python benchmarks/nodes.py --records DIR && python benchmarks/nodes.py --records DIR --table docs/architectures.md
@@ -33,7 +33,7 @@ With {versions}.
   those of our ONNX nodes whose operands are both computed from the input: residual sums and gates, which the model
   itself asks for.
 
-In all models together the ONNX files of Keras hold {theirs}; ours {ours}, {between} of them of two tensors.
+In all models that Keras can export as ONNX, its files together hold {theirs}; ours {ours}, {between} of them of two tensors.
 """
 _COLUMNS = (
     "model", "BatchNormalization", "error", "fold",
@@ -56,14 +56,15 @@ def page(records: list[Record]) -> str:
         APPLICATIONS: [each for each in records if each["theme"] == APPLICATIONS],
     }
     versions = ", ".join(f"{name} {number}" for name, number in records[0]["versions"].items())
+    both = [each for each in records if "fails" not in each["keras"]["onnx"]]
     head = _HEAD.format(
         count=len(records),
         own=len(by_theme[ARCHITECTURES]),
         applications=len(by_theme[APPLICATIONS]),
         versions=versions,
-        theirs=_counts(_sum(each["keras"]["onnx"] for each in records if "fails" not in each["keras"]["onnx"])),
-        ours=_counts(_sum(each["foldserve"]["onnx"] for each in records)),
-        between=sum(sum(each["between_tensors"].values()) for each in records),
+        theirs=_counts(_sum(each["keras"]["onnx"] for each in both)),
+        ours=_counts(_sum(each["foldserve"]["onnx"] for each in both)),
+        between=sum(sum(each["between_tensors"].values()) for each in both),
     )
     parts = [head]
     for theme, members in by_theme.items():
