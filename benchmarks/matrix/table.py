@@ -33,7 +33,8 @@ With {versions}.
   those of our ONNX nodes whose operands are both computed from the input: residual sums and gates, which the model
   itself asks for.
 
-In all models that Keras can export as ONNX, its files together hold {theirs}; ours {ours}, {between} of them of two tensors.
+In all models that Keras can export as ONNX, its files together hold {theirs}; ours {ours}, {between} of them of two
+tensors.
 """
 _COLUMNS = (
     "model", "BatchNormalization", "error", "fold",
