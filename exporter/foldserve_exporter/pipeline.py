@@ -23,7 +23,7 @@ from .report.record import Report
 from .runtime import require_runtime
 from .sealing import make_manifest, require_unchanged
 from .verify.reduced import tf32_promises
-from .verify.verifier import Verifier
+from .verify.verifier import Verifier, candidates_of
 from .verify.workers import Worker, started_workers
 
 FAILED = ".failed"
@@ -119,14 +119,13 @@ def _make(
         with steps.step("reference"):
             expected = question.expectation()
             write_golden(expected.golden, options.name, staging.path)
+    before = staging.seal()
+    verifier = Verifier(expected.reference, expected.rows, folded.signature, options.custom_objects, options.trust_code)
+    trial = verifier.begin(candidates_of(staging.path, keras_file), workers, scratch / "verify")
     with steps.step("diagnose"):
         diagnosis = diagnose(loaded, folded, expected)
     with steps.step("verify"):
-        before = staging.seal()
-        verifier = Verifier(
-            expected.reference, expected.rows, folded.signature, options.custom_objects, options.trust_code
-        )
-        verification = verifier.verify(folded.model, staging.path, keras_file, workers, steps.progress.detail)
+        verification = trial.conclude(folded.model, steps.progress.detail)
         require_unchanged(before, staging.seal())
         tf32 = _tf32(staging.path, folded, expected) if options.tf32 and verification.passed else {}
     with steps.step("report"):

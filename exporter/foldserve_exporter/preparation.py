@@ -27,8 +27,9 @@ from .renaming import Renames
 from .samples.files import fit_samples, read_samples
 from .samples.rows import MIN_JUDGED, VerificationRows, choose_rows
 from .samples.synthetic import synthesize
-from .verify.evaluation import Evaluation
+from .verify.evaluation import Evaluation, Unfolded
 from .verify.reference import Reference, finish_reference, start_reference
+from .verify.sensitivity import Sensitivity, sensitivity
 
 PLAIN = ExportOptions(Path(), "model")
 
@@ -129,6 +130,7 @@ class Expectation:
         golden: The golden samples of the bundle.
         golden_info: Where they come from.
         given: Of every judged row, whether it is one of the user's samples.
+        unfolded: A float32 copy of the model before the fold.
     """
 
     rows: VerificationRows
@@ -136,6 +138,7 @@ class Expectation:
     golden: Golden
     golden_info: GoldenInfo
     given: Array
+    unfolded: Unfolded
 
     @property
     def promised(self) -> dict[str, float]:
@@ -172,7 +175,8 @@ class Question:
         reference, rows = finish_reference(self.evaluation, self.drawn)
         info = GoldenInfo(rows.golden, rows.stretched, self.synthetic, self.seed)
         given = rows.are_samples(golden=not self.synthetic) & self.given
-        return Expectation(rows, reference, make_golden(rows, reference, self.signature), info, given)
+        golden = make_golden(rows, reference, self.signature)
+        return Expectation(rows, reference, golden, info, given, self.evaluation.unfolded("float32"))
 
 
 @contextmanager
@@ -199,19 +203,21 @@ def expect(folded: FoldedModel, options: ExportOptions) -> Expectation:
         return question.expectation()
 
 
-def diagnose(loaded: Loaded, folded: FoldedModel, expected: Expectation) -> tuple[Findings, Examination]:
+def diagnose(loaded: Loaded, folded: FoldedModel, expected: Expectation) -> tuple[Findings, Examination, Sensitivity]:
     """Looks at the model as it was before the fold and, where it is the same model, as it was given.
 
-    Gives its behaviour in both learning phases, and what the report's first page says is wrong with it.
+    Gives its behaviour in both learning phases, what the report's first page says is wrong with it, and how small a
+    change of the folded model the golden samples notice.
     """
     given = loaded.model if folded.as_given else None
     rows, right = expected.rows.judged_inputs, expected.reference.outputs
-    subject = Subject(folded.graph, given, rows, right, expected.given)
+    subject = Subject(folded.graph, given, rows, right, expected.given, expected.unfolded)
     joint = joined(subject)
     known = gaps_of(subject, joint) if joint is not None and joint.is_phase_1 else None
-    findings = find(given, folded.graph, rows, right, known)
+    findings = find(given, folded.graph, expected.unfolded.named, rows, right, known)
     limits = {name: expected.reference.limit(name) for name in expected.promised}
-    return findings, examine(subject, findings, limits, joint)
+    noticed = sensitivity(folded.model, expected.rows.golden_inputs, expected.promised)
+    return findings, examine(subject, findings, limits, joint), noticed
 
 
 def _draw_rows(folded: FoldedModel, options: ExportOptions) -> tuple[VerificationRows, bool]:

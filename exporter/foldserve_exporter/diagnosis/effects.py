@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from ..naming import NamedModel
 from ..predictions.change import Change, changes
 from ..predictions.running import copied, predict, rows_of
 from ..recalibration.locate import lent_values
+from ..tracing import Run
 
 _ROWS = 64
 
@@ -23,12 +25,14 @@ class Bench:
 
     Attributes:
         named: The copy.
+        run: How it answers in inference.
         layers: Its layers' names by the id of the graph's op.
         inputs: Some rows.
         answers: What it says to them.
     """
 
     named: NamedModel
+    run: Run
     layers: dict[int, str]
     inputs: dict[str, Array]
     answers: dict[str, Array]
@@ -37,7 +41,8 @@ class Bench:
     def of(cls, graph: Graph, inputs: Arrays) -> "Bench":
         """A bench for a graph, on rows spread evenly over the samples."""
         named, rows = copied(graph), spread_rows(inputs, _ROWS)
-        return cls(named, op_names(graph), rows, predict(named, rows))
+        run = partial(predict, named)
+        return cls(named, run, op_names(graph), rows, run(rows))
 
     def effect(self, op: Op, values: dict[str, Array]) -> Change:
         """How the answers change with other values in some weights of one layer, by the weights' names."""
@@ -46,7 +51,7 @@ class Bench:
             for variable in layer.weights:
                 if variable.name in values:
                     variable.assign(values[variable.name])
-            changed = changes(self.answers, predict(self.named, self.inputs))
+            changed = changes(self.answers, self.run(self.inputs))
         return max(changed.values(), key=lambda each: (each.size, each.mean))
 
     def silenced(self, op: Op, channels: Callable[[Op], Array]) -> Change | None:

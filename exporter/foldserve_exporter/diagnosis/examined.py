@@ -13,11 +13,11 @@ import numpy as np
 
 from foldserve_contract.signature import Array, Arrays
 
-from ..graph import Graph, Op, rebuild
+from ..graph import Graph, Op
 from ..graph.names import op_names
-from ..naming import NamedModel
 from ..predictions.change import Change, changes
 from ..recalibration.statistics import LayerStatistics
+from ..verify.evaluation import Unfolded
 from .behaviour import worst
 from .diagnose import of_layers
 from .drift import LayerDrift, measure_drift, threshold
@@ -60,6 +60,7 @@ class Subject:
         rows: Inputs by name.
         right: What the model answers to them in inference.
         samples: Of every row, whether it is one of the user's samples.
+        unfolded: A copy of the model, in float32.
     """
 
     graph: Graph
@@ -67,14 +68,14 @@ class Subject:
     rows: Arrays
     right: Arrays
     samples: Array
+    unfolded: Unfolded
 
 
 def joined(subject: Subject) -> Joint | None:
     """The pass over the user's samples; None where there are too few, or nothing to look at."""
     if subject.samples.sum() < _LEAST_ROWS or not subject.graph.batch_norms:
         return None
-    copy = NamedModel.of(rebuild(subject.graph), subject.graph)
-    return join(subject.graph, copy, _chosen(subject.rows, subject.samples))
+    return join(subject.graph, subject.unfolded.named, _chosen(subject.rows, subject.samples))
 
 
 def gaps_of(subject: Subject, joint: Joint) -> dict[str, Change]:
@@ -121,10 +122,9 @@ def _baked(subject: Subject) -> Iterator[Finding]:
         return
     effect = None
     if subject.given is not None:
-        named = NamedModel.of(rebuild(subject.graph), subject.graph)
         rows = {name: array[:_FEW_ROWS] for name, array in subject.rows.items()}
         right = {name: array[:_FEW_ROWS] for name, array in subject.right.items()}
-        effect = worst(changes(right, call_untouched(subject.given, named, rows)))
+        effect = worst(changes(right, call_untouched(subject.given, subject.unfolded.named, rows)))
     paths = list(dict.fromkeys(node.op.path for node in nodes))
     what = (
         f"{len(paths)} BatchNormalization called with training=True ({', '.join(paths[:3])}): predict of this Keras"
@@ -149,7 +149,8 @@ def _drifts(subject: Subject, joint: Joint) -> list[tuple[Op, LayerDrift]]:
     limit = limit_of(int(subject.samples.sum()))
     far = [index for index, (_, drift) in enumerate(drifts) if drift.drift > limit]
     few = np.flatnonzero(subject.samples)[:_FEW_ROWS]
-    bench = Bench(joint.named, op_names(subject.graph), _chosen(subject.rows, few), _chosen(subject.right, few))
+    rows, right = _chosen(subject.rows, few), _chosen(subject.right, few)
+    bench = Bench(subject.unfolded.named, subject.unfolded.run, op_names(subject.graph), rows, right)
     for index in sorted(far, key=lambda index: -drifts[index][1].drift)[:_MEASURED]:
         op, layer = joint.layers[index]
         drifts[index] = (op, replace(drifts[index][1], effect=bench.effect(op, _right(layer))))

@@ -8,6 +8,7 @@ from foldserve_contract import tolerance
 from foldserve_contract.signature import Array, Arrays
 
 from ..graph import Graph
+from ..naming import NamedModel
 from ..predictions.change import Change, changes
 from ..predictions.running import copied, predict_in_training
 from .phases import baked_phases, predict_untouched
@@ -35,6 +36,7 @@ class Findings:
 def find(
     model: Any | None,
     graph: Graph,
+    named: NamedModel,
     inputs: Arrays,
     reference: Arrays,
     phases: Mapping[str, Change] | None = None,
@@ -44,15 +46,15 @@ def find(
     Args:
         model: The caller's model; None where it answers something else than the graph.
         graph: Its graph.
+        named: A model rebuilt from the graph, for the names.
         inputs: Rows by input.
         reference: The right answers to them, by output.
         phases: Phase 0 against phase 1, where that is known.
     """
-    copy = copied(graph)
-    predicted = {} if model is None else predict_untouched(model, copy, _head(inputs, _PREDICTED))
+    predicted = {} if model is None else predict_untouched(model, named, _head(inputs, _PREDICTED))
     deviations = {name: _deviation(predicted[name], reference[name][:_PREDICTED]) for name in predicted}
     if phases is None:
-        phases = changes(_head(reference, _PHASES), predict_in_training(copy, _head(inputs, _PHASES)))
+        phases = changes(_head(reference, _PHASES), predict_in_training(copied(graph), _head(inputs, _PHASES)))
     return Findings(phases, baked_phases(graph), deviations)
 
 

@@ -27,12 +27,10 @@ class Joint:
         layers: Every layer beside the statistics of the rows, in the order of the graph, but those that are called
             more than once, that renormalise, or whose input is not finite.
         outputs: What the model answers, by output.
-        named: The copy of the model that answered.
     """
 
     layers: list[tuple[Op, LayerStatistics]]
     outputs: Arrays
-    named: NamedModel
 
     @property
     def is_phase_1(self) -> bool:
@@ -61,4 +59,4 @@ def join(graph: Graph, named: NamedModel, rows: Arrays) -> Joint:
         for op, (mean, variance) in zip(ops, seen, strict=True)
         if np.isfinite(mean).all() and np.isfinite(variance).all()
     ]
-    return Joint(found, outputs, named)
+    return Joint(found, outputs)

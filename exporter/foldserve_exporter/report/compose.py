@@ -16,7 +16,7 @@ from ..preparation import Expectation, FoldedModel
 from ..recalibration.recalibrate import Recalibration
 from ..runtime import tools
 from ..verify.reference import Reference
-from ..verify.sensitivity import sensitivity
+from ..verify.sensitivity import Sensitivity
 from ..verify.verdict import Verification
 from .record import Recalibrated, Report
 from .warnings import golden_warnings
@@ -28,14 +28,14 @@ def make_report(
     loaded: Loaded,
     folded: FoldedModel,
     expected: Expectation,
-    diagnosis: tuple[Findings, Examination],
+    diagnosis: tuple[Findings, Examination, Sensitivity],
     verification: Verification,
     tf32: Mapping[str, float],
     seconds: Mapping[str, float],
 ) -> Report:
     """The report of an export that is verified, or refused, but not published yet."""
     promised = expected.promised
-    findings, examination = diagnosis
+    findings, examination, noticed = diagnosis
     return Report(
         model=name,
         version=staging.version,
@@ -55,7 +55,7 @@ def make_report(
         tolerances=_tolerances(expected.reference, verification, tf32),
         verification=verification,
         golden=expected.golden_info,
-        sensitivity=sensitivity(folded.model, expected.rows.golden_inputs, promised),
+        sensitivity=noticed,
         labels=folded.labels,
         preprocessing=folded.preprocessing,
         recalibration=_recalibrated(folded.recalibration),

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -14,9 +15,17 @@ from foldserve_contract.signature import Array, Arrays
 from ..errors import Refused
 from ..graph import Graph, rebuild
 from ..naming import NamedModel
-from ..tracing import traced
+from ..tracing import Run, traced
 
 _CHUNK = 16  # float64 activations of a large network are large
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unfolded:
+    """A model rebuilt from the unfolded graph, and how it answers in inference, by whatever its variables hold."""
+
+    named: NamedModel
+    run: Run
 
 
 class Evaluation:
@@ -32,6 +41,7 @@ class Evaluation:
         self._inputs = inputs
         self._thread = ThreadPoolExecutor(1, "evaluation")
         self._parts: dict[str, list[Future[dict[str, Array]]]] = {}
+        self._asked: dict[str, Unfolded] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -41,13 +51,19 @@ class Evaluation:
 
     def start(self, dtype: str) -> None:
         """Traces the graph in `dtype` and has it asked, a few rows at a time."""
-        run = traced(NamedModel.of(rebuild(self._graph, dtype), self._graph), training=False)
+        named = NamedModel.of(rebuild(self._graph, dtype), self._graph)
+        run = traced(named, training=False)
+        self._asked[dtype] = Unfolded(named, run)
         wide = {name: array.astype(dtype) if array.dtype.kind == "f" else array for name, array in self._inputs.items()}
         rows = next(iter(wide.values())).shape[0]
         chunks = (
             {name: array[start : start + _CHUNK] for name, array in wide.items()} for start in range(0, rows, _CHUNK)
         )
         self._parts[dtype] = [self._thread.submit(run, chunk) for chunk in chunks]
+
+    def unfolded(self, dtype: str) -> "Unfolded":
+        """The model that is asked in `dtype`; whoever uses it for something else waits for its outputs first."""
+        return self._asked[dtype]
 
     def outputs(self, dtype: str) -> dict[str, Array]:
         """The answers in `dtype`, once they are there.

@@ -1,6 +1,5 @@
 """Asks every candidate its batches, each reload in a fresh process, and judges the answers."""
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,49 +30,63 @@ class Verifier:
     custom_objects: tuple[str, ...] = ()
     trust_code: bool = False
 
-    def verify(
-        self, folded: NamedModel, artifacts: Path, keras_file: Path, workers: tuple[Worker, ...], progress: Progress
-    ) -> Verification:
-        """Judges the folded model in this process, and every artifact in the workers' while it does so."""
-        return self.judge(folded, candidates_of(artifacts, keras_file), workers, progress)
+    def begin(self, candidates: tuple[Candidate, ...], workers: tuple[Worker, ...], folder: Path) -> "Trial":
+        """Has the fresh processes load and ask every candidate, while this one does something else.
+
+        Args:
+            candidates: The artifacts in their settings.
+            workers: The processes.
+            folder: Made for the questions and the answers.
+        """
+        folder.mkdir()
+        Job(candidates, self.signature, self.rows, self.custom_objects, self.trust_code).write(folder)
+        for worker in workers:
+            worker.give(folder)
+        return Trial(self, candidates, workers, folder)
 
     def judge(
-        self, folded: NamedModel, candidates: tuple[Candidate, ...], workers: tuple[Worker, ...], progress: Progress
-    ) -> Verification:
-        """As `verify`, of any artifacts: the folded model's two verdicts, then one for each candidate, in order."""
-        with tempfile.TemporaryDirectory(prefix="foldserve-verify-") as name:
-            folder = Path(name)
-            Job(candidates, self.signature, self.rows, self.custom_objects, self.trust_code).write(folder)
-            for worker in workers:
-                worker.give(folder)
-            progress("folded model, phases 0 and 1")
-            batches = plan_briefly(self.rows)
-            phase_0 = ask(traced(folded, training=False), self.rows, batches)
-            phase_1 = ask(traced(folded, training=True), self.rows, batches)
-            progress("reloads in fresh processes")
-            ends = {worker.kind: worker.wait() for worker in workers}
-            verdicts = [
-                self._judge("folded model, phase 0", phase_0, batches),
-                self._judge("folded model, phase 1", phase_1, batches, phase_0),
-            ]
-            for candidate in candidates:
-                end = ends.get(candidate.kind.worker, "no process was started for it")
-                verdicts.append(self._judge_reload(folder, candidate, phase_0, end))
-        return Verification(tuple(verdicts), self.rows.judged)
-
-    def _judge(
         self, name: str, answers: Answers, batches: tuple[Batch, ...], exact_as: Answers | None = None
     ) -> CandidateVerdict:
+        """The verdict over answers; `exact_as` are those it must equal bit for bit."""
         return judge(name, answers, batches, self.reference, self.signature, exact_as)
 
-    def _judge_reload(self, folder: Path, candidate: Candidate, phase_0: Answers, end: str | None) -> CandidateVerdict:
+    def judge_reload(self, folder: Path, candidate: Candidate, phase_0: Answers, end: str | None) -> CandidateVerdict:
+        """The verdict over what a fresh process left in the folder; `end` says how that process ended if not well."""
         batches = candidate.batches(self.rows)
         answers = read_answers(folder, candidate, len(batches))
         if answers is None:
             reason = read_error(folder, candidate) or end or "it left no answer"
             return CandidateVerdict(candidate.name, {}, (f"it does not answer: {reason}",), None)
         same_runtime = candidate.kind is not CandidateKind.ONNX
-        return self._judge(candidate.name, answers, batches, phase_0 if same_runtime else None)
+        return self.judge(candidate.name, answers, batches, phase_0 if same_runtime else None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """A verification under way."""
+
+    verifier: Verifier
+    candidates: tuple[Candidate, ...]
+    workers: tuple[Worker, ...]
+    folder: Path
+
+    def conclude(self, folded: NamedModel, progress: Progress) -> Verification:
+        """The folded model's two verdicts, from this process, then one for each candidate, in order."""
+        verifier = self.verifier
+        progress("folded model, phases 0 and 1")
+        batches = plan_briefly(verifier.rows)
+        phase_0 = ask(traced(folded, training=False), verifier.rows, batches)
+        phase_1 = ask(traced(folded, training=True), verifier.rows, batches)
+        progress("reloads in fresh processes")
+        ends = {worker.kind: worker.wait() for worker in self.workers}
+        verdicts = [
+            verifier.judge("folded model, phase 0", phase_0, batches),
+            verifier.judge("folded model, phase 1", phase_1, batches, phase_0),
+        ]
+        for candidate in self.candidates:
+            end = ends.get(candidate.kind.worker, "no process was started for it")
+            verdicts.append(verifier.judge_reload(self.folder, candidate, phase_0, end))
+        return Verification(tuple(verdicts), verifier.rows.judged)
 
 
 def candidates_of(artifacts: Path, keras_file: Path) -> tuple[Candidate, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
@@ -134,7 +135,9 @@ class Bench:
         by_artifact = [tuple(_candidates(f"spoiled_{index}", each)) for index, each in enumerate(spoiled)]
         verifier = Verifier(self.expected.reference, self.expected.rows, self.folded.signature)
         flat = tuple(candidate for candidates in by_artifact for candidate in candidates)
-        verdicts = verifier.judge(self.folded.model, flat, workers, lambda text: None).candidates[-len(flat) :]
+        with TemporaryDirectory() as folder:
+            trial = verifier.begin(flat, workers, Path(folder) / "verify")
+            verdicts = trial.conclude(self.folded.model, lambda text: None).candidates[-len(flat) :]
         failures = {c.key: verdict.failures for c, verdict in zip(flat, verdicts, strict=True)}
         assert not [key for key, said in failures.items() if any(" process ended " in each for each in said)]
         return [
