@@ -71,7 +71,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """The figures of one run, times in milliseconds: between reloads, and during one."""
+    """The figures of one run, times in milliseconds: between reloads, and during one, each a median over them."""
 
     engine: str
     capacity: float
@@ -138,8 +138,8 @@ def latency(engine: str, reloads: int) -> Latency:
         capacity / 2,
         reloads,
         statistics.median(stop - begin for begin, stop in busy),
-        *percentiles(within(answers, quiet)),
-        *percentiles(within(answers, busy)),
+        *typical(answers, quiet),
+        *typical(answers, busy),
         sum(not one.answered for one in answers),
     )
 
@@ -262,8 +262,12 @@ def request() -> bytes:
     return bytes(message.SerializeToString())
 
 
-def within(answers: list[Asked], spans: list[Span]) -> list[float]:
-    return [one.took for one in answers if one.answered and any(begin <= one.at < stop for begin, stop in spans)]
+def typical(answers: list[Asked], spans: list[Span]) -> tuple[float, float]:
+    """Percentiles of each span, and their medians: a stall of the whole machine spoils one span and not all."""
+    found = [
+        percentiles([one.took for one in answers if one.answered and begin <= one.at < stop]) for begin, stop in spans
+    ]
+    return statistics.median(p50 for p50, _ in found), statistics.median(p99 for _, p99 in found)
 
 
 def percentiles(times: list[float]) -> tuple[float, float]:
