@@ -22,25 +22,13 @@ from typing import Any
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.matrix.randomised import application
 from foldserve_exporter.runtime import import_quietly
 
 SIDE = 224
 ROWS = 32
-
-
-def resnet(side: int) -> Any:
-    import keras
-    import numpy as np
-
-    model = keras.applications.ResNet50(weights=None, input_shape=(side, side, 3))
-    generator = np.random.default_rng(0)
-    for variable in model.weights:
-        noise = generator.normal(0, 0.2, variable.shape)
-        if "variance" in variable.name or variable.name == "gamma":
-            variable.assign(np.abs(1 + noise))
-        elif variable.name in ("beta", "bias", "moving_mean"):
-            variable.assign(noise)
-    return model
 
 
 def by_keras(model: Any, folder: Path, side: int) -> dict[str, Any]:
@@ -83,7 +71,7 @@ def export_once(who: str, side: int) -> dict[str, Any]:
     """One export in this process, from the built model on; imports are not counted."""
     import_quietly()
     warnings.simplefilter("ignore")
-    model = resnet(side)
+    model = application("ResNet50", (side, side, 3))
     before = peak_mib(resource.RUSAGE_SELF)
     with tempfile.TemporaryDirectory() as name:
         found = EXPORTERS[who](model, Path(name), side)

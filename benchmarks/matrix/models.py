@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from .randomised import application
+
 ARCHITECTURES = "Architectures of our own"
 APPLICATIONS = "keras.applications"
 SIDES = {
@@ -70,23 +72,5 @@ def make(name: str) -> Made:
 
     if name in OWN:
         return Made(OWN[name].model(), ARCHITECTURES, (_OWN,))
-    return Made(application(name), APPLICATIONS)
-
-
-def application(name: str) -> Any:
-    """An application with statistics and biases as after some training: with zero biases half the faults hide."""
-    import keras
-    import numpy as np
-
     side = SIDES[name]
-    model = getattr(keras.applications, name)(
-        input_shape=(side, side + 3, 3), weights=None, classes=7, include_top=True, classifier_activation=None
-    )
-    generator = np.random.default_rng(0)
-    for variable in model.weights:
-        noise = generator.normal(0, 0.2, variable.shape)
-        if "variance" in variable.name or variable.name == "gamma":
-            variable.assign(np.abs(1 + noise))
-        elif variable.name in ("beta", "bias", "moving_mean"):
-            variable.assign(noise)
-    return model
+    return Made(application(name, (side, side + 3, 3), classes=7, classifier_activation=None), APPLICATIONS)

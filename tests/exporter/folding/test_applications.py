@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from benchmarks.matrix import randomised
 from foldserve_exporter.folding import fold_graph
 from foldserve_exporter.graph import rebuild, trace
 from tests.exporter.models import flat, kinds, misses
@@ -32,18 +33,7 @@ FAMILIES: dict[str, tuple[int, dict[str, int]]] = {
 
 
 def application(name: str, size: int, **words: Any) -> Any:
-    """An application with logits as output and statistics as after some training."""
-    model = getattr(keras.applications, name)(
-        input_shape=(size, size, 3), weights=None, classes=7, classifier_activation=None, **words
-    )
-    rng = np.random.default_rng(0)
-    for variable in model.weights:
-        noise = rng.normal(0, 0.2, variable.shape)
-        if "variance" in variable.name or variable.name == "gamma":
-            variable.assign(np.abs(1 + noise))
-        elif variable.name in ("beta", "bias", "moving_mean"):
-            variable.assign(noise)
-    return model
+    return randomised.application(name, (size, size, 3), classes=7, classifier_activation=None, **words)
 
 
 def assert_application_folds(model: Any, size: int) -> Counter[str]:
