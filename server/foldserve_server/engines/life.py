@@ -12,6 +12,7 @@ from typing import Protocol
 from foldserve_engine.link.batch_stats import BatchStats
 
 from ..core.errors import LoadFailed, ServingError, Unavailable
+from . import refusals
 from .crashes import Crashes
 from .hangs import is_hang
 from .launch import CandidateDied, Launched, launch
@@ -20,7 +21,6 @@ from .settings import EngineSettings
 
 _log = logging.getLogger(__name__)
 _LEAST_GRACE_S = 1.0
-_UNLOADED = "the engine was unloaded before the request was computed"
 
 
 class EngineState(StrEnum):
@@ -119,14 +119,14 @@ class EngineLife:
         """
         if not self._stopping:
             self._stopping = True
-            self._callers.refuse(Unavailable(f"{self._path} is being unloaded; try again", 0))
+            self._callers.refuse(refusals.unloading(self._path))
         end_s = self._loop.time() + grace_s
         try:
             await self._cancel_restart()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(end_s):
                     await self._callers.answered()
-            self._callers.fail(Unavailable(_UNLOADED, 0))
+            self._callers.fail(refusals.unloaded())
             self._launched.connection.close()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(max(end_s, self._loop.time() + _LEAST_GRACE_S)):
@@ -162,8 +162,8 @@ class EngineLife:
         launched.close()
         reason = "the engine hung and was killed" if self._hung else launched.child.describe_exit()
         if self._stopping:
-            self._callers.lost(Unavailable(_UNLOADED, 0))
-            self._callers.fail(Unavailable(_UNLOADED, 0))
+            self._callers.lost(refusals.unloaded())
+            self._callers.fail(refusals.unloaded())
             return
         _log.error("%s: %s", self._path, reason)
         self._crashed(reason)
@@ -174,8 +174,7 @@ class EngineLife:
         if delay_s is None:
             self._end(f"it crashed {self._settings.restarts.limit} times in a short time; at last {reason}")
             return
-        retry_ms = int(1000 * (delay_s + self.report.seconds))
-        self._callers.lost(Unavailable("the engine crashed and is being restarted", retry_ms))
+        self._callers.lost(refusals.restarting(delay_s, self.report.seconds))
         self._announce(EngineState.RESTARTING, reason)
         self._restarting = self._loop.create_task(self._restart(delay_s))
 
@@ -233,4 +232,4 @@ class EngineLife:
             self._restarting.cancel()
             await asyncio.wait([self._restarting])
         if self._launched.child.exited.done():
-            self._callers.fail(Unavailable(_UNLOADED, 0))
+            self._callers.fail(refusals.unloaded())

@@ -5,6 +5,7 @@ from dataclasses import replace
 from socket import socket
 
 from foldserve_contract.signature import Array, Arrays, Signature
+from foldserve_engine.link.documents import Warmed
 from foldserve_engine.link.messages import Credits, Origin
 from foldserve_engine.link.status_page import StatusPage
 
@@ -56,15 +57,22 @@ class EngineLink:
     def join(self, launched: Launched) -> None:
         """See `life.Callers`: the process was started by this one, and ends where it gives up the link."""
         largest = launched.ready.warmed[-1]
-        self.calls.seconds_per_row = largest.seconds / largest.rows
-        self.attach(launched.link(self._front), launched.epoch, launched.page, launched.child.kill)
+        self.attach(launched.link(self._front), launched.epoch, launched.page, largest, launched.child.kill)
 
-    def attach(self, sock: socket, epoch: int, page: StatusPage, on_end: Callable[[], None]) -> None:
-        """Takes a process: its end of the link, and the page on which it says what it computes.
+    def attach(self, sock: socket, epoch: int, page: StatusPage, largest: Warmed, on_end: Callable[[], None]) -> None:
+        """Takes a process.
+
+        Args:
+            sock: The front end's end of the link to it.
+            epoch: Which process of the engine it is.
+            page: Where it says what it computes.
+            largest: How long its largest batch takes.
+            on_end: Called when it has closed the link.
 
         Raises:
             OSError: What waits cannot be given to it.
         """
+        self.calls.seconds_per_row = largest.seconds / largest.rows
         self._page = page
         self._connection = Connection(sock, lambda packet: None, on_end)
         self._dispatcher.attach(self._connection, Origin(self._front, epoch))

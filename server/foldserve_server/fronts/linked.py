@@ -15,13 +15,11 @@ from foldserve_engine.protocol import EngineKind
 
 from ..core.book import Book
 from ..core.errors import Unavailable
-from ..engines import EngineSettings, EngineState, StateHook
+from ..engines import EngineSettings, EngineState, StateHook, refusals
 from ..engines.link import EngineLink
 from . import gauge
 from .documents import EngineEntry, Linked, Profile
 from .profile import report
-
-_UNLOADED = "the engine was unloaded before the request was computed"
 
 
 class LinkedEngine:
@@ -85,10 +83,8 @@ class LinkedEngine:
         memory = Memory.attach(descriptors[1])
         memory.close()  # the mapping stays
         self._page = StatusPage(memory)
-        largest = self.report.warmed[-1]
-        self._link.calls.seconds_per_row = largest.seconds / largest.rows
         self._attached = True
-        self._link.attach(sock, told.epoch, self._page, self._lose)
+        self._link.attach(sock, told.epoch, self._page, self.report.warmed[-1], self._lose)
 
     def told(self, entry: EngineEntry) -> None:
         """Takes over what the supervisor says of it."""
@@ -109,12 +105,12 @@ class LinkedEngine:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
                 await self._link.answered()
-        self.give_up(Unavailable(_UNLOADED, 0))
+        self.give_up(refusals.unloaded())
 
     def refuse(self) -> None:
         """Takes no more requests."""
         self._released = True
-        self._link.refuse(Unavailable(f"{self.path} is being unloaded; try again", 0))
+        self._link.refuse(refusals.unloading(self.path))
 
     async def answered(self) -> None:
         """Returns once nobody is waiting."""
@@ -134,5 +130,4 @@ class LinkedEngine:
         """The process is gone, and another one may come."""
         self._attached = False
         delay_s = self._settings.restarts.first_delay_s
-        retry_ms = int(1000 * (delay_s + self.report.seconds))
-        self._link.lost(Unavailable("the engine crashed and is being restarted", retry_ms))
+        self._link.lost(refusals.restarting(delay_s, self.report.seconds))

@@ -37,9 +37,13 @@ class House:
         ready = self.launched.ready
         credits = Credits(ready.credit_rows, ready.credit_bytes)
         link = EngineLink(number, self.report.signature, self.report.max_batch_size, credits, self.settings)
-        link.attach(self.launched.link(number), self.launched.epoch, self.launched.page, lambda: None)
+        self.attach(link, number)
         self.links[number] = link
         return link
+
+    def attach(self, link: EngineLink, number: int) -> None:
+        one = self.launched
+        link.attach(one.link(number), one.epoch, one.page, one.ready.warmed[-1], lambda: None)
 
     def kill(self, number: int) -> None:
         """The front end's process is gone: its end of the link is closed, whatever it had in hand."""
@@ -178,7 +182,7 @@ def test_an_engine_that_dies_is_seen_by_every_front_end_and_frees_all_their_slot
             made.launched = await launch(path, made.settings, FAKE, before)
             before.close()
             for number, link in enumerate(links, 1):
-                link.attach(made.launched.link(number), made.launched.epoch, made.launched.page, lambda: None)
+                made.attach(link, number)
             for value, task in zip((1, 2), queued, strict=True):
                 np.testing.assert_allclose((await task)["scores"], expected(path, rows(value)), atol=1e-5)
             assert [len(link.calls) for link in links] == [0, 0]
