@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .core.errors import ServingError
 from .errors import CannotStart
+from .poll import Wait, poll
 
 log = logging.getLogger(__name__)
 Stamp = tuple[int, int, int]
@@ -37,14 +38,9 @@ class FileWatch:
         except (CannotStart, ServingError) as error:
             log.error("%s was not applied; what was in force stays so until the file changes: %s", self._path, error)
 
-    async def run(self, interval_s: float, wait: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    async def run(self, interval_s: float, wait: Wait = asyncio.sleep) -> None:
         """Looks after every interval; never where it is 0, as TensorFlow Serving has it."""
-        while interval_s > 0:
-            await wait(interval_s)
-            try:
-                await self.look()
-            except Exception:  # whatever it is, what serves goes on serving
-                log.exception("applying %s failed", self._path)
+        await poll(self.look, str(self._path), interval_s, log, wait)
 
 
 def stamp(path: Path) -> Stamp | None:

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from foldserve_contract.bundle import MANIFEST
 from foldserve_contract.repository import versions
 
 from ..core.model_config import ModelConfig
+from ..poll import Wait, poll
 from .keeper import Keeper, Means
 from .sighting import Eye, Sighting
 from .source import Source
@@ -57,14 +58,9 @@ class Watcher:
         """What is to be served now, and what is there of it."""
         return await self._survey(self.source)
 
-    async def run(self, interval_s: float, wait: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    async def run(self, interval_s: float, wait: Wait = asyncio.sleep) -> None:
         """Looks after every interval; never where it is 0, as TensorFlow Serving has it."""
-        while interval_s > 0:
-            await wait(interval_s)
-            try:
-                await self.look()
-            except Exception:  # whatever it is, what serves goes on serving
-                log.exception("looking at %s failed", self.source)
+        await poll(self.look, "the models", interval_s, log, wait)
 
     async def settled(self) -> None:
         """Returns when nothing is being loaded."""
