@@ -83,6 +83,8 @@ def parser() -> Parser:
     _add_models(parser)
     parser.theme("who may reach it, and how")
     _add_network(parser)
+    parser.theme("how much, and how long")
+    _add_limits(parser)
     parser.theme("how it is computed")
     _add_engine(parser)
     parser.theme("what it says")
@@ -157,12 +159,6 @@ def _add_network(parser: Parser) -> None:
         type=values.count,
         default=30_000,
     )
-    parser.flag(
-        "max-message-bytes",
-        "largest request, such as 256MiB (the default)",
-        type=values.message_size,
-        default=MAX_MESSAGE_BYTES,
-    )
     parser.switch("rest_api_enable_cors_support", "let pages from elsewhere ask REST, as browsers do")
     parser.flag(
         "grpc_channel_arguments",
@@ -177,6 +173,15 @@ def _add_network(parser: Parser) -> None:
     )
     parser.flag(
         "tokens-file", "ask callers for a token: who may ask for which models (docs/operations.md)", metavar="FILE"
+    )
+
+
+def _add_limits(parser: Parser) -> None:
+    parser.flag(
+        "max-message-bytes",
+        "largest request, such as 256MiB (the default)",
+        type=values.message_size,
+        default=MAX_MESSAGE_BYTES,
     )
     parser.flag(
         "max-inflight-bytes",
