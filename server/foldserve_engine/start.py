@@ -17,7 +17,7 @@ from .device import Device, DeviceKind
 from .exact import ALONE, candidates, find_exact_rows
 from .gather import Bucketed, Gather
 from .golden import GoldenVerdict, check_golden
-from .link.documents import Hello, OutputReport, Ready, Warmed
+from .link.documents import Hello, Ready, Warmed
 from .protocol import Engine, EngineKind, EngineOptions, Placed
 from .stages import Stages, Started
 from .unverified import start_unverified
@@ -111,14 +111,12 @@ def _ready(
     stages: Stages,
     exact_rows: int,
 ) -> Ready:
-    golden = tuple(OutputReport(one.output, one.deviation, one.sample, one.batch, one.bound) for one in verdict.outputs)
     return Ready(
         digest=bundle.digest,
         max_batch_size=largest,
         credit_rows=hello.credit_rows,
         credit_bytes=hello.credit_bytes,
-        golden_samples=verdict.samples,
-        golden=golden,
+        verdict=verdict,
         warmed=warmed,
         stages=dict(stages.seconds),
         exact_rows=exact_rows,

@@ -15,6 +15,7 @@ from foldserve_contract.signature import DEFAULT_SIGNATURE, DYNAMIC, Array, Sign
 from .batching import check_sizes
 from .buckets import buckets
 from .errors import ArtifactUnusable, RunFailed
+from .golden import GoldenVerdict
 from .link.documents import Hello, Ready, Warmed
 from .protocol import Engine, EngineKind, EngineOptions
 from .stages import Stages, Started
@@ -55,8 +56,7 @@ def start_unverified(hello: Hello, options: EngineOptions, stages: Stages) -> St
         max_batch_size=largest,
         credit_rows=hello.credit_rows,
         credit_bytes=hello.credit_bytes,
-        golden_samples=0,
-        golden=(),
+        verdict=GoldenVerdict(0, ()),
         warmed=warmed,
         stages=dict(stages.seconds),
         manifest=manifest.to_bytes().decode(),

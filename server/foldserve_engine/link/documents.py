@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from foldserve_contract.records import from_json, to_json
 
+from ..golden import GoldenVerdict
+
 T = TypeVar("T")
 
 
@@ -70,17 +72,6 @@ class Warmed:
 
 
 @dataclass(frozen=True, slots=True)
-class OutputReport:
-    """How one output answered the golden samples; see `golden.OutputVerdict`."""
-
-    output: str
-    deviation: float
-    sample: int
-    batch: int
-    bound: float
-
-
-@dataclass(frozen=True, slots=True)
 class Ready:
     """An engine that was loaded, warmed and checked.
 
@@ -89,8 +80,7 @@ class Ready:
         max_batch_size: Most rows in a batch.
         credit_rows: Rows that may be submitted and not answered: the engine's word, not the front ends' wish.
         credit_bytes: Bytes of them.
-        golden_samples: How many golden samples were asked.
-        golden: How each output answered them.
+        verdict: How it answered the golden samples.
         warmed: By size, ascending.
         stages: Seconds of each stage of the start.
         exact_rows: The batch size of exact requests: 1 unless a larger one was looked for and found.
@@ -103,8 +93,7 @@ class Ready:
     max_batch_size: int
     credit_rows: int
     credit_bytes: int
-    golden_samples: int
-    golden: tuple[OutputReport, ...]
+    verdict: GoldenVerdict
     warmed: tuple[Warmed, ...]
     stages: Mapping[str, float]
     exact_rows: int = 1

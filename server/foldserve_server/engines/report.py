@@ -7,7 +7,7 @@ from foldserve_contract.bundle import MANIFEST
 from foldserve_contract.digest import sha256
 from foldserve_contract.manifest import Manifest
 from foldserve_contract.signature import Signature
-from foldserve_engine.golden import GoldenVerdict, OutputVerdict
+from foldserve_engine.golden import GoldenVerdict
 from foldserve_engine.link.documents import Ready, Warmed
 
 from ..core.errors import LoadFailed
@@ -76,7 +76,7 @@ class LoadReport:
         return cls(
             manifest=Manifest.from_bytes(ready.manifest.encode()) if ready.manifest else _manifest(launched, ready),
             digest=ready.digest,
-            verdict=_verdict(ready),
+            verdict=ready.verdict,
             warmed=ready.warmed,
             max_batch_size=ready.max_batch_size,
             stages=ready.stages,
@@ -98,8 +98,3 @@ def _manifest(launched: Launched, ready: Ready) -> Manifest:
     if sha256(content) != ready.digest:
         raise LoadFailed(f"{launched.path}: the bundle was changed while it was loaded; it is tried again on a change")
     return Manifest.from_bytes(content)
-
-
-def _verdict(ready: Ready) -> GoldenVerdict:
-    outputs = tuple(OutputVerdict(one.output, one.deviation, one.sample, one.batch, one.bound) for one in ready.golden)
-    return GoldenVerdict(ready.golden_samples, outputs)

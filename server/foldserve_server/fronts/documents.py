@@ -10,7 +10,8 @@ front end → supervisor   ADOPTED   LISTENING   FAILED   RELEASED   ASKED   WIT
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from foldserve_engine.link.documents import OutputReport, Warmed
+from foldserve_engine.golden import GoldenVerdict
+from foldserve_engine.link.documents import Warmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,7 @@ class Profile:
     kind: str
     manifest: str
     digest: str
-    samples: int
-    golden: tuple[OutputReport, ...]
+    verdict: GoldenVerdict
     warmed: tuple[Warmed, ...]
     max_batch_size: int
     stages: Mapping[str, float]

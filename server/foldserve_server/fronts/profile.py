@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from foldserve_contract.manifest import Manifest
-from foldserve_engine.golden import GoldenVerdict, OutputVerdict
-from foldserve_engine.link.documents import OutputReport, Ready
+from foldserve_engine.link.documents import Ready
 from foldserve_engine.protocol import EngineKind
 
 from ..engines import LoadReport
@@ -13,14 +12,12 @@ from .documents import Profile
 
 def profile(path: Path, kind: EngineKind, report: LoadReport, ready: Ready) -> Profile:
     """What front ends are told."""
-    golden = report.verdict.outputs
     return Profile(
         path=str(path),
         kind=kind.value,
         manifest=report.manifest.to_bytes().decode(),
         digest=report.digest,
-        samples=report.verdict.samples,
-        golden=tuple(OutputReport(one.output, one.deviation, one.sample, one.batch, one.bound) for one in golden),
+        verdict=report.verdict,
         warmed=report.warmed,
         max_batch_size=report.max_batch_size,
         stages=report.stages,
@@ -38,11 +35,10 @@ def profile(path: Path, kind: EngineKind, report: LoadReport, ready: Ready) -> P
 
 def report(told: Profile) -> LoadReport:
     """What a front end was told."""
-    golden = tuple(OutputVerdict(one.output, one.deviation, one.sample, one.batch, one.bound) for one in told.golden)
     return LoadReport(
         manifest=Manifest.from_bytes(told.manifest.encode()),
         digest=told.digest,
-        verdict=GoldenVerdict(told.samples, golden),
+        verdict=told.verdict,
         warmed=told.warmed,
         max_batch_size=told.max_batch_size,
         stages=told.stages,

@@ -1,5 +1,6 @@
 import pytest
 
+from foldserve_engine.golden import GoldenVerdict, OutputVerdict
 from foldserve_engine.link.documents import Hello, Ready, Warmed, dump, parse
 from foldserve_engine.link.messages import Arena, Credits, Origin, Outcome, Result, ResultCodec, Submit, SubmitCodec
 from foldserve_engine.link.status_page import Running, StatusPage
@@ -51,7 +52,8 @@ def test_large_slabs_lie_behind_the_small_ones() -> None:
 
 def test_documents_are_read_as_they_were_written() -> None:
     hello = Hello("/m/1", "onnxruntime", "cpu", 0, True, False, None, (1, 4), 0, 10, 20, None, True, 7)
-    ready = Ready("digest", 4, 10, 20, 8, (), (Warmed(1, 0.5),), {"load": 0.25})
+    verdict = GoldenVerdict(8, (OutputVerdict("scores", 1e-7, 3, 4, 1e-6),))
+    ready = Ready("digest", 4, 10, 20, verdict, (Warmed(1, 0.5),), {"load": 0.25})
     assert parse(Hello, dump(hello)) == hello
     assert parse(Ready, dump(ready)) == ready
 
