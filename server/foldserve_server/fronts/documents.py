@@ -10,8 +10,9 @@ front end → supervisor   ADOPTED   LISTENING   FAILED   RELEASED   ASKED   WIT
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from foldserve_engine.golden import GoldenVerdict
-from foldserve_engine.link.documents import Warmed
+from foldserve_engine.protocol import EngineKind
+
+from ..engines import LoadReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,30 +58,19 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """An engine that serves; see `engines.report.LoadReport` and `serving.ServingEngine`.
+    """An engine that serves.
 
     Attributes:
         path: The version directory.
-        manifest: What stands in its `bundle.json`, or for it.
+        kind: Its library.
+        report: What it said when it was ready.
         credit_rows: Rows that all front ends together may have in flight.
         credit_bytes: Bytes of them.
     """
 
     path: str
-    kind: str
-    manifest: str
-    digest: str
-    verdict: GoldenVerdict
-    warmed: tuple[Warmed, ...]
-    max_batch_size: int
-    stages: Mapping[str, float]
-    seconds: float
-    pid: int
-    exact_rows: int
-    verified: bool
-    buckets: tuple[int, ...]
-    deterministic: bool
-    placement: str
+    kind: EngineKind
+    report: LoadReport
     credit_rows: int
     credit_bytes: int
 

@@ -17,7 +17,6 @@ from ..engines.launch import ENGINE_COMMAND, Launched, launch
 from ..engines.life import EngineLife
 from . import gauge
 from .documents import EngineEntry, Linked, Profile, Release
-from .profile import profile
 from .seat import Resident
 
 
@@ -57,8 +56,8 @@ class Everyone:
     def join(self, launched: Launched) -> None:
         """See `engines.life.Callers`."""
         self._launched = launched
-        report = LoadReport.of(launched, self._settings)
-        self._profile = profile(launched.path, self._settings.kind, report, launched.ready)
+        report, ready = LoadReport.of(launched, self._settings), launched.ready
+        self._profile = Profile(str(launched.path), self._settings.kind, report, ready.credit_rows, ready.credit_bytes)
         for resident in self._residents.living():
             self.link(resident)
 

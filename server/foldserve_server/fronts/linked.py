@@ -11,7 +11,6 @@ from foldserve_engine.link.batch_stats import BatchStats
 from foldserve_engine.link.memory import Memory
 from foldserve_engine.link.messages import Credits
 from foldserve_engine.link.status_page import StatusPage
-from foldserve_engine.protocol import EngineKind
 
 from ..core.book import Book
 from ..core.errors import Unavailable
@@ -19,7 +18,6 @@ from ..engines import EngineSettings, EngineState, StateHook, refusals
 from ..engines.link import EngineLink
 from . import gauge
 from .documents import EngineEntry, Linked, Profile
-from .profile import report
 
 
 class LinkedEngine:
@@ -40,8 +38,8 @@ class LinkedEngine:
         Raises:
             OSError: There is no memory for its requests.
         """
-        self.report = report(profile)
-        self.kind, self.path = EngineKind(profile.kind), Path(profile.path)
+        self.report = profile.report
+        self.kind, self.path = profile.kind, Path(profile.path)
         self.state = EngineState.AVAILABLE
         self.restarts = 0
         self.on_state: StateHook | None = None
@@ -79,7 +77,7 @@ class LinkedEngine:
         sock = socket(fileno=descriptors[0])
         if self._attached:  # the end of the process before was not seen yet
             self._lose()
-        self.report = report(told.profile)
+        self.report = told.profile.report
         memory = Memory.attach(descriptors[1])
         memory.close()  # the mapping stays
         self._page = StatusPage(memory)

@@ -57,7 +57,7 @@ class Routing:
         """
         engine = self._engines.get(told.engine)
         if engine is None:
-            settings = self._settings[EngineKind(told.profile.kind)]
+            settings = self._settings[told.profile.kind]
             engine = LinkedEngine(self._front, told.engine, told.profile, settings, self._book)
             self._engines[told.engine] = engine
         engine.attach(told, descriptors)

@@ -20,8 +20,7 @@ from foldserve_server.engines import LoadReport
 from foldserve_server.engines.launch import Launched, launch
 from foldserve_server.fronts import documents
 from foldserve_server.fronts.book import SharedBook
-from foldserve_server.fronts.documents import EngineEntry, Linked, ModelEntry, Release, VersionEntry
-from foldserve_server.fronts.profile import profile
+from foldserve_server.fronts.documents import EngineEntry, Linked, ModelEntry, Profile, Release, VersionEntry
 from foldserve_server.fronts.routing import Routing
 from tests.server.engines.conftest import path as path
 from tests.server.engines.fake_process import Command
@@ -42,7 +41,8 @@ class House:
 
     def link(self, engine: int = 1, to: Launched | None = None) -> None:
         launched = to or self.launched
-        told = profile(self.path, EngineKind.ONNXRUNTIME, LoadReport.of(launched, ON), launched.ready)
+        report, ready = LoadReport.of(launched, ON), launched.ready
+        told = Profile(str(self.path), EngineKind.ONNXRUNTIME, report, ready.credit_rows, ready.credit_bytes)
         page = os.dup(launched.page.memory.descriptor)
         self.routing.link(Linked(engine, launched.epoch, told), [launched.link(FRONT).detach(), page])
 
