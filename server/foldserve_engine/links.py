@@ -141,9 +141,10 @@ class Links:
 
     def _hear(self) -> None:
         while (packet := self._control.receive()) is not None:
-            if packet.kind is not Kind.LINK or len(packet.descriptors) != 1:
+            if packet.kind is Kind.LINK and len(packet.descriptors) == 1:
+                self._add(Origin.unpack(bytes(packet.payload)), socket.socket(fileno=packet.descriptors[0]))
+            elif packet.kind is not Kind.PING:
                 raise Closed(f"a packet of kind {packet.kind.name} is out of place")
-            self._add(Origin.unpack(bytes(packet.payload)), socket.socket(fileno=packet.descriptors[0]))
 
     def _add(self, origin: Origin, sock: socket.socket) -> None:
         share = self._credits.share(self._front_ends)

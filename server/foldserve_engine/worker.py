@@ -40,7 +40,9 @@ class Worker:
         """Works until the supervisor has closed its channel."""
         try:
             while True:
-                for link in self._links.wait(self._queue.wait_ns(self._clock())):
+                heard = self._links.wait(self._queue.wait_ns(self._clock()))
+                self._page.turn()
+                for link in heard:
                     self._receive(link)
                 for link in self._links.ended():
                     self._drop(link)

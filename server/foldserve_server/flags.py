@@ -197,7 +197,8 @@ def _add_limits(parser: Parser) -> None:
     )
     parser.flag(
         "front-end-timeout",
-        "seconds a front end may take to adopt a change before it is ended and started again (default 10)",
+        "seconds a front end may be silent, or take to adopt a change, before it is ended and started again"
+        " (default 10; longer while it reads a large message)",
         type=values.seconds,
         default=10.0,
     )

@@ -64,7 +64,7 @@ class Options:
         config_file: What `source` was read from.
         config_poll_s: Seconds between two looks at it; 0 looks once.
         front_ends: How many processes answer callers; one is the supervisor too.
-        front_end_timeout_s: How long a front end may take to adopt another table before it is ended.
+        front_end_timeout_s: How long a front end may be silent, or take to adopt another table, before it is ended.
         stop_first: Whether a version is stopped before its successor is started.
         reload_timeout_s: How long the models of a reload may take to load.
         rest_port: Where REST and the page are; 0 for any free port, None for nowhere.

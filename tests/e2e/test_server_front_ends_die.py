@@ -156,11 +156,50 @@ def test_a_front_end_that_adopts_no_change_is_ended_and_blocks_nobody(tmp_path: 
         (healthy,) = (Through(server, one) for pid, one in found.items() if pid != stopped)
         os.kill(stopped, signal.SIGSTOP)
         healthy.call("HandleReloadConfigRequest", reload_request(o=tmp_path / "o"))
-        server.wait_for_log("did not adopt a change within 1 s, and is ended")
+        server.wait_for_log("did not answer its supervisor within 1 s, and is ended")
         assert wait_for_end(stopped)
         assert healthy.predict("o", image=images(1))["scores"].shape == (1, 5)
         server.wait_for_log("front end 3 listens")
         assert [one[1][0] for one in each(server, lambda through: through.states("o"))] == [AVAILABLE] * 2
+
+
+def test_a_front_end_that_hangs_is_ended_and_the_callers_of_the_others_notice_nothing(tmp_path: Path) -> None:
+    make_bundle(tmp_path, "m", 1)
+    with running(tmp_path, "--front-ends=2", "--front-end-timeout=2", "--rest_api_port=-1") as server:
+        server.http  # noqa: B018  while the line is the next one
+        with channels(server) as found:
+            loads = {pid: Load(channel, pid) for pid, channel in found.items()}
+            for load in loads.values():
+                load.start()
+                load.more()
+            hanging = max(loads, key=lambda pid: first_listener(server) != pid)
+            (staying,) = loads.keys() - {hanging}
+            os.kill(hanging, signal.SIGSTOP)
+            server.wait_for_log("did not answer its supervisor within 2 s, and is ended")
+            assert wait_for_end(hanging)
+            loads[staying].more()
+            for load in loads.values():
+                load.close()
+            assert not loads[staying].errors, "callers of the other front end lost something"
+            server.wait_for_log("front end 3 listens")
+            assert metric(server, "foldserve_queue_rows{") == 0, "what the hanging one had asked is still counted"
+        assert each(server, health) == [1, 1]
+
+
+@pytest.mark.slow
+def test_nobody_is_ended_because_the_whole_server_was_stopped_for_a_while(tmp_path: Path) -> None:
+    make_bundle(tmp_path, "m", 1)
+    with running(tmp_path, "--front-ends=2", "--front-end-timeout=1", "--rest_api_port=-1") as server:
+        everybody = [server.process.pid, *descendants(server.process.pid)]
+        for pid in everybody:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(4)
+        for pid in everybody:
+            os.kill(pid, signal.SIGCONT)
+        assert each(server, health) == [1, 1]
+        server.predict(image=images(1))
+        assert [server.process.pid, *descendants(server.process.pid)] == everybody
+        assert "is ended" not in "".join(server.log)
 
 
 def test_an_engine_that_dies_is_asked_again_by_every_front_end(tmp_path: Path) -> None:

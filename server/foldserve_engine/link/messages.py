@@ -3,12 +3,13 @@
 A record that has memory of its own takes the packet's next descriptor.
 
 ```
-supervisor → engine  HELLO document, status page     LINK a front end's socket
+supervisor → engine  HELLO document, status page     LINK a front end's socket     PING
 engine → supervisor  READY document in a memfd       FAILED reason in words
 front end → engine   ATTACH arena                    SUBMIT/CANCEL records as WORK
 engine → front end   RESULTS records                 CREDITS that may be in flight
 ```
-DOCUMENTS are what a supervisor and its front ends say to one another. There is no message to stop: the engine ends when
+DOCUMENTS are what a supervisor and its front ends say to one another. A PING is answered by the turn that it makes an
+engine take, which is counted on the status page. There is no message to stop: the engine ends when
 the supervisor closes its socket, and forgets a front end that closes its own. Every record names the front end and the
 epoch of the engine it is meant for; whatever names others is stale.
 """
@@ -34,6 +35,7 @@ class Kind(IntEnum):
     LINK = 7
     CREDITS = 8
     DOCUMENTS = 9
+    PING = 10
 
 
 class Outcome(IntEnum):

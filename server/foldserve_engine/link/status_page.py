@@ -13,7 +13,7 @@ from ..batching import JobKey
 from .batch_stats import WORDS, BatchStats, Counts, read_stats
 from .memory import Memory
 
-_BATCHES, _STARTED, _ROWS, _JOBS, _COUNTS = range(5)
+_BATCHES, _STARTED, _ROWS, _JOBS, _TURNS, _COUNTS = range(6)
 _FIRST = _COUNTS + WORDS
 
 
@@ -58,6 +58,15 @@ class StatusPage:
     def batches(self) -> int:
         """How many batches were begun."""
         return int(self._words[_BATCHES])
+
+    @property
+    def turns(self) -> int:
+        """How often it has looked for work, or was asked whether it lives."""
+        return int(self._words[_TURNS])
+
+    def turn(self) -> None:
+        """Says that it has looked for work."""
+        self._words[_TURNS] += 1
 
     def begin(self, jobs: Iterable[JobKey], rows: int, now_ns: int) -> None:
         """Says that a batch is being computed. The start is written last: without it there is no batch."""

@@ -1,4 +1,4 @@
-"""Whether a batch has been running for so long that it will not end."""
+"""Whether an engine process stands still for so long that it will not go on."""
 
 from collections.abc import Sequence
 
@@ -8,9 +8,9 @@ from foldserve_engine.link.status_page import Running
 from .settings import Watchdog
 
 
-def is_hang(running: Running | None, warmed: Sequence[Warmed], policy: Watchdog, now_ns: int) -> bool:
-    """Whether the batch is older than any batch of its size may be."""
-    return running is not None and (now_ns - running.started_ns) / 1e9 > longest_s(running.rows, warmed, policy)
+def is_hang(still_s: float, running: Running | None, warmed: Sequence[Warmed], policy: Watchdog) -> bool:
+    """Whether it stands still longer than any batch of that size may take; without a batch, longer than any step."""
+    return still_s > (policy.least_s if running is None else longest_s(running.rows, warmed, policy))
 
 
 def longest_s(rows: int, warmed: Sequence[Warmed], policy: Watchdog) -> float:

@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from foldserve_engine.link.batch_stats import BatchStats
+from foldserve_engine.link.messages import Kind
 
 from ..core.errors import LoadFailed, ServingError, Unavailable
 from . import refusals
@@ -18,6 +18,7 @@ from .hangs import is_hang
 from .launch import CandidateDied, Launched, launch
 from .report import LoadReport
 from .settings import EngineSettings
+from .stillness import Stillness
 
 _log = logging.getLogger(__name__)
 _LEAST_GRACE_S = 1.0
@@ -93,6 +94,7 @@ class EngineLife:
         self._launched = launched
         self._restarting: asyncio.Task[None] | None = None
         self._watchdog: asyncio.TimerHandle | None = None
+        self._stillness = Stillness(settings.watchdog.interval_s)
         self._hung = self._stopping = False
         self.restarts = 0
         try:
@@ -146,15 +148,18 @@ class EngineLife:
         self._watch()
 
     def _watch(self) -> None:
-        """Looks whether the batch that is running hangs, now and every interval from now."""
-        policy = self._settings.watchdog
-        launched = self._launched
-        if is_hang(launched.page.running(), launched.ready.warmed, policy, time.monotonic_ns()):
+        """Looks whether the process stands still, now and every interval from now."""
+        policy, launched = self._settings.watchdog, self._launched
+        running, turns = launched.page.running(), launched.page.turns
+        still_s = self._stillness.look((launched.epoch, turns, running and running.started_ns), self._loop.time())
+        if is_hang(still_s, running, launched.ready.warmed, policy):
             _log.error("the engine of %s hangs, and is killed", self._path)
             self._hung = True
             launched.child.kill()
-        else:
-            self._watchdog = self._loop.call_later(policy.interval_s, self._watch)
+            return
+        if running is None and not still_s:
+            launched.connection.put(Kind.PING, b"", at_once=True)  # so that it does something before the next look
+        self._watchdog = self._loop.call_later(policy.interval_s, self._watch)
 
     def _on_exit(self, launched: Launched) -> None:
         if self._watchdog is not None:

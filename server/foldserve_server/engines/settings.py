@@ -26,10 +26,10 @@ class Restarts:
 
 @dataclass(frozen=True, slots=True)
 class Watchdog:
-    """When a batch counts as a hang: older than max(`least_s`, `factor` × the warm time of its size).
+    """When an engine counts as hung: its batch is older than max(`least_s`, `factor` × the warm time of its size).
 
     Attributes:
-        least_s: No batch younger than this is one.
+        least_s: No batch younger than this is a hang. An engine without a batch hangs if it does nothing for so long.
         factor: How many times slower than when it was warmed a batch may be.
         interval_s: How often is looked.
     """
@@ -66,7 +66,7 @@ class EngineSettings:
         tf32: Whether a GPU may round what it multiplies to ten bits of mantissa.
         graph_rows: The largest batch that a GPU replays as a CUDA graph; 0 for none.
         restarts: When a crashed engine is started again.
-        watchdog: When a batch counts as a hang.
+        watchdog: When it counts as hung.
     """
 
     kind: EngineKind = EngineKind.ONNXRUNTIME

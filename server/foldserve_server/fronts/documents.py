@@ -2,8 +2,8 @@
 
 ```
 supervisor → front end   WELCOME, the books   LINKED, a socket and a page   TABLE   LISTEN   RELEASE   DRAIN   STOP
-                         ANSWERED
-front end → supervisor   ADOPTED   LISTENING   FAILED   RELEASED   ASKED   WITHDRAWN
+                         ANSWERED   PING
+front end → supervisor   ADOPTED   LISTENING   FAILED   RELEASED   ASKED   WITHDRAWN   PONG
 ```
 """
 
@@ -234,6 +234,20 @@ class Answered:
     retry_after_ms: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Is anybody there?"""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """Whoever answers callers is: the answer to the ping of that number."""
+
+    number: int
+
+
 KINDS: tuple[type, ...] = (
     Welcome,
     Listening,
@@ -249,4 +263,6 @@ KINDS: tuple[type, ...] = (
     Asked,
     Withdrawn,
     Answered,
+    Ping,
+    Pong,
 )

@@ -23,6 +23,7 @@ from .desk import Desk
 from .documents import Asked, Drain, Released, Welcome, Withdrawn
 from .engine import SharedEngine
 from .gauge import QUEUE
+from .pulse import Patience
 from .seat import FRONT_COMMAND, Resident
 from .snapshot import snapshot
 
@@ -68,6 +69,7 @@ class Fleet:
         self.port, self._held = hold(options.host, options.port)
         self._plan, self._options, self._table = plan, options, table
         self._rest_port = options.rest_port
+        self._patience = Patience.of(options.front_end_timeout_s, options.transport.max_message_bytes)
         self._engines: dict[int, SharedEngine] = {}
         self._engine_numbers, self._front_numbers = itertools.count(1), itertools.count(1)
         self._residents: dict[int, Resident] = {}
@@ -217,7 +219,7 @@ class Fleet:
         self.publish()
         front = next(self._front_numbers) % MAX_FRONT or next(self._front_numbers) % MAX_FRONT
         try:
-            resident = Resident(front, seat, self, self._options.front_end_timeout_s, self._plan.command)
+            resident = Resident(front, seat, self, self._patience, self._plan.command)
         except OSError as error:
             log.error("no front end can be started: %s", error)
             self._vacant(seat, f"none could be started: {error}")

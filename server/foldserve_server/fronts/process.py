@@ -33,7 +33,21 @@ from ..tracing import Tracing, is_asked_for
 from . import documents
 from .admin import SupervisorAdmin
 from .book import SharedBook
-from .documents import Adopted, Answered, Drain, Failed, Linked, Listen, Listening, Release, Released, Stop, Welcome
+from .documents import (
+    Adopted,
+    Answered,
+    Drain,
+    Failed,
+    Linked,
+    Listen,
+    Listening,
+    Ping,
+    Pong,
+    Release,
+    Released,
+    Stop,
+    Welcome,
+)
 from .gauge import QUEUE
 from .post import Post, close_all
 from .routing import Routing
@@ -85,6 +99,8 @@ class FrontEnd:
                 self._spawn(self._routing.release(document, lambda engine: self._post.send(Released(engine))))
             case Listen():
                 self._spawn(self._listen())
+            case Ping():
+                self._post.send(Pong(document.number))
             case Answered():
                 self._admin.answered(document)
             case Drain():

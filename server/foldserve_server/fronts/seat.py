@@ -9,8 +9,10 @@ from typing import Any, Protocol
 from foldserve_engine.link.channel import pair
 
 from ..engines.child import Child
-from .documents import Adopted, Failed, Listen, Listening, Stop, Table
+from ..engines.stillness import Stillness
+from .documents import Adopted, Failed, Listen, Listening, Ping, Pong, Stop, Table
 from .post import Post, close_all
+from .pulse import Patience, Pulse, cpu_seconds
 
 log = logging.getLogger(__name__)
 FRONT_COMMAND = (sys.executable, "-P", "-m", "foldserve_server.fronts.process", "--control")
@@ -41,7 +43,7 @@ class Resident:
         refused: Why it cannot listen.
     """
 
-    def __init__(self, front: int, seat: int, house: House, timeout_s: float, command: Sequence[str]) -> None:
+    def __init__(self, front: int, seat: int, house: House, patience: Patience, command: Sequence[str]) -> None:
         """Starts a process.
 
         Raises:
@@ -53,8 +55,11 @@ class Resident:
         self.rest_port: int | None = None
         self.refused: str | None = None
         self._house = house
-        self._timeout_s = timeout_s
+        self._patience = patience
+        self._pulse = Pulse(patience)
+        self._starting = Stillness(patience.interval_s)
         self._adopted = self._told = 0
+        self._pings = self._pongs = 0
         self._late: str | None = None
         self._loop = asyncio.get_running_loop()
         ours, theirs = pair()
@@ -66,7 +71,7 @@ class Resident:
                 raise
         self.post = Post(ours, self._on_document, self.child.kill)
         self.child.exited.add_done_callback(self._on_exit)
-        self._starting = self._loop.call_later(STARTING_S, self._give_up, f"did not listen within {STARTING_S:g} s")
+        self._looking: asyncio.Handle = self._loop.call_soon(self._look)
 
     @property
     def pid(self) -> int:
@@ -77,8 +82,6 @@ class Resident:
         """Gives it a table, which it must adopt in time once it answers callers."""
         self._told = table.epoch
         self.post.send(table)
-        if self.counts:
-            self._loop.call_later(self._timeout_s, self._check, table.epoch)
 
     def answers_by(self, epoch: int) -> bool:
         """Whether nobody is answered by an older table."""
@@ -88,22 +91,39 @@ class Resident:
         """Asks it to answer whom it has, and to end."""
         self.post.send(Stop(grace_s))
 
-    def _check(self, epoch: int) -> None:
-        if self._adopted < epoch:
-            self._give_up(f"did not adopt a change within {self._timeout_s:g} s")
+    def _look(self) -> None:
+        """Ends it if it stands still, now and every interval from now; asks it to show that it does not."""
+        now_s = self._loop.time()
+        missed_s = self._pulse.missed(self._owed, cpu_seconds(self.pid), now_s)
+        if self._starting.look(None if self.listening else STARTING_S, now_s) > STARTING_S:
+            self._give_up(f"did not listen within {STARTING_S:g} s")
+        elif missed_s is not None:
+            self._give_up(f"did not answer its supervisor within {missed_s:g} s")
+        else:
+            if self.counts and self._owed is None:
+                self._pings += 1
+                self.post.send(Ping(self._pings))
+            self._looking = self._loop.call_later(self._patience.interval_s, self._look)
+
+    @property
+    def _owed(self) -> tuple[int, int] | None:
+        """How far it has come where it has not answered all that it was told; None where it has."""
+        come = (self._adopted, self._pongs)
+        return None if not self.counts or come == (self._told, self._pings) else come
 
     def _give_up(self, why: str) -> None:
-        if not self.child.exited.done():
-            log.error("front end %d %s, and is ended", self.front, why)
-            self._late = why
-            self.child.kill()
+        log.error("front end %d %s, and is ended", self.front, why)
+        self._late = why
+        self.child.kill()
 
     def _on_document(self, document: Any, descriptors: Sequence[int]) -> None:
         close_all(descriptors)
         if isinstance(document, Adopted):
             self._adopt(document.epoch)
+        elif isinstance(document, Pong):
+            self._pongs = document.number
+            return  # nobody else is concerned
         elif isinstance(document, Listening):
-            self._starting.cancel()
             self.listening, self.rest_port = True, document.rest_port
             log.info("front end %d listens (pid %d)", self.front, self.pid)
         elif isinstance(document, Failed):
@@ -118,7 +138,7 @@ class Resident:
             self.post.send(Listen())
 
     def _on_exit(self, _: "asyncio.Future[int]") -> None:
-        self._starting.cancel()
+        self._looking.cancel()
         self.post.close()
         how = self.child.describe_exit()
         self._house.gone(self, self.refused or (f"{how}: it {self._late}" if self._late else how))

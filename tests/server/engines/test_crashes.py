@@ -88,6 +88,19 @@ def test_a_batch_that_hangs_is_ended_as_a_crash(path: Path) -> None:
     run(test())
 
 
+def test_an_engine_that_is_stopped_without_a_batch_is_ended_as_a_crash(path: Path) -> None:
+    async def test() -> None:
+        watchdog = Watchdog(least_s=0.5, factor=1, interval_s=0.05)
+        async with started(path, watchdog=watchdog) as engine:
+            states = States(engine)
+            os.kill(engine.report.pid, signal.SIGSTOP)
+            waiting = asyncio.create_task(engine.predict(rows(1)))
+            assert "hung" in await states.until(EngineState.RESTARTING)
+            assert (await waiting)["scores"].shape == (1, 3), "it had not begun: the next process computes it"
+
+    run(test())
+
+
 def test_too_many_crashes_end_it_with_the_reason(path: Path) -> None:
     async def test() -> None:
         async with started(path, restarts=replace(SETTINGS.restarts, limit=3)) as engine:

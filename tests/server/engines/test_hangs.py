@@ -4,8 +4,8 @@ from foldserve_engine.link.documents import Warmed
 from foldserve_engine.link.status_page import Running
 from foldserve_server.engines import Watchdog
 from foldserve_server.engines.hangs import is_hang, longest_s
+from foldserve_server.engines.stillness import Stillness
 
-SECOND = 1_000_000_000
 WARMED = (Warmed(1, 0.1), Warmed(8, 0.4), Warmed(32, 2.0))
 
 
@@ -15,11 +15,26 @@ def test_a_batch_may_take_ten_seconds_or_twenty_times_what_its_size_took_when_it
 ) -> None:
     policy = Watchdog()
     assert longest_s(rows, WARMED, policy) == longest
-    begun = 5 * SECOND
-    running = Running(begun, rows, frozenset())
-    assert not is_hang(running, WARMED, policy, begun + int(longest * SECOND))
-    assert is_hang(running, WARMED, policy, begun + int(longest * SECOND) + 1_000_000)
+    running = Running(5, rows, frozenset())
+    assert not is_hang(longest, running, WARMED, policy)
+    assert is_hang(longest + 0.001, running, WARMED, policy)
 
 
-def test_an_engine_that_computes_nothing_does_not_hang() -> None:
-    assert not is_hang(None, WARMED, Watchdog(), 10**18)
+def test_an_engine_without_a_batch_may_do_nothing_for_ten_seconds() -> None:
+    assert not is_hang(10.0, None, WARMED, Watchdog())
+    assert is_hang(10.001, None, WARMED, Watchdog())
+
+
+def test_stillness_is_the_time_for_which_the_same_was_seen() -> None:
+    stillness = Stillness(1.0)
+    assert [stillness.look("a", now) for now in (5.0, 6.0, 7.5)] == [0.0, 1.0, 2.5]
+    assert [stillness.look("b", now) for now in (8.5, 9.5)] == [0.0, 1.0]
+    assert [stillness.look(None, now) for now in (10.5, 11.5)] == [0.0, 0.0]
+    assert stillness.look("b", 12.5) == 0.0
+
+
+def test_time_in_which_the_watcher_itself_was_held_up_is_not_counted() -> None:
+    stillness = Stillness(1.0)
+    assert stillness.look("a", 0.0) == 0.0
+    assert stillness.look("a", 3600.0) == 2.0
+    assert stillness.look("a", 3601.0) == 3.0

@@ -11,7 +11,7 @@ from socket import socket
 from typing import Any
 
 from foldserve_contract.records import to_json
-from foldserve_server.fronts.documents import Adopted, Failed, Listen, Listening, Stop, Table, Welcome
+from foldserve_server.fronts.documents import Adopted, Failed, Listen, Listening, Ping, Pong, Stop, Table, Welcome
 from foldserve_server.fronts.post import Post, close_all
 
 
@@ -24,6 +24,9 @@ class Actor:
 
     def hear(self, document: Any, descriptors: Sequence[int]) -> None:
         close_all(descriptors)
+        if isinstance(document, Ping):
+            self.post.send(Pong(document.number))
+            return
         if isinstance(document, Welcome):
             self.front = document.front
             if (self.folder / "dies").exists():
