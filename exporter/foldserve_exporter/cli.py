@@ -15,6 +15,7 @@ examples:
   export-model flowers.keras -o models --name flowers --samples val.npz
   export-model flowers.keras -o models --name flowers --samples images/ --json >report.json
   export-model old.h5 -o models --name old          # Keras 2.0 to tf.keras 2.15, told apart by the file
+  export-model shop.models:build -o models --name shop --trust-code
 
 samples:
   real inputs as the model takes them: an .npz with one array per input (or a single array under any name), an .npy, or
@@ -106,7 +107,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("model", type=Path, metavar="MODEL", help="a .keras or .h5 file, or a SavedModel directory of Keras 2")
+    add("model", type=Path, metavar="MODEL",
+        help="a .keras or .h5 file, a SavedModel directory of Keras 2, or package.module:function")  # fmt: skip
     add("-o", "--output", type=Path, required=True, metavar="MODELS_DIR", help="the model repository to publish into")
     add("--name", required=True, help="the model's name")
     add("--version", type=int, help="the version's number (default: the highest there plus one)")
@@ -128,7 +130,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--labels", type=Path, metavar="FILE", help="names of the classes, one a line, or a JSON list")
     add("--rename", action="append", default=[], metavar="OLD=NEW",
         help="another name for an input or output, in both artifacts and on the wire; repeatable")  # fmt: skip
-    add("--trust-code", action="store_true", help="let Lambda layers run code from the file")
+    add("--trust-code", action="store_true", help="let code run: a file's Lambda layers, or package.module:function")
     add("--custom-objects", action="append", default=[], metavar="MODULE",
         help="a module to import first; its classes register themselves with Keras; repeatable")  # fmt: skip
     add("--json", action="store_true", help="print the report as JSON")

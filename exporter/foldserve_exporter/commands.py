@@ -30,6 +30,9 @@ def run_command(program: str, body: Callable[[], int], otherwise: str) -> int:
     warnings.filterwarnings("ignore", module=r"(tf_keras|keras|tensorflow|tf2onnx|onnx)\b")
     import_quietly()
     reset_defaults()
+    from .load.modules import search_here
+
+    search_here()
     try:
         return body()
     except FoldserveError as error:

@@ -70,8 +70,8 @@ def export_model(
     """Folds a Keras model, proves that nothing changed, and publishes it as `output/name/VERSION`.
 
     Args:
-        model: A `.keras` or `.h5` file, a SavedModel directory of Keras 2, or a built `keras.Model`; it comes back
-            unchanged.
+        model: A `.keras` or `.h5` file, a SavedModel directory of Keras 2, `package.module:function` (with
+            `trust_code`), or a built `keras.Model`; it comes back unchanged.
         output: The model repository.
         name: The model's name.
         progress: Who is told of the steps.
@@ -120,7 +120,7 @@ def _make(
             expected = question.expectation()
             write_golden(expected.golden, options.name, staging.path)
     before = staging.seal()
-    verifier = Verifier(expected.reference, expected.rows, folded.signature, options.custom_objects, options.trust_code)
+    verifier = Verifier(expected.reference, expected.rows, folded.signature, loaded.modules, options.trust_code)
     trial = verifier.begin(candidates_of(staging.path, keras_file), workers, scratch / "verify")
     with steps.step("diagnose"):
         diagnosis = diagnose(loaded, folded, expected)

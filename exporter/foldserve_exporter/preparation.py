@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from foldserve_contract.digest import sha256
 from foldserve_contract.golden import Golden
 from foldserve_contract.manifest import GoldenInfo, Source
 from foldserve_contract.signature import Array, Arrays, Signature
@@ -17,6 +16,7 @@ from .diagnosis.examined import Examination, Subject, examine, gaps_of, joined
 from .diagnosis.findings import Findings, find
 from .folding import PlanEntry, fold_graph
 from .graph import Graph, cut, rebuild, trace
+from .load.digest import digest_of_weights
 from .load.loader import Loaded, load_model
 from .naming import NamedModel
 from .options import ExportOptions
@@ -60,8 +60,8 @@ def open_model(model: Any, options: ExportOptions) -> Loaded:
     """A model file is loaded; a model object is taken as it is, and known by the digest of its weights."""
     if isinstance(model, str | Path):
         return load_model(Path(model), trust_code=options.trust_code, custom_objects=options.custom_objects)
-    content = b"".join(bytes(variable.numpy().tobytes()) for variable in model.variables)
-    return Loaded(model, Source(f"{type(model).__name__} {model.name!r} in memory", sha256(content)))
+    source = Source(f"{type(model).__name__} {model.name!r} in memory", digest_of_weights(model))
+    return Loaded(model, source, modules=options.custom_objects)
 
 
 def fold_model(loaded: Loaded, options: ExportOptions = PLAIN) -> FoldedModel:

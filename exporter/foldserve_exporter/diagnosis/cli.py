@@ -18,7 +18,7 @@ examples:
 models:
   .keras of Keras 3 and of tf.keras 2.12 to 2.15; .h5 and .hdf5 of Keras 2.0 to 3, whole models, not weights alone;
   SavedModel directories of tf.keras 2 that model.save wrote. Which it is, is told by the content. What had to be
-  repaired to read an old one is noted.
+  repaired to read an old one is noted. With --trust-code, package.module:function is called for a model.
 
 samples:
   real inputs as the model takes them: an .npz with one array per input (or a single array under any name), an .npy, or
@@ -95,7 +95,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL",
-        help="a .keras, .h5 or .hdf5 file, or a SavedModel directory of Keras 2 (see below)")  # fmt: skip
+        help="a .keras, .h5 or .hdf5 file, a SavedModel directory of Keras 2, or package.module:function"
+        " (see below)")  # fmt: skip
     add("--samples", type=Path, metavar="FILE", help="real inputs: .npz, .npy or a folder of images (see below)")
     add("--labels", type=Path, metavar="FILE", help="what the answers to them should be: .npy or .npz (see below)")
     add("--json", action="store_true", help="print the diagnosis as JSON")
@@ -104,7 +105,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--fail-on", choices=("warning", "error"), help="exit with 1 where something is found that is at least as grave"
     )
     add("--fix", type=Path, metavar="OUT.keras", help="write the model with statistics estimated anew from --samples")
-    add("--trust-code", action="store_true", help="let Lambda layers run code from the file")
+    add("--trust-code", action="store_true", help="let code run: a file's Lambda layers, or package.module:function")
     add("--custom-objects", action="append", default=[], metavar="MODULE",
         help="a module to import first; its classes register themselves with Keras; repeatable")  # fmt: skip
     options = parser.parse_args(arguments)

@@ -1,6 +1,5 @@
 """Reads a model file into a Keras 3 model."""
 
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -13,12 +12,13 @@ from foldserve_contract.manifest import Source
 
 from ..errors import CannotLoad, ExportError
 from .brief import brief
-from .digest import digest
+from .digest import digest, digest_of_weights
 from .kinds import Kind, kind_of
 from .legacy.archive import read_archive
 from .legacy.directory import read_directory
 from .legacy.h5_file import read_h5
 from .legacy.saved import Saved
+from .modules import ModelFunction, import_modules
 from .safety import read_config, refuse_code
 
 
@@ -31,39 +31,44 @@ class Loaded:
         source: The file.
         notes: What its user should be told about how it was read.
         readers: Distributions that took part in reading it, beside those that every export uses.
+        modules: Modules of the user's own that its layers come from.
     """
 
     model: Any
     source: Source
     notes: tuple[str, ...] = ()
     readers: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
 
 
 def load_model(path: Path, *, trust_code: bool = False, custom_objects: Sequence[str] = ()) -> Loaded:
     """Loads a model that Keras saved whole: `.keras`, `.h5`, or a SavedModel directory of Keras 2.
 
     Args:
-        path: The file or directory.
-        trust_code: Whether Lambda layers, which run code from the file, are allowed.
+        path: The file or directory, or `package.module:function`, a function that gives a model.
+        trust_code: Whether code may run: Lambda layers of the file, or that function.
         custom_objects: Modules to import first; their classes register themselves with Keras.
 
     Raises:
         CannotLoad: It is no such file, is damaged, or a module cannot be imported.
         Refused: It would run code that was not allowed, or holds what Keras 3 has not.
     """
+    if function := ModelFunction.named_by(str(path)):
+        return _call(function, trust_code, custom_objects)
+    modules = tuple(custom_objects)
     kind = kind_of(path)
     source = Source(path.name, digest(path))
     if kind is Kind.ARCHIVE:
-        return Loaded(_load_keras_3(path, read_config(path), trust_code, custom_objects), source)
+        return Loaded(_load_keras_3(path, read_config(path), trust_code, modules), source, modules=modules)
     saved = _READERS[kind](path)
     if saved.version.startswith("3."):
-        return Loaded(_load_keras_3(path, saved.config, trust_code, custom_objects), source)
+        return Loaded(_load_keras_3(path, saved.config, trust_code, modules), source, modules=modules)
     _require_tf_keras(path)
     from .legacy import open_legacy
 
-    _import_modules(custom_objects)
-    model, notes = open_legacy(saved, trust_code=trust_code, custom=_registered(custom_objects))
-    return Loaded(model, source, notes, ("tf-keras",))
+    import_modules(modules)
+    model, notes = open_legacy(saved, trust_code=trust_code, custom=_registered(modules))
+    return Loaded(model, source, notes, ("tf-keras",), modules)
 
 
 _READERS: dict[Kind, Callable[[Path], Saved]] = {
@@ -73,10 +78,17 @@ _READERS: dict[Kind, Callable[[Path], Saved]] = {
 }
 
 
-def _load_keras_3(path: Path, config: Any, trust_code: bool, custom_objects: Sequence[str]) -> Any:
-    _import_modules(custom_objects)
-    if not trust_code and not custom_objects:
-        refuse_code(config, path)
+def _call(function: ModelFunction, trust_code: bool, custom_objects: Sequence[str]) -> Loaded:
+    if trust_code:
+        import_modules(custom_objects)
+    model = function.call(trust_code=trust_code)
+    return Loaded(model, Source(str(function), digest_of_weights(model)), modules=(*custom_objects, function.module))
+
+
+def _load_keras_3(path: Path, config: Any, trust_code: bool, modules: tuple[str, ...]) -> Any:
+    import_modules(modules)
+    if not trust_code:
+        refuse_code(config, path, frozenset(keras.saving.get_custom_objects()) if modules else frozenset(), modules)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=not trust_code)
     except ExportError:
@@ -86,14 +98,6 @@ def _load_keras_3(path: Path, config: Any, trust_code: bool, custom_objects: Seq
     if not isinstance(model, keras.Model):
         raise CannotLoad(f"{path} holds a {type(model).__name__}, not a Keras model")
     return model
-
-
-def _import_modules(names: Sequence[str]) -> None:
-    for name in names:
-        try:
-            importlib.import_module(name)
-        except Exception as error:
-            raise CannotLoad(f"--custom-objects {name}: the module cannot be imported: {error}") from error
 
 
 def _registered(custom_objects: Sequence[str]) -> frozenset[str]:

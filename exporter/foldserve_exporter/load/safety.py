@@ -2,7 +2,7 @@
 
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,14 @@ def read_config(path: Path) -> Any:
         ) from error
 
 
-def refuse_code(config: Any, path: Path) -> None:
-    """Makes sure that nothing but Keras' own classes is asked for.
+def refuse_code(config: Any, path: Path, allowed: frozenset[str] = frozenset(), modules: Sequence[str] = ()) -> None:
+    """Makes sure that nothing but Keras' own classes is asked for, and those that were named.
+
+    Args:
+        config: As the file has it.
+        path: The file, for messages.
+        allowed: Names under which classes of the author's own are registered with Keras.
+        modules: Modules any of whose classes may be made.
 
     Raises:
         Refused: A Lambda or a class of the author's own; the message names the layer and the flag that allows it.
@@ -42,9 +48,10 @@ def refuse_code(config: Any, path: Path) -> None:
                 " replace it with layers or keras.ops, or pass --trust-code if you made the file"
             )
         module = entry.get("module")
-        if entry.get("registered_name") and _is_foreign(module):
+        named = entry.get("registered_name")
+        if named and _is_foreign(module) and named not in allowed and module not in modules:
             raise Refused(
-                f"{path}: layer {name!r} is a {entry['registered_name']}, a class that does not come with Keras;"
+                f"{path}: layer {name!r} is a {named}, a class that does not come with Keras;"
                 " name the module that defines it with --custom-objects MODULE"
             )
 

@@ -70,17 +70,28 @@ class _Plan:
     stretched: int
     custom_objects: tuple[str, ...]
     trust_code: bool
+    search: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """Everything a fresh process needs to know."""
+    """Everything a fresh process needs to know.
+
+    Attributes:
+        candidates: The artifacts in their settings.
+        signature: The model's.
+        rows: What to ask.
+        custom_objects: Modules of the user's own to import before a Keras reload.
+        trust_code: Whether Lambda layers may run.
+        search: Where such modules are found, beside where a fresh process looks.
+    """
 
     candidates: tuple[Candidate, ...]
     signature: Signature
     rows: VerificationRows
     custom_objects: tuple[str, ...] = ()
     trust_code: bool = False
+    search: tuple[str, ...] = ()
 
     def write(self, folder: Path) -> None:
         """Writes the job for the workers to read."""
@@ -92,6 +103,7 @@ class Job:
             self.rows.stretched,
             self.custom_objects,
             self.trust_code,
+            self.search,
         )
         (folder / "job.json").write_text(json.dumps(to_json(plan)), encoding="utf-8")
         np.savez(folder / "rows.npz", allow_pickle=False, **dict(self.rows.inputs))
@@ -103,7 +115,7 @@ class Job:
         with np.load(folder / "rows.npz", allow_pickle=False) as archive:
             inputs = {name: archive[name] for name in archive.files}
         rows = VerificationRows(inputs, plan.judged, plan.golden, plan.stretched)
-        return cls(plan.candidates, plan.signature, rows, plan.custom_objects, plan.trust_code)
+        return cls(plan.candidates, plan.signature, rows, plan.custom_objects, plan.trust_code, plan.search)
 
 
 def write_answers(folder: Path, candidate: Candidate, answers: Answers) -> None:

@@ -42,15 +42,18 @@ def _open_keras(candidate: Candidate, job: Job) -> Run:
 
     names = [tuple(spec.name for spec in specs) for specs in (job.signature.inputs, job.signature.outputs)]
     return traced(
-        NamedModel(_loaded(candidate.path, job.trust_code, job.custom_objects), *names), training=candidate.training
+        NamedModel(_loaded(candidate.path, job.trust_code, job.custom_objects, job.search), *names),
+        training=candidate.training,
     )
 
 
 @lru_cache(maxsize=1)
-def _loaded(path: str, trust_code: bool, custom_objects: tuple[str, ...]) -> Any:
+def _loaded(path: str, trust_code: bool, custom_objects: tuple[str, ...], search: tuple[str, ...]) -> Any:
     """One reload answers in both learning phases."""
     from ..load.loader import load_model
+    from ..load.modules import search_also
 
+    search_also(search)
     return load_model(Path(path), trust_code=trust_code, custom_objects=custom_objects).model
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from foldserve_contract.bundle import ONNX
 from foldserve_contract.signature import Signature
 
+from ..load.modules import search_path
 from ..naming import NamedModel
 from ..samples.rows import VerificationRows
 from ..tracing import traced
@@ -39,7 +40,8 @@ class Verifier:
             folder: Made for the questions and the answers.
         """
         folder.mkdir()
-        Job(candidates, self.signature, self.rows, self.custom_objects, self.trust_code).write(folder)
+        search = search_path() if self.custom_objects else ()
+        Job(candidates, self.signature, self.rows, self.custom_objects, self.trust_code, search).write(folder)
         for worker in workers:
             worker.give(folder)
         return Trial(self, candidates, workers, folder)
