@@ -34,7 +34,7 @@ examples:
 asking it:
   curl localhost:8501/v1/models/digits                 its versions, and why one was refused
   curl localhost:8501/v2/health/ready                  200 once all that was there is loaded or refused, for balancers
-  curl localhost:8501/monitoring/prometheus/metrics    TensorFlow Serving's metrics, and foldserve's own
+  curl localhost:8501/monitoring/prometheus/metrics    TensorFlow Serving's metrics, Triton's and foldserve's
 
 A name may be written with - or _, and a switch as --flag or --flag=true. Exit status: 0 after SIGTERM or SIGINT,
 2 where the command line or the machine does not allow a start, 1 where front ends end again and again.

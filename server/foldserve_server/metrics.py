@@ -1,4 +1,4 @@
-"""Prometheus metrics: TensorFlow Serving's under its names, and what foldserve alone knows."""
+"""Prometheus metrics: TensorFlow Serving's and Triton's under their names, and what foldserve alone knows."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
@@ -14,6 +14,7 @@ from .core.servable import Servable, State
 from .core.table import Table
 from .core.telemetry import Histogram, Telemetry
 from .exposition import expose
+from .triton_metrics import triton_metrics
 
 T = TypeVar("T")
 K = TypeVar("K", bound=tuple[str, ...])
@@ -45,6 +46,7 @@ class Metrics:
         yield from _queues(serving)
         yield from _batches(serving)
         yield from _drift(serving)
+        yield from triton_metrics(one for one, _ in serving)
 
 
 def _requests(telemetry: Telemetry) -> Iterator[Metric]:

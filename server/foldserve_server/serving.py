@@ -46,6 +46,10 @@ class Process(Protocol):
     def queue(self) -> Queue:
         """What waits or is computed."""
 
+    @property
+    def computing(self) -> int:
+        """Requests in the batch that runs."""
+
     async def predict(self, inputs: Arrays, deadline_ns: int | None = None, exact: bool = False) -> dict[str, Array]:
         """The outputs for one request."""
 
@@ -130,6 +134,7 @@ class ServingEngine:
             sizes=Histogram(SIZE_BOUNDS, list(stats.sizes), stats.rows),
             waits=Histogram(WAIT_BOUNDS_US, list(stats.waits), stats.waited_ns / 1000),
             padding=stats.padding,
+            pending=max(0, queue.requests - self.process.computing),
             requests=Histogram(SIZE_BOUNDS, list(stats.requests), stats.asked),
             buckets={size: Histogram(SIZE_BOUNDS, list(one.counts), one.rows) for size, one in stats.buckets},
         )

@@ -7,6 +7,7 @@ from .core.access import Access
 from .tls import LiveTls
 
 METRICS = "/monitoring/prometheus/metrics"  # TensorFlow Serving's
+TRITON_METRICS = "/metrics"  # on a port of its own there
 MAX_MESSAGE_BYTES = 256 << 20
 CONNECTION_AGE_S = 300.0
 

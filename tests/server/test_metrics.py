@@ -14,7 +14,14 @@ from foldserve_server.core.access import Rights
 from foldserve_server.core.call import Call, enter
 from foldserve_server.core.drift import Drift
 from foldserve_server.core.engine import Load
-from foldserve_server.core.errors import QueueFull, ServingError
+from foldserve_server.core.errors import (
+    DeadlineExceeded,
+    EngineFailed,
+    InvalidRequest,
+    QueueFull,
+    ServingError,
+    Unavailable,
+)
 from foldserve_server.core.ledger import Ledger
 from foldserve_server.core.limits import Limits
 from foldserve_server.core.predictor import Predictor
@@ -25,7 +32,7 @@ from foldserve_server.core.telemetry import Histogram
 from foldserve_server.metrics import Metrics
 from tests.server.fakes import FakeEngine, serving
 
-THEIRS = ":tensorflow:serving:"
+THEIRS, TRITONS = ":tensorflow:serving:", "nv_inference_"
 Sample = tuple[str, tuple[tuple[str, str], ...]]
 
 
@@ -51,7 +58,7 @@ def scrape(table: Table) -> dict[Sample, float]:
 
 def _plain(name: str) -> str:
     """The parser ends the name of every counter with `_total`."""
-    return name.removesuffix("_total") if name.startswith(THEIRS) else name
+    return name.removesuffix("_total") if name.startswith((THEIRS, TRITONS)) else name
 
 
 def one(samples: Mapping[Sample, float], name: str, **labels: str) -> float:
@@ -169,6 +176,53 @@ def test_the_type_of_each_metric_is_told_under_its_own_name() -> None:
     latency = 'request_latency_count{model_name="m",API="predict",entrypoint="REST"} 1'
     assert f"{THEIRS}{latency}" in lines, "labels stand in the order in which TensorFlow Serving writes them"
     assert "# TYPE foldserve_rows_total counter" in lines
+
+
+def test_requests_and_batches_are_told_under_triton_s_names() -> None:
+    engine = FakeEngine()
+    table = serving(engine, version=7)
+    ask(table)
+    ask(table, rows=1)
+    engine.load = Load(pending=5, sizes=Histogram((1, 2, 4), [1, 0, 1, 0], 4), waits=Histogram((10.0,), [2, 0], 1500.0))
+    samples = scrape(table)
+    labels = {"model": "m", "version": "7"}
+    counts = {"request_success": 2, "count": 4, "exec_count": 2, "pending_request_count": 5, "queue_duration_us": 1500}
+    assert {name: one(samples, f"{TRITONS}{name}", **labels) for name in counts} == counts
+    durations = {
+        name: one(samples, f"{TRITONS}{name}_duration_us", **labels)
+        for name in ("request", "compute_input", "compute_infer", "compute_output")
+    }
+    assert durations["request"] in range(4000, 12_001, 1000), "a few readings of the clock, a millisecond each"
+    assert sum(durations.values()) == 2 * durations["request"] - 1500, "all that is no waiting is computing"
+    lines = Metrics(table).render().decode().splitlines()
+    assert "# TYPE nv_inference_count counter" in lines and "# TYPE nv_inference_pending_request_count gauge" in lines
+    assert 'nv_inference_request_failure{model="m",reason="OTHER",version="7"} 0' in lines
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (QueueFull("full"), "REJECTED"),
+        (DeadlineExceeded("late"), "REJECTED"),
+        (asyncio.CancelledError(), "CANCELED"),
+        (EngineFailed("broken"), "BACKEND"),
+        (Unavailable("it crashed"), "BACKEND"),
+        (InvalidRequest("wrong"), "OTHER"),
+        (RuntimeError("a bug"), "OTHER"),
+    ],
+)
+def test_what_is_not_answered_is_counted_by_triton_s_reason(error: BaseException, reason: str) -> None:
+    table = serving(FakeEngine())
+    servable = table.find(ModelRef("m"))
+    servable.tally.fail(error, 3_000_000)
+    samples = scrape(table)
+    told = {
+        one: one_of_them
+        for one in ("REJECTED", "CANCELED", "BACKEND", "OTHER")
+        if (one_of_them := samples[f"{TRITONS}request_failure", (("model", "m"), ("reason", one), ("version", "1"))])
+    }
+    assert told == {reason: 1}
+    assert servable.tally.failures == 1 and servable.tally.failure_ns == 3_000_000
 
 
 def test_attempts_to_load_are_counted_where_tensorflow_counts_them() -> None:

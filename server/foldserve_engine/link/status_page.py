@@ -94,6 +94,12 @@ class StatusPage:
         """Says that nothing is being computed."""
         self._words[_STARTED] = 0
 
+    @property
+    def computing(self) -> int:
+        """How many requests are in the batch that runs."""
+        words = self._words
+        return int(words[_JOBS]) if words[_STARTED] else 0
+
     def running(self) -> Running | None:
         """The batch that is being computed, or was when the engine died."""
         words = self._words

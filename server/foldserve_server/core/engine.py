@@ -34,6 +34,7 @@ class Load:
         sizes: Rows of the batches, padding included.
         waits: Microseconds that requests waited for their batch.
         padding: Rows that were added to batches.
+        pending: Requests that wait for their batch.
         requests: Rows of the requests.
         buckets: Rows that were added to batches, by the size they were padded up to.
     """
@@ -46,6 +47,7 @@ class Load:
     sizes: Histogram = field(default_factory=Histogram)
     waits: Histogram = field(default_factory=Histogram)
     padding: int = 0
+    pending: int = 0
     requests: Histogram = field(default_factory=Histogram)
     buckets: Mapping[int, Histogram] = field(default_factory=dict)
 

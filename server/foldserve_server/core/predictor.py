@@ -42,8 +42,8 @@ class Predictor:
         servable = self._table.find(query.model)
         try:
             answer = await self._answer(servable, query)
-        except BaseException:
-            servable.tally.fail(self._clock() - begun)
+        except BaseException as error:
+            servable.tally.fail(error, self._clock() - begun)
             raise
         rows, took_ns = next(iter(answer.outputs.values())).shape[0], self._clock() - begun
         servable.tally.succeed(rows, took_ns)

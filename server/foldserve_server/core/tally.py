@@ -3,9 +3,12 @@
 import math
 
 from .book import Book, Key, PrivateBook
+from .failures import Failure
 
 RECENT = 1024
-_SUCCESSES, _FAILURES, _ROWS, _SUCCESS_NS, _FAILURE_NS, _RING = range(6)
+_SUCCESSES, _ROWS, _SUCCESS_NS, _FAILURE_NS, _FAILURES = range(5)
+_RING = _FAILURES + len(Failure)
+_PLACES = {failure: _FAILURES + place for place, failure in enumerate(Failure)}
 
 
 class Tally:
@@ -25,9 +28,9 @@ class Tally:
         words[_ROWS] += rows
         words[_SUCCESS_NS] += took_ns
 
-    def fail(self, took_ns: int) -> None:
-        """A request was not answered."""
-        self._words[_FAILURES] += 1
+    def fail(self, error: BaseException, took_ns: int) -> None:
+        """A request was not answered, but with that error."""
+        self._words[_PLACES[Failure.of(error)]] += 1
         self._words[_FAILURE_NS] += took_ns
 
     @property
@@ -38,7 +41,12 @@ class Tally:
     @property
     def failures(self) -> int:
         """Requests that were not, whoever was to blame."""
-        return self._sum(_FAILURES)
+        return sum(self.failed.values())
+
+    @property
+    def failed(self) -> dict[Failure, int]:
+        """Requests that were not, by reason."""
+        return {failure: self._sum(place) for failure, place in _PLACES.items()}
 
     @property
     def rows(self) -> int:

@@ -50,7 +50,7 @@ class Calls:
     """
 
     def __init__(self, arena: Arena, credits: Credits, request_bytes: int, gauge: Words | None = None) -> None:
-        """All slots are free; where there is a gauge, it shows the rows and the bytes that are taken."""
+        """All slots are free; where there is a gauge, it shows how many are taken, their rows and their bytes."""
         self._gauge = gauge
         self._arena = arena
         self._small = list(range(arena.slots - 1, -1, -1))
@@ -65,6 +65,11 @@ class Calls:
     def __len__(self) -> int:
         """Taken slots."""
         return len(self._calls) - len(self._small) - len(self._large)
+
+    @property
+    def requests(self) -> int:
+        """Taken slots; see `life.Queue`."""
+        return len(self)
 
     def __iter__(self) -> Iterator[Call]:
         """Every call that has a slot."""
@@ -110,7 +115,7 @@ class Calls:
 
     def _show(self) -> None:
         if self._gauge is not None:
-            self._gauge[0], self._gauge[1] = self.rows, self.bytes
+            self._gauge[0], self._gauge[1], self._gauge[2] = len(self), self.rows, self.bytes
 
     def _take_slot(self, total: int) -> int:
         """A slot whose slab holds so much, if there is one; the request gets memory of its own otherwise."""

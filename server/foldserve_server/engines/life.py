@@ -35,6 +35,10 @@ class EngineState(StrEnum):
 class Queue(Protocol):
     """What waits or is computed, and how much of it there may be."""
 
+    @property
+    def requests(self) -> int:
+        """How many they are."""
+
     rows: int
     bytes: int
     max_rows: int
@@ -112,6 +116,11 @@ class EngineLife:
     def stats(self) -> BatchStats:
         """What batches it was given, by this process and those before it."""
         return self._launched.page.stats
+
+    @property
+    def computing(self) -> int:
+        """Requests in the batch that runs."""
+        return self._launched.page.computing
 
     async def stop(self, grace_s: float) -> None:
         """Takes no more requests, answers what was accepted, and ends the process; kills it after the grace.

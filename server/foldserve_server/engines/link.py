@@ -43,7 +43,7 @@ class EngineLink:
             max_batch_size: Most rows in a batch.
             credits: What the engine grants to all front ends together.
             settings: How it was started.
-            gauge: Where rows and bytes in flight are shown.
+            gauge: Where requests, rows and bytes in flight are shown.
         """
         share = credits.share(settings.front_ends)
         shared = replace(settings, max_queue_rows=share.rows, max_queue_bytes=share.size)

@@ -13,6 +13,7 @@ QUEUE = "queue"
 class Gauge:
     """What all front ends together have in flight; see `engines.life.Queue`."""
 
+    requests: int
     rows: int
     bytes: int
     max_rows: int
@@ -20,11 +21,11 @@ class Gauge:
 
 
 def own_words(book: Book, engine: int) -> Words:
-    """Where a front end shows its rows and bytes in flight."""
-    return book.words((QUEUE, str(engine)), 2)
+    """Where a front end shows its requests, rows and bytes in flight."""
+    return book.words((QUEUE, str(engine)), 3)
 
 
 def read(book: Book, engine: int, credits: Credits) -> Gauge:
     """What all show, of what the engine grants."""
-    rows, size = book.sums(QUEUE).get((str(engine),), [0, 0])
-    return Gauge(rows, size, *credits)
+    requests, rows, size = book.sums(QUEUE).get((str(engine),), [0, 0, 0])
+    return Gauge(requests, rows, size, *credits)

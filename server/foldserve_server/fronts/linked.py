@@ -64,6 +64,11 @@ class LinkedEngine:
         return self._page.stats if self._page is not None else BatchStats()
 
     @property
+    def computing(self) -> int:
+        """Requests in the batch that runs, of any front end."""
+        return self._page.computing if self._page is not None else 0
+
+    @property
     def queue(self) -> gauge.Gauge:
         """What waits or is computed, of all front ends."""
         return gauge.read(self._book, self._number, self._credits)

@@ -1,4 +1,4 @@
-"""Prometheus metrics over HTTP, where TensorFlow Serving has them."""
+"""Prometheus metrics over HTTP, where TensorFlow Serving has them and where Triton has."""
 
 import asyncio
 from importlib import import_module
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from ..core.table import Table
+from ..transport import TRITON_METRICS
 
 if TYPE_CHECKING:
     from ..metrics import Metrics
@@ -18,6 +19,10 @@ class Monitoring:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._metrics: Metrics | None = None
+
+    def routes(self, path: str | None) -> list[web.RouteDef]:
+        """At that path, and where everybody looks first; nowhere where there is no path."""
+        return [] if path is None else [web.get(at, self.answer) for at in sorted({path, TRITON_METRICS})]
 
     async def answer(self, request: web.Request) -> web.Response:
         """GET."""

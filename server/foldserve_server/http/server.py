@@ -72,8 +72,7 @@ class HttpServer:
         app.router.add_route("*", "/{v1:[vV]1}/{rest:.*}", self._rest.answer)
         app.router.add_routes(self._v2.routes())
         app.router.add_routes(Page(table, clock).routes())
-        if transport.metrics_path is not None:
-            app.router.add_get(transport.metrics_path, monitoring.Monitoring(table).answer)
+        app.router.add_routes(monitoring.Monitoring(table).routes(transport.metrics_path))
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, logger=quiet_log())
 
     async def start(self, host: str, port: int) -> None:

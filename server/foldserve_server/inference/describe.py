@@ -13,6 +13,7 @@ from foldserve_contract.signature import TensorSpec
 
 from ..core.servable import Servable, State
 from ..core.texts import shorten
+from ..core.usage import Usage
 from .datatypes import BY_DTYPE
 
 _PLATFORMS = {"onnxruntime": ("onnxruntime_onnx", "onnxruntime"), "tensorflow": ("tensorflow_savedmodel", "tensorflow")}
@@ -71,17 +72,16 @@ def statistics(servables: Iterable[Servable]) -> Any:
     """The ModelStatisticsResponse: what was not waiting for a batch counts as computing."""
     message = ModelStatisticsResponse()
     for servable in servables:
-        tally, load = servable.tally, servable.engine.load
-        waited_ns = min(int(1000 * load.waits.sum), tally.success_ns)
+        usage = Usage.of(servable)
         model = message.model_stats.add(name=servable.name, version=str(servable.version))
-        model.inference_count = tally.rows
-        model.execution_count = load.sizes.total
+        model.inference_count = usage.rows
+        model.execution_count = usage.executions
         stats = model.inference_stats
-        stats.fail.count, stats.fail.ns = tally.failures, tally.failure_ns
-        stats.success.ns, stats.queue.ns = tally.success_ns, waited_ns
-        stats.compute_infer.ns = tally.success_ns - waited_ns
+        stats.fail.count, stats.fail.ns = sum(usage.failures.values()), usage.failure_ns
+        stats.success.ns, stats.queue.ns = usage.success_ns, usage.queue_ns
+        stats.compute_infer.ns = usage.compute_ns
         for part in (stats.success, stats.queue, stats.compute_input, stats.compute_infer, stats.compute_output):
-            part.count = tally.successes
+            part.count = usage.successes
     return message
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ..core.errors import DeadlineExceeded, QueueFull, Unavailable
+from ..core.errors import DeadlineExceeded, InvalidRequest, QueueFull, Unavailable
 from ..core.limits import Limits
 from ..core.predictor import Clock, Predictor
 from ..core.query import Answer, ModelRef, Offer, Query
@@ -49,9 +49,14 @@ class Inference:
         Raises:
             ServingError: There is none.
         """
-        engine = find(self._table, ref).engine
+        servable, begun = find(self._table, ref), self._clock()
+        engine = servable.engine
         manifest = engine.manifest
-        check(ref.name, manifest.signature, None if self._limits.split_large else engine.max_batch_size, asked)
+        try:
+            check(ref.name, manifest.signature, None if self._limits.split_large else engine.max_batch_size, asked)
+        except InvalidRequest as error:
+            servable.tally.fail(error, self._clock() - begun)  # as the predictor does with what it refuses
+            raise
         timeout = self._clock() + timeout_us * 1000 if timeout_us > 0 else None
         soonest = _soonest((deadline_ns, timeout))
         query = Query(ref, offers(), tuple(tensor.name for tensor in asked.outputs), deadline_ns=soonest)

@@ -40,7 +40,7 @@ def test_a_tally_and_a_drift_are_those_of_all(books: list[SharedBook]) -> None:
     tallies = [Tally(book, "1") for book in books]
     for rows, tally in enumerate(tallies, 1):
         tally.succeed(rows, rows * 1000)
-    tallies[0].fail(7)
+    tallies[0].fail(RuntimeError(), 7)
     assert [(one.successes, one.failures, one.rows, one.success_ns, one.failure_ns) for one in tallies] == [
         (3, 1, 6, 6000, 7)
     ] * 3
@@ -80,11 +80,11 @@ def test_an_entry_that_was_never_finished_is_not_there_and_leaves_nothing(books:
 
 
 def test_what_a_dead_front_end_had_in_hand_is_taken_back_and_what_it_counted_is_not(books: list[SharedBook]) -> None:
-    books[1].words(("queue", "1"), 2)[0] = 7
-    books[2].words(("queue", "1"), 2)[0] = 3
+    books[1].words(("queue", "1"), 3)[0] = 7
+    books[2].words(("queue", "1"), 3)[0] = 3
     books[1].words(("rows", "m"), 1)[0] = 4
     books[0].clear(1, "queue")
-    assert books[2].sums("queue") == {("1",): [3, 0]}
+    assert books[2].sums("queue") == {("1",): [3, 0, 0]}
     assert books[2].sums("rows") == {("m",): [4]}
 
 

@@ -182,14 +182,14 @@ def test_front_ends_that_cannot_be_started_are_tried_again_and_then_given_up(
 def test_what_a_dead_front_end_had_in_hand_is_nobodys(tmp_path: Path) -> None:
     async def scenario(house: House) -> None:
         await house.fleet.start(Remembering())
-        SharedBook.attach(house.book.memory.descriptor, 3, 1).words(("queue", "4"), 2)[0] = 9
-        assert house.book.sums("queue") == {("4",): [9, 0]}
+        SharedBook.attach(house.book.memory.descriptor, 3, 1).words(("queue", "4"), 3)[0] = 9
+        assert house.book.sums("queue") == {("4",): [9, 0, 0]}
         dying = house.fleet.living()[1]
         dying.child.kill()
         await asyncio.shield(dying.child.exited)
         while dying in house.fleet.living():
             await asyncio.sleep(0)
-        assert house.book.sums("queue") == {("4",): [0, 0]}
+        assert house.book.sums("queue") == {("4",): [0, 0, 0]}
 
     play(tmp_path, scenario)
 
