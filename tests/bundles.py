@@ -90,6 +90,15 @@ def conv_model(seed: int = 0, side: int = 8, classes: int = 5) -> ModelProto:
     return _model(nodes, {"image": ("n", side, side, 3)}, {"scores": ("n", classes)}, weights)
 
 
+def bytes_model(seed: int = 0, features: int = 4, classes: int = 3) -> ModelProto:
+    """`features` [-1, features] of uint8 to `scores` [-1, classes]: one matrix product."""
+    model = dense_model(seed, features, classes)
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+    model.graph.node[0].input[0] = "numbers"
+    model.graph.node.insert(0, helper.make_node("Cast", ["features"], ["numbers"], to=TensorProto.FLOAT))
+    return model
+
+
 def sequence_model(seed: int = 0, features: int = 4, classes: int = 3, repeat: int = 1) -> ModelProto:
     """`steps` [-1, -1, features] to `scores` [-1, -1, classes]: the second dimension is dynamic, `repeat` times it."""
     draw = np.random.default_rng(seed)

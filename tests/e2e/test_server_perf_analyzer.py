@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.bundles import make_bundle
+from tests.bundles import bytes_model, make_bundle
 from tests.server.running import Running, running
 
 PERF_ANALYZER = shutil.which("perf_analyzer")
@@ -19,6 +19,7 @@ LOAD = ("--concurrency-range=2", "-p500", "-s999", "-r10", "-b2")  # -s: how uns
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     root = tmp_path_factory.mktemp("models")
     make_bundle(root, "m", 1)
+    make_bundle(root, "bytes", 1, model=bytes_model())
     with running(root) as server:
         yield server
 
@@ -26,13 +27,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 @pytest.mark.parametrize(
     "words",
     [
-        ("--service-kind=triton",),
-        ("--service-kind=triton", "--async", "--streaming"),
-        ("--service-kind=tfserving", "--model-signature-name=serving_default"),
+        ("-mm", "--service-kind=triton"),
+        ("-mm", "--service-kind=triton", "--async", "--streaming"),
+        ("-mm", "--service-kind=tfserving", "--model-signature-name=serving_default"),
+        ("-mbytes", "--service-kind=triton"),
+        ("-mbytes", "--service-kind=tfserving", "--model-signature-name=serving_default"),
     ],
 )
 def test_it_measures_what_it_asks(server: Running, words: tuple[str, ...]) -> None:
-    command = [str(PERF_ANALYZER), "-mm", f"-u{server.address}", "-igrpc", *words, *LOAD]
+    command = [str(PERF_ANALYZER), f"-u{server.address}", "-igrpc", *words, *LOAD]
     said = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert re.search(r"Throughput: [1-9]", said.stdout), said.stdout + said.stderr
     if "--service-kind=triton" in words:

@@ -43,8 +43,7 @@ class Table:
         if not ref.name:
             raise InvalidRequest("ModelSpec has no name specified.")
         access.require_model(ref.name)
-        if ref.label is not None:
-            ref = self._unlabelled(ref.name, ref.label)
+        ref = self._meant(ref) if ref.label is None else self._unlabelled(ref.name, ref.label)
         found = self._serving.get(ref.name)
         if found is not None and ref.version is not None and ref.version != found.version:
             found = self._versions[ref.name].get(ref.version)
@@ -67,6 +66,7 @@ class Table:
             ServableNotFound: There is none.
         """
         access.require_model(ref.name)
+        ref = self._meant(ref)
         versions = self._versions.get(ref.name, {})
         if ref.version is not None:
             if ref.version not in versions:
@@ -165,6 +165,10 @@ class Table:
             self._serving[name] = max(available, key=lambda servable: servable.version)
             self._served.add(name)
         self.changes.ring()
+
+    def _meant(self, ref: ModelRef) -> ModelRef:
+        """The same; 0 stands for no version where there is no such one: OpenVINO Model Server's clients say it so."""
+        return ModelRef(ref.name) if ref.version == 0 and 0 not in self._versions.get(ref.name, {}) else ref
 
     def _unlabelled(self, name: str, label: str) -> ModelRef:
         if label not in self.labels(name):

@@ -80,6 +80,27 @@ def test_the_highest_available_version_answers_where_none_is_asked_for() -> None
     assert table.find(ModelRef("m")).version == 3
 
 
+def test_version_0_is_the_default_one_of_a_model_that_has_no_version_0() -> None:
+    table = serving(FakeEngine(), version=1)
+    serving(FakeEngine(), version=2, table=table)
+    assert table.find(ModelRef("m", 0)).version == 2
+    assert table.status(ModelRef("m", 0)) == table.status(ModelRef("m"))
+    with pytest.raises(ServableNotFound, match="Latest"):
+        table.find(ModelRef("other", 0))
+    with pytest.raises(ServableNotFound, match="any versions"):
+        table.status(ModelRef("other", 0))
+
+
+def test_version_0_is_itself_where_there_is_one() -> None:
+    table = serving(FakeEngine(), version=0)
+    serving(FakeEngine(), version=2, table=table)
+    assert table.find(ModelRef("m", 0)).version == 0
+    assert [one.version for one in table.status(ModelRef("m", 0))] == [0]
+    table.unload(table.find(ModelRef("m", 0)))
+    with pytest.raises(ServableNotFound, match="Specific"):
+        table.find(ModelRef("m", 0))
+
+
 def test_a_label_finds_the_version_it_stands_for_and_no_other_label_is_left() -> None:
     table = serving(FakeEngine(), version=5)
     serving(FakeEngine(), version=3, table=table)
