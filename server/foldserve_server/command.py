@@ -179,6 +179,7 @@ def _transport(said: argparse.Namespace) -> Transport:
         max_inflight_bytes=said.max_inflight_bytes,
         max_concurrent_streams=said.max_concurrent_streams,
         max_concurrent_rpcs=said.max_concurrent_rpcs,
+        tensor_content=said.enable_serialization_as_tensor_content,
         cors=said.rest_api_enable_cors_support,
         metrics_path=_metrics_path(said),
         channel_arguments=said.grpc_channel_arguments,

@@ -57,7 +57,6 @@ WITHOUT_MEANING = (
     "allow_version_labels_for_unavailable_models",
     "enable_per_model_batching_parameters",
     "enable_profiler",
-    "enable_serialization_as_tensor_content",
     "enable_signature_method_name_check",
     "mixed_precision",
     "num_request_iterations_for_warmup",
@@ -158,6 +157,9 @@ def _add_network(parser: Parser) -> None:
         "how long a REST request may take (default 30000); 0 for any time",
         type=values.count,
         default=30_000,
+    )
+    parser.switch(
+        "enable_serialization_as_tensor_content", "answer Predict in tensor_content, not in float_val and its like"
     )
     parser.switch("rest_api_enable_cors_support", "let pages from elsewhere ask REST, as browsers do")
     parser.flag(

@@ -27,6 +27,7 @@ class Transport:
         max_connection_age_s: After so long gRPC asks a caller to connect again; None for never.
         shared_port: Whether other processes of this server listen on the port too.
         max_concurrent_streams: Most calls at once on one connection of gRPC; None for its own bound.
+        tensor_content: Whether Predict answers in `tensor_content`, rather than in the typed fields.
         cors: Whether pages from elsewhere may ask REST.
         metrics_path: Where Prometheus finds metrics over HTTP; None for nowhere.
         channel_arguments: What gRPC's server is told besides.
@@ -42,6 +43,7 @@ class Transport:
     max_inflight_bytes: int = 1 << 30
     max_concurrent_streams: int | None = None
     max_concurrent_rpcs: int | None = None
+    tensor_content: bool = False
     cors: bool = False
     metrics_path: str | None = METRICS
     channel_arguments: tuple[tuple[str, int | str], ...] = ()

@@ -24,6 +24,8 @@ def test_the_flags_of_tensorflow_serving_mean_the_same() -> None:
     options = parse(words.split()).options
     assert options.source == Folder(Path("/models/digits"), "digits", single=True)
     assert (options.port, options.poll_s) == (9000, 0)
+    assert not options.transport.tensor_content
+    assert parse(["models", "--enable_serialization_as_tensor_content=true"]).options.transport.tensor_content
 
 
 def test_a_shadow_engine_is_another_one_and_sees_a_share_of_the_requests() -> None:

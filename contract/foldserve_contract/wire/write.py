@@ -26,29 +26,31 @@ def varint(value: int) -> bytes:
 
 
 INPUTS, OUTPUTS = tag(PredictRequest, "inputs"), tag(PredictResponse, "outputs")
+PLAIN = frozenset({"float32", "float64", "bool"})  # whose values lie in their typed field as they do in an array
 CONTENT = tag(TensorProto, "tensor_content")
 KEY, VALUE = b"\x0a", b"\x12"  # the two fields of every map's entry
 
 
-def with_tensors(message: Any, field: bytes, arrays: Arrays) -> bytes:
+def with_tensors(message: Any, field: bytes, arrays: Arrays, typed: bool = False) -> bytes:
     """A serialized message with arrays in a map of TensorProtos.
 
     Args:
         message: All else that the message holds.
         field: The map's tag, `INPUTS` or `OUTPUTS`.
         arrays: By name.
+        typed: Whether they are carried in the typed fields, rather than in `tensor_content`.
 
     Raises:
         TensorError: An array's dtype has no place on the wire.
     """
     pieces: list[Piece] = [message.SerializeToString()]
     for name, array in arrays.items():
-        pieces += with_length(field, [*with_length(KEY, [name.encode()]), *with_length(VALUE, tensor(array))])
+        pieces += with_length(field, [*with_length(KEY, [name.encode()]), *with_length(VALUE, tensor(array, typed))])
     return b"".join(pieces)
 
 
-def tensor(array: Array) -> list[Piece]:
-    """A TensorProto that carries the array in `tensor_content`, in pieces that share the array's memory.
+def tensor(array: Array, typed: bool = False) -> list[Piece]:
+    """A TensorProto that carries the array in `tensor_content` or in a typed field, in pieces that share its memory.
 
     Raises:
         TensorError: The dtype has no place on the wire.
@@ -57,7 +59,13 @@ def tensor(array: Array) -> list[Piece]:
     proto = TensorProto(dtype=dtype.enum)
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
-    return [proto.SerializeToString(), *with_length(CONTENT, [np.ascontiguousarray(array, dtype.numpy).data])]
+    flat = np.ascontiguousarray(array, dtype.numpy)
+    if typed and dtype.name not in PLAIN:
+        bits = flat.view(np.uint16) if dtype.name == "float16" else flat  # half_val holds the bits
+        getattr(proto, dtype.field).extend(bits.ravel().tolist())
+        return [proto.SerializeToString()]
+    field = tag(TensorProto, dtype.field) if typed else CONTENT
+    return [proto.SerializeToString(), *with_length(field, [flat.data])]
 
 
 def with_length(tag: bytes, pieces: list[Piece]) -> list[Piece]:

@@ -35,17 +35,18 @@ _NAMINGS: Mapping[str, Naming] = {
 class PredictionServicer:
     """Predict, GetModelMetadata, and Classify, Regress and MultiInference."""
 
-    def __init__(self, table: Table, predictor: Predictor, clock: Clock, max_bytes: int) -> None:
+    def __init__(self, table: Table, predictor: Predictor, clock: Clock, max_bytes: int, typed: bool) -> None:
         self._table = table
         self._predictor = predictor
         self._clock = clock
         self._max_bytes = max_bytes
+        self._typed = typed
         self._tasks = TaskServicer(table, Tasks(table, predictor), self._deadline)
 
     async def predict(self, request: Received, context: Any) -> bytes:
         """PredictRequest to PredictResponse, both as far as possible in the bytes that gRPC carries."""
         query = wire.query(request, self._deadline(context), self._max_bytes)
-        return wire.response(query, await self._predictor.predict(query))
+        return wire.response(query, await self._predictor.predict(query), self._typed)
 
     async def get_model_metadata(self, request: Any, context: Any) -> Any:
         """GetModelMetadataRequest to GetModelMetadataResponse."""

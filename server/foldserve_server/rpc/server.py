@@ -55,7 +55,9 @@ class RpcServer:
             Inference(table, predictor, limits, clock), clock, Models(table, self.health, admin)
         )
         services = (
-            PredictionServicer(table, predictor, clock, transport.max_message_bytes).handlers(self.door, ledger),
+            PredictionServicer(
+                table, predictor, clock, transport.max_message_bytes, not transport.tensor_content
+            ).handlers(self.door, ledger),
             ModelServicer(table, admin).handlers(self.door, ledger),
             self._inference.handlers(self.door, ledger),
             *self._reflection.handlers(),

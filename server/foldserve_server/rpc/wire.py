@@ -58,13 +58,13 @@ def offer(proto: Any, max_bytes: int, content: memoryview | None = None) -> Offe
     return Offer(_dtype(proto.dtype), shape if known else None, partial(decode, proto, max_bytes, content))
 
 
-def response(asked: Query, answer: Answer) -> bytes:
-    """The serialized PredictResponse; tensors are in `tensor_content`."""
+def response(asked: Query, answer: Answer, typed: bool) -> bytes:
+    """The serialized PredictResponse; tensors are in the typed fields, or in `tensor_content`."""
     message = PredictResponse()
     message.model_spec.name = asked.model.name
     message.model_spec.signature_name = asked.signature
     message.model_spec.version.value = answer.version
-    return with_tensors(message, OUTPUTS, answer.outputs)
+    return with_tensors(message, OUTPUTS, answer.outputs, typed)
 
 
 def _dtype(number: int) -> str | None:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from foldserve_contract.dtypes import DTYPES
+from foldserve_contract.dtypes import DTYPES, dtype_named
 from foldserve_contract.errors import TensorError
 from foldserve_contract.protos import PredictResponse
 from foldserve_contract.signature import Array
@@ -26,6 +26,19 @@ def test_a_response_written_around_its_arrays_is_what_the_library_reads(
     for name, array in outputs.items():
         expected.outputs[name].CopyFrom(encode(array))
     assert PredictResponse.FromString(written) == expected
+
+
+@given(any_array)
+def test_typed_fields_hold_what_the_library_would_write(array: Array) -> None:
+    dtype = dtype_named(array.dtype.name)
+    expected = PredictResponse()
+    expected.outputs["y"].CopyFrom(encode(array))
+    expected.outputs["y"].ClearField("tensor_content")
+    values = array.view(np.uint16) if dtype.name == "float16" else array
+    getattr(expected.outputs["y"], dtype.field).extend(values.ravel().tolist())
+    written = PredictResponse.FromString(with_tensors(PredictResponse(), OUTPUTS, {"y": array}, typed=True))
+    assert written.SerializeToString() == expected.SerializeToString()
+    assert decode(written.outputs["y"]).tobytes() == array.tobytes()
 
 
 def test_strided_and_big_endian_arrays_are_written_by_value() -> None:

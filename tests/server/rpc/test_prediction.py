@@ -11,6 +11,7 @@ from foldserve_contract.protos import GetModelMetadataRequest, GetModelStatusReq
 from foldserve_contract.tensors import decode
 from foldserve_server.core.errors import EngineFailed, QueueFull, ResourceExhausted
 from foldserve_server.core.table import Table
+from foldserve_server.transport import Transport
 from tests.server.fakes import TWO_BY_TWO, FakeEngine, manifest, serving
 from tests.server.running import trailing
 
@@ -48,8 +49,18 @@ def test_an_answer_carries_name_signature_and_version() -> None:
             response = await caller.call("Predict", predict_request())
             spec = response.model_spec
             assert (spec.name, spec.signature_name, spec.version.value) == ("m", "serving_default", 7)
-            assert response.outputs["y"].tensor_content
-            np.testing.assert_array_equal(decode(response.outputs["y"]), ROWS * 2)
+            assert list(response.outputs["y"].float_val) == (ROWS * 2).ravel().tolist()
+            assert not response.outputs["y"].tensor_content
+
+    asyncio.run(scenario())
+
+
+def test_answers_lie_in_tensor_content_where_the_server_is_told_so() -> None:
+    async def scenario() -> None:
+        async with listening(serving(FakeEngine()), transport=Transport(tensor_content=True)) as caller:
+            response = await caller.call("Predict", predict_request())
+            assert response.outputs["y"].tensor_content == (ROWS * 2).tobytes()
+            assert not response.outputs["y"].float_val
 
     asyncio.run(scenario())
 
