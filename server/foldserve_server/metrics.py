@@ -1,5 +1,6 @@
 """Prometheus metrics: TensorFlow Serving's and Triton's under their names, and what foldserve alone knows."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import TypeVar
@@ -35,6 +36,19 @@ class Metrics:
     def render(self) -> bytes:
         """The metrics in Prometheus' text format."""
         return expose(self._collect()) + generate_latest(self._process)
+
+    def counters(self, names: Iterable[str]) -> dict[str, int]:
+        """What is counted under each name, of all labels together; 0 where nothing is.
+
+        TensorFlow's own names are paths (`/tensorflow/serving/request_count`), and stand with colons in the text.
+        """
+        asked = {name: name.replace("/", ":") for name in names}
+        totals: Counter[str] = Counter()
+        for metric in self._collect():
+            if metric.type == "counter":
+                for sample in metric.samples:
+                    totals[sample.name] += round(sample.value)
+        return {name: totals[told] for name, told in asked.items()}
 
     def _collect(self) -> Iterator[Metric]:
         yield from _requests(self._table.telemetry)

@@ -1,5 +1,8 @@
 """tensorflow.serving.ModelService."""
 
+import asyncio
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import grpc
@@ -37,8 +40,19 @@ class ModelServicer:
 
     async def reload_config(self, request: Any, context: Any) -> Any:
         """ReloadConfigRequest to ReloadConfigResponse; it takes as long as the new models take to load."""
+        before = await self._counters(request.metric_names)
         await self._admin.reload(model_configs(request.config), f"HandleReloadConfigRequest from {context.peer()}")
-        return MODEL_METHODS["HandleReloadConfigRequest"].response(status={})
+        message = MODEL_METHODS["HandleReloadConfigRequest"].response(status={})
+        for name, count in (await self._counters(request.metric_names)).items():
+            message.metric.add(name=name, int64_value_increase=count - before[name])
+        return message
+
+    async def _counters(self, names: Sequence[str]) -> dict[str, int]:
+        """What is counted now; the metrics' library is imported by the first who asks, in a thread."""
+        if not names:
+            return {}
+        module = await asyncio.to_thread(import_module, "foldserve_server.metrics")
+        return dict(module.Metrics(self._table).counters(names))
 
     def handlers(self, door: Door, ledger: Ledger) -> Handlers:
         """What gRPC dispatches to."""

@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from foldserve_server.core.table import Table
 from tests.server.rpc.calls import FakeAdmin, listening
 
 METHOD = "HandleReloadConfigRequest"
+ATTEMPTS = "/tensorflow/cc/saved_model/load_attempt_count"
 
 
 def request(text: str) -> Any:
@@ -102,3 +104,27 @@ def test_a_failed_reload_is_worded_as_tensorflow_serving_words_it() -> None:
     assert str(ReloadFailed({"m version: 1": "it is spoiled"})) == (
         "1 model(s) did not become available: {{name: m version: 1 due to error: it is spoiled}, }"
     )
+
+
+def test_the_answer_tells_how_far_counters_went_on_meanwhile() -> None:
+    table = Table()
+
+    class Loading(FakeAdmin):
+        async def reload(self, models: Sequence[ModelConfig], origin: str) -> None:
+            table.telemetry.loaded("a", "/models/a/2", 1.0, 0.5)
+            table.telemetry.loaded("b", "/models/b/1", 1.0, 0.5)
+            table.telemetry.not_loaded("b", "/models/b/2")
+
+    async def ask() -> Any:
+        table.telemetry.loaded("a", "/models/a/1", 1.0, 0.5)
+        asked = request('model_config_list { config { name: "a" base_path: "/models/a" } }')
+        asked.metric_names.extend([ATTEMPTS, ":tensorflow:serving:request_count", "/no/such", ATTEMPTS])
+        async with listening(table, admin=Loading()) as caller:
+            return await caller.call(METHOD, asked)
+
+    told = [(one.name, one.int64_value_increase) for one in asyncio.run(ask()).metric]
+    assert told == [(ATTEMPTS, 3), (":tensorflow:serving:request_count", 0), ("/no/such", 0)]
+
+
+def test_without_names_no_metric_is_told() -> None:
+    assert not answer('model_config_list { config { name: "a" base_path: "/models/a" } }', FakeAdmin()).metric
