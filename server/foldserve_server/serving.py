@@ -13,7 +13,7 @@ from foldserve_engine.link.batch_stats import SIZE_BOUNDS, WAIT_BOUNDS_US, Batch
 from foldserve_engine.protocol import EngineKind
 
 from .core.drift import Drift
-from .core.engine import Load, Verdict
+from .core.engine import Batching, Load, Verdict
 from .core.shadow import Mirror
 from .core.telemetry import Histogram
 from .engines import EngineState, LoadReport, Queue, StateHook
@@ -155,6 +155,13 @@ class ServingEngine:
     def warm_seconds(self) -> float:
         """See `core.engine.Engine`."""
         return self.process.report.stages.get("warm", 0.0)
+
+    @property
+    def batching(self) -> Batching:
+        """See `core.engine.Engine`."""
+        report = self.process.report
+        sizes = (report.exact_rows,) if report.deterministic else report.buckets
+        return Batching(report.device, sizes, report.together, report.delay_us)
 
     @property
     def batches(self) -> str:

@@ -12,7 +12,7 @@ from foldserve_contract.digest import sha256
 from foldserve_contract.manifest import GoldenInfo, Manifest, OutputTolerance, Source
 from foldserve_contract.signature import DEFAULT_SIGNATURE, Array, Arrays, Signature, TensorSpec
 from foldserve_server.core.drift import Drift
-from foldserve_server.core.engine import Load, Verdict
+from foldserve_server.core.engine import Batching, Load, Verdict
 from foldserve_server.core.errors import LoadFailed
 from foldserve_server.core.servable import Servable
 from foldserve_server.core.table import Table
@@ -57,6 +57,7 @@ class FakeEngine:
         self.caveat = self.batches = ""
         self.seconds, self.warm_seconds = 2.5, 0.5
         self.load = Load()
+        self.batching = Batching()
         self.drift: Drift | None = None
         self.available = True
         self.gate = asyncio.Event()

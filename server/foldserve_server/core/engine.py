@@ -52,6 +52,23 @@ class Load:
     buckets: Mapping[int, Histogram] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How requests become batches.
+
+    Attributes:
+        device: Where they are computed: `cpu`, or a library and a GPU, such as `cuda:0`.
+        sizes: The sizes that batches are padded up to; empty where they are not.
+        together: Whether requests share batches.
+        delay_us: How long an unfilled batch waits for more rows.
+    """
+
+    device: str = "cpu"
+    sizes: tuple[int, ...] = ()
+    together: bool = True
+    delay_us: int = 0
+
+
 class Engine(Protocol):
     """One version of a model, loaded, warmed and found to answer as it was verified."""
 
@@ -102,6 +119,10 @@ class Engine(Protocol):
     @property
     def warm_seconds(self) -> float:
         """How much of that it ran batches, so that callers need not wait for the first ones."""
+
+    @property
+    def batching(self) -> Batching:
+        """How requests become batches."""
 
     @property
     def batches(self) -> str:

@@ -6,6 +6,7 @@ from . import access
 from .changes import Changes
 from .engine import Engine
 from .errors import InvalidRequest, ServableNotFound, Unavailable
+from .model_config import Latest, Policy
 from .query import ModelRef
 from .servable import Servable, State
 from .telemetry import Telemetry
@@ -30,6 +31,7 @@ class Table:
         self._serving: dict[str, Servable] = {}
         self._served: set[str] = set()
         self._labels: dict[str, Mapping[str, int]] = {}
+        self._policies: dict[str, Policy] = {}
 
     def find(self, ref: ModelRef) -> Servable:
         """The version that answers.
@@ -102,6 +104,15 @@ class Table:
         self._labels[name] = dict(labels)
         self.changes.ring()
 
+    def policy(self, name: str) -> Policy:
+        """Which versions of the model are to serve."""
+        return self._policies.get(name, Latest())
+
+    def want(self, name: str, policy: Policy) -> None:
+        """From now on these versions of the model are to serve."""
+        self._policies[name] = policy
+        self.changes.ring()
+
     def begin(self, servable: Servable) -> None:
         """A version is about to be loaded. It is not listed while another of its number serves."""
         known = self._versions.setdefault(servable.name, {})
@@ -146,11 +157,13 @@ class Table:
         versions: Mapping[str, Mapping[int, Servable]],
         labels: Mapping[str, Mapping[str, int]],
         served: Collection[str],
+        policies: Mapping[str, Policy],
     ) -> None:
-        """Takes over another table: versions, labels, and of which models a version has answered, all at once."""
+        """Takes over another table: versions, labels, of which models a version has answered, and policies."""
         self._served = set(served)
         self._versions = {name: dict(known) for name, known in versions.items()}
         self._labels = {name: dict(known) for name, known in labels.items()}
+        self._policies = dict(policies)
         for name in self._serving.keys() - self._versions.keys():
             del self._serving[name]
         for name in self._versions:

@@ -33,6 +33,9 @@ class LoadReport:
         buckets: Sizes batches are padded up to; empty where they are not.
         deterministic: Whether every row runs in batches of `exact_rows`.
         placement: What runs where, on a GPU; empty on a CPU.
+        device: Where it runs: `cpu`, `cuda:N` or `tensorrt:N`.
+        together: Whether requests share batches.
+        delay_us: How long an unfilled batch waits for more rows.
     """
 
     manifest: Manifest
@@ -48,6 +51,9 @@ class LoadReport:
     buckets: tuple[int, ...] = ()
     deterministic: bool = False
     placement: str = ""
+    device: str = "cpu"
+    together: bool = True
+    delay_us: int = 0
 
     @property
     def signature(self) -> Signature:
@@ -87,6 +93,9 @@ class LoadReport:
             buckets=ready.sizes,
             deterministic=settings.deterministic,
             placement=ready.placement,
+            device=settings.device,
+            together=settings.together,
+            delay_us=settings.batch_timeout_micros,
         )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from foldserve_engine.protocol import EngineKind
 
 from ..engines import LoadReport
+from .wanted import Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +112,13 @@ class VersionEntry:
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """A model, its versions and labels, and whether a version of it has answered."""
+    """A model, its versions and labels, whether a version of it has answered, and which are to."""
 
     name: str
     versions: tuple[VersionEntry, ...]
     labels: Mapping[str, int]
     served: bool
+    wanted: Wanted = Wanted(latest=1)  # noqa: RUF009
 
 
 @dataclass(frozen=True, slots=True)

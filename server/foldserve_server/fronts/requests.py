@@ -10,8 +10,9 @@ from foldserve_contract.records import from_json, to_json
 from ..core import errors
 from ..core.admin import Admin
 from ..core.errors import EngineFailed, ReloadFailed, ServingError, Unavailable
-from ..core.model_config import All, Latest, ModelConfig, Specific
+from ..core.model_config import ModelConfig
 from .documents import Answered
+from .wanted import Wanted
 
 RELOAD, LOAD, UNLOAD = "reload", "load", "unload"
 
@@ -25,12 +26,11 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A `core.model_config.ModelConfig`: all versions where neither `latest` nor `specific` is given."""
+    """A `core.model_config.ModelConfig`."""
 
     name: str
     path: str
-    latest: int | None
-    specific: tuple[int, ...] | None
+    wanted: Wanted
     labels: Mapping[str, int]
 
 
@@ -80,20 +80,8 @@ def failure(answered: Answered) -> ServingError:
 
 
 def _config(model: ModelConfig) -> Config:
-    policy = model.policy
-    return Config(
-        model.name,
-        str(model.path),
-        policy.count if isinstance(policy, Latest) else None,
-        tuple(sorted(policy.versions)) if isinstance(policy, Specific) else None,
-        model.labels,
-    )
+    return Config(model.name, str(model.path), Wanted.of(model.policy), model.labels)
 
 
 def _model(told: Config) -> ModelConfig:
-    policy: Latest | All | Specific = All()
-    if told.latest is not None:
-        policy = Latest(told.latest)
-    elif told.specific is not None:
-        policy = Specific(frozenset(told.specific))
-    return ModelConfig(told.name, Path(told.path), policy, dict(told.labels))
+    return ModelConfig(told.name, Path(told.path), told.wanted.policy, dict(told.labels))

@@ -71,6 +71,7 @@ class Routing:
             {model.name: self._versions(model) for model in told.models},
             {model.name: model.labels for model in told.models},
             {model.name for model in told.models if model.served},
+            {model.name: model.wanted.policy for model in told.models},
         )
         known = {entry.servable for model in told.models for entry in model.versions}
         for serial in self._servables.keys() - known:

@@ -8,6 +8,7 @@ from ..serving import ServingEngine
 from . import documents
 from .documents import EngineEntry, ModelEntry, VersionEntry
 from .engine import SharedEngine
+from .wanted import Wanted
 
 
 def snapshot(table: Table, engines: Iterable[SharedEngine], started: bool) -> documents.Table:
@@ -18,6 +19,7 @@ def snapshot(table: Table, engines: Iterable[SharedEngine], started: bool) -> do
             tuple(_version(versions[number]) for number in sorted(versions)),
             dict(table.labels(name)),
             name in table.served,
+            Wanted.of(table.policy(name)),
         )
         for name, versions in sorted(table.everything().items())
     )

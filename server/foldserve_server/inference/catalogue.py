@@ -41,7 +41,8 @@ class Catalogue:
 
     def config(self, name: str, version: str = "") -> Any:
         """The ModelConfigResponse."""
-        return describe.config(find(self._table, model_ref(name, version)))
+        servable = find(self._table, model_ref(name, version))
+        return describe.config(servable, self._table.policy(servable.name))
 
     def statistics(self, name: str = "", version: str = "") -> Any:
         """The ModelStatisticsResponse: of one version, of every version of a model, or of all."""

@@ -11,12 +11,15 @@ from foldserve_contract.protos.open_inference import (
 )
 from foldserve_contract.signature import TensorSpec
 
+from ..core.engine import Batching
+from ..core.model_config import Latest, Policy, Specific
 from ..core.servable import Servable, State
 from ..core.texts import shorten
 from ..core.usage import Usage
 from .datatypes import BY_DTYPE
 
 _PLATFORMS = {"onnxruntime": ("onnxruntime_onnx", "onnxruntime"), "tensorflow": ("tensorflow_savedmodel", "tensorflow")}
+_INSTANCES = {True: "KIND_GPU", False: "KIND_CPU"}
 _STATES = {
     State.START: "LOADING",
     State.LOADING: "LOADING",
@@ -40,7 +43,7 @@ def metadata(servable: Servable, versions: Iterable[int]) -> Any:
     return message
 
 
-def config(servable: Servable) -> Any:
+def config(servable: Servable, policy: Policy) -> Any:
     """The ModelConfigResponse; here the shapes are those of a row."""
     engine = servable.engine
     message = ModelConfigResponse()
@@ -48,13 +51,35 @@ def config(servable: Servable) -> Any:
     model.name = servable.name
     model.platform, model.backend = _PLATFORMS.get(engine.kind, (engine.kind, engine.kind))
     model.max_batch_size = engine.max_batch_size
-    model.version_policy.latest.num_versions = 1
-    model.dynamic_batching.SetInParent()
+    _tell_policy(policy, model.version_policy)
+    _tell_batching(servable.name, engine.batching, model)
     signature = engine.manifest.signature
     for specs, tensors in ((signature.inputs, model.input), (signature.outputs, model.output)):
         for spec in specs:
             _describe(spec, tensors.add())
     return message
+
+
+def _tell_policy(policy: Policy, told: Any) -> None:
+    if isinstance(policy, Latest):
+        told.latest.num_versions = policy.count
+    elif isinstance(policy, Specific):
+        told.specific.versions.extend(sorted(policy.versions))
+    else:
+        told.all.SetInParent()
+
+
+def _tell_batching(name: str, batching: Batching, model: Any) -> None:
+    """One engine computes one batch after the other, on one device."""
+    _, _, number = batching.device.partition(":")
+    group = model.instance_group.add(name=name, count=1)
+    group.kind = group.DESCRIPTOR.fields_by_name["kind"].enum_type.values_by_name[_INSTANCES[bool(number)]].number
+    if number:
+        group.gpus.append(int(number))
+    if batching.together:
+        model.dynamic_batching.SetInParent()
+        model.dynamic_batching.preferred_batch_size.extend(batching.sizes)
+        model.dynamic_batching.max_queue_delay_microseconds = batching.delay_us
 
 
 def _describe(spec: TensorSpec, tensor: Any) -> None:

@@ -72,6 +72,7 @@ class Keeper:
         self._retiring: set[asyncio.Task[None]] = set()
         self._closed = False
         self.suspended = False
+        self._table.want(config.name, config.policy)
         self._table.relabel(config.name, config.labels)
 
     @property
@@ -125,6 +126,7 @@ class Keeper:
         self._listing, self._missing = tuple(listing), frozenset()
         for one in held:
             self._swap(Servable(config.name, one.sighting.version), one.sighting, one.engine)
+        self._table.want(config.name, config.policy)
         self._table.relabel(config.name, config.labels)
         self._step()
 

@@ -14,6 +14,7 @@ import pytest
 
 from foldserve_server.command import parse
 from foldserve_server.core.errors import Unavailable
+from foldserve_server.core.model_config import Latest
 from foldserve_server.core.servable import Servable, State
 from foldserve_server.core.table import Table
 from foldserve_server.core.telemetry import Telemetry
@@ -102,6 +103,7 @@ def test_changes_of_one_moment_are_one_table_and_settled_waits_for_everybody(tmp
         house.publish(2)
         house.table.unload(old)
         house.table.relabel("m", {"stable": 2})
+        house.table.want("m", Latest(2))
         settling = asyncio.create_task(house.fleet.settled())
         while house.epochs(1)[-1] == before:
             await asyncio.sleep(0.01)
@@ -111,7 +113,7 @@ def test_changes_of_one_moment_are_one_table_and_settled_waits_for_everybody(tmp
         assert house.epochs(1)[-1] == house.epochs(2)[-1] == before + 1
         (model,) = house.heard(1)[-1]["models"]
         assert [(one["version"], one["state"]) for one in model["versions"]] == [(1, 40), (2, 30)]
-        assert model["labels"] == {"stable": 2}
+        assert model["labels"] == {"stable": 2} and model["wanted"]["latest"] == 2
 
     play(tmp_path, scenario)
 

@@ -12,6 +12,7 @@ import pytest
 
 from foldserve_engine.protocol import EngineKind
 from foldserve_server.core.errors import ServableNotFound, Unavailable
+from foldserve_server.core.model_config import Specific
 from foldserve_server.core.query import ModelRef
 from foldserve_server.core.servable import State
 from foldserve_server.core.table import Table
@@ -22,6 +23,7 @@ from foldserve_server.fronts import documents
 from foldserve_server.fronts.book import SharedBook
 from foldserve_server.fronts.documents import EngineEntry, Linked, ModelEntry, Profile, Release, VersionEntry
 from foldserve_server.fronts.routing import Routing
+from foldserve_server.fronts.wanted import Wanted
 from tests.server.engines.conftest import path as path
 from tests.server.engines.fake_process import Command
 from tests.server.engines.support import FAKE, SETTINGS, Pipes, expected, rows
@@ -47,7 +49,7 @@ class House:
         self.routing.link(Linked(engine, launched.epoch, told), [launched.link(FRONT).detach(), page])
 
     def adopt(self, *versions: VersionEntry, available: bool = True, restarts: int = 0, **labels: int) -> None:
-        model = ModelEntry("m", versions, labels, True)
+        model = ModelEntry("m", versions, labels, True, Wanted(specific=(1, 2)))
         engines = (EngineEntry(1, available, restarts),)
         self.routing.adopt(documents.Table(1, True, (model,), engines))
 
@@ -85,6 +87,7 @@ def test_a_version_answers_by_the_engine_it_is_linked_with(play: Any, path: Path
     async def scenario(house: House) -> None:
         house.link()
         house.adopt(version(reason="so it is"), version(2, State.END, engine=None, failed=True, cause="X"), stable=1)
+        assert house.table.policy("m") == Specific(frozenset({1, 2}))
         np.testing.assert_allclose(await house.predict(), expected(path, rows(3)), atol=1e-5)
         np.testing.assert_allclose(await house.predict(label="stable"), expected(path, rows(3)), atol=1e-5)
         two, one = house.table.status(ModelRef("m"))

@@ -180,6 +180,7 @@ def test_labels_move_at_once_and_are_served(play: Play) -> None:
     async def scenario(house: House) -> None:
         await house.reload(house.model("m", All(), {"stable": 2, "canary": 3}))
         assert (house.labelled("m", "stable"), house.labelled("m", "canary")) == (2, 3)
+        assert house.table.policy("m") == All(), "callers are told which versions are to serve"
         await house.reload(house.model("m", All(), {"stable": 3}))
         assert house.labelled("m", "stable") == 3
         with pytest.raises(InvalidRequest, match=r"^Unrecognized servable version label: canary$"):

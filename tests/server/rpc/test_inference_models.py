@@ -3,9 +3,12 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf import text_format
 
 from foldserve_contract.protos.open_inference import INFERENCE_METHODS
+from foldserve_server.core.engine import Batching
 from foldserve_server.core.errors import InvalidRequest, NotInRepository
+from foldserve_server.core.model_config import All, Latest, Policy, Specific
 from foldserve_server.core.servable import Servable
 from foldserve_server.core.table import Table
 from tests.server.fakes import TWO_BY_TWO, FakeEngine, manifest, serving
@@ -33,6 +36,48 @@ def test_metadata_and_configuration_describe_the_signature() -> None:
     config = ask("ModelConfig", INFERENCE_METHODS["ModelConfig"].request(name="m"), table).config
     assert config.max_batch_size == 4 and config.HasField("dynamic_batching")
     assert [list(tensor.dims) for tensor in (*config.input, *config.output)] == [[2], [3, -1], [4], [-1]]
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        (Latest(1), "latest { num_versions: 1 }"),
+        (Latest(3), "latest { num_versions: 3 }"),
+        (All(), "all {}"),
+        (Specific(frozenset({7, 1})), "specific { versions: 1 versions: 7 }"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("batching", "how"),
+    [
+        (Batching(), "instance_group { name: 'm' kind: KIND_CPU count: 1 } dynamic_batching {}"),
+        (
+            Batching(sizes=(1, 4), delay_us=2000),
+            "instance_group { name: 'm' kind: KIND_CPU count: 1 }"
+            " dynamic_batching { preferred_batch_size: 1 preferred_batch_size: 4 max_queue_delay_microseconds: 2000 }",
+        ),
+        (
+            Batching(device="cuda:2", together=False),
+            "instance_group { name: 'm' kind: KIND_GPU count: 1 gpus: 2 }",
+        ),
+    ],
+)
+def test_the_configuration_tells_which_versions_serve_and_how_batches_are_formed(
+    policy: Policy, told: str, batching: Batching, how: str
+) -> None:
+    def table() -> Table:
+        engine = FakeEngine()
+        engine.batching = batching
+        table = serving(engine)
+        table.want("m", policy)
+        return table
+
+    method = INFERENCE_METHODS["ModelConfig"]
+    config = ask("ModelConfig", method.request(name="m"), table).config
+    for field in ("name", "platform", "backend", "input", "output"):
+        config.ClearField(field)
+    said = text_format.Parse(f"version_policy {{ {told} }} max_batch_size: 4 {how}", type(config)())
+    assert config == said, "and nothing else"
 
 
 def test_statistics_count_requests_rows_and_batches() -> None:
