@@ -10,8 +10,8 @@ import keras
 
 from foldserve_contract.manifest import Source
 
+from ..brief import brief
 from ..errors import CannotLoad, ExportError
-from .brief import brief
 from .digest import digest, digest_of_weights
 from .kinds import Kind, kind_of
 from .legacy.archive import read_archive
