@@ -1,9 +1,12 @@
 """Other libraries' errors in a line: Keras quotes whole configurations in its own."""
 
+import re
+
 _LONGEST = 400
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def brief(error: Exception) -> str:
     """The kind of error and the beginning of what it says."""
-    text = " ".join(str(error).split())
+    text = " ".join(_COLOURS.sub("", str(error)).split())
     return f"{type(error).__name__}: {text if len(text) <= _LONGEST else text[:_LONGEST] + ' …'}"

@@ -109,13 +109,14 @@ def _make(
         loaded = open_model(model, options)
     with steps.step("fold"):
         folded = fold_model(loaded, options)
+        if options.keep_keras:
+            _require_savable(folded)
     with ExitStack() as stack:
         with steps.step("trace"):
             question = stack.enter_context(asked(folded, options))
         with steps.step("emit"):
             write_models(folded.model, folded.signature, staging.path)
-            keras_file = (staging.path if options.keep_keras else scratch) / KERAS_FILE
-            folded.model.model.save(keras_file)
+            keras_file = _write_keras(folded, staging.path if options.keep_keras else scratch, options.keep_keras)
         with steps.step("reference"):
             expected = question.expectation()
             write_golden(expected.golden, options.name, staging.path)
@@ -132,6 +133,23 @@ def _make(
         return make_report(
             staging, options.name, loaded, folded, expected, diagnosis, verification, tf32, steps.seconds
         )
+
+
+def _require_savable(folded: FoldedModel) -> None:
+    """A copy that a file brings back hears the learning phase again."""
+    if folded.unsavable:
+        raise Refused(
+            f"--keep-keras: {folded.unsavable} stays a class of your own whose call() cannot be read, and model.keras "
+            "would bring back its BatchNormalization or dropout. Leave --keep-keras out: SavedModel and ONNX hold none"
+        )
+
+
+def _write_keras(folded: FoldedModel, folder: Path, is_kept: bool) -> Path | None:
+    """`model.keras`, or None where nobody keeps it and layers that could not be read make it something else."""
+    if folded.is_unread and not is_kept:
+        return None
+    folded.model.model.save(folder / KERAS_FILE)
+    return folder / KERAS_FILE
 
 
 def _tf32(artifacts: Path, folded: FoldedModel, expected: Expectation) -> Mapping[str, float]:

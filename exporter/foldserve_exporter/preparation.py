@@ -16,6 +16,7 @@ from .diagnosis.examined import Examination, Subject, examine, gaps_of, joined
 from .diagnosis.findings import Findings, find
 from .folding import PlanEntry, fold_graph
 from .graph import Graph, cut, rebuild, trace
+from .graph.opaque import is_savable, unread
 from .load.digest import digest_of_weights
 from .load.loader import Loaded, load_model
 from .naming import NamedModel
@@ -44,6 +45,7 @@ class FoldedModel:
         labels: The names of its classes.
         preprocessing: What was put before it.
         recalibration: What estimating its moving statistics anew did.
+        unread: Paths of the layers whose code could not be read, each with whether a file may hold it.
     """
 
     graph: Graph
@@ -54,6 +56,17 @@ class FoldedModel:
     labels: tuple[str, ...] | None = None
     preprocessing: str | None = None
     recalibration: Recalibration | None = None
+    unread: tuple[tuple[str, bool], ...] = ()
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether layers are left whose code could not be read."""
+        return bool(self.unread)
+
+    @property
+    def unsavable(self) -> str:
+        """The path of the first one that no file may hold; empty where all may."""
+        return next((path for path, is_savable in self.unread if not is_savable), "")
 
 
 def open_model(model: Any, options: ExportOptions) -> Loaded:
@@ -91,6 +104,7 @@ def fold_model(loaded: Loaded, options: ExportOptions = PLAIN) -> FoldedModel:
         labels=_class_names(signature, options),
         preprocessing=options.preprocess,
         recalibration=recalibrated,
+        unread=tuple((op.path, is_savable(op)) for op in unread(folded_graph)),
     )
 
 

@@ -13,6 +13,7 @@ from .neighbours import neighbour, summed
 from .plan import PlanEntry, decide
 from .sharing import shared
 from .surgery import applied
+from .unreadable import entries, with_maps
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +31,8 @@ def fold(model: Any) -> Folded:
         model: a built `keras.Model`; it comes back unchanged.
 
     Returns:
-        The float32 model without BatchNormalization, of stock layers, deaf to the learning phase; and the plan.
+        The float32 model without BatchNormalization, of stock layers, deaf to the learning phase; and the plan. A
+        layer of the user's own that cannot be read is a copy in which each BatchNormalization computes one affine.
 
     Raises:
         Refused: statistics that cannot be folded, or a model that cannot be read; the message names the layer.
@@ -53,7 +55,8 @@ def fold_graph(graph: Graph) -> tuple[Graph, tuple[PlanEntry, ...]]:
             ledger.note(graph, node, decision)
             graph = applied(graph, node, decision)
             moving = moving or decision.left is not node.op
-    plan = ledger.entries(graph)
+    plan = (*ledger.entries(graph), *entries(graph))
+    graph = with_maps(graph)
     lowest = replace(graph, nodes=tuple(_lowered(graph, node) for node in graph.nodes))
     return ungrouped(shared(lowest)), plan
 

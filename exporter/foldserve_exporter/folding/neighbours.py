@@ -15,7 +15,7 @@ _EPSILON = 1e-7
 def neighbour(graph: Graph, node: Node) -> Op | None:
     """The affine op that a Rescaling or Normalization with one value per channel, or one for all, computes."""
     shape = node.outputs[0].shape
-    channels = shape[-1]
+    channels = shape[-1] if shape else None
     if channels is None or len(node.inputs) != 1 or shape != graph.spec(node.inputs[0]).shape:
         return None
     affine = None
@@ -31,7 +31,7 @@ def neighbour(graph: Graph, node: Node) -> Op | None:
 def summed(node: Node, key: int) -> list[Node]:
     """An average as a sum and an affine map, so that its division goes where the map goes."""
     shape = node.outputs[0].shape
-    if node.op.kind is not keras.layers.Average or shape[-1] is None:
+    if node.op.kind is not keras.layers.Average or not shape or shape[-1] is None:
         return [node]
     total = Op(f"{node.op.path}/sum", keras.layers.Add, {"name": f"{node.op.name}_sum", "dtype": "float32"})
     added = replace(node, key=key, op=total)

@@ -6,13 +6,14 @@ inference from such a graph, in float32 or in float64. Nothing in a graph knows 
 
 from . import operations
 from .cut import cut
-from .ir import Graph, Node, Op, Reading, Ref, TensorSpec, Weight
+from .ir import Graph, Map, Node, Op, Reading, Ref, TensorSpec, Weight
 from .precision import float32_only
 from .rebuild import rebuild
 from .trace import trace
 
 __all__ = [
     "Graph",
+    "Map",
     "Node",
     "Op",
     "Reading",

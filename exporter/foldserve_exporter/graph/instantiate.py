@@ -10,6 +10,7 @@ from ..errors import Refused
 from . import keras_private as private
 from .config import for_inference
 from .ir import Op
+from .opaque import build_like, deafen
 
 
 @contextmanager
@@ -41,7 +42,9 @@ def instantiate(op: Op, name: str, dtype: str) -> Any:
         return private.cloned_lambda(op.template, config)
     try:
         with policy(dtype):
-            return _frozen(op.kind.from_config(config))
+            return _quietened(op, op.kind.from_config(config))
+    except Refused:
+        raise
     except Exception as error:
         raise Refused(
             f"{op.path}: a {op.kind.__name__} cannot be made again from its get_config(): {error}. "
@@ -64,6 +67,14 @@ def assign(layer: Any, op: Op) -> None:
         variable.assign(weight.value.astype(variable.dtype))
     if isinstance(layer, keras.layers.Normalization):
         layer.finalize_state()
+
+
+def _quietened(op: Op, layer: Any) -> Any:
+    if op.opaque is None:
+        return _frozen(layer)
+    build_like(layer, op.opaque.layer)
+    deafen(layer, op)
+    return layer
 
 
 def _frozen(layer: Any) -> Any:

@@ -59,6 +59,33 @@ class Weight:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Map:
+    """y = scale·x + shift along one axis, in float64."""
+
+    scale: Array
+    shift: Array
+    axis: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Opaque:
+    """A layer that holds others and whose ``call`` cannot be read.
+
+    Attributes:
+        layer: The caller's layer, after which copies are built. It is never called and never changed.
+        why: What stands in the way, in words.
+        norms: Every BatchNormalization in it, at any depth, in Keras' order, each as if it stood in a graph by itself;
+            None where one was never built.
+        maps: What each of them computes in inference, once they are folded; a copy then computes that in their place.
+    """
+
+    layer: Any
+    why: str
+    norms: tuple["Node | None", ...]
+    maps: tuple[Map | None, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Op:
     """What a node calls: a layer as class, config and weights, or a weightless Keras operation as ``template``.
 
@@ -70,6 +97,7 @@ class Op:
     config: Mapping[str, Any] = field(default_factory=dict)
     weights: tuple[Weight, ...] = ()
     template: Any = None
+    opaque: "Opaque | None" = None
 
     @property
     def name(self) -> str:

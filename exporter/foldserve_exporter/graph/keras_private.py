@@ -1,6 +1,7 @@
 """The one place that reads private parts of Keras (checked against 3.15)."""
 
 import copy
+import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -76,6 +77,22 @@ def is_optional(tensor: Any) -> bool:
 def sublayers(layer: Any) -> list[Any]:
     """Every layer below a layer, at any depth."""
     return list(layer._flatten_layers(include_self=False, recursive=True))
+
+
+def children(layer: Any) -> list[Any]:
+    """The layers directly below a layer."""
+    return list(layer._flatten_layers(include_self=False, recursive=False))
+
+
+def has_own_build(layer: Any) -> bool:
+    """Whether a layer's class says how to build it."""
+    return not getattr(type(layer).build, "_is_default", False)
+
+
+def call_signature(layer: Any) -> inspect.Signature:
+    """The arguments of ``layer.call``, without itself."""
+    signature: inspect.Signature = layer._call_signature
+    return signature
 
 
 def detached(operation: Any) -> Any:

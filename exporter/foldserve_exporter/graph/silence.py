@@ -14,6 +14,8 @@ SILENT: tuple[type[Any], ...] = tuple(
 )
 """Stock layers that return their input outside of training."""
 
+_CALLS = frozenset(kind.call for kind in SILENT)
+
 SILENCED_ARGUMENTS = ("dropout", "recurrent_dropout", "drop_path_rate")
 """Constructor arguments that make a layer random in training."""
 
@@ -25,7 +27,13 @@ def is_silent(layer: Any) -> bool:
 
     Drop-path layers are no stock layers, so these are known by their class name (as keras.applications names them).
     """
-    return type(layer) in SILENT or type(layer).__name__ in _SILENT_BY_NAME
+    inherits = isinstance(layer, SILENT) and type(layer).call in _CALLS
+    return inherits or type(layer).__name__ in _SILENT_BY_NAME
+
+
+def is_outspoken(layer: Any) -> bool:
+    """Whether a layer is a subclass of such a one with a ``call`` of its own: it may do anything, in inference too."""
+    return isinstance(layer, SILENT) and not is_silent(layer)
 
 
 def has_phase(layer: Any) -> bool:

@@ -13,6 +13,7 @@ from ..errors import Refused
 from . import keras_private as private
 from . import operations
 from .ir import Op, Ref, Shape, TensorSpec
+from .opaque import Unreadable
 from .silence import has_phase, is_silent
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def lower(walker: "Walker", wrapper: Any, source: Ref, specs: tuple[TensorSpec, 
     """The nodes that compute what a TimeDistributed does; None where it has to stay as it is.
 
     Raises:
-        Refused: it has to stay, and holds BatchNormalization or dropout, or the number of steps is open.
+        Refused: the number of steps is open.
+        Unreadable: it has to stay, and holds BatchNormalization or dropout.
     """
     layer = wrapper.layer
     if is_silent(layer):
@@ -39,7 +41,7 @@ def lower(walker: "Walker", wrapper: Any, source: Ref, specs: tuple[TensorSpec, 
     if sizes[0] is None:
         raise Refused(_open_steps(path))
     if walker.masked or None in sizes:
-        _check_silent(layer, path)
+        _check_silent(layer)
         return None
     return [_as_rows(walker, layer, source, specs[0], path)]
 
@@ -83,9 +85,6 @@ def _open_steps(path: str) -> str:
     )
 
 
-def _check_silent(layer: Any, path: str) -> None:
+def _check_silent(layer: Any) -> None:
     if has_phase(layer) or any(map(has_phase, private.sublayers(layer))):
-        raise Refused(
-            f"{path}: BatchNormalization or dropout inside a TimeDistributed can be read only where the number of "
-            "steps and every size is fixed and nothing masks. Give the Input a fixed shape, or wrap layer by layer."
-        )
+        raise Unreadable("what a TimeDistributed holds is read where every size is fixed and nothing masks")

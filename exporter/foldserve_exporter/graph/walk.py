@@ -2,18 +2,20 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import keras
 
 from ..errors import Refused
 from . import keras_private as private
-from . import operations, time_distributed
+from . import opaque, operations, time_distributed
 from .adapters import read_weights, without_adapter
 from .entry import Entry
 from .instantiate import is_stock
 from .ir import Node, Op, Ref, TensorSpec, as_array, map_refs
-from .silence import has_phase, is_silent
+from .opaque import Unreadable
+from .silence import has_phase, is_outspoken, is_silent
 
 
 class Walker:
@@ -34,8 +36,31 @@ class Walker:
         inner = private.functional(model)
         if inner is None:
             feed = keras.tree.map_structure(lambda position: refs[position], start.structure)
-            return self._outputs(self.symbolic(model, (feed,), {}, ""), None)
+            return self._outputs(self._subclassed(model, feed), None)
         return self._outputs(self.inline(inner, refs, ""), private.output_structure(inner))
+
+    def _subclassed(self, model: Any, feed: Any) -> Any:
+        """The outermost model, where it is a class: read, or left whole."""
+        try:
+            return self.symbolic(model, (feed,), {}, "")
+        except Unreadable as unreadable:
+            tensors = self._stand_ins(feed, {}, [])
+            results = model.compute_output_spec(tensors)
+            specs = tuple(_spec(tensor) for tensor in keras.tree.flatten(results))
+            refs = self.record(self.opaque(model, model.name, unreadable), (feed,), {}, specs)
+            return keras.tree.pack_sequence_as(results, refs)
+
+    def _stand_ins(self, structure: Any, known: dict[int, Ref], inputs: list[Any]) -> Any:
+        """Symbolic tensors in the place of refs: listed, and by their ids what each stands for."""
+
+        def stand_in(ref: Ref) -> Any:
+            spec = self.specs[ref]
+            tensor = keras.KerasTensor(spec.shape, "float32" if spec.is_float else spec.dtype)
+            known[id(tensor)] = ref
+            inputs.append(tensor)
+            return tensor
+
+        return map_refs(structure, stand_in)
 
     def _outputs(self, results: Any, tensors: Any) -> tuple[list[Ref], Any, list[str]]:
         structure = results if tensors is None else tensors
@@ -63,6 +88,7 @@ class Walker:
                 lambda leaf: known[id(leaf)] if isinstance(leaf, keras.KerasTensor) else _constant(leaf),
                 (call.arguments.args, call.arguments.kwargs),
             )
+            _check_plain(call)
             specs = tuple(_spec(tensor) for tensor in call.outputs)
             for tensor, ref in zip(call.outputs, self.call(call.operation, args, kwargs, specs, scope), strict=True):
                 known[id(tensor)] = ref
@@ -85,19 +111,29 @@ class Walker:
             return self._bypass(keras.tree.flatten(args)[:1], specs, path)
         if isinstance(operation, keras.layers.SpectralNormalization):
             return self.call(operation.layer, args, _without_phase(kwargs), specs, scope, name or operation.name)
+        try:
+            return self._read(operation, args, kwargs, specs, path)
+        except Unreadable as unreadable:
+            if is_outspoken(operation):
+                raise Refused(opaque.outspoken(operation, path)) from unreadable
+            return self.record(self.opaque(operation, path, unreadable), args, kwargs, specs)
+
+    def _read(
+        self, operation: Any, args: Any, kwargs: dict[str, Any], specs: tuple[TensorSpec, ...], path: str
+    ) -> list[Ref]:
+        """Write down a call as what it consists of where that matters.
+
+        Raises:
+            Unreadable: it matters and cannot be found out.
+        """
         if type(operation) is keras.layers.TimeDistributed:
             lowered = time_distributed.lower(self, operation, keras.tree.flatten(args)[0], specs, path)
             if lowered is not None:
                 return lowered
         inner = private.functional(operation)
-        if inner is not None or _hides_phase(operation):
+        if inner is not None or _hides_phase(operation) or (_hears_phase(operation) and not self.masked):
             return self._enter_nested(operation, inner, args, kwargs, path)
-        _check_reachable(operation, path)
-        if _hears_phase(operation) and not self.masked:
-            try:
-                return self._enter_nested(operation, None, args, kwargs, path)
-            except Refused:
-                pass  # code that symbolic tensors cannot go through stays as it is; the verification hears its phase
+        _check_open(operation)
         return self.record(self.op(operation, path), args, kwargs, specs)
 
     def _enter_nested(self, layer: Any, inner: Any, args: Any, kwargs: dict[str, Any], path: str) -> list[Ref]:
@@ -131,26 +167,18 @@ class Walker:
         """Walk a subclassed model or layer by calling its ``call`` on symbolic tensors; refs in its output's structure.
 
         Raises:
-            Refused: ``call`` does something that symbolic tensors cannot go through.
+            Unreadable: ``call`` does something that symbolic tensors cannot go through.
         """
         known: dict[int, Ref] = {}
-
-        def stand_in(ref: Ref) -> Any:
-            spec = self.specs[ref]
-            tensor = keras.KerasTensor(spec.shape, "float32" if spec.is_float else spec.dtype)
-            known[id(tensor)] = ref
-            inputs.append(tensor)
-            return tensor
-
         inputs: list[Any] = []
-        fed, words = map_refs((tuple(args), _without_phase(kwargs)), stand_in)
+        fed, words = self._stand_ins((tuple(args), _without_phase(kwargs)), known, inputs)
         if private.accepts(layer, "training"):
             words["training"] = False
-        with private.lent_call_history(layer):
+        with private.lent_call_history(layer), keras.StatelessScope():  # what a call assigns, it assigns to nobody
             try:
                 results = layer.call(*fed, **words)
             except Exception as error:
-                raise Refused(_untraceable(layer, scope, error)) from error
+                raise Unreadable(opaque.in_words(error)) from error
             self._kept.append(results)
             self._follow(private.calls_between(inputs, keras.tree.flatten(results)), known, scope)
         return keras.tree.map_structure(lambda tensor: known[id(tensor)], results)
@@ -186,6 +214,14 @@ class Walker:
             self._ops[id(operation)] = _read(operation, path)
         return self._ops[id(operation)]
 
+    def opaque(self, layer: Any, path: str, unreadable: Unreadable) -> Op:
+        """The op for a layer whose ``call`` cannot be read, one for all of its calls."""
+        op = self.op(layer, path)
+        if op.opaque is None:
+            op = replace(op, opaque=opaque.read(layer, path, str(unreadable)))
+            self._ops[id(layer)] = op
+        return op
+
 
 def _read(operation: Any, path: str) -> Op:
     kind = type(operation)
@@ -210,11 +246,21 @@ def _check_size(path: str, given: TensorSpec, wanted: TensorSpec) -> None:
         )
 
 
+def _check_plain(call: Any) -> None:
+    """An operation that is given functions, such as ``keras.ops.cond``, reads what they close over unseen."""
+    if isinstance(call.operation, keras.layers.Layer):
+        return
+    if any(callable(leaf) for leaf in keras.tree.flatten((call.arguments.args, call.arguments.kwargs))):
+        raise Unreadable(f"it gives functions to a {type(call.operation).__name__} of keras.ops")
+
+
 def _hides_phase(layer: Any) -> bool:
     """Whether a custom layer holds layers that inference must see."""
-    if not isinstance(layer, keras.layers.Layer) or is_stock(type(layer)) or has_phase(layer):
+    if not isinstance(layer, keras.layers.Layer) or is_stock(type(layer)):
         return False
-    return any(has_phase(below) for below in private.sublayers(layer))
+    if isinstance(layer, keras.layers.BatchNormalization):
+        return False
+    return is_outspoken(layer) or any(has_phase(below) for below in private.sublayers(layer))
 
 
 def _hears_phase(layer: Any) -> bool:
@@ -230,14 +276,12 @@ def _makes_masks(model: Any) -> bool:
     return any(isinstance(each, keras.layers.Masking) or getattr(each, "mask_zero", False) for each in layers)
 
 
-def _check_reachable(operation: Any, path: str) -> None:
+def _check_open(operation: Any) -> None:
+    """Stock wrappers and recurrent layers show nothing of what they hold."""
     below = private.sublayers(operation) if isinstance(operation, keras.layers.Layer) else []
-    hidden = next((each for each in below if isinstance(each, keras.layers.BatchNormalization)), None)
-    if hidden is not None and not isinstance(operation, keras.layers.BatchNormalization):
-        raise Refused(
-            f"{path}: {type(operation).__name__} holds the BatchNormalization {hidden.name} where it cannot be read. "
-            "Move it out of the cell or wrapper, or use LayerNormalization there."
-        )
+    norm = keras.layers.BatchNormalization
+    if any(isinstance(each, norm) for each in below) and not isinstance(operation, norm):
+        raise Unreadable(f"a {type(operation).__name__} calls what it holds by itself")
 
 
 def _without_phase(kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -251,10 +295,3 @@ def _constant(leaf: Any) -> Any:
 
 def _spec(tensor: Any) -> TensorSpec:
     return TensorSpec(tensor.name, tuple(tensor.shape), str(tensor.dtype))
-
-
-def _untraceable(layer: Any, scope: str, error: Exception) -> str:
-    return (
-        f"{scope or layer.name}: {type(layer).__name__} hides BatchNormalization or dropout in a call() that cannot "
-        f"be read: {error}. Write it with keras.ops and layers alone, or as a functional model."
-    )

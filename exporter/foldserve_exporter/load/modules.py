@@ -11,8 +11,8 @@ from typing import Any
 
 import keras
 
+from ..brief import brief
 from ..errors import CannotLoad, Refused
-from .brief import brief
 
 _FUNCTION = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)", re.ASCII)
 

@@ -13,6 +13,7 @@ from foldserve_contract.signature import Array, Arrays
 
 from ..errors import Refused
 from ..graph import Graph, trace
+from ..graph.opaque import unread
 from ..predictions.change import Change, changes
 from ..predictions.running import copied, predict, rows_of
 from ..predictions.scores import Scores, Task, fit_labels, score
@@ -147,6 +148,7 @@ def recalibrate_graph(
 ) -> Recalibration:
     """As `recalibrate`, for a graph and arrays that fit its inputs."""
     rows = rows_of(inputs)
+    _require_readable(graph)
     if not graph.batch_norms:
         raise Refused(f"{graph.name}: there is no BatchNormalization in this model, so nothing to recalibrate")
     if rows < min_samples:
@@ -185,3 +187,14 @@ def _values(layer: Any, statistics: LayerStatistics) -> dict[int, tuple[Any, Arr
     wanted = statistics_by_weight(moments, statistics.epsilon)
     chosen = [variable for variable in layer.weights if variable.name in wanted]
     return {id(variable): (variable, wanted[variable.name]) for variable in chosen}
+
+
+def _require_readable(graph: Graph) -> None:
+    """What a BatchNormalization is given must be seen before its statistics can be estimated."""
+    for op in unread(graph):
+        assert op.opaque is not None
+        if any(norm is not None for norm in op.opaque.norms):
+            raise Refused(
+                f"{op.path}: what reaches the BatchNormalization in it cannot be seen ({op.opaque.why}), so that its "
+                "statistics cannot be estimated anew. Write its call() with keras.ops and layers alone"
+            )

@@ -91,13 +91,19 @@ class Trial:
         return Verification(tuple(verdicts), verifier.rows.judged)
 
 
-def candidates_of(artifacts: Path, keras_file: Path) -> tuple[Candidate, ...]:
+def candidates_of(artifacts: Path, keras_file: Path | None) -> tuple[Candidate, ...]:
     """Every artifact of an export in every setting that is verified."""
-    keras_path, onnx_path = str(keras_file), str(artifacts / ONNX)
+    onnx_path = str(artifacts / ONNX)
     return (
         Candidate("saved_model", "tensorflow, SavedModel", CandidateKind.SAVED_MODEL, str(artifacts), served=True),
-        Candidate("keras_0", "Keras reload, phase 0", CandidateKind.KERAS, keras_path),
-        Candidate("keras_1", "Keras reload, phase 1", CandidateKind.KERAS, keras_path, training=True),
+        *(() if keras_file is None else _reloads(str(keras_file))),
         Candidate("onnx_plain", "onnxruntime, not optimised", CandidateKind.ONNX, onnx_path, optimise=False),
         Candidate("onnx", "onnxruntime, optimised", CandidateKind.ONNX, onnx_path, served=True),
+    )
+
+
+def _reloads(keras_path: str) -> tuple[Candidate, ...]:
+    return (
+        Candidate("keras_0", "Keras reload, phase 0", CandidateKind.KERAS, keras_path),
+        Candidate("keras_1", "Keras reload, phase 1", CandidateKind.KERAS, keras_path, training=True),
     )

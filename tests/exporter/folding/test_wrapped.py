@@ -74,25 +74,6 @@ def test_masks_travel_past_a_wrapped_normalization() -> None:
     assert actions(assert_folds(randomise(keras.Model(inputs, x)), rows)) == ["backward"]
 
 
-def test_a_normalization_in_a_recurrent_cell_is_refused_by_name() -> None:
-    class Cell(L.SimpleRNNCell):
-        def __init__(self, units: int, **kwargs: Any) -> None:
-            super().__init__(units, **kwargs)
-            self.norm = L.BatchNormalization(name="inner_norm")
-
-        def call(self, x: Any, states: Any, training: bool = False) -> Any:
-            output, states = super().call(x, states)
-            return self.norm(output), states
-
-        def build(self, shape: Any) -> None:
-            self.norm.build((None, self.units))
-            super().build(shape)
-
-    inputs = keras.Input((5, 3))
-    with pytest.raises(Refused, match="recurrent: RNN holds the BatchNormalization inner_norm"):
-        trace(keras.Model(inputs, L.RNN(Cell(4), name="recurrent")(inputs)))
-
-
 class Live(L.BatchNormalization):
     """Insists on batch statistics."""
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import keras
 
+from ...brief import brief
 from ...errors import CannotLoad, ExportError, Refused
 from ...graph.keras_private import calls_between
-from ..brief import brief
 from . import tf_keras_private as private
 from .layers import Translator, ends_in_hard_sigmoid, keras_name
 from .operators import apply_operator, apply_slice

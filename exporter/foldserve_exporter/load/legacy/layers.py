@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
+from ...brief import brief
 from ...errors import Refused
-from ..brief import brief
 
 _UNUSED = ("_initializer", "_regularizer", "_constraint")
 _ALWAYS_DROPPED = frozenset(

@@ -3,8 +3,8 @@
 import warnings
 from typing import Any
 
+from ...brief import brief
 from ...errors import CannotLoad, ExportError
-from ..brief import brief
 from . import tf_keras_private as private
 from .check import require_agreement
 from .convert import convert

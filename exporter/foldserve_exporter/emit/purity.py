@@ -1,0 +1,52 @@
+"""What is served answers from its inputs alone: it draws nothing at random and keeps nothing."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ..errors import Refused
+
+_WRITES = re.compile(r"Assign(Add|Sub)?(VariableOp)?$|^Resource(Scatter|Apply)|^Scatter(Add|Update)$")
+_RANDOM = re.compile(r"^(Stateless)?(Random|Truncated|Multinomial|ParameterizedTruncated)|^StatelessMultinomial$")
+_DRAWS = (
+    "it draws random numbers in inference, so that no answer could be given twice. Let it draw in training alone, or "
+    "give the numbers to the model as an input."
+)
+_MOVES = (
+    "it changes a variable each time it is called, so that no answer could be given twice. Let it change nothing "
+    "outside of training."
+)
+
+
+def require_pure(concrete: Any) -> None:
+    """Look through a traced function and all that it calls.
+
+    Raises:
+        Refused: it draws random numbers, or changes a variable; the message names the layer.
+    """
+    operations = tuple(_operations(concrete.graph))
+    _refuse(operations, _RANDOM, _DRAWS)  # first: who draws keeps a seed, too
+    _refuse(operations, _WRITES, _MOVES)
+
+
+def _refuse(operations: Iterable[tuple[str, str]], kinds: re.Pattern[str], words: str) -> None:
+    for name, kind in operations:
+        if kinds.search(kind):
+            raise Refused(f"{_place(name)}: {words}")
+
+
+def _operations(graph: Any) -> Iterator[tuple[str, str]]:
+    """Name and kind of every operation, those of the functions that a graph holds too."""
+    definition = graph.as_graph_def()
+    for node in definition.node:
+        yield node.name, node.op
+    for function in definition.library.function:
+        for node in function.node_def:
+            yield f"{function.signature.name}/{node.name}", node.op
+
+
+def _place(name: str) -> str:
+    """The path of the layer behind an operation: TensorFlow puts the model's name before and its own behind."""
+    path = re.sub(r"^__inference_|_\d+/|(?<=/)PartitionedCall/", "/", name)
+    parts = [part for part in path.split("/") if part]
+    return "/".join(parts[1:-1]) or parts[0]

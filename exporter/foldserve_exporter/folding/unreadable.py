@@ -1,0 +1,45 @@
+"""BatchNormalization in layers that cannot be read: each stays where it is, as one affine."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ..graph import Graph, Map, Op
+from ..graph.opaque import unread
+from .affine_op import affine_of, axis_of
+from .batch_norm import as_affine_op
+from .plan import Action, PlanEntry
+from .surgery import with_ops
+
+
+def with_maps(graph: Graph) -> Graph:
+    """The graph in which copies of such layers compute maps where they had normalizations.
+
+    Raises:
+        Refused: statistics that cannot be folded; the message names the layer.
+    """
+    ops = {id(op): _mapped(op) for op in unread(graph)}
+    return with_ops(graph, {node.key: ops[id(node.op)] for node in graph.nodes if id(node.op) in ops})
+
+
+def entries(graph: Graph) -> Iterator[PlanEntry]:
+    """What became of them, for each call of the layer that they are in."""
+    for node in graph.nodes:
+        norms = node.op.opaque.norms if node.op.opaque is not None else ()
+        for norm in norms:
+            if norm is not None:
+                yield PlanEntry(norm.op.path, node.call, Action.AFFINE, _reason(node.op), None)
+
+
+def _mapped(op: Op) -> Op:
+    assert op.opaque is not None
+    folded = [None if norm is None else as_affine_op(norm) for norm in op.opaque.norms]
+    maps = tuple(None if f is None else Map(affine_of(f).scale, affine_of(f).shift, axis_of(f)) for f in folded)
+    return replace(op, opaque=replace(op.opaque, maps=maps))
+
+
+def _reason(op: Op) -> str:
+    assert op.opaque is not None
+    return (
+        f"it stays in {op.path}, because call() of {op.kind.__name__} cannot be read ({op.opaque.why}). To fold it, "
+        "write that call() with keras.ops and layers alone, or as a functional model"
+    )
