@@ -6,21 +6,20 @@ the images; the last row takes the features from the backbone recalibrated on th
 
 from typing import Any
 
-from common import Array, Task, print_table, task
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import LinearSVC
+from command import command_line, print_table, say
+from tasks import Array, Task, task
 
-from foldserve_exporter import recalibrate
+import foldserve_exporter as foldserve  # whose functions bring TensorFlow, each when it is first asked for
 
 
 def main() -> None:
-    given = task(__doc__ or "")
+    given = task(command_line(__doc__ or "", images=500, epochs=0, plots=False))
     rows: list[tuple[str | float, ...]] = [("pixels", *scores(given.train_x, given.held_x, given))]
-    for name in ("vgg", "resnet"):
-        body = given.backbone(name)
-        rows.append((name, *on_features(body, given)))
-    recalibrate(body, given.train_x).apply_to(body)
+    body = given.backbone("vgg")
+    rows.append(("vgg", *on_features(body, given)))
+    body = given.backbone("resnet")
+    rows.append(("resnet", *on_features(body, given)))
+    foldserve.recalibrate(body, given.train_x).apply_to(body)
     rows.append(("resnet, recalibrated", *on_features(body, given)))
     print_table(("features", "trained on", "held back"), rows)
 
@@ -30,12 +29,15 @@ def on_features(body: Any, given: Task) -> tuple[float, float]:
 
 
 def scores(train: Array, held: Array, given: Task) -> tuple[float, float]:
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import LinearSVC
+
+    train, held = train.reshape(len(train), -1), held.reshape(len(held), -1)
+    say(f"a machine on {train.shape[1]} features of {len(train)} images")
     machine = make_pipeline(StandardScaler(), LinearSVC(C=0.1, max_iter=5000, random_state=0))
-    machine.fit(train.reshape(len(train), -1), given.train_y)
-    return (
-        float(machine.score(train.reshape(len(train), -1), given.train_y)),
-        float(machine.score(held.reshape(len(held), -1), given.held_y)),
-    )
+    machine.fit(train, given.train_y)
+    return float(machine.score(train, given.train_y)), float(machine.score(held, given.held_y))
 
 
 if __name__ == "__main__":
