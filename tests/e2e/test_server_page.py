@@ -76,6 +76,21 @@ def test_an_image_is_answered_as_predict_answers_its_pixels(server: Running, tmp
     assert [float(share.removesuffix(" %")) for _, share in shown] == pytest.approx(100 * scores[order], abs=0.06)
 
 
+def test_a_narrow_screen_shows_all_of_an_answer_and_scrolls_one_way(server: Running, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((SIDE, SIDE, 3), np.uint8)).save(tmp_path / "image.png")
+
+    async def visit(tab: Tab) -> None:
+        narrow = {"width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        await tab.send("Emulation.setDeviceMetricsOverride", **narrow)
+        await tab.until("document.querySelector('.drop input')")
+        await tab.choose_file(".drop input", tmp_path / "image.png")
+        await tab.until("document.querySelectorAll('.answer li').length === 5")
+        assert await tab.value("document.querySelector('.answer .bar').getBoundingClientRect().width") > 60
+        assert await tab.value("document.documentElement.scrollWidth") <= 400
+
+    browse(server, tmp_path, visit)
+
+
 def test_a_model_of_features_is_tried_with_json(server: Running, tmp_path: Path) -> None:
     async def visit(tab: Tab) -> Any:
         await tab.until("document.querySelector('textarea')")

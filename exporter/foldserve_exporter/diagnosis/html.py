@@ -11,7 +11,8 @@ from .plots import drift_plot
 from .words import effect_line, prediction_lines, verdict
 
 STYLE = """<style>
-svg.drift { width: 100%; height: auto; } svg .good { fill: var(--good); } svg .bad { fill: var(--bad); }
+svg.drift { width: 100%; min-width: 46rem; height: auto; }
+svg .good { fill: var(--good); } svg .bad { fill: var(--bad); }
 svg .limit { stroke: var(--bad); }
 .finding { border-left: .3rem solid var(--line); padding: .1rem 0 .1rem .9rem; margin: 1.1rem 0; }
 .finding p { margin: .25rem 0; } .finding h3 { margin: 0; font-size: 1rem; }
@@ -46,7 +47,7 @@ def drift_parts(drifts: Sequence[LayerDrift], limit: float) -> Iterator[str]:
         " leave. The last column tells how much of the predictions changes by this layer alone, where that was"
         " measured. ❄ marks layers that are not trainable."
     )
-    yield drift_plot(drifts, limit)
+    yield f'<div class="wide">{drift_plot(drifts, limit)}</div>'
     yield table(
         ("layer", "channels", "off by", "shift", "largest shift", "|log variance ratio|", "initial value left"),
         [(d.layer, d.channels, d.drift, d.shift, d.largest_shift, d.log_ratio, _share(d.residue)) for d in drifts],

@@ -1,13 +1,12 @@
 """The report as one page that needs nothing but itself."""
 
-import math
 from collections.abc import Iterable
 from html import escape
 
 from ..diagnosis.examined import limit_of
 from ..diagnosis.html import STYLE, drift_parts, finding_block
 from ..verify.verdict import CandidateVerdict, OutputVerdict
-from .page import bullets, cell, page, paragraph, table
+from .page import bullets, cell, framed, page, paragraph, table
 from .record import Report
 from .words import diagnosis_line, fold_summary, golden_line, phase_lines, recalibration_lines, verdict
 
@@ -32,7 +31,7 @@ def render(report: Report) -> str:
         "<h2>Tolerances</h2>",
         table(
             ("output", "scale", "float32 noise", "limit", "measured", "promised", "predict of the file"),
-            [(n, t.scale, t.noise, t.limit, t.measured, t.promised, report.predict.get(n, math.nan))
+            [(n, t.scale, t.noise, t.limit, t.measured, t.promised, report.predict.get(n, ""))
              for n, t in report.tolerances.items()],
         ),
         "<h2>Golden samples</h2>",
@@ -65,7 +64,7 @@ def _candidates(report: Report) -> str:
     heads = "".join(
         f"<th>{head}</th>" for head in ("candidate", "output", "deviation", "limit", "", "worst", "verdict")
     )
-    return f"<table><tr>{heads}</tr>{''.join(rows)}</table>"
+    return framed(f"<tr>{heads}</tr>{''.join(rows)}")
 
 
 def _candidate_rows(candidate: CandidateVerdict) -> Iterable[str]:

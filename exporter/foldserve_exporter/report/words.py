@@ -13,9 +13,10 @@ def verdict(report: Report) -> str:
 
 
 def diagnosis_line(report: Report) -> str:
-    """What is wrong with the model as it was given, in one line."""
+    """What is wrong with the model as it was given, or with what recalibration made of it, in one line."""
+    which = "the model as given" if report.recalibration is None else "the model, recalibrated"
     seen = f"{report.examined:,} samples" if report.examined else "no samples: what needs data was not looked for"
-    return f"the model as given: {counted(report.findings) or 'nothing found'} ({seen})"
+    return f"{which}: {counted(report.findings) or 'nothing found'} ({seen})"
 
 
 def fold_summary(report: Report) -> str:

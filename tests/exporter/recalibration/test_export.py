@@ -41,6 +41,8 @@ def test_a_sick_model_is_well_in_its_bundle_and_as_it_was_in_memory(tmp_path: Pa
     assert Manifest.from_bytes(bundle.manifest.to_bytes()) == bundle.manifest
     page = (exported.path / "report.html").read_text()
     assert "moving statistics estimated anew from 300 samples" in page
+    assert "the model, recalibrated: " in page, "the diagnosis is not of the file"
+    assert "nan" not in page
     assert exported.report.recalibration is not None
     assert exported.report.recalibration.after["probabilities"].fit > 0.9
     assert not any(each.kind is Kind.PREDICT_DIFFERS for each in exported.report.findings)
