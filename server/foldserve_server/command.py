@@ -1,6 +1,7 @@
 """From the words of the command line to the server's options."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from .core.admin import require_inside
 from .core.errors import Forbidden
 from .core.limits import Limits
 from .errors import CannotStart
-from .flags import WITHOUT_MEANING, parser
+from .flags import FOLDER_VARIABLE, WITHOUT_MEANING, parser
 from .options import REST_PORT, EngineOptions, Options
 from .repository.source import Folder, Listed
 from .tls import LiveTls
@@ -102,7 +103,7 @@ def roots(source: Folder | Listed) -> tuple[Path, ...]:
 
 
 def _source(said: argparse.Namespace) -> Folder | Listed:
-    given = said.models_dir or said.model_base_path
+    given = said.models_dir or said.model_base_path or os.environ.get(FOLDER_VARIABLE)
     if said.model_config_file:
         return _listed(said)
     if given is None:
@@ -113,7 +114,7 @@ def _source(said: argparse.Namespace) -> Folder | Listed:
         raise CannotStart(f"{given}: only local folders are served; copy or mount the bundles here first")
     name = said.model_name or (_DEFAULT_NAME if said.model_base_path else None)
     try:
-        return Folder(Path(given).absolute(), name and check_name(name), single=not said.models_dir)
+        return Folder(Path(given).absolute(), name and check_name(name), single=given == said.model_base_path)
     except UnsafePath as error:
         raise CannotStart(f"--model_name: {error}") from error
 

@@ -8,6 +8,7 @@ from .options import EngineOptions
 from .parser import Parser
 from .transport import MAX_MESSAGE_BYTES
 
+FOLDER_VARIABLE = "FOLDSERVE_MODELS"
 DESCRIPTION = """\
 Serve every bundle in MODELS_DIR over gRPC and REST, as clients of TensorFlow Serving and of Triton expect it.
 
@@ -77,7 +78,10 @@ def parser() -> Parser:
     """Every flag there is."""
     parser = Parser("serve-model", "serve-model MODELS_DIR [flags]", DESCRIPTION, EXAMPLES)
     parser.add_argument(
-        "models_dir", nargs="?", metavar="MODELS_DIR", help="folder of models: NAME/VERSION/bundle.json"
+        "models_dir",
+        nargs="?",
+        metavar="MODELS_DIR",
+        help=f"folder of models: NAME/VERSION/bundle.json (default: ${FOLDER_VARIABLE}, where no flag names models)",
     )
     _add_models(parser)
     parser.theme("who may reach it, and how")

@@ -19,6 +19,15 @@ def test_a_folder_is_all_that_must_be_said() -> None:
     assert options.engine == EngineOptions()
 
 
+def test_an_image_may_say_where_the_models_are_unless_flags_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOLDSERVE_MODELS", "/models")
+    assert parse(["--grace=5"]).options.source == Folder(Path("/models"))
+    assert parse(["--model_name=digits"]).options.source == Folder(Path("/models"), "digits")
+    assert parse(["here"]).options.source == Folder(Path("here").absolute())
+    single = Folder(Path("/models/digits"), "digits", single=True)
+    assert parse(["--model_name=digits", "--model_base_path=/models/digits"]).options.source == single
+
+
 def test_the_flags_of_tensorflow_serving_mean_the_same() -> None:
     words = "--port=9000 --model_name=digits --model_base_path=/models/digits --file_system_poll_wait_seconds=0"
     options = parse(words.split()).options
