@@ -20,6 +20,8 @@ OTHERS = {
     *("--strict", "--service-kind", "--async", "--streaming", "--shared-memory"),  # mypy's and perf_analyzer's
     *("--weights", "--images", "--epochs", "--side", "--plot"),  # those of the experiments
     *("--records", "--table"),  # of benchmarks/nodes.py
+    "--tensorflow-intra-op-parallelism",  # accepted with a warning
+    "--model-control-mode",  # Triton's
 }
 FLAG = re.compile(r"(?<![\w-])--[A-Za-z][\w-]*")
 
