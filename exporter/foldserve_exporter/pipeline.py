@@ -18,7 +18,7 @@ from .options import ExportOptions
 from .preparation import Expectation, FoldedModel, asked, diagnose, fold_model, open_model
 from .progress import Progress, Silent, Steps
 from .report.compose import make_report
-from .report.files import write_reports
+from .report.files import write_json, write_page, write_reports
 from .report.record import Report
 from .runtime import require_runtime
 from .sealing import make_manifest, require_unchanged
@@ -26,7 +26,7 @@ from .verify.reduced import tf32_promises
 from .verify.verifier import Verifier, candidates_of
 from .verify.workers import Worker, started_workers
 
-FAILED = ".failed"
+FAILED = "failed"
 
 
 class Choices(TypedDict, total=False):
@@ -160,14 +160,14 @@ def _tf32(artifacts: Path, folded: FoldedModel, expected: Expectation) -> Mappin
 
 
 def _refuse(report: Report, output: Path) -> VerificationFailed:
-    """Keeps the report of a refused export where no server looks."""
-    folder = output / FAILED / f"{report.model}-{report.version}"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_reports(report, folder)
+    """Keeps the report of a refused export beside the models, as files: Triton takes every folder there for a model."""
+    page = output / f"{report.model}-{report.version}.{FAILED}.html"
+    write_page(report, page)
+    write_json(report, page.with_suffix(".json"))
     reasons = "".join(f"\n  {failure}" for failure in report.verification.failures)
     return VerificationFailed(
         f"the export of {report.model}/{report.version} does not answer as the model does; nothing was published."
-        f"{reasons}\nThe report: {folder / 'report.html'}",
+        f"{reasons}\nThe report: {page}",
         report,
     )
 

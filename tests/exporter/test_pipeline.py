@@ -14,6 +14,7 @@ import pytest
 
 from foldserve_contract.bundle import Bundle
 from foldserve_contract.errors import VersionExists
+from foldserve_contract.repository import models
 from foldserve_engine.bounds import golden_bounds
 from foldserve_engine.device import Device
 from foldserve_engine.golden import check_golden
@@ -209,9 +210,11 @@ def test_spoiled_artifacts_are_refused_and_nothing_is_published(
         export_model(model, tmp_path, "nested", samples=samples)
     failed = {c.name for c in failure.value.report.verification.candidates if not c.passed}
     assert failed == {"tensorflow, SavedModel", "onnxruntime, not optimised", "onnxruntime, optimised"}
-    assert [path.name for path in tmp_path.iterdir()] == [".failed"]
-    report = json.loads((tmp_path / ".failed" / "nested-1" / "report.json").read_text())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["nested-1.failed.html", "nested-1.failed.json"]
+    report = json.loads((tmp_path / "nested-1.failed.json").read_text())
     assert report["published"] is False
+    assert models(tmp_path) == []  # and no folder, which Triton would take for a model
+    assert all(path.is_file() for path in tmp_path.iterdir())
 
 
 def test_a_model_without_batch_normalization_is_exported_and_verified_all_the_same(tmp_path: Path) -> None:

@@ -96,4 +96,4 @@ def _spec(tensor: Any, name: str) -> TensorSpec:
             f"{name}: the batch is fixed to {shape[0]}. "
             "Make the model anew with a dynamic batch (None) and load the weights."
         )
-    return TensorSpec(name, (None, *shape[1:]), "float32" if "float" in dtype else dtype)
+    return TensorSpec(name, (None, *shape[1:]), "float32" if "float" in dtype else dtype, private.is_optional(tensor))

@@ -38,11 +38,12 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """Name, shape (None where dynamic, the batch first) and dtype of a tensor."""
+    """Name, shape (None where dynamic, the batch first) and dtype of a tensor, and whether callers could omit it."""
 
     name: str
     shape: Shape
     dtype: str
+    is_optional: bool = False
 
     @property
     def is_float(self) -> bool:

@@ -71,7 +71,8 @@ def input_layer(tensor: Any) -> Any:
 
 def is_optional(tensor: Any) -> bool:
     """Whether a model's input may be left out."""
-    return bool(getattr(input_layer(tensor), "optional", False))
+    history = getattr(tensor, "_keras_history", None)
+    return history is not None and bool(getattr(history.operation, "optional", False))
 
 
 def sublayers(layer: Any) -> list[Any]:

@@ -19,7 +19,7 @@ from ..verify.reference import Reference
 from ..verify.sensitivity import Sensitivity
 from ..verify.verdict import Verification
 from .record import Recalibrated, Report
-from .warnings import golden_warnings
+from .warnings import golden_warnings, input_warnings
 
 
 def make_report(
@@ -59,7 +59,11 @@ def make_report(
         labels=folded.labels,
         preprocessing=folded.preprocessing,
         recalibration=_recalibrated(folded.recalibration),
-        warnings=(*loaded.notes, *golden_warnings(expected.golden, expected.golden_info, promised)),
+        warnings=(
+            *loaded.notes,
+            *input_warnings(folded.graph),
+            *golden_warnings(expected.golden, expected.golden_info, promised),
+        ),
         seconds=dict(seconds),
     )
 

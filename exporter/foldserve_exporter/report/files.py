@@ -12,9 +12,19 @@ from .record import Report
 
 
 def write_reports(report: Report, directory: Path) -> None:
-    """Writes both; the JSON has null where a number is not finite, as JSON knows no NaN."""
-    (directory / "report.json").write_text(as_json(report), encoding="utf-8")
-    (directory / "report.html").write_text(render(report), encoding="utf-8")
+    """Writes both."""
+    write_json(report, directory / "report.json")
+    write_page(report, directory / "report.html")
+
+
+def write_json(report: Report, path: Path) -> None:
+    """Writes the report for programs; it has null where a number is not finite, as JSON knows no NaN."""
+    path.write_text(as_json(report), encoding="utf-8")
+
+
+def write_page(report: Report, path: Path) -> None:
+    """Writes the report for people."""
+    path.write_text(render(report), encoding="utf-8")
 
 
 def as_json(report: object) -> str:

@@ -7,7 +7,19 @@ import numpy as np
 from foldserve_contract.golden import Golden
 from foldserve_contract.manifest import GoldenInfo
 
+from ..graph import Graph
+
 _FEW_PROMISES = 100
+
+
+def input_warnings(graph: Graph) -> Iterator[str]:
+    """Inputs that callers could leave out of the model as it was given."""
+    for spec in graph.inputs:
+        if spec.is_optional:
+            yield (
+                f"input {spec.name!r} could be left out of the model; every request must give it now, as neither a "
+                "SavedModel nor ONNX has optional inputs. For callers without it, export a model that lacks it"
+            )
 
 
 def golden_warnings(golden: Golden, info: GoldenInfo, promised: Mapping[str, float]) -> Iterator[str]:

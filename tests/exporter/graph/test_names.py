@@ -4,6 +4,7 @@ import keras
 
 from foldserve_exporter.graph import rebuild, trace
 from foldserve_exporter.graph.names import tensor_names
+from foldserve_exporter.report.warnings import input_warnings
 
 L = keras.layers
 
@@ -71,3 +72,13 @@ def test_layers_of_one_name_are_told_apart_by_their_paths() -> None:
     assert {op.name for op in again.operations} == {
         "x", "add", "left_dense", "left_bn", "right_dense", "right_bn"
     }  # fmt: skip
+
+
+def test_an_input_that_could_be_left_out_is_told() -> None:
+    class Joined(keras.layers.Layer):
+        def call(self, x: Any, more: Any = None) -> Any:
+            return x if more is None else x + more
+
+    inputs = [keras.Input((5,), name="x"), keras.Input((5,), name="more", optional=True)]
+    (told,) = input_warnings(trace(keras.Model(inputs, Joined()(*inputs))))
+    assert "input 'more' could be left out of the model; every request must give it" in told
