@@ -127,7 +127,7 @@ def test_there_is_no_shared_memory_to_forget(client: Any) -> None:
 def test_a_refusal_is_an_exception_with_the_status(client: Any) -> None:
     with pytest.raises(InferenceServerException) as caught:
         client.infer("n", [image_input(images(1))])
-    assert caught.value.status() == "StatusCode.INVALID_ARGUMENT"
+    assert caught.value.status() == "StatusCode.NOT_FOUND"
     assert caught.value.message() == "Request for unknown model: 'n' is not found"
 
 

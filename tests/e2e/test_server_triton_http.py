@@ -82,7 +82,7 @@ def test_classes_metadata_configuration_and_statistics(server: Running, client: 
 def test_a_refusal_is_an_exception_with_the_status(client: Any) -> None:
     with pytest.raises(InferenceServerException, match="Request for unknown model: 'n' is not found") as caught:
         client.infer("n", [image_input(images(1))])
-    assert caught.value.status() == "400"
+    assert caught.value.status() == "404"
 
 
 def test_many_requests_at_once(server: Running) -> None:

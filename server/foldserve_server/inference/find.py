@@ -2,7 +2,7 @@
 
 from ..core.errors import InvalidRequest, ServableNotFound, Unavailable
 from ..core.query import ModelRef
-from ..core.servable import Servable, State
+from ..core.servable import Servable
 from ..core.table import Table
 
 _HIGHEST = (1 << 63) - 1
@@ -28,23 +28,25 @@ def find(table: Table, ref: ModelRef) -> Servable:
     """The version that answers.
 
     Raises:
-        InvalidRequest: No version of the model is known.
-        ServableNotFound: That version is not.
-        Unavailable: It is known and does not serve.
+        ServableNotFound: No such model or version is known, or no version of it serves.
+        Unavailable: That version is known and does not serve.
     """
     try:
-        return table.find(ref)
+        found = table.find(ref)
     except (InvalidRequest, ServableNotFound):
         raise _missing(table, ref) from None
+    if ref.version not in (None, found.version):  # 0, which is the default one elsewhere
+        raise _missing(table, ref)
+    return found
 
 
 def _missing(table: Table, ref: ModelRef) -> Exception:
     try:
         known = table.status(ModelRef(ref.name))
     except ServableNotFound:
-        return InvalidRequest(f"Request for unknown model: '{ref.name}' is not found")
+        return ServableNotFound(f"Request for unknown model: '{ref.name}' is not found")
     if ref.version is None:
-        return Unavailable(f"Request for unknown model: '{ref.name}' has no available versions")
-    if all(servable.version != ref.version or servable.state is State.END for servable in known):
+        return ServableNotFound(f"Request for unknown model: '{ref.name}' has no available versions")
+    if all(servable.version != ref.version for servable in known):
         return ServableNotFound(f"Request for unknown model: '{ref.name}' version {ref.version} is not found")
     return Unavailable(f"Request for unknown model: '{ref.name}' version {ref.version} is not at ready state")

@@ -59,7 +59,7 @@ class Inference:
             raise
         timeout = self._clock() + timeout_us * 1000 if timeout_us > 0 else None
         soonest = _soonest((deadline_ns, timeout))
-        query = Query(ref, offers(), tuple(tensor.name for tensor in asked.outputs), deadline_ns=soonest)
+        query = Query(ref, offers(), tuple(dict.fromkeys(tensor.name for tensor in asked.outputs)), deadline_ns=soonest)
         try:
             return Inferred(await self._predictor.predict(query), manifest.labels)
         except DeadlineExceeded:

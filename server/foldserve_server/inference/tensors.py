@@ -62,4 +62,4 @@ def prefixed(rows: list[list[bytes]]) -> Iterator[bytes]:
 
 def elsewhere(name: str) -> NotOffered:
     """What is said of a tensor that is not in the request, nor to be in the answer."""
-    return NotOffered(f"'{name}' lies in shared memory, which this server does not offer; send it")
+    return NotOffered(f"'{name}' lies in shared memory, which this server does not offer: send it in the request")

@@ -37,11 +37,11 @@ class Explicit:
         """Takes the model out of service: no more callers are let in, and those who are there are answered.
 
         Raises:
-            InvalidRequest: Nothing is known of such a model.
+            ServableNotFound: Nothing is known of such a model.
         """
         keeper = self._watcher.keepers.get(name)
         if keeper is None:
-            raise InvalidRequest(f"Request for unknown model: '{name}' is not found")
+            raise ServableNotFound(f"Request for unknown model: '{name}' is not found")
         keeper.suspend()
 
     async def _find(self, name: str) -> tuple[ModelConfig, tuple[Sighting, ...]]:

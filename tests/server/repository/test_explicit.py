@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from foldserve_contract.bundle import MANIFEST
-from foldserve_server.core.errors import InvalidRequest, NotInRepository
+from foldserve_server.core.errors import InvalidRequest, NotInRepository, ServableNotFound
 from foldserve_server.core.model_config import All, Latest, ModelConfig, Policy, Specific
 from foldserve_server.core.query import ModelRef
 from foldserve_server.core.servable import State
@@ -136,7 +136,7 @@ def test_what_is_not_configured_or_holds_no_version_is_not_loaded(play: Callable
         with pytest.raises(NotInRepository, match="failed to load 'm', no version is available"):
             await house.explicit.load("m")
         for name in ("other", "nobody"):
-            with pytest.raises(InvalidRequest, match=f"Request for unknown model: '{name}' is not found"):
+            with pytest.raises(ServableNotFound, match=f"Request for unknown model: '{name}' is not found"):
                 await house.explicit.unload(name)
         assert not house.starter.started
 

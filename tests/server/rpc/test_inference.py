@@ -8,6 +8,7 @@ import pytest
 
 from foldserve_server.core.errors import DeadlineExceeded, QueueFull
 from foldserve_server.core.limits import Limits
+from foldserve_server.core.query import ModelRef
 from foldserve_server.core.servable import Servable
 from foldserve_server.core.table import Table
 from tests.server.fakes import FakeEngine, serving
@@ -43,7 +44,7 @@ def rename(tensor: Any) -> None:
     [
         (
             changed(lambda request: request.__setattr__("model_name", "n")),
-            Code.INVALID_ARGUMENT,
+            Code.NOT_FOUND,
             "Request for unknown model: 'n' is not found",
         ),
         (
@@ -127,7 +128,7 @@ def rename(tensor: Any) -> None:
                 lambda request: request.inputs[0].parameters["shared_memory_region"].__setattr__("string_param", "s")
             ),
             Code.UNIMPLEMENTED,
-            "'x' lies in shared memory, which this server does not offer; send it",
+            "'x' lies in shared memory, which this server does not offer: send it in the request",
         ),
     ],
 )
@@ -141,10 +142,29 @@ def test_what_is_known_and_does_not_serve_is_unavailable() -> None:
         table.begin(Servable("m", 3))
         return table
 
-    no_version = (Code.UNAVAILABLE, "Request for unknown model: 'm' has no available versions")
+    no_version = (Code.NOT_FOUND, "Request for unknown model: 'm' has no available versions")
     assert refusal(typed_request(), table=loading) == no_version
     not_ready = (Code.UNAVAILABLE, "Request for unknown model: 'm' version 3 is not at ready state")
     assert refusal(typed_request(model_version="3"), table=loading) == not_ready
+
+
+def test_a_version_that_is_over_is_unavailable_and_version_0_is_no_other_name_of_the_default_one() -> None:
+    def ended() -> Table:
+        table = serving(FakeEngine(), version=2)
+        table.end(table.find(ModelRef("m")))
+        return serving(FakeEngine(), version=1, table=table)
+
+    not_ready = (Code.UNAVAILABLE, "Request for unknown model: 'm' version 2 is not at ready state")
+    assert refusal(typed_request(model_version="2"), table=ended) == not_ready
+    absent = (Code.NOT_FOUND, "Request for unknown model: 'm' version 0 is not found")
+    assert refusal(typed_request(model_version="0"), table=ended) == absent
+
+
+def test_an_output_that_is_asked_for_twice_is_given_once() -> None:
+    request = typed_request()
+    for _ in range(2):
+        request.outputs.add(name="y")
+    assert [output.name for output in ask("ModelInfer", request).outputs] == ["y"]
 
 
 def test_more_rows_than_a_batch_are_taken_where_they_are_split() -> None:

@@ -152,9 +152,19 @@ def test_a_model_sent_in_a_request_is_not_loaded(key: str) -> None:
     assert code is Code.UNIMPLEMENTED and "bundle alone" in message and not admin.changed
 
 
-def test_what_is_not_offered_says_so() -> None:
-    code, message = refusal(INFERENCE_METHODS["LogSettings"].request(), "LogSettings")
-    assert (code, message) == (Code.UNIMPLEMENTED, "LogSettings is not offered by this server")
+@pytest.mark.parametrize(
+    ("method", "instead"),
+    [
+        ("LogSettings", "--log-level"),
+        ("TraceSetting", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ("SystemSharedMemoryRegister", "in the request"),
+        ("CudaSharedMemoryRegister", "in the request"),
+    ],
+)
+def test_what_is_not_offered_says_so_and_what_to_do(method: str, instead: str) -> None:
+    code, message = refusal(INFERENCE_METHODS[method].request(), method) or (None, "")
+    assert code is Code.UNIMPLEMENTED
+    assert message.startswith(f"{method} is not offered by this server: ") and instead in message
 
 
 @pytest.mark.parametrize(("version", "ready"), [("", True), ("1", True), ("2", False)])

@@ -10,11 +10,12 @@ from aiohttp.typedefs import Handler
 
 from ...about import NAME, own_version
 from ...core.admin import Admin
-from ...core.errors import InvalidRequest, NotOffered
+from ...core.errors import InvalidRequest
 from ...inference.catalogue import EXTENSIONS, Catalogue, check_load
 from ...inference.find import model_ref
 from ...inference.infer import Inference, Inferred
 from ...inference.plain import plain
+from ...inference.refused import LOGGING, SHARED_MEMORY, TRACES, not_offered
 from ..bodies import dump, parse_object
 from ..content import content_of
 from ..offload import Offload
@@ -79,8 +80,9 @@ class OpenInference:
             for middle in ("", "/region/{region}"):
                 found.append(web.get(f"/v2/{kind}sharedmemory{middle}/status", self.no_regions))
                 found.append(web.post(f"/v2/{kind}sharedmemory{middle}/unregister", self.nothing))
-            found.append(web.post(f"/v2/{kind}sharedmemory/region/{{region}}/register", self.not_offered))
-        return [*found, *(web.route("*", f"/v2/{rest}", self.not_offered) for rest in ("logging", "trace/setting"))]
+            found.append(web.post(f"/v2/{kind}sharedmemory/region/{{region}}/register", _refused(SHARED_MEMORY)))
+        found += [web.route("*", f"/v2{place}/trace/setting", _refused(TRACES)) for place in ("", "/models/{name}")]
+        return [*found, web.route("*", "/v2/logging", _refused(LOGGING))]
 
     def names(self, request: web.Request) -> tuple[str, str] | None:
         """What is asked for in a word, and of which model; None for what is no inference."""
@@ -140,10 +142,6 @@ class OpenInference:
         """There is no shared memory to forget."""
         return web.Response()
 
-    async def not_offered(self, request: web.Request) -> web.Response:
-        """What Triton has and this server has not."""
-        raise NotOffered(f"{request.method} {request.path} is not offered by this server")
-
     async def infer(self, request: web.Request) -> web.StreamResponse:
         """Computes."""
         content, json_size = await content_of(request), _json_size(request)
@@ -159,6 +157,13 @@ class OpenInference:
         listed = not body.binary and not all(one.binary for one in body.outputs)
         numbers = sum(array.size for array in reply.outputs.values()) if listed or not body.outputs else 0
         return await self._offload.run(numbers > _LARGE and not body.binary, write_infer, _without_inputs(body), reply)
+
+
+def _refused(instead: str) -> Handler:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        raise not_offered(f"{request.method} {request.path}", instead)
+
+    return answer
 
 
 def _without_inputs(body: Body) -> Body:

@@ -11,6 +11,7 @@ from ...core.admin import Admin
 from ...core.errors import NotOffered
 from ...core.table import Table
 from ...inference.catalogue import EXTENSIONS, Catalogue, check_load
+from ...inference.refused import INSTEAD, not_offered
 from ..health import HealthServicer
 
 _SHARED_MEMORY = tuple(f"{kind}SharedMemory{verb}" for kind in ("System", "Cuda") for verb in ("Status", "Unregister"))
@@ -86,7 +87,8 @@ class Models:
             "RepositoryModelLoad": self.load_model,
             "RepositoryModelUnload": self.unload_model,
         }
-        return said | {name: _nothing(INFERENCE_METHODS[name]) for name in _SHARED_MEMORY}
+        said |= {name: _nothing(INFERENCE_METHODS[name]) for name in _SHARED_MEMORY}
+        return said | {name: _refused(name, instead) for name, instead in INSTEAD.items()}
 
 
 def _response(method: str, **fields: Any) -> Any:
@@ -98,6 +100,13 @@ def _nothing(method: Method) -> Callable[[Any, Any], Awaitable[Any]]:
 
     async def answer(request: Any, context: Any) -> Any:
         return method.response()
+
+    return answer
+
+
+def _refused(method: str, instead: str) -> Callable[[Any, Any], Awaitable[Any]]:
+    async def answer(request: Any, context: Any) -> Any:
+        raise not_offered(method, instead)
 
     return answer
 

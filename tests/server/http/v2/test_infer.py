@@ -211,7 +211,7 @@ def test_bytes_that_are_not_where_they_should_be_are_refused() -> None:
 
 def test_models_and_versions_are_named_in_the_path() -> None:
     assert answer(body(), path="/v2/models/m/versions/7/infer")["model_version"] == "7"
-    unknown = (400, "Request for unknown model: 'n' is not found")
+    unknown = (404, "Request for unknown model: 'n' is not found")
     assert refusal(body(), path="/v2/models/n/infer") == unknown
     status, words = refusal(body(), path="/v2/models/m/versions/9/infer")
     assert (status, words) == (404, "Request for unknown model: 'm' version 9 is not found")

@@ -93,5 +93,6 @@ def test_there_is_no_shared_memory_and_what_is_not_offered_says_so() -> None:
     assert fetch("/v2/systemsharedmemory/status", "/v2/cudasharedmemory/region/r/status") == [(200, [])] * 2
     assert fetch("/v2/cudasharedmemory/unregister", post={}) == [(200, None)]
     (registered,) = fetch("/v2/systemsharedmemory/region/r/register", post={"key": "k"})
-    assert registered[0] == 501
-    assert [status for status, _ in fetch("/v2/logging", "/v2/trace/setting", "/v2/nonsense")] == [501, 501, 404]
+    assert registered[0] == 501 and registered[1]["error"].endswith("server: send tensors in the request")
+    assert [status for status, _ in fetch("/v2/logging", "/v2/trace/setting", "/v2/x")] == [501, 501, 404]
+    assert fetch("/v2/models/m/trace/setting")[0][0] == 501
