@@ -50,7 +50,3 @@ def _check_extra() -> None:
     from .launcher import check_runtime  # with NumPy: not for --help
 
     check_runtime()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -14,7 +14,7 @@ from .core.admin import require_inside
 from .core.errors import Forbidden
 from .core.limits import Limits
 from .errors import CannotStart
-from .flags import FOLDER_VARIABLE, REFUSED, WITHOUT_MEANING, parser
+from .flags import FOLDER_VARIABLE, WITHOUT_MEANING, parser
 from .options import REST_PORT, EngineOptions, Options
 from .repository.source import Folder, Listed
 from .tls import LiveTls
@@ -49,9 +49,6 @@ def parse(words: Sequence[str]) -> Command:
     """
     known = parser()
     said = known.parse_args(known.spell(words))
-    for name, instead in REFUSED.items():
-        if getattr(said, name):
-            raise CannotStart(f"--{name} is not offered: {instead}")
     batching = _batching(said, known)
     source = _source(said)
     options = _options(said, source)
@@ -123,8 +120,10 @@ def _source(said: argparse.Namespace) -> Folder | Listed:
 
 
 def _listed(said: argparse.Namespace) -> Listed:
-    if said.models_dir:
-        raise CannotStart("--model_config_file and MODELS_DIR are two ways to say what to serve; give one of them")
+    for name in ("models_dir", "model_base_path", "model_name"):
+        if getattr(said, name):
+            word = "MODELS_DIR" if name == "models_dir" else f"--{name}"
+            raise CannotStart(f"--model_config_file and {word} are two ways to say what to serve; give one of them")
     from .textproto.models import read_models  # protocol buffers are slow to import: not for --help
 
     path = Path(said.model_config_file).absolute()
@@ -245,9 +244,6 @@ def _rest_port(said: argparse.Namespace) -> int | None:
 
 def _warnings(said: argparse.Namespace) -> list[str]:
     found = [f"--{name} has no meaning here and is ignored" for name in WITHOUT_MEANING if getattr(said, name)]
-    if said.model_config_file:  # who starts TensorFlow Serving's image gives all of them
-        beside = (f"--{name}" for name in ("model_name", "model_base_path") if getattr(said, name))
-        found += [f"{flag} is ignored: --model_config_file says what is served" for flag in beside]
     if said.tokens_file and not said.ssl_config_file and said.host not in _LOOPBACK:
         found.append("tokens are sent over connections that are not encrypted; encrypt them with --ssl_config_file")
     return found

@@ -69,12 +69,7 @@ WITHOUT_MEANING = (
     "tensorflow_session_config_file",
     "thread_pool_factory_config_file",
     "xla_cpu_compilation_enabled",
-    "xla_gpu_compilation_enabled",
 )
-REFUSED = {
-    "platform_config_file": "there is one platform here; say how engines run by their own flags (serve-model --help)",
-    "use_alts_credentials": "encrypt with --ssl_config_file instead",
-}
 _ENGINE = EngineOptions()
 _LEVELS = ("debug", "info", "warning", "error")
 
@@ -102,7 +97,7 @@ def parser() -> Parser:
     parser.flag(
         "monitoring_config_file", "where Prometheus finds metrics, in TensorFlow Serving's text format", metavar="FILE"
     )
-    for name in (*WITHOUT_MEANING, *REFUSED):
+    for name in WITHOUT_MEANING:
         parser.flag(name, argparse.SUPPRESS, nargs="?", const="true")
     return parser
 

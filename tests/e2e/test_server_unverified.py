@@ -46,6 +46,7 @@ def test_it_is_served_only_where_that_is_allowed_and_its_status_says_so(models: 
     with running(root) as server:
         assert ": nothing yet" in server.ready
         server.wait_for_log("holds no bundle")
+        server.wait_for_log(f"{plain} has no bundle.json; --allow-unverified serves plain SavedModels")
     flags = ("--allow-unverified", "--allowed_batch_sizes=1,4", "--load-timeout=100")
     with running(root, *flags) as server:
         server.wait_for_log("d/1: serving (tensorflow, unverified;")

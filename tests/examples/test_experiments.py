@@ -127,7 +127,7 @@ def write_cifar(archive: Path) -> None:
         labels = rng.integers(0, 10, 100)
         images = (rng.integers(0, 100, (100, 3072)) + 15 * labels[:, None]).astype(np.uint8)
         batch = {b"data": np.tile(images, (100, 1)), b"labels": labels.tolist() * 100}
-        (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
+        (folder / name).write_bytes(pickle.dumps(batch, protocol=4))
     with tarfile.open(archive, "w") as tar:
         tar.add(folder, folder.name)
 

@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -184,14 +182,3 @@ def test_how_large_a_batch_is_replayed_can_be_said(words: list[str], rows: int) 
 @pytest.mark.parametrize(("value", "text"), [(3.21e-8, "3e-8"), (0.0, "0"), (0.02, "0.02"), (1e-10, "1e-10")])
 def test_deviations_are_told_in_one_figure(value: float, text: str) -> None:
     assert brief(value) == text
-
-
-@pytest.mark.parametrize("flag", ["--platform_config_file=x", "--use_alts_credentials", "--use_alts_credentials=true"])
-def test_what_tensorflow_serving_offers_and_this_server_does_not_is_told_by_name(flag: str) -> None:
-    with pytest.raises(CannotStart, match=rf"^{flag.partition('=')[0]} is not offered: \w+"):
-        parse(["models", flag])
-
-
-def test_the_command_runs_as_a_module_too() -> None:
-    words = [sys.executable, "-m", "foldserve_server.cli", "--version"]
-    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout.startswith("serve-model ")

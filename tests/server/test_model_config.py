@@ -59,21 +59,13 @@ def test_callers_may_have_served_what_lies_beside_the_models_given(file: Path) -
     ("words", "message"),
     [
         (["models"], "--model_config_file and MODELS_DIR are two ways"),
+        (["--model_base_path=/x"], "--model_config_file and --model_base_path are two ways"),
         (["--allowed-roots=/models"], "base_path /more/b of model b is not under --allowed-roots"),
     ],
 )
 def test_what_contradicts_the_file_is_refused(file: Path, words: list[str], message: str) -> None:
     with pytest.raises(CannotStart, match=message):
         parse([f"--model_config_file={file}", *words])
-
-
-def test_what_tensorflow_serving_s_image_says_besides_is_ignored_with_a_warning(file: Path) -> None:
-    command = parse([f"--model_config_file={file}", "--model_name=model", "--model_base_path=/models/model"])
-    assert command.options.source == parse([f"--model_config_file={file}"]).options.source
-    assert command.warnings == (
-        "--model_name is ignored: --model_config_file says what is served",
-        "--model_base_path is ignored: --model_config_file says what is served",
-    )
 
 
 @pytest.mark.parametrize(

@@ -68,12 +68,6 @@ class Reloader:
             held = await self._load(plans)
             self._commit(source, plans, held)
 
-    def changed(self, models: Sequence[ModelConfig]) -> frozenset[str]:
-        """The models that would be served otherwise than now if these were all, those that would end included."""
-        now = {name: keeper.config for name, keeper in self._watcher.keepers.items()}
-        then = {model.name: model for model in models} if models else now
-        return frozenset(name for name in now.keys() | then.keys() if now.get(name) != then.get(name))
-
     async def close(self, grace_s: float) -> None:
         """Returns when the models that were left are gone."""
         if self._leaving:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from foldserve_contract.bundle import MANIFEST
+from foldserve_contract.plain import is_plain
 from foldserve_contract.repository import versions
 
 from ..core.model_config import ModelConfig
@@ -101,10 +102,11 @@ class Watcher:
 
 def _missing(source: Source, listings: Listings) -> list[str]:
     seen = [sighting for sightings in listings.values() for sighting in sightings]
-    if not any(sighting.digest for sighting in seen):
-        return [f"{source} holds no bundle; what arrives there will be served"]
-    return [
-        f"{sighting.path} is no bundle, or not one yet: it has no {MANIFEST}"
-        for sighting in seen
-        if not sighting.digest
+    others = [sighting.path for sighting in seen if not sighting.digest]
+    plain = [path for path in others if is_plain(path)]
+    troubles = [f"{path} has no {MANIFEST}; --allow-unverified serves plain SavedModels" for path in plain]
+    if len(others) == len(seen):
+        return [f"{source} holds no bundle; what arrives there will be served", *troubles]
+    return troubles + [
+        f"{path} is no bundle, or not one yet: it has no {MANIFEST}" for path in others if path not in plain
     ]

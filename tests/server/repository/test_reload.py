@@ -176,19 +176,6 @@ def test_no_model_at_all_changes_nothing(play: Play) -> None:
     play(scenario)
 
 
-def test_what_a_reload_would_change_is_known_before(play: Play) -> None:
-    async def scenario(house: House) -> None:
-        await house.reload(house.model("m"), house.model("o"))
-        changed = house.reloader.changed
-        assert not changed([house.model("o"), house.model("m")])
-        assert not changed([]), "which changes nothing"
-        assert changed([house.model("m", All()), house.model("o")]) == {"m"}
-        assert changed([house.model("m"), house.model("o", labels={"stable": 1})]) == {"o"}
-        assert changed([house.model("o"), house.model("n")]) == {"m", "n"}
-
-    play(scenario)
-
-
 def test_labels_move_at_once_and_are_served(play: Play) -> None:
     async def scenario(house: House) -> None:
         await house.reload(house.model("m", All(), {"stable": 2, "canary": 3}))

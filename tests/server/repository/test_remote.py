@@ -19,14 +19,10 @@ from foldserve_server.repository.remote import RemoteAdmin
 class FakeReloader:
     """Notes as whom it is called."""
 
-    def __init__(self, *changed: str) -> None:
-        self._changed = frozenset(changed)
+    def __init__(self) -> None:
         self.calls: list[tuple[Rights, Call | None]] = []
         self.cancelled = False
         self.gate = asyncio.Event()
-
-    def changed(self, models: Sequence[ModelConfig]) -> frozenset[str]:
-        return self._changed
 
     async def reload(self, models: Sequence[ModelConfig], origin: str) -> None:
         self.calls.append((access.current(), call.current()))
@@ -88,23 +84,6 @@ def test_only_an_admin_may_and_only_within_the_roots(tmp_path: Path) -> None:
         with pytest.raises(Forbidden, match="no right to change what is served"):
             await remote(reloader, tmp_path).reload([], "test")
         assert not reloader.calls
-
-    contextvars.copy_context().run(asyncio.run, scenario())
-
-
-def test_a_reload_takes_a_right_to_every_model_that_it_changes_and_tells_of_no_other(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        access.enter(Rights("deployment", frozenset({"m"}), admin=True))
-        models = [ModelConfig(name, tmp_path / name) for name in ("m", "n")]
-        with pytest.raises(Forbidden, match="no right to model 'n'"):
-            await remote(FakeReloader("m", "n"), tmp_path).reload(models, "test")
-        with pytest.raises(Forbidden, match="does not name would end") as caught:
-            await remote(FakeReloader("m", "secret"), tmp_path).reload(models, "test")
-        assert "secret" not in str(caught.value)
-        allowed = FakeReloader("m")
-        allowed.gate.set()
-        await remote(allowed, tmp_path).reload(models, "test")
-        assert allowed.calls
 
     contextvars.copy_context().run(asyncio.run, scenario())
 
