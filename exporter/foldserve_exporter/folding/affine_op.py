@@ -62,19 +62,18 @@ def given_unmapped(op: Op, of: Affine) -> Op:
     return affine_op(op.path, affine_of(op), axis_of(op), (size + np.abs(of.shift)) / np.abs(of.scale))
 
 
-def lowered(node: Node, is_float: bool = True) -> Node:
-    """The node as an addition, a subtraction, a multiplication, or a Rescaling.
+def lowered(node: Node) -> Node:
+    """The node as an addition, a subtraction, a multiplication, or, where it takes two of these, a Rescaling.
 
-    It is a Rescaling where it takes two of these, or its input is of integers.
     A Rescaling always multiplies and adds; its configuration holds the float32 values exactly.
     """
     affine, axis, rank = affine_of(node.op), axis_of(node.op), len(node.outputs[0].shape)
     scale, shift = (_broadcasting(values, axis, rank) for values in (affine.scale, affine.shift))
-    if is_float and not affine.has_scale:
+    if not affine.has_scale:
         return replace(node, op=operations.add(node.op.path), args=(node.args[0], shift))
-    if is_float and not affine.has_shift:
+    if not affine.has_shift:
         return replace(node, op=operations.multiply(node.op.path), args=(node.args[0], scale))
-    if is_float and np.all(affine.scale == -1):
+    if np.all(affine.scale == -1):
         return replace(node, op=operations.subtract(node.op.path), args=(shift, node.args[0]))
     config = {"name": node.op.name, "dtype": "float32", "scale": scale.tolist(), "offset": shift.tolist()}
     return replace(node, op=Op(node.op.path, keras.layers.Rescaling, config))

@@ -1,6 +1,7 @@
 """The fold: every BatchNormalization becomes an affine map, and every map goes where it can, until nothing moves."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from ..graph import Graph, Node, rebuild, trace
@@ -9,7 +10,7 @@ from ..graph.ir import sequel
 from .affine_op import is_affine, lowered
 from .batch_norm import as_affine_op
 from .ledger import Ledger
-from .neighbours import neighbour, summed
+from .neighbours import floated, neighbour, summed
 from .plan import PlanEntry, decide
 from .sharing import shared
 from .surgery import applied
@@ -44,6 +45,7 @@ def fold(model: Any) -> Folded:
 def fold_graph(graph: Graph) -> tuple[Graph, tuple[PlanEntry, ...]]:
     """`fold` on a graph: weights are left in float64, for `rebuild` to round once."""
     graph = sequel(graph, summed)
+    graph = sequel(graph, partial(floated, graph))
     ledger = Ledger(graph.batch_norms)
     graph = replace(graph, nodes=tuple(_as_affine(graph, node) for node in graph.nodes))
     moving = True
@@ -57,12 +59,8 @@ def fold_graph(graph: Graph) -> tuple[Graph, tuple[PlanEntry, ...]]:
             moving = moving or decision.left is not node.op
     plan = (*ledger.entries(graph), *entries(graph))
     graph = with_maps(graph)
-    lowest = replace(graph, nodes=tuple(_lowered(graph, node) for node in graph.nodes))
+    lowest = replace(graph, nodes=tuple(lowered(node) if is_affine(node) else node for node in graph.nodes))
     return ungrouped(shared(lowest)), plan
-
-
-def _lowered(graph: Graph, node: Node) -> Node:
-    return lowered(node, graph.spec(node.inputs[0]).is_float) if is_affine(node) else node
 
 
 def _as_affine(graph: Graph, node: Node) -> Node:

@@ -28,6 +28,16 @@ def neighbour(graph: Graph, node: Node) -> Op | None:
     return None if affine is None else affine_op(node.op.path, affine, len(shape) - 1)
 
 
+def floated(graph: Graph, node: Node, key: int) -> list[Node]:
+    """A map of integers as a cast and a map of floating-point numbers, which can go where maps go."""
+    if not (node in graph.batch_norms or neighbour(graph, node)) or graph.spec(node.inputs[0]).is_float:
+        return [node]
+    source = node.inputs[0]
+    spec = replace(graph.spec(source), dtype="float32")
+    cast = Node(key, operations.to_float(f"{node.op.path}/cast"), (source,), {}, (spec,))
+    return [cast, node.rewired(lambda ref: cast.ref if ref == source else ref)]
+
+
 def summed(node: Node, key: int) -> list[Node]:
     """An average as a sum and an affine map, so that its division goes where the map goes."""
     shape = node.outputs[0].shape

@@ -11,8 +11,6 @@ from .refusal import Refusal, told
 
 _AROUND = "the layers before it take it up, and those that read them beside it take it back"
 
-_TURNS = "it turns {} into floating point, which one Rescaling does at the input; nothing needs to be changed"
-
 
 class Action(StrEnum):
     """What became of a BatchNormalization call. Whatever leaves a map in the graph has "affine" in its name."""
@@ -70,8 +68,6 @@ def decide(graph: Graph, node: Node) -> Decision:
     """Backward if possible, then forward, then one half; else the map stays, with both reasons."""
     affine, axis = affine_of(node.op), axis_of(node.op)
     source = node.inputs[0]
-    if not graph.spec(source).is_float:
-        return Decision(Action.AFFINE, _TURNS.format(graph.spec(source).dtype), left=node.op)
     if affine.is_identity:
         return Decision(Action.IDENTITY, "it changes nothing")
     above = upstream(graph, source, axis, affine)

@@ -14,6 +14,11 @@ def cast(dtype: str) -> Any:
     return _behind(keras.ops.cast(keras.KerasTensor((None,), "int32" if "float" in dtype else "float32"), dtype))
 
 
+def to_float(path: str) -> Op:
+    """The operation behind ``keras.ops.cast`` of integers to float32."""
+    return _op(path, keras.ops.cast(keras.KerasTensor((None,), "int32"), "float32"))
+
+
 def add(path: str) -> Op:
     """The operation behind ``keras.ops.add``, of two arguments."""
     return _op(path, keras.ops.add(keras.KerasTensor((None,)), 1.0))

@@ -122,7 +122,7 @@ def open_sizes() -> Any:
 BORDERS = (
     Architecture(normalized_images, {FORWARD: 1, BACK: 1}),
     Architecture(normalized_images_padded, {SHIFT: 1, BACK: 1}, reasons=("To fold it wholly, put it behind conv2d",)),
-    Architecture(bytes_in, {BACK: 1}),
+    Architecture(bytes_in, {BACK: 1}, forced="the shift of preprocessing in front of zero padding"),
     Architecture(preprocessing_inside, {BACK: 1}),
     Architecture(
         normalized_behind_activations,

@@ -124,14 +124,21 @@ def test_preprocessing_merges_with_the_first_normalization() -> None:
     assert actions(folded) == ["forward"] and kinds(folded.model) == ["Conv2D"]
 
 
-def test_preprocessing_of_bytes_stays_where_the_bytes_become_numbers() -> None:
-    inputs = keras.Input(IMAGE, dtype="uint8")
+@pytest.mark.parametrize(
+    ("padding", "left", "action"),
+    [("valid", ["Cast", "Conv2D"], "forward"), ("same", ["Cast", "Add", "Conv2D"], "forward_scale_left_affine_shift")],
+)
+@pytest.mark.parametrize("dtype", ["uint8", "int32"])
+def test_of_the_preprocessing_of_bytes_only_the_cast_stays_and_a_shift_before_padding(
+    dtype: str, padding: str, left: list[str], action: str
+) -> None:
+    inputs = keras.Input(IMAGE, dtype=dtype)
     x = L.BatchNormalization()(L.Rescaling(1 / 127.5, offset=-1)(inputs))
-    model = randomise(keras.Model(inputs, L.Conv2D(3, 2)(x)))
-    rows = np.random.default_rng(0).integers(0, 256, (4, *IMAGE)).astype(np.uint8)
+    model = randomise(keras.Model(inputs, L.Conv2D(3, 2, padding=padding)(x)))
+    rows = np.random.default_rng(0).integers(0, 256, (4, *IMAGE)).astype(dtype)
     folded = assert_folds(model, rows)
-    assert kinds(folded.model) == ["Rescaling", "Conv2D"]
-    assert actions(folded) == ["merged_into_affine"]
+    assert kinds(folded.model) == left
+    assert actions(folded) == [action]
 
 
 @pytest.mark.parametrize(
