@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Protocol, TypeVar
 
 from .address import check_free, join
 from .config_watch import ConfigWatch
@@ -27,6 +27,7 @@ from .repository.watcher import Watcher
 from .tracing import Tracing, is_asked_for
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Fronts(Protocol):
@@ -89,7 +90,7 @@ async def run(
     options: Options,
     table: Table,
     launcher: Launcher,
-    start: Callable[[Admin], Awaitable[Fronts]],
+    start: Callable[[Admin], Coroutine[None, None, Fronts]],
     stop: asyncio.Event,
 ) -> None:
     """Loads, answers callers by fronts that are started meanwhile, and ends when it is told to stop."""
@@ -101,7 +102,10 @@ async def run(
     loading = asyncio.ensure_future(_load(watcher))  # beside the import of gRPC: both take their time
     patience = 0.0
     try:
-        front = await start(RemoteAdmin(reloader, Explicit(watcher), options.roots))
+        front = await _either(start(RemoteAdmin(reloader, Explicit(watcher), options.roots)), stop)
+        if front is None:
+            log.info("stopping before anybody was answered")
+            return
         try:
             await _either(_serve(front, table, watcher, loading, reloader, options), stop)
             patience = await _drain(front, options, stop)
@@ -166,16 +170,15 @@ async def _drain(front: Fronts, options: Options, again: asyncio.Event) -> float
     return 0.0 if again.is_set() else max(0.0, end - now())
 
 
-async def _either(work: Coroutine[None, None, None], event: asyncio.Event) -> None:
-    """Does the work until the event; raises what the work raises."""
+async def _either(work: Coroutine[None, None, T], event: asyncio.Event) -> T | None:
+    """Does the work until the event; gives what it gives, if it comes to its end, and raises what it raises."""
     if event.is_set():
         work.close()
-        return
+        return None
     doing, waiting = asyncio.ensure_future(work), asyncio.ensure_future(event.wait())
     try:
         await asyncio.wait({doing, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        if doing.done():
-            doing.result()
+        return doing.result() if doing.done() else None
     finally:
         waiting.cancel()
         doing.cancel()

@@ -28,12 +28,14 @@ from tests.server.fronts.processes import (
     FRONT,
     Through,
     channels,
+    children,
+    command,
     descendants,
     each,
     of_kind,
     wait_for_end,
 )
-from tests.server.running import PATIENCE_S, Running, images, predict_request, running
+from tests.server.running import PATIENCE_S, Running, images, predict_request, running, spawn
 
 AVAILABLE, END = 30, 50
 
@@ -200,6 +202,21 @@ def test_nobody_is_ended_because_the_whole_server_was_stopped_for_a_while(tmp_pa
         server.predict(image=images(1))
         assert [server.process.pid, *descendants(server.process.pid)] == everybody
         assert "is ended" not in "".join(server.log)
+
+
+def test_sigterm_ends_a_server_whose_front_ends_do_not_come_up(tmp_path: Path) -> None:
+    make_bundle(tmp_path, "m", 1)
+    process = spawn(str(tmp_path), "--port=0", "--front-ends=2")
+    try:
+        while not (fronts := [pid for pid in children(process.pid) if FRONT in command(pid)]):
+            time.sleep(0.01)
+        os.kill(fronts[0], signal.SIGSTOP)
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=PATIENCE_S / 2)
+    finally:
+        process.kill()
+    assert process.returncode == 0 and "stopping before anybody was answered" in log
+    assert wait_for_end(fronts[0])
 
 
 def test_an_engine_that_dies_is_asked_again_by_every_front_end(tmp_path: Path) -> None:

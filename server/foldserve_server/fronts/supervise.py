@@ -1,7 +1,7 @@
 """The server as a supervisor of front ends: it answers nobody itself."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
 from ..core.admin import Admin
 from ..core.table import Table
@@ -11,7 +11,9 @@ from ..options import Options
 from .book import SharedBook
 from .fleet import Fleet, Plan
 
-Run = Callable[[Options, Table, Launcher, Callable[[Admin], Awaitable[Fleet]], asyncio.Event], Awaitable[None]]
+Run = Callable[
+    [Options, Table, Launcher, Callable[[Admin], Coroutine[None, None, Fleet]], asyncio.Event], Awaitable[None]
+]
 
 
 async def supervised(options: Options, words: Sequence[str], stop: asyncio.Event, run: Run) -> None:

@@ -30,10 +30,10 @@ def descendants(pid: int) -> list[int]:
 
 def of_kind(server: Running, module: str) -> list[int]:
     """The children that run a module."""
-    return [pid for pid in children(server.process.pid) if module in _command(pid)]
+    return [pid for pid in children(server.process.pid) if module in command(pid)]
 
 
-def _command(pid: int) -> str:
+def command(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/cmdline").read_text()
     except OSError:  # it ends just now
