@@ -27,18 +27,23 @@ class Tls:
         """For servers that are made in Python.
 
         Raises:
-            ValueError: Something is missing.
-            OSError: Key, certificate or authority is no PEM, or they do not belong together.
+            ValueError: Something is missing; key, certificate or authority is no PEM; or they do not belong together.
+            OSError: There is no descriptor left.
         """
         if not self.key or not self.certificate:
             raise ValueError("server_key and server_cert must both be given, as PEM")
         if self.client_verify and not self.authority:
             raise ValueError("client_verify needs custom_ca: the authority that vouches for callers")
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        with _as_file(self.certificate) as certificate, _as_file(self.key) as key:
-            context.load_cert_chain(certificate, key)
+        with (
+            _as_file(self.certificate) as certificate,
+            _as_file(self.key) as key,
+            _told("server_key and server_cert must be a private key and its certificate, as PEM"),
+        ):
+            context.load_cert_chain(certificate, key, _no_password)
         if self.authority:
-            context.load_verify_locations(cadata=self.authority.decode("ascii"))
+            with _told("custom_ca must be certificates, as PEM"):
+                context.load_verify_locations(cadata=self.authority.decode("ascii"))
         context.verify_mode = ssl.CERT_REQUIRED if self.client_verify else ssl.CERT_NONE
         if self.client_verify:  # a caller who comes again is looked at again: who vouched for it may be gone
             context.options |= ssl.OP_NO_TICKET
@@ -82,6 +87,19 @@ class LiveTls:
     def _choose(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
         if self._context is not None:
             connection.context = self._context
+
+
+def _no_password() -> str:
+    """Asked for by an encrypted key: without it, OpenSSL would ask whoever sits at the terminal, and wait."""
+    raise ValueError("server_key is encrypted; give a key without a password (openssl pkey -in KEY)")
+
+
+@contextmanager
+def _told(expected: str) -> Iterator[None]:
+    try:
+        yield
+    except (ssl.SSLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{expected}: {getattr(error, 'reason', None) or error}") from error
 
 
 @contextmanager

@@ -41,8 +41,10 @@ def parse_object(content: bytes) -> dict[str, Any]:
         value = json.loads(content)
     except json.JSONDecodeError as error:
         raise InvalidRequest(f"JSON Parse error: {error.msg} at offset: {error.pos}") from None
-    except (UnicodeDecodeError, RecursionError) as error:
+    except UnicodeDecodeError as error:
         raise InvalidRequest(f"JSON Parse error: {error}") from None
+    except RecursionError:
+        raise InvalidRequest("JSON Parse error: lists and objects lie in one another deeper than any may") from None
     if not isinstance(value, dict):
         raise InvalidRequest(f"Expected a JSON object, received {type(value).__name__}")
     return value

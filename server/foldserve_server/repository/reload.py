@@ -85,8 +85,9 @@ class Reloader:
         serve = frozenset(sighting.version for sighting in wanted)
         asked = config.policy.versions if isinstance(config.policy, Specific) else serve
         if not wanted or asked - serve:
-            missing = ", ".join(str(version) for version in sorted(asked - serve)) or "any"
-            raise ReloadFailed({config.name: f"version {missing} is not there, or is no bundle, in {config.path}"})
+            missing = ", ".join(str(version) for version in sorted(asked - serve))
+            which = f"version {missing} is not there, or is no bundle," if missing else "no version is there"
+            raise ReloadFailed({config.name: f"{which} in {config.path}"})
         return _Plan(config, listing, serve, tuple(one for one in wanted if is_news(one, loaded, refused)))
 
     async def _load(self, plans: Sequence[_Plan]) -> Mapping[str, tuple[Held, ...]]:

@@ -15,6 +15,7 @@ from tests.server.fakes import TWO_BY_TWO, FakeEngine, manifest, serving
 from .calls import MAX_BYTES, ask, listening
 
 PREDICT = "/v1/models/m:predict"
+TOO_DEEP = "JSON Parse error: lists and objects lie in one another deeper than any may"
 ROWS = {"instances": [[1, 2], [3, 4.5]]}
 DOUBLED = {"predictions": [[2, 4], [6, 9]]}
 
@@ -53,6 +54,12 @@ def test_a_prediction_is_answered_by_column() -> None:
         ("/v1/models/m/labels/x:predict", ROWS, 400, "Unrecognized servable version label: x"),
         (PREDICT, {}, 400, "Missing 'inputs' or 'instances' key"),
         (PREDICT, {"instances": [[1, 2, 3]]}, 400, "input 'x': expected shape [-1, 2] (-1 is free), received [1, 3]"),
+        (
+            PREDICT,
+            b'{"instances": ' + b"[" * 9000,
+            400,
+            TOO_DEEP,
+        ),
         (PREDICT, {"instances": [[1, 2]] * 5}, 400, "Task size 5 is larger than maximum input batch size 4"),
         ("/v1/models/m:explain", ROWS, 400, "Malformed request: POST /v1/models/m:explain"),
         ("/v1/model/m", None, 400, "Malformed request: GET /v1/model/m"),
