@@ -8,6 +8,7 @@ The formulas are those of `keras.applications.imagenet_utils.preprocess_input`, 
 - `SCALE` or `SCALE,OFFSET`: x · SCALE + OFFSET
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +56,8 @@ class Preprocessing:
         try:
             scale_and_offset = [_number(part) for part in words.split(",")]
             scale_word, offset_word = scale_and_offset if len(scale_and_offset) == 2 else (*scale_and_offset, 0.0)
+            if scale_word == 0:
+                raise ValueError("every image would be the same")
         except (ValueError, ZeroDivisionError):
             raise OptionsError(
                 f"preprocess must be caffe, tf, torch, SCALE or SCALE,OFFSET (such as 1/255), received {words!r}"
@@ -64,7 +67,10 @@ class Preprocessing:
 
 def _number(word: str) -> float:
     over, _, under = word.partition("/")
-    return float(over) / float(under or 1)
+    number = float(over) / float(under or 1)
+    if not math.isfinite(number):
+        raise ValueError(word)
+    return number
 
 
 def with_preprocessing(model: Any, preprocessing: Preprocessing) -> Any:

@@ -98,7 +98,7 @@ def test_preprocessing_is_that_of_keras_applications(model: Any, how: str) -> No
 def test_scales_may_be_fractions_with_an_offset() -> None:
     assert Preprocessing.parse("1/255").scale == (1 / 255,)
     assert (Preprocessing.parse("1/127.5,-1").scale, Preprocessing.parse("2,-1").offset) == ((1 / 127.5,), (-1.0,))
-    for words in ("", "1,2,3", "1/0", "imagenet"):
+    for words in ("", "1,2,3", "1/0", "imagenet", "nan", "1,inf", "0", "0/255,3"):
         with pytest.raises(OptionsError, match="preprocess must be"):
             Preprocessing.parse(words)
 

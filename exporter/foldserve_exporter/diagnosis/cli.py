@@ -113,6 +113,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.error("--labels and --fix need --samples")
     if options.fix is not None and (options.fix.suffix != ".keras" or options.fix.exists()):
         parser.error(f"--fix {options.fix}: give a new file ending in .keras")
+    for written in (options.html, options.fix):
+        if written is not None and not written.parent.is_dir():
+            parser.error(f"{written}: there is no folder {written.parent} to write it into")
     return options
 
 

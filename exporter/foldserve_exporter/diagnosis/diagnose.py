@@ -25,10 +25,10 @@ from .evidence import Compared, Evidence, gather
 from .finding import RELOAD, Finding, Kind, Severity, ranked
 from .measured import drift_faults, whole_faults
 from .permuted import find_permutation
-from .stored import dead, exploding, stored_faults, tiny, unique_ops
+from .stored import BY_SAMPLES, dead, exploding, stored_faults, unique_ops
 
 _SYNTHETIC = 32
-_SILENCED = {Kind.DEAD_GAIN: dead, Kind.EXPLODING_GAIN: exploding, Kind.TINY_VARIANCE: tiny}
+_SILENCED = {Kind.DEAD_GAIN: dead, Kind.EXPLODING_GAIN: exploding}
 _BY_PERMUTATION = (
     Kind.STALE,
     Kind.OTHER_DATA,
@@ -36,6 +36,7 @@ _BY_PERMUTATION = (
     Kind.NEGATIVE_VARIANCE,
     Kind.EXPLODING_GAIN,
     Kind.TINY_VARIANCE,
+    Kind.FROZEN_BUT_TRAINED,
 )
 
 
@@ -116,25 +117,12 @@ def _with_samples(
         blocked = Finding(Kind.NON_FINITE, Severity.ERROR, None, what, None, "See the layer that is named.")
         return _verdict(graph, [*stored, *found, *([] if stored else [blocked])], rows_of(inputs), None)
     found += whole_faults(evidence)
-    found += of_layers(list(_effects(graph, evidence, stored)), list(drift_faults(evidence)))
+    weights = [each for each in stored if each.kind not in BY_SAMPLES]
+    found += [*_effects(graph, evidence, weights), *drift_faults(evidence)]
     permuted = _permuted(model, evidence, right)
     if permuted:
         found = [permuted, *(each for each in found if each.kind not in _BY_PERMUTATION)]
     return _verdict(graph, found, rows_of(inputs), evidence)
-
-
-def of_layers(stored: list[Finding], drifted: list[Finding]) -> Iterator[Finding]:
-    """What weights and samples say of the same layers, each thing once."""
-    drifts = {finding.layer: finding for finding in drifted}
-    told = set()
-    for finding in stored:
-        drift = drifts.get(finding.layer)
-        if finding.kind is Kind.TINY_VARIANCE and drift is not None:
-            yield replace(finding, severity=drift.severity, effect=drift.effect)
-            told.add(finding.layer)
-        elif finding.kind not in (Kind.TINY_VARIANCE, Kind.UNTOUCHED):  # where the samples agree, nothing is amplified
-            yield finding
-    yield from (finding for finding in drifted if finding.layer not in told)
 
 
 def _verdict(graph: Graph, findings: list[Finding], samples: int, evidence: Evidence | None) -> Diagnosis:

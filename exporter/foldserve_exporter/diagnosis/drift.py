@@ -4,9 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from foldserve_contract.signature import Array
+
 from ..predictions.change import Change
 from ..recalibration.statistics import LayerStatistics
 
+TINY = 1e-3  # of epsilon
 _CAP = 10.0
 
 
@@ -23,6 +26,7 @@ class LayerDrift:
         largest_shift: The largest of them.
         log_ratio: Mean over the channels of |log((σ² + ε) / (σ²_data + ε))|.
         residue: Share of the initial value (mean 0, variance 1) that is left, where that explains the drift.
+        tiny: The share of `drift` in channels whose moving variance is below a thousandth of epsilon.
         effect: How the predictions change if all other layers are right and this one stays as it is.
     """
 
@@ -34,27 +38,30 @@ class LayerDrift:
     largest_shift: float
     log_ratio: float
     residue: float | None
+    tiny: float
     effect: Change | None
 
 
 def measure_drift(layer: LayerStatistics, frozen: bool, effect: Change | None = None) -> LayerDrift:
     """The numbers of one layer."""
-    shift, log_ratio = layer.shift, np.abs(layer.log_ratio)
+    shift, log_ratio, apart = layer.shift, np.abs(layer.log_ratio), off_by(layer)
+    small = layer.old_variance < TINY * layer.epsilon
     return LayerDrift(
         layer.path,
         frozen,
         shift.size,
-        off_by(layer),
+        float(apart.mean()),
         float(shift.mean()),
         float(shift.max()),
         float(log_ratio.mean()),
         residue(layer),
+        float(apart[small].sum() / apart.sum()) if apart.any() else 0.0,
         effect,
     )
 
 
-def off_by(layer: LayerStatistics) -> float:
-    """Root mean square over x of |z(x) − z_data(x)|, averaged over the channels, each counted up to 10.
+def off_by(layer: LayerStatistics) -> Array:
+    """Root mean square over x of |z(x) − z_data(x)| by channel, each counted up to 10.
 
     With z = (x − μ)/s and s = √(σ² + ε): √( ((μ_data − μ)/s)² + (σ_data/s − σ_data/s_data)² ). It is 0 where the
     statistics are right, and about 1 where the layer's output is off by as much as it varies.
@@ -64,7 +71,8 @@ def off_by(layer: LayerStatistics) -> float:
         right = np.sqrt(layer.variance + layer.epsilon)
         wide = np.sqrt(layer.variance)
         apart = np.hypot((layer.mean - layer.old_mean) / stored, wide / stored - wide / right)
-    return float(np.mean(np.minimum(np.nan_to_num(apart, nan=_CAP, posinf=_CAP), _CAP)))
+    capped: Array = np.minimum(np.nan_to_num(apart, nan=_CAP, posinf=_CAP), _CAP)
+    return capped
 
 
 def residue(layer: LayerStatistics, least: float = 0.9) -> float | None:

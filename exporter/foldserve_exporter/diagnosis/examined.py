@@ -19,16 +19,15 @@ from ..predictions.change import Change, changes
 from ..recalibration.statistics import LayerStatistics
 from ..verify.evaluation import Unfolded
 from .behaviour import worst
-from .diagnose import of_layers
 from .drift import LayerDrift, measure_drift, threshold
 from .effects import Bench
 from .evidence import is_frozen
 from .finding import DIAGNOSE, RECALIBRATE, REMOVE_PHASE, Finding, Kind, Severity, ranked
 from .findings import Findings
 from .joint import Joint, join
-from .measured import kind_of, phase_gap, severity_of, told
+from .measured import drifts_explain_a_gap, kind_of, phase_gap, severity_of, told
 from .phases import call_untouched
-from .stored import stored_faults
+from .stored import BY_SAMPLES, stored_faults
 
 _MEASURED = 3  # layers whose effects are measured, on so few rows that together they are one small pass
 _FEW_ROWS = 4
@@ -98,12 +97,13 @@ def examine(subject: Subject, findings: Findings, limits: Mapping[str, float], j
     if joint is None:
         return Examination(samples, ranked([*stored, *found]), ())
     gaps = gaps_of(subject, joint)
-    if joint.is_phase_1:
+    drifts = _drifts(subject, joint)
+    if joint.is_phase_1 and drifts_explain_a_gap([drift for _, drift in drifts], 4 * samples):
         for name, gap in gaps.items():
             found += phase_gap(name, gap, samples)
-    drifts = _drifts(subject, joint)
     drifted = list(_drifted(drifts, gaps, samples))
-    return Examination(samples, ranked([*found, *of_layers(stored, drifted)]), tuple(drift for _, drift in drifts))
+    weights = [each for each in stored if each.kind not in BY_SAMPLES]
+    return Examination(samples, ranked([*found, *weights, *drifted]), tuple(drift for _, drift in drifts))
 
 
 def limit_of(samples: int) -> float:

@@ -1,14 +1,16 @@
 """A diagnosis as one page that needs nothing but itself."""
 
+import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from ..report.page import bullets, page, paragraph, table
+from ..report.page import page, paragraph, table
 from .diagnose import Diagnosis
 from .drift import LayerDrift, threshold
-from .finding import Finding
+from .finding import Finding, Severity
+from .lessons import LESSONS
 from .plots import drift_plot
-from .words import effect_line, prediction_lines, verdict
+from .words import effect_line, verdict
 
 STYLE = """<style>
 svg.drift { width: 100%; min-width: 46rem; height: auto; }
@@ -17,8 +19,12 @@ svg .limit { stroke: var(--bad); }
 .finding { border-left: .3rem solid var(--line); padding: .1rem 0 .1rem .9rem; margin: 1.1rem 0; }
 .finding p { margin: .25rem 0; } .finding h3 { margin: 0; font-size: 1rem; }
 .finding.error { border-color: var(--bad); } .finding.warning { border-color: #bf8700; }
-.finding b { font-weight: 600; }
+.finding.note { border-color: #0969da; } .finding b { font-weight: 600; }
+.lesson { opacity: .75; } h1.warning { border: 0; padding: 0; color: #9a6700; } h1.note { color: inherit; }
+code { white-space: nowrap; background: var(--line); border-radius: .2rem; padding: 0 .25rem; font-size: .9em; }
 </style>"""
+_FLAG = r"--[a-z]+(?:-[a-z]+)*(?: [A-Z]+(?:\.[a-z]+)?)?"
+_COMMAND = re.compile(rf"(?:diagnose-model|export-model)(?: {_FLAG})*|{_FLAG}|training=True")
 
 
 def render_diagnosis(diagnosis: Diagnosis) -> str:
@@ -27,16 +33,45 @@ def render_diagnosis(diagnosis: Diagnosis) -> str:
 
 
 def _parts(diagnosis: Diagnosis) -> Iterator[str]:
-    yield f'<h1 class="{"bad" if diagnosis.findings else "good"}">{escape(verdict(diagnosis))}</h1>'
+    yield f'<h1 class="{_tone(diagnosis)}">{escape(verdict(diagnosis))}</h1>'
     for note in diagnosis.notes:
         yield f'<p class="warning">{escape(note)}</p>'
     yield from map(finding_block, diagnosis.findings)
     if diagnosis.phase_1 is not None:
         yield "<h2>Predictions</h2>"
-        yield bullets(prediction_lines(diagnosis))
+        yield from _predictions(diagnosis)
     if diagnosis.drifts:
         yield "<h2>Drift of every BatchNormalization, from input to output</h2>"
         yield from drift_parts(diagnosis.drifts, threshold(diagnosis.samples))
+
+
+def _tone(diagnosis: Diagnosis) -> str:
+    if not diagnosis.findings:
+        return "good"
+    gravest = diagnosis.findings[0].severity
+    return "bad" if gravest is Severity.ERROR else str(gravest)
+
+
+def _predictions(diagnosis: Diagnosis) -> Iterator[str]:
+    """What every output says in service, and what it would say otherwise."""
+    yield paragraph(
+        "Phase 0 is how the model is served: on its moving statistics. In phase 1, how it was trained, every batch is"
+        " normalised by its own; recalibrated, the moving statistics are those of the samples. Where the three agree,"
+        " the statistics are right."
+    )
+    heads = ("output", "", "scores", "differs from phase 0 by up to", "on average", "scale", "other class")
+    yield table(heads, _prediction_rows(diagnosis))
+
+
+def _prediction_rows(diagnosis: Diagnosis) -> Iterator[Sequence[object]]:
+    compared = {"phase 1": diagnosis.phase_1, "recalibrated": diagnosis.recalibrated}
+    for name in diagnosis.phase_1.changes if diagnosis.phase_1 else ():
+        yield name, "phase 0", diagnosis.scores.get(name, ""), "", "", "", ""
+        for label, other in compared.items():
+            if other is not None:
+                change = other.changes[name]
+                share = "" if change.agreement is None else f"{1 - change.agreement:.1%}"
+                yield "", label, other.scores.get(name, ""), change.largest, change.mean, change.scale, share
 
 
 def drift_parts(drifts: Sequence[LayerDrift], limit: float) -> Iterator[str]:
@@ -61,9 +96,17 @@ def _share(residue: float | None) -> str:
 def finding_block(finding: Finding) -> str:
     """What it is, where, what it does to the predictions, and what to do."""
     where = f" in {finding.layer}" if finding.layer else ""
+    effect = (
+        "" if finding.effect is None else f"<p><b>Predictions change by</b> {escape(effect_line(finding.effect))}.</p>"
+    )
     return (
         f'<div class="finding {finding.severity}"><h3>{escape(finding.severity)}: {escape(finding.kind + where)}</h3>'
-        f"<p>{escape(finding.what)}.</p>"
-        f"<p><b>Predictions change by</b> {escape(effect_line(finding.effect))}.</p>"
-        f"<p><b>Remedy</b> {escape(finding.remedy)}</p></div>"
+        f"<p>{_with_commands(finding.what)}.</p>{effect}"
+        f"<p><b>Remedy</b> {_with_commands(finding.remedy)}</p>"
+        f'<p class="lesson">{escape(LESSONS[finding.kind])}</p></div>'
     )
+
+
+def _with_commands(text: str) -> str:
+    """Escaped, and what is to be typed is set so and never broken."""
+    return _COMMAND.sub(r"<code>\g<0></code>", escape(text, quote=False))

@@ -1,6 +1,6 @@
 """Faults that samples show."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -10,13 +10,15 @@ from ..predictions.scores import Scores, Task
 from .drift import LayerDrift, threshold
 from .evidence import Compared, Evidence
 from .finding import RECALIBRATE, Finding, Kind, Severity
-from .stored import is_untouched
+from .stored import is_untouched, tiny
 
 _GRAVE = 0.25
 _NOTICED = 0.05
 _FIRST_LAYERS = 1.5
 _INITIAL = (0.05, 0.98)  # less is what a healthy training leaves; all of it is something else
 _POINTS = 0.02
+_MUCH = 0.1
+_MOST = 0.5
 _APART = 0.15
 
 
@@ -68,6 +70,12 @@ def kind_of(op: Op, drift: LayerDrift, typical: float, first: str) -> tuple[Kind
         typical: The median of all layers' drifts.
         first: The path of the layer that comes first.
     """
+    if drift.tiny > _MOST:
+        small = tiny(op)
+        return Kind.TINY_VARIANCE, (
+            f"the variance of {small.sum()} of {small.size} channels is below a thousandth of epsilon"
+            f" ({op.config['epsilon']:g}): constant in training, they amplify what varies there in these samples"
+        )
     if is_untouched(op):
         return Kind.UNTOUCHED, "they are 0 and 1, as Keras begins; they were never updated"
     if drift.residue is not None and _INITIAL[0] <= drift.residue < _INITIAL[1]:
@@ -89,21 +97,37 @@ def _size(drift: LayerDrift) -> float:
     return 0.0 if drift.effect is None else drift.effect.size
 
 
-def severity_of(effect: Change | None) -> Severity:
-    """How much a change of the predictions matters."""
+def severity_of(effect: Change | None, least: Severity = Severity.NOTE) -> Severity:
+    """How much a change of the predictions matters; never less than `least`."""
     size = 0.0 if effect is None else effect.size
-    return Severity.ERROR if size >= _GRAVE else Severity.WARNING if size >= _NOTICED else Severity.NOTE
+    found = Severity.ERROR if size >= _GRAVE else Severity.WARNING if size >= _NOTICED else Severity.NOTE
+    return min(found, least, key=lambda each: each.rank)
 
 
 def _phase_gap(evidence: Evidence) -> Iterator[Finding]:
-    gain = _gain(evidence.scores, evidence.phase_1.scores)
+    """Each output by its own labels, where it has any: the fault of one branch is none of another's."""
     rows = len(next(iter(evidence.inputs.values())))
     for name, gap in evidence.phase_1.changes.items():
-        if gain is None:
-            yield from phase_gap(name, gap, rows)
-        elif gain > 0 and np.isfinite(gap.largest):
-            what = f"{_apart(name, gap)}; {_told(evidence.scores, evidence.phase_1)}"
-            yield Finding(Kind.PHASE_GAP, Severity.ERROR, None, what, gap, RECALIBRATE)
+        if name not in evidence.scores:
+            if drifts_explain_a_gap([drift for _, drift in evidence.drifts], rows):
+                yield from phase_gap(name, gap, rows)
+            continue
+        scores = {name: evidence.scores[name]}
+        gain = _better(scores[name], evidence.phase_1.scores[name])
+        if gain > 0 and np.isfinite(gap.largest):
+            what = f"{_apart(name, gap)}; {_told(scores, evidence.phase_1)}"
+            severity = Severity.ERROR if gain >= _MUCH else severity_of(gap, Severity.WARNING)
+            yield Finding(Kind.PHASE_GAP, severity, None, what, gap, RECALIBRATE)
+
+
+def drifts_explain_a_gap(drifts: Sequence[LayerDrift], rows: int) -> bool:
+    """Whether the layers' drifts, taken together, may be why the phases are apart.
+
+    Where the statistics are right, what is left are predictions that hardly differ between samples, and so change their
+    class with anything.
+    """
+    together = float(np.sqrt(sum(drift.drift**2 for drift in drifts if not drift.frozen)))
+    return together > threshold(rows) / 2
 
 
 def phase_gap(name: str, gap: Change, rows: int) -> Iterator[Finding]:
@@ -149,9 +173,11 @@ def _gain(before: Mapping[str, Scores], after: Mapping[str, Scores]) -> float | 
 
 
 def _better(before: Scores, after: Scores) -> float:
+    """The gain in accuracy, or in the share of the labels' variance that is explained; 0 where it may be chance."""
     if before.task is Task.REGRESSION:
-        saved = 1 - after.fit / before.fit if before.fit > 0 else 0.0
-        return saved if saved > 5 * _POINTS else 0.0
+        saved = before.fit - after.fit
+        explained = saved / before.chance if before.chance > 0 else 0.0
+        return explained if saved > 5 * _POINTS * before.fit and explained > _POINTS / 2 else 0.0
     gained = after.fit - before.fit
     return gained if gained > max(_POINTS, 2 * before.error) else 0.0
 

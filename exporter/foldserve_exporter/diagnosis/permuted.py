@@ -68,7 +68,7 @@ def find_permutation(model: Any, inputs: Arrays, drift: float) -> Rearranged | N
 
 def mean_drift(graph: Graph, inputs: Arrays) -> float:
     """Mean drift over all layers."""
-    return float(np.mean([off_by(layer) for layer in estimate(graph, inputs).layers]))
+    return float(np.mean([off_by(layer).mean() for layer in estimate(graph, inputs).layers]))
 
 
 def _arrangements(model: Any) -> Iterator[tuple[str, Sequence[Any], Sequence[Array]]]:

@@ -20,13 +20,13 @@ class Panel:
 
     Attributes:
         title: What it is.
-        value: How to read it from a layer's drift.
+        value: How to read it from a layer's drift; None where it was not measured, and nothing is drawn.
         limit: From where on it is too much; None for no such line.
         least: What the axis shows at least.
     """
 
     title: str
-    value: Callable[[LayerDrift], float]
+    value: Callable[[LayerDrift], float | None]
     limit: float | None
     least: float
 
@@ -37,7 +37,7 @@ def drift_plot(drifts: Sequence[LayerDrift], limit: float) -> str:
         Panel("output off by", lambda d: d.drift, limit, 1.5 * limit),
         Panel("|μ − μ_data| / σ_data", lambda d: d.shift, None, 0.5),
         Panel("|log σ² / σ²_data|", lambda d: d.log_ratio, None, 0.5),
-        Panel("predictions changed", lambda d: 0.0 if d.effect is None else d.effect.size, None, 1.0),
+        Panel("predictions changed", lambda d: None if d.effect is None else d.effect.size, None, 1.0),
     )
     width, height = _NAME + len(panels) * (_PANEL + _GAP), _TOP + _ROW * len(drifts) + 8
     names = "".join(_name(drift, row) for row, drift in enumerate(drifts))
@@ -57,7 +57,8 @@ def _name(drift: LayerDrift, row: int) -> str:
 
 
 def _panel(panel: Panel, drifts: Sequence[LayerDrift], left: int, limit: float) -> str:
-    most = max([panel.least, *(panel.value(drift) for drift in drifts)])
+    values = [panel.value(drift) for drift in drifts]
+    most = max([panel.least, *(value for value in values if value is not None)])
     bottom = _TOP + _ROW * len(drifts)
     parts = [
         f'<text x="{left}" y="14" font-weight="600">{escape(panel.title)}</text>',
@@ -65,12 +66,14 @@ def _panel(panel: Panel, drifts: Sequence[LayerDrift], left: int, limit: float) 
         f'<text x="{left + _PANEL}" y="30" opacity=".6" text-anchor="end">{most:.2g}</text>',
         f'<line x1="{left}" x2="{left}" y1="{_TOP - 6}" y2="{bottom}" stroke="currentColor" opacity=".4"/>',
     ]
-    for row, drift in enumerate(drifts):
-        length = max(1.0, _PANEL * panel.value(drift) / most)
+    for row, (drift, value) in enumerate(zip(drifts, values, strict=True)):
+        if value is None:
+            continue
+        length = max(1.0, _PANEL * value / most)
         mark = "bad" if drift.drift > limit else "good"
         parts.append(
             f'<rect class="{mark}" x="{left}" y="{_middle(row) - 10}" width="{length:.1f}" height="{_ROW - 6}">'
-            f"<title>{escape(drift.layer)}: {panel.value(drift):.3g}</title></rect>"
+            f"<title>{escape(drift.layer)}: {value:.3g}</title></rect>"
         )
     if panel.limit is not None:
         at = left + _PANEL * panel.limit / most

@@ -7,9 +7,11 @@ import numpy as np
 from foldserve_contract.signature import Array
 
 from ..graph import Graph, Node, Op
+from .drift import TINY
 from .finding import RECALIBRATE, RELOAD, RETRAIN, Finding, Kind, Severity
 
 LARGE_GAIN = 300.0
+BY_SAMPLES = (Kind.TINY_VARIANCE, Kind.UNTOUCHED)  # where samples agree with the statistics, these are no faults
 _DEAD = 1e-6
 _MANY = 0.05
 
@@ -56,9 +58,15 @@ def exploding(op: Op) -> Array:
 
 def tiny(op: Op) -> Array:
     """Channels whose variance is far below epsilon, though they are not silenced by their gain."""
-    small = wide(op, "moving_variance", 1.0) < 1e-3 * float(op.config["epsilon"])
+    small = wide(op, "moving_variance", 1.0) < TINY * float(op.config["epsilon"])
     spoken: Array = small & (np.abs(wide(op, "gamma", 1.0)) > _DEAD)
     return spoken
+
+
+def constant(op: Op) -> Array:
+    """Tiny channels that were constant at some value, not at 0: those lie behind units that never spoke."""
+    spoken: Array = np.abs(wide(op, "moving_mean", 0.0)) > np.sqrt(TINY * float(op.config["epsilon"]))
+    return tiny(op) & spoken
 
 
 def dead(op: Op) -> Array:
@@ -89,7 +97,7 @@ def _suspicious(op: Op) -> Iterator[Finding]:
     if is_untouched(op):
         what = "mean 0 and variance 1 in every channel: the statistics that Keras begins with were never updated"
         yield Finding(Kind.UNTOUCHED, Severity.WARNING, op.path, what, None, RECALIBRATE)
-    large, small, silent = exploding(op), tiny(op), dead(op)
+    large, small, silent = exploding(op), constant(op), dead(op)
     if large.any():
         most = np.nanmax(np.abs(gain(op)))
         what = f"|γ|/√(σ²+ε) is up to {most:.3g} in {large.sum()} of {large.size} channels: noise becomes signal"

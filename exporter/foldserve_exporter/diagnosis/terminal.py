@@ -13,7 +13,7 @@ _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "c
 
 def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
     """The verdict, the findings from the gravest on, and the predictions they were measured by."""
-    console.print(Text(verdict(diagnosis), style="bold red" if diagnosis.findings else "bold green"))
+    console.print(Text(verdict(diagnosis), style=f"bold {_tone(diagnosis)}"))
     for note in diagnosis.notes:
         console.print(Text(f"read: {note}", style="yellow"))
     for finding in diagnosis.findings:
@@ -25,12 +25,17 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
         console.print(Text(line))
 
 
+def _tone(diagnosis: Diagnosis) -> str:
+    return _COLOURS[diagnosis.findings[0].severity] if diagnosis.findings else "green"
+
+
 def print_finding(finding: Finding, console: Console) -> None:
     """What it is, where, what it does to the predictions, and what to do."""
     where = f" in {finding.layer}" if finding.layer else ""
     console.print(Text(f"{finding.severity}: {finding.kind}{where}", style=f"bold {_COLOURS[finding.severity]}"))
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_row("  found", Text(finding.what))
-    table.add_row("  effect", Text(f"predictions change by {effect_line(finding.effect)}"))
+    if finding.effect is not None:
+        table.add_row("  effect", Text(f"predictions change by {effect_line(finding.effect)}"))
     table.add_row("  remedy", Text(finding.remedy))
     console.print(table)

@@ -24,10 +24,8 @@ def counted(findings: Iterable[Finding]) -> str:
     return ", ".join(f"{count} {severity}{'s' if count > 1 else ''}" for severity, count in told)
 
 
-def effect_line(effect: Change | None) -> str:
+def effect_line(effect: Change) -> str:
     """What a fault does to the predictions."""
-    if effect is None:
-        return "not measured"
     agreement = "" if effect.agreement is None else f"; {1 - effect.agreement:.0%} of the samples change their class"
     return f"up to {effect.largest:.3g}, {effect.mean:.3g} on average (scale {effect.scale:.3g}){agreement}"
 

@@ -10,6 +10,8 @@ import numpy as np
 from foldserve_contract.errors import FoldserveError
 from foldserve_contract.signature import Array, Arrays
 
+_SKEWED = 0.15
+
 
 class LabelsError(FoldserveError):
     """The labels cannot be read, or do not fit the predictions."""
@@ -33,6 +35,8 @@ class Scores:
             the predictions is right, whatever their scale. NaN where there is nothing to order.
         chance: Accuracy of always answering the most frequent class, or the variance of the labels.
         rows: How many rows.
+        skew: Share of the answers that would have to be of other classes for each class to be answered as often as the
+            labels have it; 0 for a regression.
     """
 
     task: Task
@@ -40,13 +44,18 @@ class Scores:
     order: float
     chance: float
     rows: int
+    skew: float = 0.0
 
     @property
     def is_scaling_fault(self) -> bool:
-        """Whether the order is right and the values are wrong: only a scale or an offset can do that."""
+        """Whether the order is right and the values are wrong: only a scale or an offset can do that.
+
+        A healthy model of a rare class is hardly better than chance either, but answers each class about as often as
+        it comes.
+        """
         if self.task is Task.REGRESSION:
             return self.order > 0.8 and self.fit > self.chance
-        return self.order > 0.85 and self.fit < self.chance + 0.35 * (1 - self.chance)
+        return self.order > 0.85 and self.skew > _SKEWED and self.fit < self.chance + 0.35 * (1 - self.chance)
 
     @property
     def error(self) -> float:
@@ -74,7 +83,9 @@ def fit_labels(labels: Any, outputs: tuple[str, ...], rows: int) -> dict[str, Ar
         if name not in outputs:
             raise LabelsError(f"there are labels for {name!r}, but the model's outputs are {list(outputs)}")
         if array.ndim == 0 or len(array) != rows or array.dtype.kind not in "biuf":
-            raise LabelsError(f"labels for {name!r}: expected {rows} rows of numbers, received {array.shape}")
+            raise LabelsError(
+                f"labels for {name!r}: expected {rows} rows of numbers, received {array.dtype}{list(array.shape)}"
+            )
     return given
 
 
@@ -88,11 +99,20 @@ def score(outputs: Arrays, labels: Arrays) -> dict[str, Scores]:
 
 
 def _score(name: str, predicted: Array, labels: Array) -> Scores:
-    if labels.dtype.kind == "f" and not _is_one_hot(labels):
+    if not _are_classes(predicted, labels):
         return _regression(name, predicted, labels)
     if predicted.ndim != 2:
         raise LabelsError(f"output {name!r} of shape {predicted.shape} is no vector of classes: give it no labels")
-    return _classification(name, predicted, _classes(labels))
+    return _classification(name, predicted, _classes(name, predicted, labels))
+
+
+def _are_classes(predicted: Array, labels: Array) -> bool:
+    """Whether labels are classes: whole numbers by dtype, one-hot rows, or floats that can be nothing else."""
+    if labels.dtype.kind != "f" or _is_one_hot(labels):
+        return True
+    if predicted.ndim != 2 or labels.size != len(labels):
+        return False
+    return bool(np.isin(labels, np.arange(max(predicted.shape[1], 2))).all())
 
 
 def _is_one_hot(labels: Array) -> bool:
@@ -100,26 +120,34 @@ def _is_one_hot(labels: Array) -> bool:
     return two and bool(np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all())
 
 
-def _classes(labels: Array) -> Array:
-    if labels.ndim == 2 and labels.shape[1] > 1:
-        labels = labels.argmax(axis=1)
-    return labels.reshape(len(labels)).astype(np.int64)
+def _classes(name: str, predicted: Array, labels: Array) -> Array:
+    if labels.size == len(labels):
+        return labels.reshape(len(labels)).astype(np.int64)
+    if labels.shape != predicted.shape or not _is_one_hot(labels):
+        raise LabelsError(
+            f"labels for {name!r} of shape {list(labels.shape)} are neither class numbers nor one-hot rows for an"
+            f" output of shape {list(predicted.shape)}; if they are values, give them as floats"
+        )
+    classes: Array = labels.argmax(axis=1).astype(np.int64)
+    return classes
 
 
 def _classification(name: str, predicted: Array, classes: Array) -> Scores:
     count = predicted.shape[1]
     if classes.min() < 0 or classes.max() >= max(count, 2):
         raise LabelsError(
-            f"labels for {name!r} are {classes.min()}…{classes.max()}, but it has {max(count, 2)} classes"
+            f"labels for {name!r} are {classes.min()}…{classes.max()}, but it has {max(count, 2)} classes; if they are"
+            " values and no classes, give them as floats"
         )
     if count == 1:
         threshold = 0.5 if predicted.min() >= 0 and predicted.max() <= 1 else 0.0
         answered, scores = (predicted[:, 0] > threshold).astype(np.int64), {1: predicted[:, 0]}
     else:
         answered, scores = predicted.argmax(axis=1), {each: predicted[:, each] for each in np.unique(classes)}
-    chance = float(np.bincount(classes).max() / len(classes))
-    areas = [_area(column, classes == each) for each, column in scores.items()]
-    return Scores(Task.CLASSIFICATION, float(np.mean(answered == classes)), float(np.mean(areas)), chance, len(classes))
+    wanted = np.bincount(classes, minlength=max(count, 2)) / len(classes)
+    skew = float(np.abs(np.bincount(answered, minlength=len(wanted)) / len(answered) - wanted).sum() / 2)
+    fit, order = float(np.mean(answered == classes)), float(np.mean(_areas(scores, classes)))
+    return Scores(Task.CLASSIFICATION, fit, order, float(wanted.max()), len(classes), skew)
 
 
 def _regression(name: str, predicted: Array, labels: Array) -> Scores:
@@ -130,6 +158,10 @@ def _regression(name: str, predicted: Array, labels: Array) -> Scores:
     order = [_correlation(ranks(given[:, i]), ranks(wanted[:, i])) for i in range(given.shape[1])]
     error, variance = float(np.mean((given - wanted) ** 2)), float(np.mean(wanted.var(axis=0)))
     return Scores(Task.REGRESSION, error, float(np.mean(order)), variance, len(wanted))
+
+
+def _areas(scores: Mapping[int, Array], classes: Array) -> list[float]:
+    return [_area(column, classes == each) for each, column in scores.items()]
 
 
 def _area(scores: Array, positive: Array) -> float:

@@ -11,6 +11,7 @@ from foldserve_contract.publish import Staging
 from ..diagnosis.examined import Examination
 from ..diagnosis.findings import Findings
 from ..folding import PlanEntry
+from ..graph import float32_only
 from ..load.loader import Loaded
 from ..preparation import Expectation, FoldedModel
 from ..recalibration.recalibrate import Recalibration
@@ -51,6 +52,7 @@ def make_report(
         fold=_fold_entries(folded.plan),
         baked=findings.baked,
         phases=findings.phases,
+        narrow=float32_only(folded.graph),
         predict=findings.predict,
         tolerances=_tolerances(expected.reference, verification, tf32),
         verification=verification,

@@ -8,7 +8,16 @@ from ..diagnosis.html import STYLE, drift_parts, finding_block
 from ..verify.verdict import CandidateVerdict, OutputVerdict
 from .page import bullets, cell, framed, page, paragraph, table
 from .record import Report
-from .words import diagnosis_line, fold_summary, golden_line, phase_lines, recalibration_lines, verdict
+from .words import (
+    diagnosis_line,
+    fold_summary,
+    golden_line,
+    phase_lines,
+    recalibration_lines,
+    reference_line,
+    said_of,
+    verdict,
+)
 
 
 def render(report: Report) -> str:
@@ -26,7 +35,7 @@ def render(report: Report) -> str:
         table(("layer", "call", "action", "reason"), [(e.bn, e.call, e.action, e.reason) for e in report.fold]),
         "<h2>Verification</h2>",
         paragraph(f"{report.verification.rows} samples, each alone, in threes, all together, and among near copies"
-                   " and outliers; against the unfolded model in float64. The bar shows deviation / limit."),
+                   f" and outliers. {reference_line(report)} The bar shows deviation / limit."),
         _candidates(report),
         "<h2>Tolerances</h2>",
         table(
@@ -68,7 +77,7 @@ def _candidates(report: Report) -> str:
 
 
 def _candidate_rows(candidate: CandidateVerdict) -> Iterable[str]:
-    said = "passed" if candidate.passed else "; ".join(candidate.failures)
+    said = said_of(candidate)
     mark = f'<td class="{"good" if candidate.passed else "bad"}">{escape(said)}</td>'
     if not candidate.outputs:
         yield f"<tr>{cell(candidate.name)}<td></td><td></td><td></td><td></td><td></td>{mark}</tr>"

@@ -40,6 +40,7 @@ class Report:
         examined: On how many of the user's samples.
         baked: Calls with a learning phase baked in; there is none in the artifacts.
         phases: The unfolded model's outputs in phase 0 against phase 1.
+        narrow: Layers that compute, or may compute, in float32 in the float64 reference too: it is no more exact there.
         predict: max|`predict` of the untouched model − reference| by output; judged by nobody.
         sensitivity: Smallest relative change of a median weight that the golden samples notice, by kernel.
         labels: The names of the classes, where they were given.
@@ -63,6 +64,7 @@ class Report:
     fold: tuple[FoldEntry, ...]
     baked: tuple[str, ...]
     phases: Mapping[str, Change]
+    narrow: tuple[str, ...]
     predict: Mapping[str, float]
     tolerances: Mapping[str, OutputTolerance]
     verification: Verification

@@ -2,11 +2,12 @@
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ..diagnosis.terminal import print_finding
 from ..verify.verdict import CandidateVerdict
 from .record import Report
-from .words import diagnosis_line, fold_summary, golden_line, phase_lines, recalibration_lines, verdict
+from .words import diagnosis_line, fold_summary, golden_line, phase_lines, recalibration_lines, said_of, verdict
 
 _NAMED = 3
 
@@ -51,10 +52,10 @@ def _candidate_table(report: Report) -> Table:
 
 
 def _add_rows(table: Table, candidate: CandidateVerdict) -> None:
-    said = "passed" if candidate.passed else "; ".join(candidate.failures)
     style = "green" if candidate.passed else "red"
+    said = Text(said_of(candidate), style=style)
     if not candidate.outputs:
         table.add_row(candidate.name, "", "", "", "", said, style=style)
     for name, output in candidate.outputs.items():
         numbers = (f"{output.deviation:.2e}", f"{output.limit:.2e}", f"{output.composition:.2e}")
-        table.add_row(candidate.name, name, *numbers, f"[{style}]{said}[/{style}]")
+        table.add_row(candidate.name, name, *numbers, said)

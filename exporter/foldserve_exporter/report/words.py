@@ -2,6 +2,7 @@
 
 from ..diagnosis.words import counted
 from ..recalibration.words import effect_lines
+from ..verify.verdict import CandidateVerdict
 from .record import Report
 
 
@@ -61,3 +62,20 @@ def golden_line(report: Report) -> str:
         f"{report.golden.samples} golden samples, {kind}: they notice a change of {max(noticed):.2g} (relative) in one"
         " median weight of any layer" + (f" but {blind}" if blind else "")
     )
+
+
+def reference_line(report: Report) -> str:
+    """What the candidates were held against."""
+    line = "The reference is the model before the fold, on moving statistics, in float64"
+    if not report.narrow:
+        return f"{line}."
+    narrow = ", ".join(report.narrow)
+    return f"{line}, but for {narrow}, which compute, or may compute, in float32 whatever the dtype."
+
+
+def said_of(candidate: CandidateVerdict) -> str:
+    """The verdict over a candidate; near ties that it answers otherwise are counted, not judged."""
+    if not candidate.passed:
+        return "; ".join(candidate.failures)
+    ties = sum(output.close_flips for output in candidate.outputs.values())
+    return f"passed; another class for {ties} near ties" if ties else "passed"

@@ -34,6 +34,13 @@ def fit_samples(samples: Array | Arrays, signature: Signature) -> dict[str, Arra
     return _fit_all(arrays, signature, "samples")
 
 
+def why_unread(error: Exception) -> str:
+    """What NumPy says of a file it does not read, but for its advice to run what is in it."""
+    if "pickle" in str(error):
+        return "it holds Python objects, or is no array file at all; write numbers with numpy.save or numpy.savez"
+    return str(error)
+
+
 def _fit_all(arrays: dict[str, Array], signature: Signature, origin: str) -> dict[str, Array]:
     if len(arrays) == 1 and len(signature.inputs) == 1:
         arrays = {signature.inputs[0].name: next(iter(arrays.values()))}
@@ -56,7 +63,7 @@ def _read(path: Path, inputs: tuple[TensorSpec, ...]) -> dict[str, Array]:
             with np.load(path, allow_pickle=False) as archive:
                 return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise SamplesError(f"{path} cannot be read as samples: {error}") from error
+        raise SamplesError(f"{path} cannot be read as samples: {why_unread(error)}") from error
     raise SamplesError(f"{path} is no .npz, no .npy and no folder of images")
 
 

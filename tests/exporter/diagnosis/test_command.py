@@ -104,7 +104,11 @@ def test_usage_and_unreadable_files_have_their_codes(
     (tmp_path / "x.keras").write_text("no model")
     assert main([str(tmp_path / "x.keras")]) == 3
     assert main([str(folder / "healthy.keras"), "--samples", str(tmp_path / "none.npy")]) == 2
-    for wrong in (["--fix", str(tmp_path / "out.keras")], arguments(folder, "x", "--fix", folder / "sick.keras")[1:]):
+    for wrong in (
+        ["--html", str(tmp_path / "absent" / "page.html")],
+        ["--fix", str(tmp_path / "out.keras")],
+        arguments(folder, "x", "--fix", folder / "sick.keras")[1:],
+    ):
         with pytest.raises(SystemExit) as stopped:
             main([str(folder / "healthy.keras"), *wrong])
         assert stopped.value.code == 2

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from foldserve_exporter.predictions.scores import Task, ranks, score
+from foldserve_exporter.predictions.scores import LabelsError, Task, ranks, score
 
 
 def test_accuracy_and_auc_of_classes() -> None:
@@ -37,6 +37,36 @@ def test_a_shifted_model_is_a_scaling_fault_and_a_bad_one_is_not() -> None:
     bad = rng.normal(size=(500, 10))
     told = {name: score({"y": y}, {"y": labels})["y"] for name, y in (("good", good), ("off", shifted), ("bad", bad))}
     assert [name for name, scores in told.items() if scores.is_scaling_fault] == ["off"]
+
+
+def test_a_healthy_model_of_a_rare_class_is_no_scaling_fault() -> None:
+    """Always saying no is right as often as it is; the order is far better than that."""
+    rng = np.random.default_rng(4)
+    labels = (rng.uniform(size=2000) < 0.04).astype(int)
+    logits = rng.normal(size=2000) + 3 * labels - 4.5
+    healthy, offset = (score({"y": (logits + by)[:, np.newaxis]}, {"y": labels})["y"] for by in (0, 6))
+    assert healthy.order == offset.order > 0.95
+    assert healthy.fit < healthy.chance + 0.35 * (1 - healthy.chance)
+    assert (healthy.is_scaling_fault, offset.is_scaling_fault) == (False, True)
+
+
+def test_classes_may_come_as_floats_and_values_may_not_come_as_whole_numbers() -> None:
+    rng = np.random.default_rng(5)
+    labels = rng.integers(0, 2, 200)
+    one, two = rng.uniform(size=(200, 1)), rng.uniform(size=(200, 2))
+    for outputs in (one, two):
+        assert score({"y": outputs}, {"y": labels.astype("f")})["y"] == score({"y": outputs}, {"y": labels})["y"]
+    assert score({"y": one}, {"y": labels + 0.5})["y"].task is Task.REGRESSION
+    with pytest.raises(LabelsError, match=r"20…21.*give them as floats"):
+        score({"y": one}, {"y": labels + 20})
+
+
+@pytest.mark.parametrize(
+    "labels", [np.zeros((50, 3), int), np.ones((50, 4), int), np.eye(6, dtype=int)[np.arange(50) % 6]]
+)
+def test_rows_of_labels_that_are_not_one_hot_for_the_output_are_refused(labels: np.ndarray) -> None:
+    with pytest.raises(LabelsError, match="neither class numbers nor one-hot"):
+        score({"y": np.random.default_rng(6).uniform(size=(50, 4))}, {"y": labels})
 
 
 def test_a_regression_has_an_error_and_an_order() -> None:

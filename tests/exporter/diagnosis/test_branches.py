@@ -1,0 +1,84 @@
+"""A fault is told of the output it harms, under its own name, and what healthy models have is none."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from foldserve_exporter import diagnose, recalibrate
+from foldserve_exporter.diagnosis.finding import Kind, Severity
+
+from ..models import randomise
+
+layers = keras.layers
+SILENT = slice(0, 5)
+
+
+@pytest.fixture
+def samples() -> Any:
+    return np.random.default_rng(0).normal(size=(300, 6)).astype(np.float32)
+
+
+@pytest.fixture
+def model(samples: Any) -> Any:
+    """Two heads, the second behind five units of a ReLU that never speak; its statistics are those of the samples."""
+    x = layers.Dense(24, name="stem")(inputs := keras.Input((6,), name="x"))
+    x = layers.ReLU()(layers.BatchNormalization(name="stem_bn")(x))
+    classes = layers.Dense(4, activation="softmax", name="kind")(x)
+    y = layers.BatchNormalization(name="size_bn")(layers.Dense(16, activation="relu", name="units")(x))
+    model = randomise(keras.Model(inputs, {"kind": classes, "size": layers.Dense(1, name="size")(y)}), 3)
+    kernel, bias = (np.array(weight) for weight in model.get_layer("units").weights)
+    bias[SILENT], kernel[:, SILENT] = -1, 0
+    model.get_layer("units").set_weights([kernel, bias])
+    recalibrate(model, samples).apply_to(model)
+    return model
+
+
+def labels_of(model: Any, samples: Any) -> dict[str, Any]:
+    said = model.predict(samples, verbose=0)
+    return {"kind": said["kind"].argmax(axis=1), "size": said["size"]}
+
+
+def test_units_that_never_speak_are_no_fault(model: Any, samples: Any) -> None:
+    assert diagnose(model).findings == ()
+    assert diagnose(model, samples, labels=labels_of(model, samples)).findings == ()
+
+
+def test_a_channel_that_was_constant_at_a_value_is_told_without_samples(model: Any) -> None:
+    layer = model.get_layer("stem_bn")
+    layer.moving_variance.assign(np.where(np.arange(24) == 3, 0, np.array(layer.moving_variance)))
+    assert [(each.kind, each.layer) for each in diagnose(model).findings] == [(Kind.TINY_VARIANCE, "stem_bn")]
+
+
+def test_a_stale_branch_is_told_as_that_and_of_its_own_output_alone(model: Any, samples: Any) -> None:
+    labels = labels_of(model, samples)
+    layer = model.get_layer("size_bn")
+    layer.moving_mean.assign(3 * np.array(layer.moving_mean))
+    layer.moving_variance.assign(9 * np.array(layer.moving_variance))
+    found = diagnose(model, samples, labels=labels).findings
+    assert {each.kind for each in found if each.layer} == {Kind.STALE}
+    gaps = [each for each in found if each.kind is Kind.PHASE_GAP]
+    assert len(gaps) == 1
+    assert "'size'" in gaps[0].what
+    assert "'kind'" not in gaps[0].what
+    assert gaps[0].severity is Severity.ERROR
+
+
+def test_a_model_that_hardly_tells_samples_apart_has_no_gap_where_its_statistics_are_right() -> None:
+    """Means over many pixels are all but equal, so that the least drift decides between the classes."""
+    noise = np.random.default_rng(0).normal(size=(128, 20, 21, 3)).astype(np.float32)
+    x = layers.BatchNormalization(name="bn")(inputs := keras.Input((20, 21, 3), name="x"))
+    head = layers.Dense(4, activation="softmax", name="kind")
+    model = randomise(keras.Model(inputs, head(layers.GlobalAveragePooling2D()(x))), 5)
+    recalibrate(model, noise).apply_to(model)
+    layer = model.get_layer("bn")
+    kernel = np.array(head.kernel)
+    head.bias.assign(-np.array(layer.beta) @ kernel)
+    layer.moving_mean.assign(np.array(layer.moving_mean) + 0.08 * np.sqrt(np.array(layer.moving_variance)))
+    found = diagnose(model, noise)
+    assert found.phase_1 is not None
+    agreement = found.phase_1.changes["kind"].agreement
+    assert agreement is not None
+    assert agreement < 0.7
+    assert found.findings == ()

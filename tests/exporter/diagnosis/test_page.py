@@ -1,0 +1,58 @@
+"""The page says what a finding is to somebody who never met it, and shows what was measured alone."""
+
+import keras
+import numpy as np
+import pytest
+
+from foldserve_exporter import diagnose, recalibrate
+from foldserve_exporter.diagnosis.finding import Kind
+from foldserve_exporter.diagnosis.html import render_diagnosis
+from foldserve_exporter.diagnosis.lessons import LESSONS
+
+from ..models import randomise
+
+layers = keras.layers
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    """One stale layer of three."""
+    x = inputs = keras.Input((5, 4, 3), name="x")
+    for name in ("bn_0", "bn_1", "bn>2"):
+        x = layers.Conv2D(6, 2, padding="same")(x)
+        x = layers.ReLU()(layers.BatchNormalization(name=name)(x))
+    outputs = layers.Dense(4, name="head")(layers.GlobalAveragePooling2D()(x))
+    model = randomise(keras.Model(inputs, outputs, name="m"), 2)
+    samples = np.random.default_rng(0).normal(size=(64, 5, 4, 3)).astype(np.float32)
+    recalibrate(model, samples).apply_to(model)
+    layer = model.get_layer("bn_1")
+    layer.moving_mean.assign(np.array(layer.moving_mean) + 3)
+    found = diagnose(model, samples)
+    assert [each.layer for each in found.findings if each.kind is Kind.STALE] == ["bn_1"]
+    return render_diagnosis(found)
+
+
+def test_every_kind_of_finding_has_its_lesson() -> None:
+    assert LESSONS.keys() == set(Kind)
+
+
+def test_a_finding_comes_with_its_lesson_and_commands_that_can_be_copied(page: str) -> None:
+    assert LESSONS[Kind.STALE] in page
+    assert "<code>diagnose-model --samples FILE --fix OUT.keras</code>" in page
+    assert "<code>export-model --recalibrate FILE</code>." in page
+
+
+def test_the_predictions_in_both_phases_stand_side_by_side(page: str) -> None:
+    rows = page.split("<h2>Predictions</h2>")[1].split("</table>")[0].split("<tr>")[2:]
+    assert [row.split("</td>")[1].removeprefix("<td>") for row in rows] == ["phase 0", "phase 1", "recalibrated"]
+
+
+def test_no_bar_is_drawn_for_what_was_not_measured(page: str) -> None:
+    bars = page.split("<svg")[1].split("</svg>")[0].count("<rect")
+    assert bars == 3 * 3 + 1
+
+
+def test_names_from_the_model_are_escaped_and_nothing_is_fetched(page: str) -> None:
+    assert "bn>2" not in page
+    assert "bn&gt;2" in page
+    assert not [word for word in ("http", "src=", "@import", "url(") if word in page]
