@@ -39,7 +39,7 @@ def offers(request: Any) -> dict[str, Offer]:
 
 
 def _offer(tensor: Any, raw: bytes | None) -> Offer:
-    if raw is not None and tensor.HasField("contents"):
+    if raw is not None and tensor.contents.ListFields():  # MLServer's client sends it empty
         raise InvalidRequest(f"contents field must not be specified when using raw_input_contents for '{tensor.name}'")
     read = partial(_typed, tensor.contents) if raw is None else partial(raw_array, raw)
     return offer(tensor.datatype, tensor.shape, read)

@@ -160,6 +160,13 @@ def test_a_version_that_is_over_is_unavailable_and_version_0_is_no_other_name_of
     assert refusal(typed_request(model_version="0"), table=ended) == absent
 
 
+def test_empty_contents_may_stand_beside_raw_ones() -> None:
+    request = raw_request()
+    request.inputs[0].contents.SetInParent()
+    (content,) = ask("ModelInfer", type(request).FromString(request.SerializeToString())).raw_output_contents
+    np.testing.assert_array_equal(np.frombuffer(content, "<f4").reshape(3, 2), ROWS * 2)
+
+
 def test_an_output_that_is_asked_for_twice_is_given_once() -> None:
     request = typed_request()
     for _ in range(2):
