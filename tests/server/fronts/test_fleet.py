@@ -128,12 +128,12 @@ def test_who_adopts_nothing_in_time_is_ended_and_settled_waits_for_it_no_longer(
         house.publish(1)
         await house.fleet.settled()
         assert stopped.child.exited.done()
-        assert "front end 2 did not answer its supervisor within 0.5 s" in caplog.text
+        assert "front end 2 did not answer its supervisor within 2 s" in caplog.text
         while not all(one.listening for one in house.fleet.living()) or len(house.fleet.living()) < 2:
             await house.fleet.changes.ticket().wait()
         assert house.heard(3)[1]["models"], "its successor has the current table from the beginning"
 
-    play(tmp_path, scenario, timeout_s=0.5)
+    play(tmp_path, scenario, timeout_s=2.0)
 
 
 def test_who_answers_nothing_is_ended_though_nothing_changes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -142,13 +142,13 @@ def test_who_answers_nothing_is_ended_though_nothing_changes(tmp_path: Path, cap
         staying, stopped = house.fleet.living()
         os.kill(stopped.pid, signal.SIGSTOP)
         await asyncio.shield(stopped.child.exited)
-        assert "front end 2 did not answer its supervisor within 0.5 s" in caplog.text
+        assert "front end 2 did not answer its supervisor within 2 s" in caplog.text
         while not all(one.listening for one in house.fleet.living()) or len(house.fleet.living()) < 2:
             await house.fleet.changes.ticket().wait()
         assert staying in house.fleet.living(), "who answers is left alone"
         assert house.epochs(1) == house.epochs(3)[-1:], "nothing has changed"
 
-    play(tmp_path, scenario, timeout_s=0.5)
+    play(tmp_path, scenario, timeout_s=2.0)
 
 
 def test_a_front_end_that_cannot_listen_keeps_the_server_from_starting(tmp_path: Path) -> None:
