@@ -13,7 +13,7 @@ from foldserve_contract.manifest import Source
 from foldserve_contract.tolerance import deviation, within
 from foldserve_engine.onnx_engine import OnnxEngine
 from foldserve_exporter.emit.onnx_model import write_onnx
-from foldserve_exporter.emit.saved_model import serving_function
+from foldserve_exporter.emit.saved_model import serving_function, write_saved_model
 from foldserve_exporter.errors import Refused
 from foldserve_exporter.load.loader import Loaded
 from foldserve_exporter.options import ExportOptions
@@ -75,6 +75,19 @@ def attention() -> keras.Model:
     return keras.Model(x, layers.Dense(3, activation="gelu")(y))
 
 
+def choosing() -> keras.Model:
+    """What is not chosen is infinite or none: the logarithm of what is not positive."""
+    x = keras.Input((8,), name="x")
+    y = layers.BatchNormalization()(layers.Dense(5)(x))
+    return keras.Model(x, keras.ops.where(y > 0.5, keras.ops.log(y), y))
+
+
+def deciding() -> keras.Model:
+    """The class alone, as many a classifier answers; here among numbers of both signs, and zeros of both."""
+    x = keras.Input((8,), name="x")
+    return keras.Model(x, [keras.ops.argmax(x, axis=-1), keras.ops.argmin(x, axis=-1), layers.Dense(3)(x)])
+
+
 TRAPS: dict[str, Callable[[], keras.Model]] = {
     "grouped convolution": lambda: sequential(
         layers.Conv2D(6, (3, 2), groups=2, strides=2, padding="same"), layers.BatchNormalization()
@@ -104,6 +117,7 @@ TRAPS: dict[str, Callable[[], keras.Model]] = {
     "free sizes in the output": lambda: sequential(
         layers.EinsumDense("abcd,de->abce", output_shape=(None, None, 5), bias_axes="e"), layers.BatchNormalization()
     ),
+    "a choice": choosing,
     "uint8 input": lambda: sequential(
         layers.Rescaling(1 / 127.5, offset=-1), layers.Conv2D(3, 3), layers.BatchNormalization(), dtype="uint8"
     ),
@@ -133,6 +147,34 @@ def test_the_onnx_model_loads_and_answers_as_the_reference(trap: str, tmp_path: 
     for name, reference in expected.reference.outputs.items():
         assert np.ptp(reference, axis=0).max() > 1e-3
         assert within(deviation(answers[name], reference), expected.reference.bound(name))
+
+
+def test_the_class_alone_is_that_of_keras_for_zeros_of_both_signs_too(tmp_path: Path) -> None:
+    model, path = randomise(deciding()), tmp_path / "model.onnx"
+    folded, _ = prepare(model)
+    write_onnx(serving_function(folded.model, folded.signature), folded.signature, path)
+    rows = np.random.default_rng(2).choice(np.float32([-0.0, 0.0, -2, 2]), (64, 8))
+    rows[:8] = np.where(np.eye(8, dtype=bool), np.float32(0), np.float32(-0.0))
+    answers = OnnxEngine.from_bytes(path.read_bytes(), folded.signature).run({"x": rows})
+    expected = model.predict(rows, verbose=0)[:2]
+    for spec, wanted in zip(folded.signature.outputs, expected, strict=False):
+        np.testing.assert_array_equal(answers[spec.name], wanted)
+    assert list(expected[0][:8]) == list(range(8))
+
+
+def test_a_lookup_table_is_refused_by_name(tmp_path: Path) -> None:
+    folded = fold_model(Loaded(sequential(layers.IntegerLookup(vocabulary=[3, 5], name="looked_up"), shape=(2,),
+                                          dtype="int64"), Source("x", "y")))  # fmt: skip
+    with pytest.raises(Refused, match=r"^looked_up.*: it looks values up in a table"):
+        write_saved_model(serving_function(folded.model, folded.signature), folded.model, tmp_path)
+
+
+def test_constants_that_nobody_reads_are_left_out(tmp_path: Path) -> None:
+    folded, _ = prepare(TRAPS["sizes that rounding spoils"]())
+    write_onnx(serving_function(folded.model, folded.signature), folded.signature, tmp_path / "model.onnx")
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    read = {name for node in graph.node for name in node.input}
+    assert {tensor.name for tensor in graph.initializer} <= read
 
 
 def test_an_operation_onnx_lacks_is_refused_by_name(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Nodes that tf2onnx writes as several and ONNX has as one: a product with its bias, hard-sigmoid, hard-swish."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,18 +15,22 @@ _MATRIX = 2
 def fuse(model: Any) -> None:
     """Changes the model in place; every tensor that is left has the values that it had."""
     for rewrite in (_normal_distributions, _biases, _convolution_biases, _hard_sigmoids, _hard_swishes):
-        replaced = rewrite(_Index(model))
-        _write(model.graph, dict(replaced))
+        rewritten(model, rewrite)
 
 
-class _Index:
+def rewritten(model: Any, rewrite: "Callable[[Index], Rewritten]") -> None:
+    """Changes the model in place by one rewriting."""
+    _write(model.graph, dict(rewrite(Index(model))))
+
+
+class Index:
     """Who makes and who reads what."""
 
     def __init__(self, model: Any) -> None:
         self.graph = model.graph
         self.constants = {tensor.name: tensor for tensor in self.graph.initializer}
         self.makers = {name: node for node in self.graph.node for name in node.output}
-        self._reads = Counter(_read_in(self.graph))
+        self._reads = Counter(names_read(self.graph))
         self._shapes: dict[str, tuple[int, ...]] | None = None
         self._model = model
 
@@ -76,21 +80,21 @@ class _Index:
         return self._shapes.get(name)
 
 
-def _read_in(graph: Any) -> Iterator[str]:
+def names_read(graph: Any) -> Iterator[str]:
     """Every name that is read, by the bodies of loops and branches too."""
     yield from (value.name for value in graph.output)
     for node in graph.node:
         yield from node.input
         for attribute in node.attribute:
             for inner in (attribute.g, *attribute.graphs):
-                yield from _read_in(inner)
+                yield from names_read(inner)
 
 
 Rewritten = Iterator[tuple[str, list[Any]]]
 """By the first output of a node, the nodes that stand in its place; none where another one does its work."""
 
 
-def _biases(index: _Index) -> Rewritten:
+def _biases(index: Index) -> Rewritten:
     """MatMul of matrices and Add, with or without a Reshape between them: one Gemm."""
     for add in index.graph.node:
         parts = index.split(add) if add.op_type == "Add" else None
@@ -114,7 +118,7 @@ def _biases(index: _Index) -> Rewritten:
             yield reshape.output[0], [moved]
 
 
-def _convolution_biases(index: _Index) -> Rewritten:
+def _convolution_biases(index: Index) -> Rewritten:
     """What is added to a convolution is its bias, behind the Squeeze too that makes a series of an image of one row."""
     for add in index.graph.node:
         parts = index.split(add) if add.op_type == "Add" else None
@@ -136,7 +140,7 @@ def _convolution_biases(index: _Index) -> Rewritten:
             yield squeeze.output[0], [helper.make_node("Squeeze", list(squeeze.input), list(add.output), squeeze.name)]
 
 
-def _bias_shape(index: _Index, conv: Any, squeeze: Any | None) -> tuple[int, ...] | None:
+def _bias_shape(index: Index, conv: Any, squeeze: Any | None) -> tuple[int, ...] | None:
     """The shape that a bias has where it is added: (1, channels, 1, …), less the axes that were squeezed."""
     kernel = index.sizes(conv.input[1])
     axes = np.zeros(0) if squeeze is None else index.value(squeeze.input[1]) if len(squeeze.input) > 1 else None
@@ -147,7 +151,7 @@ def _bias_shape(index: _Index, conv: Any, squeeze: Any | None) -> tuple[int, ...
     return (1, channels, *(1,) * (len(kernel) - len(axes) - _MATRIX))
 
 
-def _flat_bias(index: _Index, bias: NDArray[Any], product: Any, summed: str) -> NDArray[Any] | None:
+def _flat_bias(index: Index, bias: NDArray[Any], product: Any, summed: str) -> NDArray[Any] | None:
     """The bias as one value for each column of the product, if that is what it is."""
     left, right = index.shape(product.input[0]), index.sizes(product.input[1]) or index.shape(product.input[1])
     if left is None or right is None or len(left) != _MATRIX or len(right) != _MATRIX:
@@ -160,7 +164,7 @@ def _flat_bias(index: _Index, bias: NDArray[Any], product: Any, summed: str) -> 
     return bias.reshape(-1)
 
 
-def _asked(index: _Index, name: str) -> tuple[int, ...]:
+def _asked(index: Index, name: str) -> tuple[int, ...]:
     """The last of the sizes that a Reshape is asked for, as far as they are constant."""
     value, maker = index.value(name), index.makers.get(name)
     if value is not None:
@@ -170,7 +174,7 @@ def _asked(index: _Index, name: str) -> tuple[int, ...]:
     return ()
 
 
-def _normal_distributions(index: _Index) -> Rewritten:
+def _normal_distributions(index: Index) -> Rewritten:
     """TensorFlow's exact GELU has erfc(−x·c), which is 1 + erf(x·c)."""
     for erfc in index.graph.node:
         scaled = index.maker(erfc.input[0], "Mul") if erfc.op_type == "Erfc" else None
@@ -192,7 +196,7 @@ def _normal_distributions(index: _Index) -> Rewritten:
         )
 
 
-def _hard_sigmoids(index: _Index) -> Rewritten:
+def _hard_sigmoids(index: Index) -> Rewritten:
     """min(max(x + 3, 0), 6)/6."""
     for scaled in index.graph.node:
         parts = index.split(scaled) if scaled.op_type == "Mul" else None
@@ -209,12 +213,12 @@ def _hard_sigmoids(index: _Index) -> Rewritten:
         yield scaled.output[0], [gate]
 
 
-def _keeps_shape(index: _Index, shifted: tuple[NDArray[Any], str, str], add: Any) -> bool:
+def _keeps_shape(index: Index, shifted: tuple[NDArray[Any], str, str], add: Any) -> bool:
     """Whether the constant does not stretch what it is added to."""
     return shifted[0].size == 1 and index.shape(shifted[2]) == index.shape(add.output[0])
 
 
-def _hard_swishes(index: _Index) -> Rewritten:
+def _hard_swishes(index: Index) -> Rewritten:
     """X times its hard-sigmoid."""
     for product in index.graph.node:
         if product.op_type != "Mul":
@@ -231,7 +235,7 @@ def _write(graph: Any, replaced: dict[str, list[Any]]) -> None:
     nodes = [new for node in graph.node for new in replaced.get(node.output[0], [node])]
     del graph.node[:]
     graph.node.extend(nodes)
-    used = set(_read_in(graph))
+    used = set(names_read(graph))
     kept = [tensor for tensor in graph.initializer if tensor.name in used]
     del graph.initializer[:]
     graph.initializer.extend(kept)

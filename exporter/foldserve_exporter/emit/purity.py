@@ -8,6 +8,8 @@ from ..errors import Refused
 
 _WRITES = re.compile(r"Assign(Add|Sub)?(VariableOp)?$|^Resource(Scatter|Apply)|^Scatter(Add|Update)$")
 _RANDOM = re.compile(r"^(Stateless)?(Random|Truncated|Multinomial|ParameterizedTruncated)|^StatelessMultinomial$")
+_TABLES = re.compile(r"^(LookupTable|HashTable|MutableHashTable)")
+_LOOKS_UP = "it looks values up in a table, which no ONNX file can hold. Map them to numbers before the model."
 _DRAWS = (
     "it draws random numbers in inference, so that no answer could be given twice. Let it draw in training alone, or "
     "give the numbers to the model as an input."
@@ -22,9 +24,10 @@ def require_pure(concrete: Any) -> None:
     """Look through a traced function and all that it calls.
 
     Raises:
-        Refused: it draws random numbers, or changes a variable; the message names the layer.
+        Refused: it draws random numbers, changes a variable or looks into a table; the message names the layer.
     """
     operations = tuple(_operations(concrete.graph))
+    _refuse(operations, _TABLES, _LOOKS_UP)
     _refuse(operations, _RANDOM, _DRAWS)  # first: who draws keeps a seed, too
     _refuse(operations, _WRITES, _MOVES)
 

@@ -10,7 +10,8 @@ from onnx import helper, numpy_helper
 
 from foldserve_contract.signature import Array
 
-from .fusions import fuse
+from .fusions import fuse, names_read, rewritten
+from .signs import sign_bits
 
 _SPATIAL = (2, 3)
 
@@ -18,10 +19,11 @@ _SPATIAL = (2, 3)
 def repair(model: Any) -> None:
     """Changes the model in place.
 
-    What ONNX has a node for; `Erfc`, which ONNX lacks; sizes of `Resize` that rounding spoils; and padding that ONNX
-    Runtime would lose.
+    What ONNX has a node for; signs and `Erfc`, which ONNX lacks; sizes of `Resize` that rounding spoils; and padding
+    that ONNX Runtime would lose.
     """
     fuse(model)
+    rewritten(model, sign_bits)
     graph = model.graph
     repaired = [part for node in graph.node for part in _without_erfc(node)]
     del graph.node[:]
@@ -69,6 +71,15 @@ def _exact_sizes(model: Any) -> None:
         model.graph.initializer.append(numpy_helper.from_array(sizes, name))
         node.input[:] = [node.input[0], "", "", name]
         node.attribute.append(helper.make_attribute("axes", list(_SPATIAL)))
+    drop_unread(model.graph)
+
+
+def drop_unread(graph: Any) -> None:
+    """Leaves out the constants that nobody reads, of which ONNX Runtime would complain at every load."""
+    read = set(names_read(graph))
+    kept = [tensor for tensor in graph.initializer if tensor.name in read]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
 
 
 def _keep_padding_before_pooling(model: Any) -> None:

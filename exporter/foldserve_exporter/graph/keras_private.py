@@ -1,4 +1,4 @@
-"""The one place that reads private parts of Keras (checked against 3.15)."""
+"""The one place that reads private parts of Keras (checked against 3.11.3 and 3.15.1)."""
 
 import copy
 import inspect
