@@ -56,6 +56,16 @@ def test_a_cut_answers_what_the_unfolded_layer_answered(model: Any, layer: str) 
     np.testing.assert_allclose(folded.model.run({"image": images()})[name], wanted, atol=1e-5)
 
 
+def test_a_layer_goes_by_the_same_path_with_preprocessing_before_the_model(model: Any) -> None:
+    options = ExportOptions(Path(), "m", features="backbone/conv_2", preprocess="tf", rename=("conv_2=map",))
+    folded = fold_model(Loaded(model, Source("m", "")), options)
+    raw = np.random.default_rng(2).integers(0, 256, (4, 9, 8, 3)).astype(np.uint8)
+    backbone = model.get_layer("backbone")
+    unfolded = keras.Model(backbone.input, backbone.get_layer("conv_2").output)
+    wanted = np.asarray(unfolded(raw.astype(np.float32) / 127.5 - 1, training=False))
+    np.testing.assert_allclose(folded.model.run({"image": raw})["map"], wanted, atol=1e-5)
+
+
 def test_layers_that_cannot_be_cut_at_are_refused_by_name(model: Any) -> None:
     graph = trace(model)
     with pytest.raises(Refused, match=r"no layer 'conv'; it has, for example, backbone/conv_1, backbone/conv_2"):

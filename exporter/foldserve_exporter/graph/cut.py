@@ -13,7 +13,7 @@ def cut(graph: Graph, layer: str) -> Graph:
 
     Args:
         graph: A whole model, unfolded: a layer that feeds a BatchNormalization still answers as it did.
-        layer: The layer's path (`backbone/conv_5`), or its name where only one layer has it.
+        layer: The layer's path (`backbone/conv_5`), or the end of it where only one layer has that.
 
     Raises:
         Refused: There is no such layer, there are several, it is called several times, or it has several outputs.
@@ -37,7 +37,8 @@ def cut(graph: Graph, layer: str) -> Graph:
 
 def _find(graph: Graph, layer: str) -> Node:
     exact = [node for node in graph.nodes if node.op.path == layer]
-    found = exact or [node for node in graph.nodes if node.op.name == layer]
+    ends = (node for node in graph.nodes if node.op.name == layer or node.op.path.endswith(f"/{layer}"))
+    found = exact or list(ends)  # preprocessing, or a Sequential around it, makes a path longer than its user knows it
     paths = sorted({node.op.path for node in found})
     if not found:
         near = sorted({n.op.path for n in graph.nodes if layer.lower() in n.op.path.lower()})
