@@ -14,7 +14,7 @@ from ..brief import brief
 from ..errors import Refused
 from . import keras_private as private
 from .ir import Graph, Map, Node, Op, Opaque, TensorSpec, Weight, as_array
-from .silence import has_phase, is_outspoken, is_silent
+from .silence import drops, has_phase, is_outspoken, is_silent
 
 _NORM = keras.layers.BatchNormalization
 
@@ -76,7 +76,8 @@ def unread(graph: Graph) -> tuple[Op, ...]:
 
 def is_savable(op: Op) -> bool:
     """Whether a layer may be made anew from a file: whoever does that makes it hear the learning phase again."""
-    return op.opaque is None or not any(map(has_phase, private.sublayers(op.opaque.layer)))
+    below = private.sublayers(op.opaque.layer) if op.opaque is not None else []
+    return not any(has_phase(each) or drops(each) for each in below)
 
 
 def outspoken(layer: Any, path: str) -> str:

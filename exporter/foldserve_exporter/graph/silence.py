@@ -39,3 +39,9 @@ def is_outspoken(layer: Any) -> bool:
 def has_phase(layer: Any) -> bool:
     """Whether a layer by itself, its sublayers apart, behaves differently in training."""
     return is_silent(layer) or isinstance(layer, (keras.layers.BatchNormalization, *SILENT))
+
+
+def drops(layer: Any) -> bool:
+    """Whether a layer was told at its making to drop something in training, as recurrent layers and attention are."""
+    told = (getattr(layer, name, None) for name in SILENCED_ARGUMENTS)
+    return any(isinstance(share, int | float) and share > 0 for share in told)

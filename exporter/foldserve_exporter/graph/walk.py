@@ -15,7 +15,7 @@ from .entry import Entry
 from .instantiate import is_stock
 from .ir import Node, Op, Ref, TensorSpec, as_array, map_refs
 from .opaque import Unreadable
-from .silence import has_phase, is_outspoken, is_silent
+from .silence import drops, has_phase, is_outspoken, is_silent
 
 
 class Walker:
@@ -260,7 +260,7 @@ def _hides_phase(layer: Any) -> bool:
         return False
     if isinstance(layer, keras.layers.BatchNormalization):
         return False
-    return is_outspoken(layer) or any(has_phase(below) for below in private.sublayers(layer))
+    return is_outspoken(layer) or any(has_phase(below) or drops(below) for below in private.sublayers(layer))
 
 
 def _hears_phase(layer: Any) -> bool:

@@ -84,6 +84,30 @@ def test_dropout_within_layers_falls_silent() -> None:
     assert_rebuilds(keras.Model(inputs, x))
 
 
+def test_dropout_falls_silent_within_layers_of_a_class_that_is_told_no_phase() -> None:
+    @keras.saving.register_keras_serializable("trace")
+    class Encoder(L.Layer):
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.steps = L.LSTM(4, dropout=0.5, recurrent_dropout=0.3)
+
+        def build(self, shape: Any) -> None:
+            self.steps.build(shape)
+
+        def call(self, x: Any) -> Any:
+            return self.steps(x)
+
+    class Direct(Encoder):
+        def call(self, x: Any) -> Any:
+            return tf.tanh(self.steps(x))
+
+    for kind in (Encoder, Direct):
+        inputs = keras.Input((7, 6))
+        model = assert_rebuilds(keras.Model(inputs, kind()(inputs)))
+        rows = np.random.default_rng(0).normal(size=(3, 7, 6)).astype(np.float32)
+        np.testing.assert_array_equal(flat(model(rows, training=True))[0], flat(model(rows, training=False))[0])
+
+
 def test_a_shared_layer_stays_shared() -> None:
     conv, inputs = L.Conv2D(3, 3, padding="same", name="conv"), keras.Input((8, 6, 3))
     model = keras.Model(inputs, L.Add()([conv(inputs), conv(conv(inputs))]))
