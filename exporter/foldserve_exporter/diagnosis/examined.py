@@ -165,12 +165,11 @@ def _drifted(drifts: list[tuple[Op, LayerDrift]], gaps: Mapping[str, Change], sa
     """Layers whose statistics are not those of the samples. What a frozen one should have, labels alone can tell."""
     limit = limit_of(samples)
     far = [(op, drift) for op, drift in drifts if drift.drift > limit and np.isfinite(drift.log_ratio)]
-    typical = float(np.median([drift.drift for _, drift in drifts])) if drifts else 0.0
     rest = []
     for op, drift in far:
         if drift.frozen:
             continue
-        kind, why = kind_of(op, drift, typical, drifts[0][1].layer)
+        kind, why = kind_of(op, drift, [each for _, each in drifts])
         if drift.effect is None and kind is not Kind.UNTOUCHED:
             rest.append(drift.layer)
         else:

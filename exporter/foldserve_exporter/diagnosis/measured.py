@@ -14,7 +14,7 @@ from .stored import is_untouched, tiny
 
 _GRAVE = 0.25
 _NOTICED = 0.05
-_FIRST_LAYERS = 1.5
+_FIRST_LAYERS = 1.2
 _INITIAL = (0.05, 0.98)  # less is what a healthy training leaves; all of it is something else
 _POINTS = 0.02
 _MUCH = 0.1
@@ -31,11 +31,11 @@ def drift_faults(evidence: Evidence) -> Iterator[Finding]:
     limit = threshold(len(next(iter(evidence.inputs.values()))))
     drifted = [(op, drift) for op, drift in evidence.drifts if drift.drift > limit and np.isfinite(drift.log_ratio)]
     helps = _gain(evidence.scores, evidence.recalibrated.scores)
-    deep = [drift.drift for _, drift in evidence.drifts]
+    drifts = [drift for _, drift in evidence.drifts]
     for op, drift in drifted:
         if drift.frozen and (helps is None or helps <= 0):
             continue
-        kind, why = kind_of(op, drift, float(np.median(deep)), evidence.estimated.layers[0].path)
+        kind, why = kind_of(op, drift, drifts)
         yield Finding(kind, severity_of(drift.effect), drift.layer, told(drift, why), drift.effect, RECALIBRATE)
 
 
@@ -61,14 +61,13 @@ def told(drift: LayerDrift, why: str) -> str:
     )
 
 
-def kind_of(op: Op, drift: LayerDrift, typical: float, first: str) -> tuple[Kind, str]:
+def kind_of(op: Op, drift: LayerDrift, drifts: Sequence[LayerDrift]) -> tuple[Kind, str]:
     """What a layer's drift is, and why, in words.
 
     Args:
         op: The layer.
         drift: Its drift.
-        typical: The median of all layers' drifts.
-        first: The path of the layer that comes first.
+        drifts: All layers' drifts, in the order of the graph.
     """
     if drift.tiny > _MOST:
         small = tiny(op)
@@ -85,7 +84,8 @@ def kind_of(op: Op, drift: LayerDrift, typical: float, first: str) -> tuple[Kind
             f"{drift.residue:.0%} of their initial value is left, which with momentum {momentum:g} means"
             f" about {steps:.0f} steps of training"
         )
-    if drift.layer == first and drift.drift > _FIRST_LAYERS * typical:
+    first, *others = drifts
+    if drift.layer == first.layer and others and drift.drift > _FIRST_LAYERS * max(each.drift for each in others):
         return Kind.OTHER_DATA, (
             "this is the first layer, and it drifts most: the samples are not what it was trained on (another domain,"
             " other preprocessing), or it was fine-tuned on them in too few steps"

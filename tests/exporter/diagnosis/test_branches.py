@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 from foldserve_exporter import diagnose, recalibrate
+from foldserve_exporter.diagnosis.drift import LayerDrift
 from foldserve_exporter.diagnosis.finding import Kind, Severity
+from foldserve_exporter.diagnosis.measured import kind_of
+from foldserve_exporter.graph import trace
 
 from ..models import randomise
 
@@ -82,3 +85,15 @@ def test_a_model_that_hardly_tells_samples_apart_has_no_gap_where_its_statistics
     assert agreement is not None
     assert agreement < 0.7
     assert found.findings == ()
+
+
+def test_a_first_layer_that_drifts_most_blames_the_samples_and_no_other_does(model: Any) -> None:
+    def drift(layer: str, off: float) -> LayerDrift:
+        return LayerDrift(layer, False, 24, off, 0.4, 0.6, 1.2, None, 0.0, None)
+
+    first, second = (node.op for node in trace(model).batch_norms)
+    near, far = ([drift(first.path, mine), drift(second.path, theirs)] for mine, theirs in ((0.36, 0.34), (0.5, 0.34)))
+    assert kind_of(first, far[0], far)[0] is Kind.OTHER_DATA
+    assert kind_of(first, near[0], near)[0] is Kind.STALE
+    assert kind_of(second, far[1], far)[0] is Kind.STALE
+    assert kind_of(first, far[0], far[:1])[0] is Kind.STALE  # nothing to compare it with
