@@ -5,15 +5,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..errors import Refused
+from ..graph.draws import DRAWS, RANDOM
 
 _WRITES = re.compile(r"Assign(Add|Sub)?(VariableOp)?$|^Resource(Scatter|Apply)|^Scatter(Add|Update)$")
-_RANDOM = re.compile(r"^(Stateless)?(Random|Truncated|Multinomial|ParameterizedTruncated)|^StatelessMultinomial$")
 _TABLES = re.compile(r"^(LookupTable|HashTable|MutableHashTable)")
 _LOOKS_UP = "it looks values up in a table, which no ONNX file can hold. Map them to numbers before the model."
-_DRAWS = (
-    "it draws random numbers in inference, so that no answer could be given twice. Let it draw in training alone, or "
-    "give the numbers to the model as an input."
-)
 _MOVES = (
     "it changes a variable each time it is called, so that no answer could be given twice. Let it change nothing "
     "outside of training."
@@ -28,7 +24,7 @@ def require_pure(concrete: Any) -> None:
     """
     operations = tuple(_operations(concrete.graph))
     _refuse(operations, _TABLES, _LOOKS_UP)
-    _refuse(operations, _RANDOM, _DRAWS)  # first: who draws keeps a seed, too
+    _refuse(operations, RANDOM, DRAWS)  # first: who draws keeps a seed, too
     _refuse(operations, _WRITES, _MOVES)
 
 

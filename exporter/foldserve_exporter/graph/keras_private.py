@@ -127,6 +127,12 @@ def accepts(layer: Any, argument: str) -> bool:
     return argument in layer._call_signature.parameters
 
 
+def dense(tensor: Any) -> Any:
+    """The symbolic tensor, told to be dense: Keras takes for sparse what is multiplied by a constant."""
+    tensor._sparse = False
+    return tensor
+
+
 @contextmanager
 def lent_call_history(layer: Any) -> Iterator[None]:
     """Let symbolic calls happen on a layer and all below it, and forget them afterwards."""

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from ..errors import Refused
+from . import keras_private as private
 from .instantiate import assign, instantiate
 from .ir import Graph, Node, Op, Ref, map_refs
 from .names import op_names
@@ -70,7 +71,7 @@ class _Builder:
         known = id(node.op) in self.layers
         results = self._tried(node.op, args, kwargs)
         for position, tensor in enumerate(keras.tree.flatten(results)):
-            self.tensors[Ref(node.key, position)] = tensor
+            self.tensors[Ref(node.key, position)] = private.dense(tensor)
         if not known and node.op.weights:
             assign(self.layers[id(node.op)], node.op)
 

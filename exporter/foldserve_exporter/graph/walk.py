@@ -11,11 +11,14 @@ from ..errors import Refused
 from . import keras_private as private
 from . import opaque, operations, time_distributed
 from .adapters import read_weights, without_adapter
+from .draws import DRAWS, noticed_draws
 from .entry import Entry
 from .instantiate import is_stock
 from .ir import Node, Op, Ref, TensorSpec, as_array, map_refs
 from .opaque import Unreadable
 from .silence import drops, has_phase, is_outspoken, is_silent
+
+_APPLICATIONS = "keras.src.applications."
 
 
 class Walker:
@@ -131,7 +134,8 @@ class Walker:
             if lowered is not None:
                 return lowered
         inner = private.functional(operation)
-        if inner is not None or _hides_phase(operation) or (_hears_phase(operation) and not self.masked):
+        hears = _hears_phase(operation) and not self.masked
+        if inner is not None or hears or _hides_phase(operation) or _is_formula(operation):
             return self._enter_nested(operation, inner, args, kwargs, path)
         _check_open(operation)
         return self.record(self.op(operation, path), args, kwargs, specs)
@@ -176,9 +180,12 @@ class Walker:
             words["training"] = False
         with private.lent_call_history(layer), keras.StatelessScope():  # what a call assigns, it assigns to nobody
             try:
-                results = layer.call(*fed, **words)
+                with noticed_draws() as drawn:
+                    results = layer.call(*fed, **words)
             except Exception as error:
                 raise Unreadable(opaque.in_words(error)) from error
+            if drawn:
+                raise Refused(f"{scope or layer.name}: {DRAWS}")
             self._kept.append(results)
             self._follow(private.calls_between(inputs, keras.tree.flatten(results)), known, scope)
         return keras.tree.map_structure(lambda tensor: known[id(tensor)], results)
@@ -268,6 +275,12 @@ def _hears_phase(layer: Any) -> bool:
     if not isinstance(layer, keras.layers.Layer) or isinstance(layer, keras.layers.BatchNormalization):
         return False
     return not is_stock(type(layer)) and private.accepts(layer, "training")
+
+
+def _is_formula(operation: Any) -> bool:
+    """Whether a layer of keras.applications only writes arithmetic down, through which maps can go."""
+    kind = type(operation)
+    return kind.__module__.startswith(_APPLICATIONS) and not operation.variables
 
 
 def _makes_masks(model: Any) -> bool:

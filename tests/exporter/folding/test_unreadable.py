@@ -237,6 +237,17 @@ def test_a_layer_that_draws_in_inference_is_refused_by_name(tmp_path: Path) -> N
         write(served(of(Sampled(name="sampled"))), tmp_path)
 
 
+@pytest.mark.parametrize("seeded", [True, False])
+def test_a_layer_that_is_told_the_phase_and_draws_whatever_it_is_told_is_refused_by_name(seeded: bool) -> None:
+    class Told(L.Layer):
+        def call(self, x: Any, training: bool | None = None) -> Any:
+            numbers = keras.random.normal((5,), seed=1) if seeded else tf.random.normal((5,))
+            return x + numbers[0]
+
+    with pytest.raises(Refused, match=r"^told: it draws random numbers in inference"):
+        served(of(Told(name="told")))
+
+
 def test_dropout_that_insists_is_refused_by_name() -> None:
     class Insisting(L.Dropout):
         def call(self, inputs: Any) -> Any:

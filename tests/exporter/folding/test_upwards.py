@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from keras.src.applications import inception_resnet_v2
 
 from tests.exporter.models import actions, assert_folds, kinds, randomise
 
@@ -173,3 +174,24 @@ def test_a_mean_over_other_axes_commutes(keepdims: bool) -> None:
     assert actions(folded) == ["backward"]
     x = keras.ops.mean(L.BatchNormalization()(keras.ops.tanh(inputs)), axis=[1, 2], keepdims=keepdims)
     assert actions(assert_folds(randomise(keras.Model(inputs, L.Dense(2)(x))))) == ["forward"]
+
+
+def test_the_scales_that_an_inception_resnet_writes_down_as_layers_fold_along() -> None:
+    inputs = keras.Input(IMAGE)
+    x = L.Conv2D(5, 1)(inputs)
+    branch = L.Conv2D(5, 3, padding="same")(inputs)
+    scaled = inception_resnet_v2.CustomScaleLayer(0.17)([x, branch])
+    folded = assert_folds(randomise(keras.Model(inputs, L.BatchNormalization()(scaled))))
+    assert actions(folded) == ["backward"] and kinds(folded.model) == ["Conv2D", "Conv2D", "Add"]
+
+
+def test_a_layer_of_ones_own_reads_a_scale_that_stays() -> None:
+    class Shifted(L.Layer):
+        def call(self, x: Any) -> Any:
+            return x + keras.ops.ones((4,))
+
+    inputs = keras.Input((6, 4))
+    x = Shifted()(L.BatchNormalization(center=False)(inputs))
+    model = randomise(keras.Model(inputs, x))
+    model.layers[1].moving_mean.assign(keras.ops.zeros(4))
+    assert kinds(assert_folds(model).model) == ["Multiply", "Shifted"]
