@@ -11,21 +11,19 @@ from ..errors import Refused
 from . import keras_private as private
 from . import opaque, operations, time_distributed
 from .adapters import read_weights, without_adapter
+from .composed import check_open, is_composed, makes_masks
 from .draws import DRAWS, noticed_draws
 from .entry import Entry
-from .instantiate import is_stock
 from .ir import Node, Op, Ref, TensorSpec, as_array, map_refs
 from .opaque import Unreadable
-from .silence import drops, has_phase, is_outspoken, is_silent
-
-_APPLICATIONS = "keras.src.applications."
+from .silence import is_outspoken, is_silent
 
 
 class Walker:
     """Collects nodes while models are entered, each nested one in place of its call."""
 
     def __init__(self, model: Any) -> None:
-        self.masked = _makes_masks(model)
+        self.masked = makes_masks(model)
         self.nodes: list[Node] = []
         self.specs: dict[Ref, TensorSpec] = {}
         self.rows: dict[Ref, Ref] = {}
@@ -134,10 +132,9 @@ class Walker:
             if lowered is not None:
                 return lowered
         inner = private.functional(operation)
-        hears = _hears_phase(operation) and not self.masked
-        if inner is not None or hears or _hides_phase(operation) or _is_formula(operation):
+        if inner is not None or is_composed(operation, self.masked):
             return self._enter_nested(operation, inner, args, kwargs, path)
-        _check_open(operation)
+        check_open(operation)
         return self.record(self.op(operation, path), args, kwargs, specs)
 
     def _enter_nested(self, layer: Any, inner: Any, args: Any, kwargs: dict[str, Any], path: str) -> list[Ref]:
@@ -259,42 +256,6 @@ def _check_plain(call: Any) -> None:
         return
     if any(callable(leaf) for leaf in keras.tree.flatten((call.arguments.args, call.arguments.kwargs))):
         raise Unreadable(f"it gives functions to a {type(call.operation).__name__} of keras.ops")
-
-
-def _hides_phase(layer: Any) -> bool:
-    """Whether a custom layer holds layers that inference must see."""
-    if not isinstance(layer, keras.layers.Layer) or is_stock(type(layer)):
-        return False
-    if isinstance(layer, keras.layers.BatchNormalization):
-        return False
-    return is_outspoken(layer) or any(has_phase(below) or drops(below) for below in private.sublayers(layer))
-
-
-def _hears_phase(layer: Any) -> bool:
-    """Whether a custom layer is told the learning phase, so that its ``call`` may do by it whatever it likes."""
-    if not isinstance(layer, keras.layers.Layer) or isinstance(layer, keras.layers.BatchNormalization):
-        return False
-    return not is_stock(type(layer)) and private.accepts(layer, "training")
-
-
-def _is_formula(operation: Any) -> bool:
-    """Whether a layer of keras.applications only writes arithmetic down, through which maps can go."""
-    kind = type(operation)
-    return kind.__module__.startswith(_APPLICATIONS) and not operation.variables
-
-
-def _makes_masks(model: Any) -> bool:
-    """Whether a layer makes masks for the layers behind it; those travel beside the tensors, unseen by a graph."""
-    layers = private.sublayers(model)
-    return any(isinstance(each, keras.layers.Masking) or getattr(each, "mask_zero", False) for each in layers)
-
-
-def _check_open(operation: Any) -> None:
-    """Stock wrappers and recurrent layers show nothing of what they hold."""
-    below = private.sublayers(operation) if isinstance(operation, keras.layers.Layer) else []
-    norm = keras.layers.BatchNormalization
-    if any(isinstance(each, norm) for each in below) and not isinstance(operation, norm):
-        raise Unreadable(f"a {type(operation).__name__} calls what it holds by itself")
 
 
 def _without_phase(kwargs: Mapping[str, Any]) -> dict[str, Any]:
