@@ -17,7 +17,9 @@ COMMANDS = {
     "predict-model": "foldserve.predict.cli",
 }
 OTHERS = {
-    *("--strict", "--service-kind", "--async", "--streaming", "--shared-memory"),  # mypy's and perf_analyzer's
+    *("--strict", "--h1"),  # mypy's and h2load's
+    *("--service-kind", "--shape", "--input-data", "--async", "--streaming", "--shared-memory"),  # perf_analyzer's
+    *("--collect-metrics", "--trace-level"),  # and these
     *("--weights", "--images", "--epochs", "--side", "--plot"),  # those of the experiments
     *("--records", "--table"),  # of benchmarks/nodes.py
     "--tensorflow-intra-op-parallelism",  # accepted with a warning

@@ -12,6 +12,7 @@ from foldserve_contract.signature import Signature
 
 from .emit.large import SINGLE_FILE_BYTES, weight_bytes, write_large_onnx
 from .emit.onnx_model import write_onnx
+from .emit.purity import require_pure
 from .emit.saved_model import serving_function, write_saved_model
 from .emit.warmup import write_warmup
 from .naming import NamedModel
@@ -31,10 +32,11 @@ def write_models(folded: NamedModel, signature: Signature, directory: Path) -> N
     """SavedModel and ONNX.
 
     Raises:
-        Refused: No ONNX can be made of the model.
+        Refused: No ONNX can be made of the model, or the same inputs would not give the same answers.
         OSError: The disk is full or fails.
     """
     function = serving_function(folded, signature)
+    require_pure(function)
     with _disk_errors():
         write_saved_model(function, folded, directory)
         if weight_bytes(folded) > SINGLE_FILE_BYTES:

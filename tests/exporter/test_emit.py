@@ -13,7 +13,8 @@ from foldserve_contract.manifest import Source
 from foldserve_contract.tolerance import deviation, within
 from foldserve_engine.onnx_engine import OnnxEngine
 from foldserve_exporter.emit.onnx_model import write_onnx
-from foldserve_exporter.emit.saved_model import serving_function, write_saved_model
+from foldserve_exporter.emit.purity import require_pure
+from foldserve_exporter.emit.saved_model import serving_function
 from foldserve_exporter.errors import Refused
 from foldserve_exporter.load.loader import Loaded
 from foldserve_exporter.options import ExportOptions
@@ -162,11 +163,11 @@ def test_the_class_alone_is_that_of_keras_for_zeros_of_both_signs_too(tmp_path: 
     assert list(expected[0][:8]) == list(range(8))
 
 
-def test_a_lookup_table_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_lookup_table_is_refused_by_name() -> None:
     folded = fold_model(Loaded(sequential(layers.IntegerLookup(vocabulary=[3, 5], name="looked_up"), shape=(2,),
                                           dtype="int64"), Source("x", "y")))  # fmt: skip
     with pytest.raises(Refused, match=r"^looked_up.*: it looks values up in a table"):
-        write_saved_model(serving_function(folded.model, folded.signature), folded.model, tmp_path)
+        require_pure(serving_function(folded.model, folded.signature))
 
 
 def test_constants_that_nobody_reads_are_left_out(tmp_path: Path) -> None:

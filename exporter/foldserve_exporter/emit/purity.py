@@ -16,13 +16,13 @@ _MOVES = (
 )
 
 
-def require_pure(concrete: Any) -> None:
-    """Look through a traced function and all that it calls.
+def require_pure(function: Any) -> None:
+    """Look through a function of one signature, as it is traced, and all that it calls.
 
     Raises:
         Refused: it draws random numbers, changes a variable or looks into a table; the message names the layer.
     """
-    operations = tuple(_operations(concrete.graph))
+    operations = tuple(_operations(function.get_concrete_function().graph))
     _refuse(operations, _TABLES, _LOOKS_UP)
     _refuse(operations, RANDOM, DRAWS)  # first: who draws keeps a seed, too
     _refuse(operations, _WRITES, _MOVES)

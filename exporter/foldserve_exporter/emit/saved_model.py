@@ -8,7 +8,6 @@ import tensorflow as tf
 from foldserve_contract.signature import DEFAULT_SIGNATURE, Signature, TensorSpec
 
 from ..naming import NamedModel
-from .purity import require_pure
 
 
 def serving_function(model: NamedModel, signature: Signature) -> Any:
@@ -32,13 +31,8 @@ def _tensor_spec(spec: TensorSpec) -> Any:
 
 
 def write_saved_model(function: Any, model: NamedModel, directory: Path) -> None:
-    """Writes `saved_model.pb` and `variables/` into an existing directory.
-
-    Raises:
-        Refused: The model draws random numbers, or changes a variable.
-    """
+    """Writes `saved_model.pb` and `variables/` into an existing directory."""
     concrete = function.get_concrete_function()
-    require_pure(concrete)
     module = tf.Module()
     module.weights = [variable.value for variable in model.model.variables]
     tf.saved_model.save(module, str(directory), signatures={DEFAULT_SIGNATURE: concrete})

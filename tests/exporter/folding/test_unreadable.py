@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from foldserve_contract.bundle import Bundle
 from foldserve_exporter import export_model
+from foldserve_exporter.emit.purity import require_pure
 from foldserve_exporter.emit.saved_model import serving_function, write_saved_model
 from foldserve_exporter.errors import Refused
 from foldserve_exporter.folding import Folded, fold
@@ -128,7 +129,9 @@ def served(model: Any) -> NamedModel:
 
 
 def write(model: NamedModel, directory: Path) -> None:
-    write_saved_model(serving_function(model, model.signature()), model, directory)
+    function = serving_function(model, model.signature())
+    require_pure(function)
+    write_saved_model(function, model, directory)
 
 
 def rows(*shape: int) -> np.ndarray:
