@@ -10,7 +10,8 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..core.errors import LoadFailed, NotPossible, ReloadFailed
+from ..core.access import EVERYTHING, Rights
+from ..core.errors import Forbidden, LoadFailed, NotPossible, ReloadFailed
 from ..core.model_config import ModelConfig, Specific
 from .decide import aspired, is_news
 from .keeper import Held, Keeper
@@ -45,14 +46,16 @@ class Reloader:
         self._busy = asyncio.Lock()
         self._leaving: set[asyncio.Task[None]] = set()
 
-    async def reload(self, models: Sequence[ModelConfig], origin: str) -> None:
+    async def reload(self, models: Sequence[ModelConfig], origin: str, rights: Rights = EVERYTHING) -> None:
         """Returns when the new set serves. Cancelling it, or its failure, leaves everything as it was.
 
         Args:
             models: All that is to be served from now on.
             origin: Who asks, for people.
+            rights: What whoever asks may change.
 
         Raises:
+            Forbidden: A model would change, or end, to which there is no right.
             NotPossible: A label would stand for a version that will not serve.
             ReloadFailed: A version could not be loaded, or not in time.
         """
@@ -60,6 +63,7 @@ class Reloader:
             log.info("%s asks for no model at all: nothing is changed", origin)
             return
         async with self._busy:
+            self._require(models, rights)
             source = Listed(tuple(models), origin)
             listings = await self._watcher.survey(source)
             plans = [self._plan(model, listings.get(model.name, ())) for model in models]
@@ -72,6 +76,19 @@ class Reloader:
         """Returns when the models that were left are gone."""
         if self._leaving:
             await asyncio.wait(self._leaving, timeout=grace_s)
+
+    def _require(self, models: Sequence[ModelConfig], rights: Rights) -> None:
+        """What stays as it is needs no right; a model that would end is not named to who may not know of it."""
+        keepers = self._watcher.keepers
+        for model in models:
+            keeper = keepers.get(model.name)
+            same = keeper is not None and keeper.config == model and not keeper.suspended
+            if not same and not rights.allows(model.name):
+                raise Forbidden(f"this token gives no right to change model {model.name!r}")
+        if not all(map(rights.allows, keepers.keys() - {model.name for model in models})):
+            raise Forbidden(
+                "this token gives no right to a model that would not be served any more; name every one that is served"
+            )
 
     def _plan(self, config: ModelConfig, listing: tuple[Sighting, ...]) -> _Plan:
         keeper = self._watcher.keepers.get(config.name)

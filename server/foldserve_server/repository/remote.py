@@ -27,11 +27,12 @@ class RemoteAdmin:
         """See `core.admin.Admin`. Cancelling it takes the reload back.
 
         Raises:
-            Forbidden: The caller may not change what is served, or not to this.
+            Forbidden: The caller may not change what is served, or not to this, or has no right to a model that would
+                change or end.
         """
         require_admin()
         require_inside(models, self._roots)
-        await _apart(self._reloader.reload(models, origin))
+        await _apart(self._reloader.reload(models, origin, current()))
 
     async def load(self, name: str) -> None:
         """See `core.admin.Admin`. Cancelling it leaves what is being loaded to be loaded.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from foldserve_server.core.access import Rights
 from foldserve_server.core.admin import require_inside
 from foldserve_server.core.errors import Forbidden, InvalidRequest, NotPossible, ReloadFailed, ServableNotFound
 from foldserve_server.core.model_config import All, Latest, ModelConfig, Policy, Specific
@@ -109,6 +110,27 @@ def test_one_version_that_fails_leaves_everything_as_it_was(play: Play, broken: 
             house.labelled("m", "canary")
         other = house.starter.engines.get("o/1" if broken == "m/2" else "m/2")
         assert other is None or other.stopped.is_set()
+
+    play(scenario)
+
+
+def test_a_reload_takes_a_right_to_every_model_that_it_changes_or_ends(play: Play) -> None:
+    async def scenario(house: House) -> None:
+        of_m = Rights("deployment", frozenset({"m"}), admin=True)
+        m, n = house.model("m", Latest(2)), house.model("n")
+        for models, words in (
+            ((m, house.model("n", All())), "no right to change model 'n'"),
+            ((m, house.model("n", labels={"stable": 1})), "no right to change model 'n'"),
+            ((m, n, house.model("o")), "no right to change model 'o'"),
+            ((m,), "a model that would not be served any more"),
+        ):
+            with pytest.raises(Forbidden, match=words) as caught:
+                await house.reloader.reload(models, "test", of_m)
+            assert len(models) > 1 or "'n'" not in str(caught.value), "a name is not told to who has no right to it"
+            assert house.available() == {"m": [3], "n": [1]}
+        await house.reloader.reload((m, n), "test", of_m)
+        await house.watcher.settled()
+        assert house.available() == {"m": [3, 2], "n": [1]}
 
     play(scenario)
 

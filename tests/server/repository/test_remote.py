@@ -24,8 +24,9 @@ class FakeReloader:
         self.cancelled = False
         self.gate = asyncio.Event()
 
-    async def reload(self, models: Sequence[ModelConfig], origin: str) -> None:
+    async def reload(self, models: Sequence[ModelConfig], origin: str, rights: Rights) -> None:
         self.calls.append((access.current(), call.current()))
+        self.rights = rights
         try:
             await self.gate.wait()
         except asyncio.CancelledError:
@@ -54,10 +55,12 @@ def test_what_a_reload_starts_is_not_the_caller_s(tmp_path: Path) -> None:
     async def scenario() -> None:
         reloader = FakeReloader()
         reloader.gate.set()
-        access.enter(Rights("deployment", frozenset({"m"}), admin=True))
+        deployment = Rights("deployment", frozenset({"m"}), admin=True)
+        access.enter(deployment)
         call.enter(Call("reload", dict))
         await remote(reloader, tmp_path).reload([ModelConfig("m", tmp_path / "m")], "test")
         assert reloader.calls == [(access.EVERYTHING, None)]
+        assert reloader.rights == deployment, "what may be changed is the caller's"
 
     contextvars.copy_context().run(asyncio.run, scenario())
 
