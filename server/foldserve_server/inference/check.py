@@ -61,12 +61,14 @@ def check(name: str, signature: Signature, max_rows: int | None, request: Asked)
 
 
 def _check_names(model: str, wanted: Iterable[str], given: Sequence[str]) -> None:
-    for index, name in enumerate(given):
-        if name in given[:index]:
+    seen: set[str] = set()
+    for name in given:
+        if name in seen:
             raise InvalidRequest(f"input '{name}' already exists in request")
+        seen.add(name)
     names = list(wanted)
     if len(given) != len(names):
-        missing = [name for name in names if name not in given]
+        missing = [name for name in names if name not in seen]
         raise InvalidRequest(
             f"expected {len(names)} inputs but got {len(given)} inputs for model '{model}'."
             f" Got input(s) {_listed(given)}, but missing required input(s) {_listed(missing)}."

@@ -16,6 +16,7 @@ from ..core.call import Call, enter
 from ..core.door import Door
 from ..core.errors import EngineFailed, InvalidRequest, NotOffered, ServingError
 from ..core.ledger import Ledger
+from .fields import check_fields
 from .status import abort
 
 log = logging.getLogger(__name__)
@@ -143,8 +144,9 @@ def parse(method: Method, content: bytes, codec: Codec) -> Any:
     """The request that the bytes stand for.
 
     Raises:
-        InvalidRequest: They stand for none.
+        InvalidRequest: They stand for none, or for one of too many fields.
     """
+    check_fields(content, method.request.DESCRIPTOR)
     try:
         return codec.read(content)
     except DecodeError as error:

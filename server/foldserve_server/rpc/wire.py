@@ -1,5 +1,6 @@
 """TensorFlow Serving's messages to queries, and answers to its messages."""
 
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -40,15 +41,35 @@ def query(received: Received, deadline_ns: int | None, max_bytes: int) -> Query:
     Raises:
         InvalidRequest: It names no model.
     """
-    request, contents = received.message, received.contents
+    request = received.message
     return Query(
         model=model_ref(request),
-        inputs={name: offer(proto, max_bytes, contents.get(name)) for name, proto in request.inputs.items()},
+        inputs=_Offers(received, max_bytes),
         outputs=tuple(request.output_filter),
         signature=request.model_spec.signature_name or DEFAULT_SIGNATURE,
         deadline_ns=deadline_ns,
         exact=request.request_options.deterministic_mode != 0,
     )
+
+
+class _Offers(Mapping[str, Offer]):
+    """The inputs of a request, looked at one by one when they are asked for: there may be any number of them."""
+
+    def __init__(self, received: Received, max_bytes: int) -> None:
+        self._protos = received.message.inputs
+        self._contents = received.contents
+        self._max_bytes = max_bytes
+
+    def __getitem__(self, name: str) -> Offer:
+        if name not in self._protos:
+            raise KeyError(name)  # where the library would make one
+        return offer(self._protos[name], self._max_bytes, self._contents.get(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._protos)
+
+    def __len__(self) -> int:
+        return len(self._protos)
 
 
 def offer(proto: Any, max_bytes: int, content: memoryview | None = None) -> Offer:

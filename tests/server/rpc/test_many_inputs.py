@@ -1,0 +1,64 @@
+"""A request with far more inputs than a model has costs no more than reading it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from foldserve_contract.protos import PredictRequest
+from foldserve_contract.signature import Signature, TensorSpec
+from foldserve_contract.wire.read import Received
+from foldserve_server.core.errors import InvalidRequest
+from foldserve_server.core.validate import check_names
+from foldserve_server.inference.check import check
+from foldserve_server.rpc import wire
+
+SIGNATURE = Signature((TensorSpec("x", "float32", (-1, 2)),), (TensorSpec("y", "float32", (-1, 2)),))
+
+
+class Name(str):
+    """Notes how often it is compared."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Name.compared += 1
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+@dataclass(frozen=True)
+class Tensor:
+    name: str
+    datatype: str = "FP32"
+    shape: tuple[int, ...] = (1, 2)
+
+
+@dataclass(frozen=True)
+class Asked:
+    inputs: list[Any]
+    outputs: tuple[Any, ...] = ()
+
+
+def test_names_are_looked_up_and_not_compared_with_one_another() -> None:
+    Name.compared = 0
+    with pytest.raises(InvalidRequest, match=r"expected 1 inputs but got 1000 inputs"):
+        check("m", SIGNATURE, None, Asked([Tensor(Name(f"i{index}")) for index in range(1000)]))
+    assert Name.compared < 1000
+
+
+def test_tensors_that_a_model_does_not_have_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    request = PredictRequest()
+    request.model_spec.name = "m"
+    for index in range(10):
+        request.inputs[f"i{index}"].dtype = 1
+    looked: list[Any] = []
+    monkeypatch.setattr(wire, "offer", lambda *asked: looked.append(asked))
+    inputs = wire.query(Received(request, {}), None, 1 << 20).inputs
+    with pytest.raises(InvalidRequest, match="input size does not match signature: 10!=1"):
+        check_names(SIGNATURE, inputs)
+    assert not looked
+    with pytest.raises(KeyError):
+        inputs["x"]
+    assert len(inputs) == 10, "asking for what is not there adds nothing"
