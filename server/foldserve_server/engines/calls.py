@@ -47,6 +47,7 @@ class Calls:
         rows: Rows that are taken.
         bytes: Bytes that are taken.
         seconds_per_row: What a row takes in a full batch, for those who are told to come again.
+        delay_s: How long an unfilled batch waits for more rows, likewise.
     """
 
     def __init__(self, arena: Arena, credits: Credits, request_bytes: int, gauge: Words | None = None) -> None:
@@ -60,7 +61,7 @@ class Calls:
         self.max_rows, self.max_bytes = credits
         self._request_bytes = request_bytes
         self.rows = self.bytes = 0
-        self.seconds_per_row = 0.0
+        self.seconds_per_row = self.delay_s = 0.0
 
     def __len__(self) -> int:
         """Taken slots."""
@@ -139,5 +140,5 @@ class Calls:
             )
 
     def _retry_after_ms(self) -> int:
-        """About how long the rows take that are waiting."""
-        return min(_LONGEST_RETRY_MS, 1 + int(1000 * self.rows * self.seconds_per_row))
+        """About how long the rows take that are waiting, with the delay of the last batch."""
+        return min(_LONGEST_RETRY_MS, 1 + int(1000 * (self.delay_s + self.rows * self.seconds_per_row)))

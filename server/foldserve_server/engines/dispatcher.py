@@ -15,6 +15,7 @@ from .calls import Call, Calls
 from .connection import Connection
 
 _NOBODY = Origin(0, 0)
+_LATEST_NS = (1 << 63) - 1  # on the wire
 _EXPIRED = "the deadline passed before the request was computed"
 
 
@@ -94,6 +95,7 @@ class Dispatcher:
     def _begin(self, inputs: Arrays, deadline_ns: int | None, exact: bool) -> Call:
         if self._refusal is not None:
             raise _again(self._refusal)
+        deadline_ns = None if deadline_ns is None else min(deadline_ns, _LATEST_NS)
         deadline_s = None if deadline_ns is None else deadline_ns / 1e9
         if deadline_s is not None and deadline_s <= self._loop.time():
             raise DeadlineExceeded(_EXPIRED)
@@ -103,6 +105,9 @@ class Dispatcher:
         except (OSError, TypeError, ValueError) as error:
             self._calls.free(call)
             raise _refused(error) from error
+        except BaseException:
+            self._calls.free(call)  # or its room would be gone for good
+            raise
         if deadline_s is not None:
             call.timer = self._loop.call_at(deadline_s, self._expire, call)
         return call

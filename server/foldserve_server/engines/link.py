@@ -49,6 +49,7 @@ class EngineLink:
         shared = replace(settings, max_queue_rows=share.rows, max_queue_bytes=share.size)
         slabs = Slabs(signature, max_batch_size, shared)
         self.calls = Calls(slabs.arena, share, settings.max_request_bytes, gauge)
+        self.calls.delay_s = settings.batch_timeout_micros / 1e6 if settings.together else 0.0
         self._dispatcher = Dispatcher(slabs, self.calls)
         self._front = front
         self._connection: Connection | None = None

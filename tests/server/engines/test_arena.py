@@ -71,6 +71,10 @@ def test_room_is_counted_in_rows_and_bytes_and_given_back() -> None:
         with pytest.raises(QueueFull, match="200 bytes") as caught:
             admit(calls, 51)
         assert caught.value.retry_after_ms == 1001
+        calls.delay_s = 0.25
+        with pytest.raises(QueueFull) as caught:
+            admit(calls, 51)
+        assert caught.value.retry_after_ms == 1251, "an unfilled batch waits for so long"
         with pytest.raises(QueueFull, match="2 rows"):
             admit(calls, 10, rows=2)
         for total, rows in ((251, 1), (10, 4)):

@@ -104,6 +104,30 @@ def test_an_answer_reaches_its_caller_whatever_the_order() -> None:
     run(test())
 
 
+@pytest.mark.parametrize("deadline_ns", [1 << 63, 10**400])
+def test_a_deadline_beyond_what_is_told_to_engines_is_as_good_as_none(deadline_ns: int) -> None:
+    async def test() -> None:
+        bench = Bench()
+        inputs = {"x": np.full((1, 2), 3, np.float32)}
+        task = asyncio.create_task(bench.dispatcher.predict(inputs, deadline_ns))
+        await asyncio.sleep(0)
+        bench.engine.answer(bench.engine.submits[0])
+        assert (await task)["y"].tolist() == [[6, 6]]
+
+    run(test())
+
+
+def test_a_request_that_cannot_be_submitted_leaves_its_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        bench = Bench()
+        monkeypatch.setattr(bench.engine, "put", lambda *record, **how: [][0])
+        with pytest.raises(IndexError):
+            await bench.dispatcher.predict({"x": np.zeros((1, 2), np.float32)}, None)
+        assert (len(bench.calls), bench.calls.rows, bench.calls.bytes) == (0, 0, 0)
+
+    run(test())
+
+
 def test_a_callers_slot_is_not_used_again_before_the_engine_is_done_with_it() -> None:
     async def test() -> None:
         bench = Bench()
