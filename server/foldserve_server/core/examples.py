@@ -78,7 +78,10 @@ def _from_numbers(spec: TensorSpec, values: Sequence[Any], wanted: str, index: i
             f"Name: <unknown>, Key: {spec.name}, Index: {index}.  Number of {wanted} values != expected."
             f"  Values size: {len(values)} but output shape: {list(spec.row_shape)}"
         )
-    wide = np.array(values, np.float64 if wanted == FLOAT else np.int64)
+    try:
+        wide = np.array(values, np.float64 if wanted == FLOAT else np.int64)
+    except OverflowError:  # an integer in JSON may have any number of digits
+        raise InvalidRequest(f"feature {spec.name!r} of example {index} holds a number that no double can") from None
     with np.errstate(over="ignore"):
         narrow = wide.astype(dtype_named(spec.dtype).numpy)
     lost = np.isinf(narrow) & np.isfinite(wide) if wanted == FLOAT else narrow != wide

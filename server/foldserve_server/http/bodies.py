@@ -45,6 +45,8 @@ def parse_object(content: bytes) -> dict[str, Any]:
         raise InvalidRequest(f"JSON Parse error: {error}") from None
     except RecursionError:
         raise InvalidRequest("JSON Parse error: lists and objects lie in one another deeper than any may") from None
+    except ValueError:
+        raise InvalidRequest("JSON Parse error: an integer has more digits than any may") from None
     if not isinstance(value, dict):
         raise InvalidRequest(f"Expected a JSON object, received {type(value).__name__}")
     return value
@@ -89,12 +91,16 @@ def _from_columns(specs: tuple[TensorSpec, ...], value: Any, tokens: Tokens) -> 
                 f"{INPUTS} is a plain value/list, but expecting an object as multiple input tensors required"
                 " as per tensorinfo_map"
             )
-        return {specs[0].name: array_of(specs[0], value, tokens)}
+        return {specs[0].name: _column(specs[0], value, tokens)}
     for spec in specs:
         if spec.name not in value:
             raise InvalidRequest(f"Missing named input: {spec.name} in '{INPUTS}' object.")
     _check_known(value, specs, f"'{INPUTS}' object")
-    return {spec.name: array_of(spec, value[spec.name], tokens) for spec in specs}
+    return {spec.name: _column(spec, value[spec.name], tokens) for spec in specs}
+
+
+def _column(spec: TensorSpec, value: Any, tokens: Tokens) -> Array:
+    return _no_rows(spec) if value == [] else array_of(spec, value, tokens)
 
 
 def _from_rows(specs: tuple[TensorSpec, ...], rows: Any, tokens: Tokens) -> dict[str, Array]:
@@ -154,5 +160,5 @@ def plain(array: Array) -> Any:
 
 
 def dump(value: Any) -> bytes:
-    """JSON, with NaN and Infinity where numbers are so."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    """JSON, with NaN and Infinity where numbers are so; half a character, as a caller may spell it, goes escaped."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode(errors="backslashreplace")

@@ -126,7 +126,7 @@ class HttpServer:
         except web.HTTPException as error:
             return _error(error.status, error.text or error.reason)
         except Exception:
-            log.exception("%s %s failed", request.method, request.path)
+            log.exception("%s failed", _asked(request))
             return _error(status.INTERNAL, status.UNTOLD)
 
     async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -142,9 +142,14 @@ def _headers(request: web.Request) -> dict[str, str]:
     return {key.lower(): value for key, value in request.headers.items()}
 
 
+def _asked(request: web.Request) -> str:
+    """For the log; the path as it came, in which no line can end."""
+    return f"{request.method} {request.rel_url.raw_path}"
+
+
 def _failure(request: web.Request, error: ServingError) -> web.Response:
     if isinstance(error, EngineFailed):
-        log.error("%s %s: %s", request.method, request.path, error)
+        log.error("%s: %s", _asked(request), error)
     response = _error(status.status_of(error), status.words(error))
     response.headers.update(status.headers(error))
     if isinstance(error, Unauthenticated):

@@ -59,9 +59,11 @@ def array_of(spec: TensorSpec, value: Any, tokens: Tokens) -> Array:
     if tokens.bools and kind != "b":
         _check_types(spec, value)
     try:
-        array = np.array(value)
+        array = numbers(value, kind)
     except ValueError:
         raise _fault(spec, value) from None
+    except OverflowError:
+        raise InvalidRequest(f"input {spec.name!r}: JSON Parse error: Number too big to be stored in double") from None
     if not tokens.infinities and array.dtype.kind == "f" and np.isinf(array).any():
         raise InvalidRequest(f"input {spec.name!r}: JSON Parse error: Number too big to be stored in double")
     return _narrow(spec, array, value, kind)
@@ -70,6 +72,32 @@ def array_of(spec: TensorSpec, value: Any, tokens: Tokens) -> Array:
 def is_b64(value: Any) -> bool:
     """Whether the value holds bytes."""
     return isinstance(value, dict) and value.keys() == {B64}
+
+
+def numbers(value: Any, kind: str) -> Array:
+    """Nested lists as an array, each number as it was written.
+
+    Among integers of which some need 64 bits without a sign and others do not, the library takes all for float64; and
+    integers that no 64 bits hold, for no numbers at all.
+
+    Args:
+        value: The lists.
+        kind: Numpy's kind of the elements that are wanted.
+
+    Raises:
+        ValueError: A list is of another length than its neighbours.
+        OverflowError: A double is wanted, and none holds a number.
+    """
+    array = np.array(value)
+    if array.dtype.kind != "O" and (array.dtype.kind != "f" or kind not in "iu"):
+        return array
+    objects = np.array(value, object)
+    kinds = set(map(type, objects.flat))
+    if kind == "f" and kinds <= {int, float}:
+        return objects.astype(np.float64)
+    if kind in "iu" and kinds == {int} and objects.min() >= 0 and objects.max() < 1 << 64:
+        return objects.astype(np.uint64)
+    return array
 
 
 def _narrow(spec: TensorSpec, array: Array, value: Any, kind: str) -> Array:

@@ -6,6 +6,7 @@ from ..core.servable import Servable
 from ..core.table import Table
 
 _HIGHEST = (1 << 63) - 1
+_LONGEST = 100  # digits, most of them zeros
 
 
 def model_ref(name: str, version: str) -> ModelRef:
@@ -16,9 +17,9 @@ def model_ref(name: str, version: str) -> ModelRef:
     """
     if not version:
         return ModelRef(name)
-    if not version.isascii() or not version.isdigit() or int(version) > _HIGHEST:
+    if not version.isascii() or not version.isdigit() or len(version) > _LONGEST or int(version) > _HIGHEST:
         raise InvalidRequest(
-            f"failed to get model version from specified version string '{version}',"
+            f"failed to get model version from specified version string '{version:.100}',"
             " version should be an integral value > 0"
         )
     return ModelRef(name, int(version))

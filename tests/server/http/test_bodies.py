@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from foldserve_contract.signature import DEFAULT_SIGNATURE, Array, Signature, TensorSpec
 from foldserve_server.core.errors import InvalidRequest
-from foldserve_server.http.bodies import Body, read_predict, write_predict
+from foldserve_server.http.bodies import Body, dump, read_predict, write_predict
 
 SPEC = TensorSpec("x", "float32", (-1, 2))
 OUTPUT = (TensorSpec("y", "float32", (-1, 2)),)
@@ -167,3 +167,32 @@ def test_numbers_are_written_in_the_fewest_digits_of_their_type() -> None:
 def test_what_is_written_reads_as_the_same_numbers(array: Array) -> None:
     content = write_predict({"y": array}, False).replace(b'"outputs"', b'"inputs"')
     assert same(read(content, TensorSpec("x", "float32", (-1, 3))).inputs["x"], array)
+
+
+def test_integers_keep_every_digit_whatever_stands_beside_them() -> None:
+    wide = TensorSpec("x", "uint64", (-1,))
+    assert same(read({"inputs": [5, (1 << 63) + 1]}, wide).inputs["x"], [5, (1 << 63) + 1], "uint64")
+    assert same(read({"instances": [(1 << 64) - 1, 3]}, wide).inputs["x"], [(1 << 64) - 1, 3], "uint64")
+    for odd in (-1, 1 << 64, 1.5, None):
+        assert "uint64" in refused({"inputs": [odd, 1 << 63]}, wide)
+
+
+def test_integers_of_any_length_stand_for_floats_that_hold_them() -> None:
+    assert same(read({"inputs": [[10**30, 2]]}).inputs["x"], [[1e30, 2]])
+    assert "Number too big to be stored in double" in refused({"inputs": [[10**400, 2]]})
+    assert "is not of expected type: float" in refused({"inputs": [[10**300, 2]]})
+    assert refused({"inputs": [[10**30, None]]}) == "JSON Value: null Type: Null is not of expected type: float"
+
+
+def test_an_integer_of_more_digits_than_python_reads_is_the_caller_s_fault() -> None:
+    assert "more digits than any may" in refused(b'{"inputs": [[%s, 2]]}' % (b"9" * 5000))
+
+
+def test_an_empty_column_is_a_batch_of_no_rows() -> None:
+    assert read({"inputs": []}).inputs["x"].shape == (0, 2)
+    body = read({"inputs": {"a": [], "b": []}}, *PAIR)
+    assert body.inputs["a"].shape == (0, 2) and body.inputs["b"].shape == (0,)
+
+
+def test_half_a_character_goes_back_as_it_came() -> None:
+    assert json.loads(dump({"error": "\ud800"})) == {"error": "\ud800"}

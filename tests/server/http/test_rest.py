@@ -96,6 +96,11 @@ def test_what_went_wrong_inside_has_its_status(error: Exception, status: int, me
     assert ask(PREDICT, ROWS, raising(error)) == (status, {"error": message})
 
 
+def test_half_a_character_in_a_request_is_answered_as_json() -> None:
+    status, answer = ask(PREDICT, b'{"signature_name": "\\ud800", "instances": []}', one)
+    assert status == 400 and answer["error"] == 'Serving signature name: "\ud800" not found in signature def'
+
+
 def test_who_comes_too_early_is_told_when_to_come_again() -> None:
     async def scenario() -> str | None:
         table = raising(QueueFull("full", 1500))()

@@ -54,6 +54,7 @@ def test_a_value_comes_for_each_example() -> None:
         (CLASSIFY, {"examples": [{"x": {"b64": "%"}}]}, classes, "Unable to base64 decode"),
         (CLASSIFY, {"signature_name": "s", "examples": [{}]}, classes, "No signature was found with the name: s"),
         (CLASSIFY, {"signature_name": 1, "examples": [{}]}, classes, "'signature_name' key must be a string value."),
+        (CLASSIFY, {"examples": [{"x": [10**400, 2]}]}, classes, "example 0 holds a number that no double can"),
         (REGRESS, {"examples": [{"x": [1, 2]}]}, classes, "regression needs one output of floats"),
     ],
 )

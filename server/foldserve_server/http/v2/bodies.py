@@ -1,6 +1,7 @@
 """What a caller posts to `/infer`, and what it is answered: JSON, with tensors in it or as bytes behind it."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 
 from foldserve_contract.dtypes import dtype_named
 from foldserve_contract.signature import Array, Arrays
+from foldserve_contract.tensors import MAX_DIMENSIONS
 
 from ...core.errors import InvalidRequest
 from ...core.query import Offer
@@ -16,9 +18,12 @@ from ...inference.classification import CLASS_COUNT, classes
 from ...inference.datatypes import BY_DTYPE, BY_NAME, Datatype
 from ...inference.tensors import SHARED_MEMORY, elsewhere, offer, prefixed, raw_array
 from ..bodies import dump, parse_object, plain
+from ..values import numbers
 
 _BINARY, _BINARY_ALL, _SIZE = "binary_data", "binary_data_output", "binary_data_size"
 _TAKEN = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}
+_MOST_TENSORS = 4096
+_LISTED_BOOL = re.compile(rb"[\[,]\s*(?:true|false)")  # others are parameters, of which most requests have some
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +98,13 @@ def read_infer(content: bytes, json_size: int | None) -> Body:
     if not 0 <= size <= len(content):
         raise InvalidRequest(f"Inference-Header-Content-Length is {size:,}, and the body has {len(content):,} bytes")
     value = parse_object(content[:size])
-    parameters = _parameters(value, "the request")
+    parameters = parameters_of(value, "the request")
     binary = parameters.get(_BINARY_ALL) is True
-    infinities = b"Infinity" in content[:size]
+    infinities, bools = b"Infinity" in content[:size], _LISTED_BOOL.search(content, 0, size) is not None
     rest = memoryview(content)[size:]
     inputs, at = [], 0
     for one in _objects(value, "inputs"):
-        given, at = _given(one, rest, at)
+        given, at = _given(one, rest, at, bools)
         if not infinities and given.array is not None and np.isinf(given.array).any():
             raise InvalidRequest(f"input {given.name!r}: JSON Parse error: Number too big to be stored in double")
         inputs.append(given)
@@ -107,41 +112,49 @@ def read_infer(content: bytes, json_size: int | None) -> Body:
         raise InvalidRequest(f"{len(rest):,} bytes follow the JSON, of which its inputs name {at:,}")
     outputs = tuple(_wanted(one, binary) for one in _objects(value, "outputs"))
     timeout = parameters.get("timeout", 0)
-    if not inputs or not isinstance(timeout, int):
-        raise InvalidRequest("'inputs' must be a list of tensors, and 'timeout' a whole number of microseconds")
-    return Body(str(value.get("id", "")), tuple(inputs), outputs, binary, timeout)
+    if not inputs:
+        raise InvalidRequest("'inputs' must be a list of tensors, and holds none")
+    if type(timeout) is not int:
+        raise InvalidRequest(f"'timeout' must be a whole number of microseconds, received {timeout!r:.100}")
+    name = value.get("id")
+    return Body("" if name is None else str(name), tuple(inputs), outputs, binary, timeout)
 
 
-def _given(value: Mapping[str, Any], rest: memoryview, at: int) -> tuple[Given, int]:
-    """An input, and where in the bytes the next one begins."""
+def _given(value: Mapping[str, Any], rest: memoryview, at: int, bools: bool) -> tuple[Given, int]:
+    """An input, and where in the bytes the next one begins; `bools` tells whether a list may hold any."""
     name, datatype, shape = value.get("name"), value.get("datatype"), value.get("shape")
     whole = isinstance(shape, list) and all(type(size) is int for size in shape)
     if not isinstance(name, str) or not isinstance(datatype, str) or not isinstance(shape, list) or not whole:
         raise InvalidRequest(f"an input has name, shape and datatype, received {sorted(value)}")
-    parameters = _parameters(value, f"input {name!r}")
+    if len(shape) > MAX_DIMENSIONS:
+        raise InvalidRequest(f"input {name!r} has {len(shape):,} dimensions; no tensor has more than {MAX_DIMENSIONS}")
+    parameters = parameters_of(value, f"input {name!r}")
     if SHARED_MEMORY in parameters:
         raise elsewhere(name)
     size = parameters.get(_SIZE)
     if size is None:
         if "data" not in value:
             raise InvalidRequest(f"input {name!r} has neither 'data' nor the parameter '{_SIZE}'")
-        return Given(name, datatype, tuple(shape), _listed(name, value["data"], datatype, shape)), at
+        return Given(name, datatype, tuple(shape), _listed(name, value["data"], datatype, shape, bools)), at
     if type(size) is not int or not 0 <= size <= len(rest) - at:
         raise InvalidRequest(f"input {name!r}: {_SIZE} is {size!r}, and {len(rest) - at:,} bytes are left")
     return Given(name, datatype, tuple(shape), None, bytes(rest[at : at + size])), at + size
 
 
-def _listed(name: str, data: Any, datatype: str, shape: Sequence[int]) -> Array | None:
+def _listed(name: str, data: Any, datatype: str, shape: Sequence[int], bools: bool) -> Array | None:
     """The array of a list, nested or flat; None where nobody knows its elements, which is said elsewhere."""
     known = BY_NAME.get(datatype)
     if known is None:
         return None
     dtype = dtype_named(known.dtype).numpy
     try:
-        values = np.array(data)
+        values = numbers(data, dtype.kind)
     except ValueError:
         raise InvalidRequest(f"input {name!r}: its lists are of unequal lengths") from None
-    if values.size and values.dtype.kind not in _TAKEN[dtype.kind]:
+    except OverflowError:
+        raise InvalidRequest(f"input {name!r}: JSON Parse error: Number too big to be stored in double") from None
+    mixed = bools and dtype.kind != "b" and _holds_bool(data)
+    if mixed or (values.size and values.dtype.kind not in _TAKEN[dtype.kind]):
         raise InvalidRequest(f"input {name!r}: expected data of data-type {datatype}")
     if values.size != math.prod(shape) or any(size < 0 for size in shape):
         raise InvalidRequest(f"input {name!r}: {values.size:,} values cannot have the shape {list(shape)}")
@@ -153,11 +166,15 @@ def _listed(name: str, data: Any, datatype: str, shape: Sequence[int]) -> Array 
     return array.reshape(shape)
 
 
+def _holds_bool(data: Any) -> bool:
+    return any(map(_holds_bool, data)) if isinstance(data, list) else isinstance(data, bool)
+
+
 def _wanted(value: Mapping[str, Any], binary: bool) -> Wanted:
     name = value.get("name")
     if not isinstance(name, str):
         raise InvalidRequest(f"an output has a name, received {sorted(value)}")
-    parameters = _parameters(value, f"output {name!r}")
+    parameters = parameters_of(value, f"output {name!r}")
     if SHARED_MEMORY in parameters:
         raise elsewhere(name)
     count = parameters.get(CLASS_COUNT, 0)
@@ -167,14 +184,25 @@ def _wanted(value: Mapping[str, Any], binary: bool) -> Wanted:
 
 
 def _objects(value: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    found = value.get(key, [])
+    found = value.get(key)
+    if found is None:  # as clients write what they leave out
+        return []
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise InvalidRequest(f"'{key}' must be a list of objects")
+    if len(found) > _MOST_TENSORS:
+        raise InvalidRequest(f"'{key}' has {len(found):,} entries; at most {_MOST_TENSORS:,} are allowed")
     return found
 
 
-def _parameters(value: Mapping[str, Any], place: str) -> dict[str, Any]:
-    found = value.get("parameters", {})
+def parameters_of(value: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """The parameters of a part of a request, which may be left out.
+
+    Raises:
+        InvalidRequest: They are no object.
+    """
+    found = value.get("parameters")
+    if found is None:
+        return {}
     if not isinstance(found, dict):
         raise InvalidRequest(f"the 'parameters' of {place} must be an object")
     return found

@@ -19,11 +19,12 @@ from ...inference.refused import LOGGING, SHARED_MEMORY, TRACES, not_offered
 from ..bodies import dump, parse_object
 from ..content import content_of
 from ..offload import Offload
-from .bodies import Body, Reply, read_infer, write_infer
+from .bodies import Body, Reply, parameters_of, read_infer, write_infer
 
 LIVE, READY = "/v2/health/live", "/v2/health/ready"
 _INFER = re.compile(r"/v2/models/(?P<name>[^/]+)(?:/versions/[^/]+)?/infer")
 _JSON_SIZE = "Inference-Header-Content-Length"
+_LONGEST_SIZE = 18  # digits
 _JSON, _BYTES = "application/json", "application/octet-stream"
 _NOT_READY = 400
 _LARGE = 8192  # numbers; see `rest`
@@ -125,7 +126,7 @@ class OpenInference:
 
     async def load(self, request: web.Request) -> web.Response:
         """Answers when the model serves."""
-        check_load((await _object(request)).get("parameters") or ())
+        check_load(parameters_of(await _object(request), "the request"))
         await self._admin.load(request.match_info["name"])
         return web.Response()
 
@@ -178,7 +179,7 @@ def _json_size(request: web.Request) -> int | None:
     given = request.headers.get(_JSON_SIZE)
     if given is None:
         return None
-    if not given.isascii() or not given.isdigit():
+    if not given.isascii() or not given.isdigit() or len(given) > _LONGEST_SIZE:
         raise InvalidRequest(f"{_JSON_SIZE} must be a whole number, received {given!r:.100}")
     return int(given)
 

@@ -182,6 +182,11 @@ def test_what_unpacks_to_more_than_may_be_is_refused() -> None:
         (body(tensor(np.zeros((5, 2), np.float32))), 400, "inference request batch-size must be <= 4 for 'm'"),
         (body(outputs=[{"name": "q"}]), 400, "unexpected inference output 'q' for model 'm'"),
         (body(parameters={"timeout": "soon"}), 400, "whole number of microseconds"),
+        (body(parameters={"timeout": True}), 400, "whole number of microseconds"),
+        (body(tensor(data=[True, 2, 3, 4, 5, 6])), 400, "expected data of data-type FP32"),
+        (body(tensor(data=[10**400, 2, 3, 4, 5, 6])), 400, "Number too big to be stored in double"),
+        (body(tensor(shape=[3] * 1000)), 400, "1,000 dimensions; no tensor has more than 254"),
+        (body(*[tensor()] * 5000), 400, "'inputs' has 5,000 entries; at most 4,096"),
         (body(tensor(parameters={"shared_memory_region": "s"})), 501, "lies in shared memory"),
         (body(tensor(parameters={"binary_data_size": 24})), 400, "binary_data_size is 24, and 0 bytes are left"),
     ],
@@ -196,6 +201,23 @@ def test_a_number_that_no_double_holds_is_not_infinity() -> None:
     status, words = refusal(text)
     assert status == 400 and "Number too big" in words
     assert answer(text.replace(b"1e999", b"Infinity"))["outputs"][0]["data"] == [0.0, float("inf")]
+
+
+def test_what_is_null_is_left_out() -> None:
+    told = body({**tensor(), "parameters": None}, id=None, parameters=None, outputs=None)
+    answered = answer(told)
+    assert "id" not in answered and answered["outputs"][0]["data"] == (ROWS * 2).ravel().tolist()
+
+
+def test_true_and_false_in_parameters_are_no_numbers_in_lists() -> None:
+    told = body(outputs=[{"name": "y", "parameters": {"binary_data": False}}], parameters={"sequence_end": True})
+    assert answer(told)["outputs"][0]["data"] == (ROWS * 2).ravel().tolist()
+
+
+def test_numbers_of_more_digits_than_python_reads_are_the_caller_s_fault() -> None:
+    many = "9" * 5000
+    assert refusal(json.dumps(body(tensor(data=[7] * 6))).replace("7", many).encode())[0] == 400
+    assert refusal(body(), {SIZE: many})[0] == 400
 
 
 def test_bytes_that_are_not_where_they_should_be_are_refused() -> None:

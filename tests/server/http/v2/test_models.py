@@ -8,6 +8,7 @@ import pytest
 from foldserve_server.core.errors import InvalidRequest, NotInRepository
 from foldserve_server.core.servable import Servable
 from foldserve_server.core.table import Table
+from foldserve_server.inference.catalogue import Catalogue
 from tests.server.fakes import TWO_BY_TWO, FakeEngine, manifest, serving
 from tests.server.http.calls import listening
 from tests.server.rpc.calls import FakeAdmin
@@ -87,6 +88,28 @@ def test_a_model_sent_in_a_request_is_not_loaded() -> None:
     admin = FakeAdmin()
     ((status, told),) = fetch("/v2/repository/models/m/load", post={"parameters": {"config": "{}"}}, admin=admin)
     assert status == 501 and "bundle alone" in told["error"] and not admin.changed
+
+
+def test_parameters_that_are_no_object_are_refused() -> None:
+    admin = FakeAdmin()
+    for odd in (5, "config", ["config"]):
+        ((status, told),) = fetch("/v2/repository/models/m/load", post={"parameters": odd}, admin=admin)
+        assert status == 400 and "must be an object" in told["error"]
+    assert not admin.changed
+    assert fetch("/v2/repository/models/m/load", post={"parameters": None}, admin=admin) == [(200, None)]
+
+
+def test_a_version_of_any_number_of_digits_is_judged() -> None:
+    ((status, told),) = fetch(f"/v2/models/m/versions/{'9' * 5000}")
+    assert status == 400 and "version should be an integral value > 0" in told["error"]
+
+
+def test_a_path_cannot_write_lines_of_its_own_into_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Catalogue, "metadata", lambda *asked: [][0])
+    ((status, _),) = fetch("/v2/models/m%0aforged")
+    assert status == 500 and [record.getMessage() for record in caplog.records] == ["GET /v2/models/m%0Aforged failed"]
 
 
 def test_there_is_no_shared_memory_and_what_is_not_offered_says_so() -> None:
