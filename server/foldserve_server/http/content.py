@@ -8,6 +8,7 @@ from aiohttp.web_protocol import RequestPayloadError
 
 from ..core.door import Visit
 from ..core.errors import DeadlineExceeded, InvalidRequest
+from .packing import STEP, unpacking
 from .status import BodyTooLarge
 
 STALLED_S = 30.0
@@ -36,21 +37,26 @@ async def content_of(request: web.Request, stalled_s: float = STALLED_S) -> byte
 
     Raises:
         BodyTooLarge: It is larger than any may be.
-        InvalidRequest: It is not packed as its headers say, or ends too early.
+        InvalidRequest: It is not packed as its headers say, in no way that is understood, or ends too early.
         QueueFull: It turned out larger than its headers say, and there is no room for it beside the others.
         DeadlineExceeded: Nothing of it came for so long.
     """
     visit, content = _visit.get(), bytearray()
+    unpacked = unpacking(request.headers.get("Content-Encoding", ""))
     try:
-        while piece := await _next(request, stalled_s):
-            if len(content) + len(piece) > request.client_max_size:
-                raise _too_large(request)
-            visit.carry(max(0, len(content) + len(piece) - visit.bytes))
-            content += piece
+        while packed := await _next(request, stalled_s):
+            for piece in unpacked.feed(packed):
+                if len(content) + len(piece) > request.client_max_size:
+                    raise _too_large(request)
+                visit.carry(max(0, len(content) + len(piece) - visit.bytes))
+                content += piece
+                if len(piece) >= STEP:
+                    await asyncio.sleep(0)  # others come in between
     except RequestPayloadError as error:
         raise InvalidRequest(f"the body cannot be read: {' '.join(str(error).split())}") from None
     except TimeoutError:
         raise DeadlineExceeded(f"nothing of the body came for {stalled_s:g} s") from None
+    unpacked.finish()
     return bytes(content)
 
 

@@ -3,6 +3,7 @@
 import logging
 
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import RequestPayloadError
 
 
 def quiet_log() -> logging.Logger:
@@ -14,8 +15,8 @@ def quiet_log() -> logging.Logger:
 
 def _shortened(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, HttpProcessingError):
+    if isinstance(error, HttpProcessingError | RequestPayloadError):
         record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
-        record.msg, record.args = f"{record.getMessage()}: {' '.join(error.message.split())[:200]}", ()
+        record.msg, record.args = f"{record.getMessage()}: {' '.join(str(error).split())[:200]}", ()
         record.exc_info = record.exc_text = None
     return True

@@ -73,7 +73,9 @@ class HttpServer:
         app.router.add_routes(self._v2.routes())
         app.router.add_routes(Page(table, clock).routes())
         app.router.add_routes(monitoring.Monitoring(table).routes(transport.metrics_path))
-        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, logger=quiet_log())
+        self._runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, logger=quiet_log(), auto_decompress=False
+        )
 
     async def start(self, host: str, port: int) -> None:
         """Begins to listen.

@@ -24,8 +24,13 @@ class BodyTooLarge(ResourceExhausted):
     """The body of a request is larger than any may be."""
 
 
+class UnknownCoding(InvalidRequest):
+    """The body is packed in a way that is not understood."""
+
+
 STATUS: dict[type[ServingError], int] = {
     InvalidRequest: 400,
+    UnknownCoding: 415,
     SignatureNotFound: 400,
     NotPossible: 400,
     NotOffered: 501,
@@ -54,7 +59,9 @@ def words(error: ServingError) -> str:
 
 
 def headers(error: ServingError) -> dict[str, str]:
-    """`Retry-After` in whole seconds, where another try may succeed."""
+    """`Retry-After` in whole seconds, where another try may succeed; `Accept-Encoding` where another packing may."""
+    if isinstance(error, UnknownCoding):
+        return {"Accept-Encoding": "gzip, deflate"}
     if not isinstance(error, Unavailable):
         return {}
     return {"Retry-After": str(max(1, -(-(error.retry_after_ms or 0) // 1000)))}

@@ -13,6 +13,7 @@ from aiohttp.test_utils import make_mocked_request
 from foldserve_server.core.door import Door
 from foldserve_server.core.errors import DeadlineExceeded
 from foldserve_server.http import content
+from foldserve_server.http.packing import STEP, unpacking
 from foldserve_server.transport import Transport
 from tests.server.fakes import FakeEngine, serving
 
@@ -44,6 +45,54 @@ def test_bodies_may_be_compressed(coding: str, pack: Any) -> None:
     assert send(pack(ROWS), content_encoding=coding)[0] == 200
     status, answer = send(b"not packed at all", content_encoding=coding)
     assert status == 400 and "the body cannot be read" in answer["error"]
+
+
+def bare(content: bytes) -> bytes:
+    packing = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packing.compress(content) + packing.flush()
+
+
+@pytest.mark.parametrize(
+    ("coding", "content"),
+    [
+        ("GZIP", gzip.compress(ROWS)),
+        ("x-gzip", gzip.compress(ROWS)),
+        ("gzip", gzip.compress(ROWS[:9]) + gzip.compress(ROWS[9:])),
+        ("deflate", bare(ROWS)),
+        ("identity", ROWS),
+        ("", ROWS),
+    ],
+)
+def test_codings_are_read_as_they_are_spelled(coding: str, content: bytes) -> None:
+    assert send(content, content_encoding=coding) == (200, {"predictions": [[2.0, 4.0]]})
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "compress", "aes128gcm", "gzip, gzip"])
+def test_a_coding_that_is_not_understood_is_told_as_json(coding: str) -> None:
+    status, answer = send(ROWS, content_encoding=coding)
+    assert status == 415 and answer["error"].startswith(f"Content-Encoding '{coding}' is not understood; send gzip")
+
+
+PACKED = gzip.compress(ROWS)
+
+
+@pytest.mark.parametrize("spoiled", [PACKED[:-9], PACKED + b"more", PACKED[1:]])
+def test_a_body_that_is_not_packed_to_its_end_is_refused(spoiled: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        async with listening(serving(FakeEngine())) as caller:
+            for content, status in ((spoiled, 400), (PACKED, 200)):
+                headers = {"Content-Encoding": "gzip"}
+                async with caller.session.post(PATH, data=io.BytesIO(content), headers=headers) as response:
+                    assert (response.status == status and "error" in await response.json()) or status == 200
+
+    asyncio.run(scenario())
+    assert not caplog.records, "it is the caller's fault, and the connection goes on"
+
+
+def test_little_is_unpacked_at_once() -> None:
+    packed = gzip.compress(bytes(5 * STEP))
+    pieces = list(unpacking("gzip").feed(packed))
+    assert max(map(len, pieces)) <= STEP and sum(map(len, pieces)) == 5 * STEP
 
 
 def test_paths_are_spelled_as_tensorflow_serving_takes_them() -> None:

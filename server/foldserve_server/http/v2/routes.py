@@ -202,12 +202,18 @@ def _whether(ready: bool, **told: str) -> web.Response:
     return _json({**told, "ready": ready}, 200 if ready else _NOT_READY)
 
 
+def _accepted(part: str) -> str:
+    """The coding that a part of `Accept-Encoding` names; empty where it says that it is not wanted."""
+    name, _, quality = part.replace(" ", "").lower().partition(";q=")
+    return "" if quality and not quality.strip("0.") else name
+
+
 def _encoded(request: web.Request, content: bytes, json_size: int | None) -> web.Response:
     """The answer, compressed where the caller asks for it."""
     response = web.Response(body=content, content_type=_JSON if json_size is None else _BYTES)
     if json_size is not None:
         response.headers[_JSON_SIZE] = str(json_size)
-    wanted = (part.split(";")[0].strip() for part in request.headers.get("Accept-Encoding", "").split(","))
+    wanted = map(_accepted, request.headers.get("Accept-Encoding", "").split(","))
     coding = next((_CODINGS[one] for one in wanted if one in _CODINGS), None)
     if coding is not None:
         response.enable_compression(coding)

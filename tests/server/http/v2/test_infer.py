@@ -155,6 +155,15 @@ def test_bodies_and_answers_may_be_compressed(coding: str, pack: Any, unpack: An
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [("gzip;q=0", None), ("gzip; q=0.0, deflate", "deflate"), ("GZIP;q=0.5", "gzip"), ("br, *;q=0", None)],
+)
+def test_no_coding_is_used_that_the_caller_does_not_want(accepted: str, coding: str | None) -> None:
+    status, _, told = send(body(), {"Accept-Encoding": accepted})
+    assert status == 200 and told.get("Content-Encoding") == coding
+
+
 def test_what_unpacks_to_more_than_may_be_is_refused() -> None:
     status, words = refusal(gzip.compress(b" " * (MAX_BYTES + 1)), {"Content-Encoding": "gzip"})
     assert status == 413 and "exceeded" in words
