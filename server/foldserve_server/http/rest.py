@@ -18,12 +18,11 @@ from . import describe
 from .bodies import Body, dump, read_predict, write_predict
 from .content import content_of
 from .examples import read_examples, write_classes, write_values
-from .offload import Offload
+from .offload import Offload, is_large, is_long
 
 _WHERE = r"(?:/versions/(?P<version>[0-9]{1,18})|/labels/(?P<label>[^/:]+))?"
 _POST = re.compile(rf"/v1/models/(?P<name>[^/:]+){_WHERE}:(?P<verb>predict|classify|regress)", re.IGNORECASE)
 _GET = re.compile(rf"/v1/models(?:/(?P<name>[^/:]+))?{_WHERE}(?P<metadata>/metadata)?", re.IGNORECASE)
-_LARGE = 8192  # numbers; reading so many takes about a millisecond
 JSON = "application/json"
 Verb = Callable[[ModelRef, bytes], Awaitable[bytes]]
 
@@ -75,22 +74,20 @@ class Rest:
 
     async def _classify(self, ref: ModelRef, content: bytes) -> bytes:
         found = await self._tasks.classify(await self._examples(ref, content))
-        return await self._offload.run(found.scores.size > _LARGE, write_classes, found)
+        return await self._offload.run(is_long(found.scores.size), write_classes, found)
 
     async def _regress(self, ref: ModelRef, content: bytes) -> bytes:
         return write_values(await self._tasks.regress(await self._examples(ref, content)))
 
     async def _examples(self, ref: ModelRef, content: bytes) -> Request:
-        large = content.count(b",") > _LARGE
-        key, examples = await self._offload.run(large, read_examples, content)
+        key, examples = await self._offload.run(is_large(content), read_examples, content)
         return Request(ref, examples, key, self._deadline())
 
     async def _read(self, content: bytes, signatures: Mapping[str, Signature]) -> Body:
-        large = content.count(b",") > _LARGE
-        return await self._offload.run(large, read_predict, content, signatures)
+        return await self._offload.run(is_large(content), read_predict, content, signatures)
 
     async def _write(self, answer: Answer, rows: bool) -> bytes:
-        large = sum(array.size for array in answer.outputs.values()) > _LARGE
+        large = is_long(sum(array.size for array in answer.outputs.values()))
         return await self._offload.run(large, write_predict, dict(answer.outputs), rows)
 
     def _query(self, ref: ModelRef, body: Body) -> Query:

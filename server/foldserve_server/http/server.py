@@ -61,7 +61,7 @@ class HttpServer:
         self.door = Door(transport.max_inflight_bytes, transport.max_concurrent_rpcs)
         self._transport = transport
         self._ledger = Ledger(table, clock, "REST")
-        self._offload = Offload()
+        self._offload = Offload(transport.max_message_bytes, timeout_s)
         self._clock, self._timeout_ns = clock, int(timeout_s * 1e9)
         predictor = Predictor(table, limits, clock)
         self._rest = Rest(table, predictor, self._offload, self._deadline)

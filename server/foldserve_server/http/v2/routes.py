@@ -18,7 +18,7 @@ from ...inference.plain import plain
 from ...inference.refused import LOGGING, SHARED_MEMORY, TRACES, not_offered
 from ..bodies import dump, parse_object
 from ..content import content_of
-from ..offload import Offload
+from ..offload import Offload, is_large, is_long
 from .bodies import Body, Reply, parameters_of, read_infer, write_infer
 
 LIVE, READY = "/v2/health/live", "/v2/health/ready"
@@ -27,7 +27,6 @@ _JSON_SIZE = "Inference-Header-Content-Length"
 _LONGEST_SIZE = 18  # digits
 _JSON, _BYTES = "application/json", "application/octet-stream"
 _NOT_READY = 400
-_LARGE = 8192  # numbers; see `rest`
 _CODINGS = {"gzip": web.ContentCoding.gzip, "deflate": web.ContentCoding.deflate}
 
 
@@ -147,7 +146,7 @@ class OpenInference:
         """Computes."""
         content, json_size = await content_of(request), _json_size(request)
         ref = model_ref(*_of(request))
-        body = await self._offload.run(_is_large(content, json_size), read_infer, content, json_size)
+        body = await self._offload.run(is_large(content, json_size), read_infer, content, json_size)
         found = await self._inference.infer(
             ref, body, lambda: {one.name: one.offer() for one in body.inputs}, self._deadline(), body.timeout_us
         )
@@ -157,7 +156,7 @@ class OpenInference:
         reply = Reply(body.id, name, found.answer.version, dict(found.answer.outputs), found.labels)
         listed = not body.binary and not all(one.binary for one in body.outputs)
         numbers = sum(array.size for array in reply.outputs.values()) if listed or not body.outputs else 0
-        return await self._offload.run(numbers > _LARGE and not body.binary, write_infer, _without_inputs(body), reply)
+        return await self._offload.run(is_long(numbers) and not body.binary, write_infer, _without_inputs(body), reply)
 
 
 def _refused(instead: str) -> Handler:
@@ -169,10 +168,6 @@ def _refused(instead: str) -> Handler:
 
 def _without_inputs(body: Body) -> Body:
     return Body(body.id, (), body.outputs, body.binary, body.timeout_us)
-
-
-def _is_large(content: bytes, json_size: int | None) -> bool:
-    return json_size is None and content.count(b",") > _LARGE
 
 
 def _json_size(request: web.Request) -> int | None:
