@@ -1,21 +1,29 @@
 """What a version has answered since it was put into service."""
 
 import math
+import time
+from collections.abc import Callable
 
 from .book import Book, Key, PrivateBook
 from .failures import Failure
 
 RECENT = 1024
 _SUCCESSES, _ROWS, _SUCCESS_NS, _FAILURE_NS, _FAILURES = range(5)
-_RING = _FAILURES + len(Failure)
+_LAST_MS = _FAILURES + len(Failure)
+_RING = _LAST_MS + 1
 _PLACES = {failure: _FAILURES + place for place, failure in enumerate(Failure)}
+
+
+def _epoch_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 class Tally:
     """Counts, and how long the latest answers took."""
 
-    def __init__(self, book: Book | None = None, name: str = "") -> None:
-        """Counts under a name in the book; by default in a book of its own."""
+    def __init__(self, book: Book | None = None, name: str = "", now: Callable[[], int] = _epoch_ms) -> None:
+        """Counts under a name in the book; by default in a book of its own. `now` gives milliseconds since 1970."""
+        self._now = now
         self._book = PrivateBook() if book is None else book
         self._key: Key = ("tally", name)
         self._words = self._book.words(self._key, _RING + RECENT)
@@ -27,6 +35,7 @@ class Tally:
         words[_SUCCESSES] += 1
         words[_ROWS] += rows
         words[_SUCCESS_NS] += took_ns
+        words[_LAST_MS] = self._now()
 
     def fail(self, error: BaseException, took_ns: int) -> None:
         """A request was not answered, but with that error."""
@@ -62,6 +71,11 @@ class Tally:
     def failure_ns(self) -> int:
         """What all failures took."""
         return self._sum(_FAILURE_NS)
+
+    @property
+    def last_ms(self) -> int:
+        """When the latest answer was given, in milliseconds since 1970; 0 before there was one."""
+        return max((words[_LAST_MS] for words in self._book.every(self._key)), default=0)
 
     def percentiles_ns(self, *shares: float) -> list[int]:
         """For each share, what so many of the latest answers took at most; empty where there are none."""

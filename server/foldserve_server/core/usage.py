@@ -20,6 +20,7 @@ class Usage:
         success_ns: What all answers took.
         failure_ns: What all failures took.
         queue_ns: How much of `success_ns` was waiting for a batch.
+        last_ms: When the latest answer was given, in milliseconds since 1970; 0 before there was one.
     """
 
     successes: int
@@ -30,6 +31,7 @@ class Usage:
     success_ns: int
     failure_ns: int
     queue_ns: int
+    last_ms: int
 
     @classmethod
     def of(cls, servable: Servable) -> "Usage":
@@ -49,6 +51,7 @@ class Usage:
             success_ns=success_ns,
             failure_ns=tally.failure_ns,
             queue_ns=min(int(1000 * load.waits.sum), success_ns),
+            last_ms=tally.last_ms,
         )
 
     @property

@@ -99,6 +99,7 @@ def statistics(servables: Iterable[Servable]) -> Any:
     for servable in servables:
         usage = Usage.of(servable)
         model = message.model_stats.add(name=servable.name, version=str(servable.version))
+        model.last_inference = usage.last_ms
         model.inference_count = usage.rows
         model.execution_count = usage.executions
         stats = model.inference_stats
@@ -111,7 +112,7 @@ def statistics(servables: Iterable[Servable]) -> Any:
 
 
 def index(servables: Iterable[Servable], *, ready_only: bool) -> Any:
-    """The RepositoryIndexResponse."""
+    """The RepositoryIndexResponse; as Triton has it, the reason of a version that simply serves is empty."""
     message = RepositoryIndexResponse()
     for servable in servables:
         if servable.state is State.AVAILABLE or not ready_only:
@@ -119,6 +120,6 @@ def index(servables: Iterable[Servable], *, ready_only: bool) -> Any:
                 name=servable.name,
                 version=str(servable.version),
                 state=_STATES[servable.state],
-                reason=shorten(servable.message),
+                reason=shorten(servable.reason),
             )
     return message

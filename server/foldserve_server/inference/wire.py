@@ -25,15 +25,15 @@ def offers(request: Any) -> dict[str, Offer]:
         InvalidRequest: Raw contents are not as many as inputs, or stand beside typed ones.
         NotOffered: A tensor lies in shared memory.
     """
+    for tensor in (*request.inputs, *request.outputs):
+        if SHARED_MEMORY in tensor.parameters:
+            raise elsewhere(tensor.name)  # before the rest is judged: what lies there has no raw contents either
     raw = request.raw_input_contents
     if raw and len(raw) != len(request.inputs):
         raise InvalidRequest(
             f"raw_input_contents holds {len(raw)} tensors for {len(request.inputs)} inputs"
             f" of model '{request.model_name}'; give one for each input, in their order"
         )
-    for tensor in (*request.inputs, *request.outputs):
-        if SHARED_MEMORY in tensor.parameters:
-            raise elsewhere(tensor.name)
     contents = raw or (None,) * len(request.inputs)
     return {tensor.name: _offer(tensor, content) for tensor, content in zip(request.inputs, contents, strict=True)}
 

@@ -37,7 +37,7 @@ def test_what_each_has_counted_is_added_up_for_everybody(books: list[SharedBook]
 
 
 def test_a_tally_and_a_drift_are_those_of_all(books: list[SharedBook]) -> None:
-    tallies = [Tally(book, "1") for book in books]
+    tallies = [Tally(book, "1", now=lambda at=at: at) for book, at in zip(books, (30, 50, 40), strict=True)]
     for rows, tally in enumerate(tallies, 1):
         tally.succeed(rows, rows * 1000)
     tallies[0].fail(RuntimeError(), 7)
@@ -45,6 +45,7 @@ def test_a_tally_and_a_drift_are_those_of_all(books: list[SharedBook]) -> None:
         (3, 1, 6, 6000, 7)
     ] * 3
     assert tallies[1].percentiles_ns(0.5, 1.0) == [2000, 3000]
+    assert {one.last_ms for one in tallies} == {50}, "the latest of all"
     drifts = [Drift("tensorflow", {"y": 1.0, "z": 1.0}, book, "1") for book in books]
     drifts[0].note({"y": 0.25, "z": 0.0}, "m/1")
     drifts[1].note({"y": 0.5, "z": float("nan")}, "m/1")

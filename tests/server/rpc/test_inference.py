@@ -6,12 +6,13 @@ import grpc
 import numpy as np
 import pytest
 
+from foldserve_contract.signature import Signature, TensorSpec
 from foldserve_server.core.errors import DeadlineExceeded, QueueFull
 from foldserve_server.core.limits import Limits
 from foldserve_server.core.query import ModelRef
 from foldserve_server.core.servable import Servable
 from foldserve_server.core.table import Table
-from tests.server.fakes import FakeEngine, serving
+from tests.server.fakes import FakeEngine, manifest, serving
 
 from .calls import ROWS, listening
 from .inference_calls import ask, changed, raw_request, refusal, typed_request
@@ -158,6 +159,17 @@ def test_a_version_that_is_over_is_unavailable_and_version_0_is_no_other_name_of
     assert refusal(typed_request(model_version="2"), table=ended) == not_ready
     absent = (Code.NOT_FOUND, "Request for unknown model: 'm' version 0 is not found")
     assert refusal(typed_request(model_version="0"), table=ended) == absent
+
+
+def test_a_tensor_in_shared_memory_is_told_as_such_whatever_else_is_sent() -> None:
+    def share(request: Any) -> None:
+        tensor = request.inputs.add(name="z", datatype="FP32", shape=[3, 2])
+        tensor.parameters["shared_memory_region"].string_param = "r"
+
+    x, z, y = (TensorSpec(name, "float32", (-1, 2)) for name in "xzy")
+    pair = Signature((x, z), (y,))
+    code, words = refusal(changed(share, raw_request()), table=lambda: serving(FakeEngine(manifest(signature=pair))))
+    assert code is Code.UNIMPLEMENTED and words.startswith("'z' lies in shared memory")
 
 
 def test_empty_contents_may_stand_beside_raw_ones() -> None:

@@ -9,8 +9,10 @@ from foldserve_contract.protos.open_inference import INFERENCE_METHODS
 from foldserve_server.core.engine import Batching
 from foldserve_server.core.errors import InvalidRequest, NotInRepository
 from foldserve_server.core.model_config import All, Latest, Policy, Specific
+from foldserve_server.core.query import ModelRef
 from foldserve_server.core.servable import Servable
 from foldserve_server.core.table import Table
+from foldserve_server.core.tally import Tally
 from tests.server.fakes import TWO_BY_TWO, FakeEngine, manifest, serving
 
 from .calls import FakeAdmin, listening
@@ -96,6 +98,33 @@ def test_statistics_count_requests_rows_and_batches() -> None:
             assert parts.success.ns == parts.queue.ns + parts.compute_infer.ns > 0
 
     asyncio.run(scenario())
+
+
+def test_statistics_tell_when_the_latest_answer_was_given() -> None:
+    async def scenario() -> tuple[list[int], Servable]:
+        table = serving(FakeEngine())
+        servable = table.find(ModelRef("m"))
+        servable.tally = Tally(now=iter((1_000, 2_500)).__next__)
+        told = []
+        async with listening(table) as caller:
+            for _ in range(3):
+                found = await caller.call("ModelStatistics", INFERENCE_METHODS["ModelStatistics"].request(name="m"))
+                told.append(found.model_stats[0].last_inference)
+                if len(told) < 3:
+                    await caller.call("ModelInfer", typed_request())
+        return told, servable
+
+    told, servable = asyncio.run(scenario())
+    assert told == [0, 1_000, 2_500]
+    servable.tally.fail(RuntimeError(), 1)
+    assert servable.tally.last_ms == 2_500, "a failure is no answer"
+
+
+def test_the_index_gives_no_reason_for_what_simply_serves() -> None:
+    engine = FakeEngine()
+    engine.batches = "batches of up to 4 rows"
+    (told,) = ask("RepositoryIndex", INFERENCE_METHODS["RepositoryIndex"].request(), lambda: serving(engine)).models
+    assert (told.state, told.reason) == ("READY", "")
 
 
 def test_the_index_lists_what_failed_with_its_reason() -> None:
