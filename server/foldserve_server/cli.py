@@ -8,6 +8,7 @@ from importlib.util import find_spec
 
 from .allocator import keep_pages
 from .command import parse
+from .descriptors import allow_many
 from .errors import CannotStart, FrontEndsFailed
 from .log import configure
 
@@ -31,6 +32,7 @@ def main(words: Sequence[str] | None = None) -> int:
         for warning in command.warnings:
             log.warning("%s", warning)
         keep_pages()
+        allow_many()
         from .app import serve  # slow: not for --help
 
         asyncio.run(serve(command.options, words))

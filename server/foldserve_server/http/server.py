@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from aiohttp.web_protocol import RequestHandler
 
 from ..about import NAME
 from ..core import call
@@ -30,6 +31,7 @@ from .noise import quiet_log
 from .offload import Offload
 from .page import ROOT, Page
 from .rest import JSON, Rest
+from .silence import Silence
 from .v2.routes import LIVE, READY, OpenInference, Parts
 
 log = logging.getLogger(__name__)
@@ -76,6 +78,8 @@ class HttpServer:
         self._runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, logger=quiet_log(), auto_decompress=False
         )
+        self.silence = Silence(self._open)
+        self._watching: asyncio.Future[None] | None = None
 
     async def start(self, host: str, port: int) -> None:
         """Begins to listen.
@@ -90,6 +94,7 @@ class HttpServer:
         except OSError as error:
             raise CannotStart(f"cannot listen on {host}, port {port}: {error.strerror or error}") from error
         self.port = self._runner.addresses[0][1]
+        self._watching = asyncio.ensure_future(self.silence.watch())
 
     async def stop(self, grace_s: float) -> None:
         """Refuses new requests, answers those that were accepted, and ends after the grace at the latest."""
@@ -98,16 +103,22 @@ class HttpServer:
             async with asyncio.timeout(grace_s):
                 await self.door.shut()
         self.door.dismiss()
+        if self._watching is not None:
+            self._watching.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(_LEAST_S, end - time.monotonic())):
                 await self._runner.cleanup()
         self._offload.close()
+
+    def _open(self) -> list[RequestHandler]:
+        return [] if self._runner.server is None else self._runner.server.connections
 
     def _deadline(self) -> int | None:
         return self._clock() + self._timeout_ns if self._timeout_ns else None
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self.silence.heard(request.protocol)
         if self._transport.cors and request.method == "OPTIONS":
             return web.Response(headers=_CORS)
         response = await self._answer(request, handler)

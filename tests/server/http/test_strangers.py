@@ -166,6 +166,27 @@ def head(size: int) -> bytes:
     return f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode()
 
 
+def test_a_connection_on_which_nothing_is_asked_is_hung_up() -> None:
+    async def scenario() -> None:
+        async with listening(serving(FakeEngine())) as caller:
+            pairs = [await asyncio.open_connection("127.0.0.1", caller.http.port) for _ in range(3)]
+            (silent, _), (partial, _), (asking, ask) = pairs
+            pairs[1][1].write(b"POST /v1/models/m HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+            ask.write(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b" 200 " in await asking.readline()
+            caller.http.silence.look(1000)
+            caller.http.silence.look(1000 + content.STALLED_S - 1)
+            assert not silent.at_eof() and not partial.at_eof()
+            caller.http.silence.look(1000 + content.STALLED_S)
+            assert await silent.read() == await partial.read() == b""
+            ask.write(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert (await asking.read()).count(b'{"live":true}') == 2, "who asks may stay"
+            for _, writer in pairs:
+                writer.close()
+
+    asyncio.run(scenario())
+
+
 def test_who_announces_more_than_may_be_keeps_nobody_out() -> None:
     async def scenario() -> None:
         transport = Transport(max_message_bytes=1000, max_inflight_bytes=1500)
