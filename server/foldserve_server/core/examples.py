@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from foldserve_contract.dtypes import dtype_named
-from foldserve_contract.signature import DYNAMIC, Array, Signature, TensorSpec
+from foldserve_contract.signature import Array, Signature, TensorSpec
 
 from .errors import InvalidRequest, NotPossible
 from .query import Offer
@@ -32,27 +32,34 @@ class Feature:
 Example = Mapping[str, Feature]
 
 
-def offers(signature: Signature, examples: Sequence[Example]) -> dict[str, Offer]:
+def offers(signature: Signature, examples: Sequence[Example], max_bytes: int) -> dict[str, Offer]:
     """The inputs, one row for each example: the features that are named like them, all other features left alone.
 
+    Rows are made of them when an offer is read, which raises InvalidRequest where a feature is missing, of another
+    type, or has not as many values as its input: one context may stand for a row of every example.
+
     Raises:
-        InvalidRequest: A feature is missing, of another type, or has not as many values as its input.
+        InvalidRequest: There are none, or an input would take more than `max_bytes`.
         NotPossible: An input has dimensions that are free, which a flat list of values cannot tell.
     """
     if not examples:
         raise InvalidRequest("Input is empty.")
-    return {spec.name: _offer(spec, examples) for spec in signature.inputs}
+    return {spec.name: _offer(spec, examples, max_bytes) for spec in signature.inputs}
 
 
-def _offer(spec: TensorSpec, examples: Sequence[Example]) -> Offer:
-    if DYNAMIC in spec.row_shape:
+def _offer(spec: TensorSpec, examples: Sequence[Example], max_bytes: int) -> Offer:
+    if spec.row_bytes is None:
         raise NotPossible(f"input {spec.name!r} of shape {list(spec.shape)} has dimensions that are free: use Predict")
-    rows = np.stack([_row(spec, example.get(spec.name), index) for index, example in enumerate(examples)])
-    return Offer(spec.dtype, rows.shape, partial(_same, rows))
+    size = len(examples) * spec.row_bytes
+    if size > max_bytes:
+        raise InvalidRequest(
+            f"input {spec.name!r} of {len(examples):,} examples takes {size:,} bytes; at most {max_bytes:,} are allowed"
+        )
+    return Offer(spec.dtype, (len(examples), *spec.row_shape), partial(_rows, spec, examples))
 
 
-def _same(array: Array) -> Array:
-    return array
+def _rows(spec: TensorSpec, examples: Sequence[Example]) -> Array:
+    return np.stack([_row(spec, example.get(spec.name), index) for index, example in enumerate(examples)])
 
 
 def _row(spec: TensorSpec, feature: Feature | None, index: int) -> Array:

@@ -51,7 +51,9 @@ class Values:
 class Tasks:
     """Puts both before a predictor."""
 
-    def __init__(self, table: Table, predictor: Predictor) -> None:
+    def __init__(self, table: Table, predictor: Predictor, max_bytes: int) -> None:
+        """An input that is made of examples takes `max_bytes` at most."""
+        self._max_bytes = max_bytes
         self._table = table
         self._predictor = predictor
 
@@ -91,7 +93,7 @@ class Tasks:
         return manifest, manifest.signatures[request.signature]
 
     async def _predict(self, request: Request, signature: Signature) -> Answer:
-        inputs = offers(signature, request.examples)
+        inputs = offers(signature, request.examples, self._max_bytes)
         query = Query(request.model, inputs, signature=request.signature, deadline_ns=request.deadline_ns)
         answer = await self._predictor.predict(query)
         self._table.telemetry.held(request.model.name, len(request.examples))

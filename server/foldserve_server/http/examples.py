@@ -1,6 +1,7 @@
 """What a caller posts to `:classify` and `:regress`, and what it is answered."""
 
 import binascii
+from collections import ChainMap
 from typing import Any
 
 from foldserve_contract.signature import DEFAULT_SIGNATURE
@@ -29,7 +30,7 @@ def read_examples(content: bytes) -> tuple[str, list[Example]]:
     if not isinstance(listed, list):
         raise InvalidRequest(f"Missing '{_EXAMPLES}' key, or its value is no list/array")
     context = _example(value.get(_CONTEXT, {}), f"'{_CONTEXT}'")
-    return key, [{**context, **_example(one, f"example {index}")} for index, one in enumerate(listed)]
+    return key, [ChainMap(_example(one, f"example {index}"), context) for index, one in enumerate(listed)]
 
 
 def _example(value: Any, place: str) -> dict[str, Feature]:

@@ -31,14 +31,17 @@ class Rest:
     """Answers everything below `/v1/`."""
 
     def __init__(
-        self, table: Table, predictor: Predictor, offload: Offload, deadline: Callable[[], int | None]
+        self, table: Table, predictor: Predictor, offload: Offload, deadline: Callable[[], int | None], max_bytes: int
     ) -> None:
-        """`deadline` gives when a request that comes now is given up, on CLOCK_MONOTONIC; None for never."""
+        """An input made of examples takes `max_bytes` at most.
+
+        `deadline` gives when a request that comes now is given up, on CLOCK_MONOTONIC; None for never.
+        """
         self._table = table
         self._predictor = predictor
         self._deadline = deadline
         self._offload = offload
-        self._tasks = Tasks(table, predictor)
+        self._tasks = Tasks(table, predictor, max_bytes)
         self._verbs: Mapping[str, Verb] = {
             "predict": self._predict,
             "classify": self._classify,

@@ -1,6 +1,6 @@
 """tensorflow.serving.Input to examples."""
 
-from collections.abc import Mapping
+from collections import ChainMap
 from typing import Any
 
 from ..core.examples import BYTES, FLOAT, INT64, Example, Feature
@@ -14,11 +14,11 @@ def examples(message: Any) -> list[Example]:
     if message.WhichOneof("kind") == "example_list_with_context":
         merged = message.example_list_with_context
         context = _features(merged.context)
-        return [{**context, **_features(example)} for example in merged.examples]
+        return [ChainMap(_features(example), context) for example in merged.examples]
     return [_features(example) for example in message.example_list.examples]
 
 
-def _features(example: Any) -> Mapping[str, Feature]:
+def _features(example: Any) -> dict[str, Feature]:
     return {name: _feature(feature) for name, feature in example.features.feature.items()}
 
 

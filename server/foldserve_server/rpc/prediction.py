@@ -41,7 +41,7 @@ class PredictionServicer:
         self._clock = clock
         self._max_bytes = max_bytes
         self._typed = typed
-        self._tasks = TaskServicer(table, Tasks(table, predictor), self._deadline)
+        self._tasks = TaskServicer(table, Tasks(table, predictor, max_bytes), self._deadline)
 
     async def predict(self, request: Received, context: Any) -> bytes:
         """PredictRequest to PredictResponse, both as far as possible in the bytes that gRPC carries."""

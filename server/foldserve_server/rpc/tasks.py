@@ -1,13 +1,14 @@
 """Classify, Regress and MultiInference of tensorflow.serving.PredictionService."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from foldserve_contract.protos.methods import PREDICTION_METHODS
 from foldserve_contract.signature import DEFAULT_SIGNATURE
 
 from ..core.errors import InvalidRequest, NotOffered
+from ..core.examples import Example
 from ..core.query import ModelRef
 from ..core.table import Table
 from ..core.tasks import Classes, Request, Tasks, Values
@@ -28,7 +29,7 @@ class TaskServicer:
 
     async def classify(self, request: Any, context: Any) -> Any:
         """ClassificationRequest to ClassificationResponse."""
-        asked = self._request(request.model_spec, wire.model_ref(request), request, context)
+        asked = self._request(request.model_spec, wire.model_ref(request), examples(request.input), context)
         found = await self._tasks.classify(asked)
         message = PREDICTION_METHODS["Classify"].response()
         _specify(message.model_spec, asked, found.version)
@@ -37,7 +38,7 @@ class TaskServicer:
 
     async def regress(self, request: Any, context: Any) -> Any:
         """RegressionRequest to RegressionResponse."""
-        asked = self._request(request.model_spec, wire.model_ref(request), request, context)
+        asked = self._request(request.model_spec, wire.model_ref(request), examples(request.input), context)
         found = await self._tasks.regress(asked)
         message = PREDICTION_METHODS["Regress"].response()
         _specify(message.model_spec, asked, found.version)
@@ -54,9 +55,9 @@ class TaskServicer:
             raise InvalidRequest("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
         pinned = {ref: ModelRef(ref.name, self._table.find(ref).version) for ref in refs}
         message = PREDICTION_METHODS["MultiInference"].response()
-        running = []
+        given, running = examples(request.input), []
         for task in request.tasks:
-            asked = self._request(task.model_spec, pinned[wire.model_ref(task)], request, context)
+            asked = self._request(task.model_spec, pinned[wire.model_ref(task)], given, context)
             running.append(self._run(task.method_name, asked, message.results.add()))
         await asyncio.gather(*running)
         return message
@@ -71,9 +72,9 @@ class TaskServicer:
             _specify(result.model_spec, asked, values.version)
             _add_values(result.regression_result, values)
 
-    def _request(self, spec: Any, ref: ModelRef, message: Any, context: Any) -> Request:
+    def _request(self, spec: Any, ref: ModelRef, given: Sequence[Example], context: Any) -> Request:
         signature = spec.signature_name or DEFAULT_SIGNATURE
-        return Request(ref, examples(message.input), signature, self._deadline(context))
+        return Request(ref, given, signature, self._deadline(context))
 
 
 def _check_tasks(tasks: Any) -> None:

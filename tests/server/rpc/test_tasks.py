@@ -10,6 +10,8 @@ import pytest
 from foldserve_contract.protos.methods import PREDICTION_METHODS
 from foldserve_contract.signature import Signature, TensorSpec
 from foldserve_server.core.table import Table
+from foldserve_server.rpc import tasks
+from foldserve_server.rpc.inputs import examples
 from foldserve_server.rpc.tasks import CLASSIFY, REGRESS
 from tests.server.fakes import TWO_BY_TWO, FakeEngine, manifest, serving
 
@@ -224,3 +226,25 @@ def test_several_tasks_are_done_at_once() -> None:
 )
 def test_tasks_that_do_not_go_together_are_refused(tasks: Any, code: Code, words: str) -> None:
     assert refusal("MultiInference", multi(*tasks), table_of(signature(row=(1,)))) == (code, words)
+
+
+def test_the_examples_of_several_tasks_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Any] = []
+    real = tasks.examples
+    monkeypatch.setattr(tasks, "examples", lambda message: read.append(message) or real(message))
+    message = PREDICTION_METHODS["MultiInference"].request()
+    fill(message.input.example_list.examples.add(), x=[1.0, 2.0])
+    for key in ("", "serving_default"):
+        task = message.tasks.add(method_name=CLASSIFY)
+        task.model_spec.name, task.model_spec.signature_name = "m", key
+    assert len(ask("MultiInference", message).results) == 2 and len(read) == 1
+
+
+def test_a_context_is_not_copied_for_each_example() -> None:
+    message = request("Classify")
+    context = message.input.example_list_with_context
+    fill(context.context, **{f"f{index}": [1.0] for index in range(50)})
+    for _ in range(3):
+        fill(context.examples.add(), x=[1.0, 2.0])
+    first, second, third = examples(message.input)
+    assert first.maps[1] is second.maps[1] is third.maps[1] and first["f7"] is third["f7"]
