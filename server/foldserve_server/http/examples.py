@@ -16,11 +16,11 @@ _EXAMPLES, _CONTEXT = "examples", "context"
 _LONGEST = 1 << 63
 
 
-def read_examples(content: bytes) -> tuple[str, list[Example]]:
-    """The signature's key and the examples.
+def read_examples(content: bytes, most: int | None = None) -> tuple[str, list[Example]]:
+    """The signature's key and the examples, of which there may be so many; None for any number.
 
     Raises:
-        InvalidRequest: It is no JSON, or no list of objects of features.
+        InvalidRequest: It is no JSON, or no list of objects of features, or of too many.
     """
     value = parse_object(content)
     key = value.get(SIGNATURE) or DEFAULT_SIGNATURE
@@ -29,6 +29,8 @@ def read_examples(content: bytes) -> tuple[str, list[Example]]:
     listed = value.get(_EXAMPLES)
     if not isinstance(listed, list):
         raise InvalidRequest(f"Missing '{_EXAMPLES}' key, or its value is no list/array")
+    if most is not None and len(listed) > most:
+        raise InvalidRequest(f"Task size {len(listed)} is larger than maximum input batch size {most}")
     context = _example(value.get(_CONTEXT, {}), f"'{_CONTEXT}'")
     return key, [ChainMap(_example(one, f"example {index}"), context) for index, one in enumerate(listed)]
 

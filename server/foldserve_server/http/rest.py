@@ -31,9 +31,15 @@ class Rest:
     """Answers everything below `/v1/`."""
 
     def __init__(
-        self, table: Table, predictor: Predictor, offload: Offload, deadline: Callable[[], int | None], max_bytes: int
+        self,
+        table: Table,
+        predictor: Predictor,
+        offload: Offload,
+        deadline: Callable[[], int | None],
+        max_bytes: int,
+        split_large: bool,
     ) -> None:
-        """An input made of examples takes `max_bytes` at most.
+        """An input made of examples takes `max_bytes` at most, and a batch unless larger ones are split.
 
         `deadline` gives when a request that comes now is given up, on CLOCK_MONOTONIC; None for never.
         """
@@ -41,6 +47,7 @@ class Rest:
         self._predictor = predictor
         self._deadline = deadline
         self._offload = offload
+        self._split_large = split_large
         self._tasks = Tasks(table, predictor, max_bytes)
         self._verbs: Mapping[str, Verb] = {
             "predict": self._predict,
@@ -83,7 +90,8 @@ class Rest:
         return write_values(await self._tasks.regress(await self._examples(ref, content)))
 
     async def _examples(self, ref: ModelRef, content: bytes) -> Request:
-        key, examples = await self._offload.run(is_large(content), read_examples, content)
+        most = None if self._split_large else self._table.find(ref).engine.max_batch_size
+        key, examples = await self._offload.run(is_large(content), read_examples, content, most)
         return Request(ref, examples, key, self._deadline())
 
     async def _read(self, content: bytes, signatures: Mapping[str, Signature]) -> Body:

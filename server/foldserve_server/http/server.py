@@ -66,7 +66,8 @@ class HttpServer:
         self._offload = Offload(transport.max_message_bytes, timeout_s)
         self._clock, self._timeout_ns = clock, int(timeout_s * 1e9)
         predictor = Predictor(table, limits, clock)
-        self._rest = Rest(table, predictor, self._offload, self._deadline, transport.max_message_bytes)
+        most = transport.max_message_bytes
+        self._rest = Rest(table, predictor, self._offload, self._deadline, most, limits.split_large)
         inference = Inference(table, predictor, limits, clock)
         parts = Parts(inference, Catalogue(table), admin, self._offload, ready, self._deadline)
         self._v2 = OpenInference(parts)

@@ -48,6 +48,7 @@ def test_a_value_comes_for_each_example() -> None:
     [
         (CLASSIFY, {"instances": [[1, 2]]}, classes, "Missing 'examples' key, or its value is no list/array"),
         (CLASSIFY, {"examples": []}, classes, "Input is empty."),
+        (CLASSIFY, {"examples": [[1, 2]] * 5}, classes, "Task size 5 is larger than maximum input batch size 4"),
         (CLASSIFY, {"examples": [[1, 2]]}, classes, "Example must be JSON object: example 0 is none"),
         (CLASSIFY, {"examples": [{"x": [1, None]}]}, classes, "example 0, feature 'x': expected numbers, or strings"),
         (CLASSIFY, {"examples": [{"x": ["a", "b"]}]}, classes, "bytes must be one value of 8 bytes"),
