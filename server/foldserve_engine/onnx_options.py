@@ -103,8 +103,12 @@ def _shapes(options: EngineOptions, inputs: Sequence[TensorSpec]) -> dict[str, s
 
 
 def _environment(options: EngineOptions) -> dict[str, str]:
-    """TensorRT rounds to TF32 unless told otherwise, and its provider has no option for that."""
-    if options.device.kind is not DeviceKind.TENSORRT or options.tf32:
+    """Keeps TF32 out of NVIDIA's libraries, whatever they are told later.
+
+    TensorRT's provider has no option for it. That of CUDA has one, and yet lets a convolution round to TF32 where
+    cuDNN has no plan for it otherwise.
+    """
+    if options.device.kind is DeviceKind.CPU or options.tf32:
         return {}
     return {"NVIDIA_TF32_OVERRIDE": "0"}
 

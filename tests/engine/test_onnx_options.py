@@ -81,8 +81,13 @@ def test_what_tensorrt_cannot_be_told_beforehand_it_finds_out(
     assert not any("profile" in option for option in plan.providers[0].options)
 
 
-@pytest.mark.parametrize(("device", "tf32"), [("tensorrt:0", True), ("cuda:0", False), ("cpu", False)])
-def test_the_environment_is_left_alone_where_an_option_says_it_or_tf32_is_asked_for(device: str, tf32: bool) -> None:
+def test_no_library_rounds_to_tf32_where_a_provider_would_let_it() -> None:
+    plan = session_plan(EngineOptions(device=Device.parse("cuda:0")))
+    assert plan.environment == {"NVIDIA_TF32_OVERRIDE": "0"}
+
+
+@pytest.mark.parametrize(("device", "tf32"), [("tensorrt:0", True), ("cuda:0", True), ("cpu", False)])
+def test_the_environment_is_left_alone_on_a_cpu_and_where_tf32_is_asked_for(device: str, tf32: bool) -> None:
     assert not session_plan(EngineOptions(device=Device.parse(device), tf32=tf32)).environment
 
 
