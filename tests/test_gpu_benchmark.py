@@ -15,7 +15,7 @@ import pytest
 
 from foldserve_contract.bundle import GOLDEN, Bundle
 from foldserve_contract.golden import Golden
-from foldserve_engine import onnx_engine, pinned
+from foldserve_engine import onnx_engine, onnx_session
 from tests.bundles import make_bundle, reseal
 from tests.engine.fake_gpu import FakeCuda, FakeGpu
 
@@ -125,7 +125,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The part without gRPC, over a GPU that is none."""
     gpu = FakeGpu()
     monkeypatch.setattr(onnx_engine, "import_runtime", lambda: gpu)
-    monkeypatch.setattr(pinned, "find_cudart", FakeCuda)
+    monkeypatch.setattr(onnx_session, "find_cudart", FakeCuda)
     monkeypatch.syspath_prepend(str(PROGRAM.parent))
     gpu_engine = importlib.import_module("gpu_engine")
     monkeypatch.setattr(gpu_engine, "import_runtime", lambda: gpu)

@@ -10,7 +10,8 @@ FoldserveError
     ├── SignatureMismatch     the artifact does not have the names, dtypes and shapes of the manifest
     ├── PrecisionNotPromised  the bundle promises nothing for the precision that was asked for
     ├── WarmupFailed          a warmup record cannot be read or run
-    └── RunFailed             the engine could not compute a batch
+    ├── RunFailed             the engine could not compute a batch
+    └── EngineLost            the engine cannot compute anything any more, and another process must take its place
 ```
 """
 
@@ -51,3 +52,7 @@ class WarmupFailed(EngineError):
 
 class RunFailed(EngineError):
     """A batch could not be computed."""
+
+
+class EngineLost(EngineError):
+    """Nothing can be computed in this process any more: it must end, and another take its place."""

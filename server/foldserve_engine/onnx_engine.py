@@ -9,7 +9,9 @@ from typing import Any
 
 from foldserve_contract.signature import Array, Arrays, Signature
 
-from .errors import RunFailed, RuntimeConflict, RuntimeMissing
+from .cudart import lasting_fault
+from .device import Device
+from .errors import EngineLost, RunFailed, RuntimeConflict, RuntimeMissing
 from .gather import aligned
 from .onnx_binding import run_options
 from .onnx_files import OnnxFiles
@@ -23,11 +25,13 @@ RIVALS = ("onnxruntime", "onnxruntime-gpu")
 class OnnxEngine:
     """One ONNX Runtime session. On a GPU it belongs to the thread that loaded it: graphs are captured by thread."""
 
-    def __init__(self, opened: Opened, signature: Signature, unbound: Any) -> None:
+    def __init__(self, opened: Opened, signature: Signature, device: Device, unbound: Any) -> None:
         """Made by `from_bytes`; `unbound` says how sizes run that have no buffers."""
         self.signature = signature
         self.placement = "" if opened.placement is None else str(opened.placement)
         self._session = opened.session
+        self._device = device
+        self._cudart = opened.cudart
         self._bound = opened.bound
         self._allocate = aligned if opened.pinned is None else opened.pinned.allocate
         self._unbound = unbound
@@ -50,10 +54,15 @@ class OnnxEngine:
         runtime = import_runtime()
         files = OnnxFiles(content) if isinstance(content, bytes) else content
         opened = open_session(runtime, files, signature, options)
-        return cls(opened, signature, None if opened.placement is None else run_options(runtime))
+        return cls(opened, signature, options.device, None if opened.placement is None else run_options(runtime))
 
     def run(self, inputs: Arrays) -> dict[str, Array]:
-        """Computes every output; see `Engine.run`."""
+        """Computes every output; see `Engine.run`.
+
+        Raises:
+            RunFailed: This batch could not be computed.
+            EngineLost: No batch can be, until another process takes the GPU.
+        """
         try:
             bound = self._bound.get(len(next(iter(inputs.values())))) if self._bound else None
             if bound is not None:
@@ -62,6 +71,12 @@ class OnnxEngine:
         except RunFailed:
             raise
         except Exception as error:
+            fault = 0 if self._cudart is None else lasting_fault(self._cudart, self._device.index)
+            if fault:
+                raise EngineLost(
+                    f"{self._device} answers this process with CUDA error {fault} from now on; another must take its"
+                    f" place: {error}"
+                ) from error
             raise RunFailed(f"ONNX Runtime could not compute the batch: {error}") from error
 
     def allocate(self, size: int) -> Array:

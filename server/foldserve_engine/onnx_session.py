@@ -12,6 +12,7 @@ from typing import Any
 
 from foldserve_contract.signature import Signature
 
+from .cudart import find_cudart
 from .device import DeviceKind
 from .errors import ArtifactUnusable, DeviceNotFound, EngineError
 from .onnx_binding import BoundBatch, Memory, bind, is_bindable
@@ -26,9 +27,11 @@ _log = logging.getLogger(__name__)
 _ERRORS_ONLY = 3
 _FOLDER = "session.model_external_initializers_file_folder_path"  # by default, wherever the process happens to be
 _NO_DEVICE = re.compile(
-    r"invalid device (ordinal|ID)|no CUDA-capable device|driver version is insufficient|LoadLibrary|CUDA_PATH",
+    r"invalid device (ordinal|ID)|no CUDA-capable device|driver version is insufficient|LoadLibrary|CUDA_PATH"
+    r"|install TensorRT libraries",
     re.IGNORECASE,
 )
+_CORE = re.compile(r"(?:CU[A-Z_ ]+ failure \d+|Invalid device ID): .*?(?= ; |\n|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +43,14 @@ class Opened:
         bound: By batch size; empty on a CPU, and for rows whose shape is not known beforehand.
         placement: What runs where; None on a CPU.
         pinned: Host memory that the GPU reads directly; None where there is none.
+        cudart: The CUDA runtime; None where there is none.
     """
 
     session: Any
     bound: Mapping[int, BoundBatch] = field(default_factory=dict)
     placement: Placement | None = None
     pinned: PinnedMemory | None = None
+    cudart: Any | None = None
 
 
 def open_session(runtime: Any, files: OnnxFiles, signature: Signature, options: EngineOptions) -> Opened:
@@ -67,7 +72,7 @@ def open_session(runtime: Any, files: OnnxFiles, signature: Signature, options: 
         try:
             return _on_gpu(runtime, files, signature, options, graphs, why)
         except _NoGraphs as error:
-            why = " ".join(str(error).split())
+            why = str(error)
             _log.warning("no CUDA graphs: %s", why)
     return _on_gpu(runtime, files, signature, options, (), why)
 
@@ -109,7 +114,7 @@ def _on_gpu(
         session = _session(runtime, files, signature, options, graphs=bool(graphs))
     except ArtifactUnusable as error:
         if graphs and "graph capture" in str(error):
-            raise _NoGraphs(str(error)) from error
+            raise _NoGraphs(" ".join(str(error).split())) from error
         raise
     sizes = options.sizes if is_bindable(signature) else ()
     bound = _bound(runtime, session, signature, sizes, options, graphs)
@@ -117,9 +122,10 @@ def _on_gpu(
         try:
             bound[size].warm()
         except Exception as error:  # whatever CUDA says: without graphs it may run
-            raise _NoGraphs(f"a batch of {size} rows cannot be captured: {error}") from error
+            raise _NoGraphs(f"a batch of {size} rows cannot be captured: {_in_short(error)}") from error
     parts = _parts(session)
-    pinned = PinnedMemory.open(options.device.index)
+    cudart = find_cudart()
+    pinned = PinnedMemory.open(options.device.index, cudart)
     placement = Placement(
         device=str(options.device),
         bound=tuple(sizes),
@@ -129,7 +135,7 @@ def _on_gpu(
         pinned=pinned is not None,
     )
     _require_use(placement, parts)
-    return Opened(session, bound, placement, pinned)
+    return Opened(session, bound, placement, pinned, cudart)
 
 
 def _bound(
@@ -160,7 +166,7 @@ def _session(
         )
     except Exception as error:
         if options.device.kind is not DeviceKind.CPU and _NO_DEVICE.search(str(error)):
-            raise DeviceNotFound(f"device {options.device} cannot be used: {error}") from error
+            raise DeviceNotFound(f"device {options.device} cannot be used: {_in_short(error)}") from error
         raise ArtifactUnusable(f"ONNX Runtime refuses model.onnx: {error}") from error
     session.disable_fallback()
     if session.get_providers()[0] != plan.providers[0].name:
@@ -170,6 +176,12 @@ def _session(
         )
     require_signature(session, signature)
     return session
+
+
+def _in_short(error: Exception) -> str:
+    """What CUDA said, without the templates, files and host name around it."""
+    found = _CORE.search(str(error))
+    return found[0] if found else " ".join(str(error).split())
 
 
 def _settings(runtime: Any, plan: SessionPlan, files: OnnxFiles) -> Any:

@@ -2,9 +2,7 @@
 
 import ctypes
 import logging
-import re
 import weakref
-from pathlib import Path
 from typing import Any
 
 from foldserve_contract.signature import Array
@@ -14,7 +12,6 @@ from .gather import aligned
 _log = logging.getLogger(__name__)
 _PAGE = 4096
 _PORTABLE = 1  # cudaHostRegisterPortable: locked for every GPU of the process
-_LIBRARY = re.compile(r"\S*/libcudart[^/\s]*\.so[^/\s]*$")
 
 
 class PinnedMemory:
@@ -24,9 +21,8 @@ class PinnedMemory:
     """
 
     @classmethod
-    def open(cls, device: int, cudart: Any | None = None) -> "PinnedMemory | None":
+    def open(cls, device: int, cudart: Any | None) -> "PinnedMemory | None":
         """Memory for the GPU of that number; None, and a line in the log, where none can be locked."""
-        cudart = find_cudart() if cudart is None else cudart
         if cudart is None:
             _log.warning("host memory is not page-locked: no CUDA runtime is loaded")
             return None
@@ -58,13 +54,3 @@ class PinnedMemory:
 
     def _unlock(self, address: int) -> None:
         self._cudart.cudaHostUnregister(ctypes.c_void_p(address))
-
-
-def find_cudart(maps: Path = Path("/proc/self/maps")) -> Any | None:
-    """The CUDA runtime that is loaded into this process; None where there is none."""
-    try:
-        lines = maps.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return None
-    path = next((found[0] for line in lines if (found := _LIBRARY.search(line))), None)
-    return None if path is None else ctypes.CDLL(path)

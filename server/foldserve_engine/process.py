@@ -21,7 +21,7 @@ from foldserve_contract.errors import FoldserveError
 from . import limits
 from .batching import BatchQueue
 from .device import Device, DeviceKind
-from .errors import RuntimeMissing
+from .errors import EngineLost, RuntimeMissing
 from .link.channel import Channel, Closed, Packet
 from .link.documents import Failed, Hello, Ready, dump, parse
 from .link.memory import Memory
@@ -80,7 +80,11 @@ def _run(channel: Channel, load: Loader) -> int:
     page.expect(sorted({*started.ready.sizes, *((started.ready.exact_rows,) if hello.deterministic else ())}))
     credits = Credits(started.ready.credit_rows, started.ready.credit_bytes)
     links = Links(channel, started.engine.signature, credits, hello.front_ends)
-    Worker(links, started.engine, queue, page).serve()
+    try:
+        Worker(links, started.engine, queue, page).serve()
+    except EngineLost as error:
+        _log.error("the engine ends, and another takes its place: %s", error)
+        return 1
     return 0
 
 

@@ -57,6 +57,7 @@ class Engine(Protocol):
 
         Raises:
             RunFailed: The library could not.
+            EngineLost: It cannot compute anything any more.
         """
 
     def close(self) -> None:

@@ -37,7 +37,11 @@ class Worker:
         self._tasks: dict[JobKey, Task] = {}
 
     def serve(self) -> None:
-        """Works until the supervisor has closed its channel."""
+        """Works until the supervisor has closed its channel.
+
+        Raises:
+            EngineLost: The engine can compute nothing any more.
+        """
         try:
             while True:
                 heard = self._links.wait(self._queue.wait_ns(self._clock()))
@@ -102,7 +106,11 @@ class Worker:
         self._page.count(batch.rows, batch.size, ((now_ns - job.arrived_ns, job.rows) for job in firsts))
 
     def _compute(self, batch: Batch) -> None:
-        """Computes a batch; if it fails, each part alone, so that nobody fails for another's request."""
+        """Computes a batch; if it fails, each part alone, so that nobody fails for another's request.
+
+        After any other error the process ends, and the page goes on saying what it computed: that is lost with it, and
+        must not be what ends the next one.
+        """
         self._page.begin((part.job.key for part in batch.parts), batch.rows, self._clock())
         try:
             self._run(batch)
@@ -111,8 +119,7 @@ class Worker:
                 self._fail(batch.parts[0].job, error)
             for alone in self._apart(batch):
                 self._compute(alone)
-        finally:
-            self._page.end()
+        self._page.end()
 
     def _run(self, batch: Batch) -> None:
         rows = [(self._tasks[part.job.key].inputs, part.start, part.stop) for part in batch.parts]

@@ -61,11 +61,13 @@ class FakeSession:
     def run(self, names: list[str], inputs: Any, how: Any = None) -> Any:
         assert how is not None or not self.graphs, "a run that says nothing would be captured"
         self.runs.append(("unbound", _graph(how)))
+        self._gpu.require_health()
         return self._real.run(names, inputs)
 
     def run_with_iobinding(self, binding: Any, how: Any) -> None:
         graph = _graph(how)
         self.runs.append(("bound", graph))
+        self._gpu.require_health()
         if graph != "-1":
             assert self.graphs
             if self._gpu.fails_to_capture:
@@ -83,6 +85,7 @@ class FakeGpu:
         refuses_graphs: What is said to a session that wants to capture graphs.
         refuses: What is said to every session.
         fails_to_capture: Whether a run that is captured fails.
+        fails: What is said to every run.
         parts: Which provider runs which nodes.
         sessions: Every session that was made.
         buffers: Where each buffer was asked for.
@@ -93,6 +96,7 @@ class FakeGpu:
     refuses_graphs: str = ""
     refuses: str = ""
     fails_to_capture: bool = False
+    fails: str = ""
     parts: Sequence[Part] = (part(CUDA, "Conv", "Gemm"),)
     sessions: list[FakeSession] = field(default_factory=list)
     buffers: list[tuple[tuple[int, ...], str, int]] = field(default_factory=list)
@@ -101,6 +105,10 @@ class FakeGpu:
     SessionOptions = onnxruntime.SessionOptions
     RunOptions = onnxruntime.RunOptions
     GraphOptimizationLevel = onnxruntime.GraphOptimizationLevel
+
+    def require_health(self) -> None:
+        if self.fails:
+            raise RuntimeError(self.fails)
 
     def preload_dlls(self) -> None:
         print("libraries are loaded")
@@ -135,16 +143,27 @@ def _graph(how: Any) -> str:
 
 
 class FakeCuda:
-    """The CUDA runtime: locks what it is told to, or answers with an error."""
+    """The CUDA runtime: locks what it is told to, or answers with an error.
+
+    Attributes:
+        fault: What every call but those that lock answers with.
+    """
 
     def __init__(self, status: int = 0) -> None:
+        self.fault = 0
         self.locked: dict[int, int] = {}
         self.devices: list[int] = []
         self._status = status
 
     def cudaSetDevice(self, device: int) -> int:  # noqa: N802
         self.devices.append(device)
-        return 0
+        return self.fault
+
+    def cudaGetLastError(self) -> int:  # noqa: N802
+        return self.fault
+
+    def cudaDeviceSynchronize(self) -> int:  # noqa: N802
+        return self.fault
 
     def cudaHostRegister(self, address: Any, size: Any, flags: int) -> int:  # noqa: N802
         if not self._status:

@@ -9,9 +9,9 @@ import pytest
 from onnx import ModelProto
 
 from foldserve_contract.signature import Signature, TensorSpec
-from foldserve_engine import onnx_engine, pinned
+from foldserve_engine import onnx_engine, onnx_session
 from foldserve_engine.device import Device
-from foldserve_engine.errors import ArtifactUnusable, DeviceNotFound, RunFailed, SignatureMismatch
+from foldserve_engine.errors import ArtifactUnusable, DeviceNotFound, EngineLost, RunFailed, SignatureMismatch
 from foldserve_engine.gather import Gather
 from foldserve_engine.onnx_engine import OnnxEngine
 from foldserve_engine.onnx_options import CPU, CUDA, TENSORRT
@@ -30,14 +30,14 @@ CONTROL_FLOW = (
 def gpu(monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
     gpu = FakeGpu()
     monkeypatch.setattr(onnx_engine, "import_runtime", lambda: gpu)
-    monkeypatch.setattr(pinned, "find_cudart", lambda: None)
+    monkeypatch.setattr(onnx_session, "find_cudart", lambda: None)
     return gpu
 
 
 @pytest.fixture
 def cuda(gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
     cuda = FakeCuda()
-    monkeypatch.setattr(pinned, "find_cudart", lambda: cuda)
+    monkeypatch.setattr(onnx_session, "find_cudart", lambda: cuda)
     return cuda
 
 
@@ -162,12 +162,45 @@ def test_a_device_that_is_not_taken_is_an_error(gpu: FakeGpu) -> None:
         "Invalid device ID: 1, must be between 0 (inclusive) and 1 (exclusive).",
         "CUDA failure 101: invalid device ordinal",
         "CUDA failure 100: no CUDA-capable device is detected",
+        "Please install TensorRT libraries as mentioned in the GPU requirements page",
     ],
 )
 def test_a_gpu_that_is_not_there_is_not_the_models_fault(gpu: FakeGpu, said: str) -> None:
     gpu.refuses = said
     with pytest.raises(DeviceNotFound, match=rf"cuda:1 cannot be used: {re.escape(said)}"):
         engine()
+
+
+AROUND = "/src/cuda_call.cc:154 T onnxruntime::CudaCall(int) [with T = int] {}; GPU=0 ; hostname=a ; file=/src/a.cc ; "
+
+
+def test_of_what_cuda_says_the_core_is_told(gpu: FakeGpu) -> None:
+    gpu.refuses = AROUND.format("CUDA failure 100: no CUDA-capable device is detected ")
+    with pytest.raises(DeviceNotFound, match=r"cuda:1 cannot be used: CUDA failure 100: no CUDA-cap\S+ dev.*ted$"):
+        engine()
+    gpu.refuses, gpu.fails = "", AROUND.format("CUBLAS failure 14: internal error ")
+    with pytest.raises(RunFailed, match="could not compute"):
+        engine().run(rows(2))
+    assert "(a batch of 1 rows cannot be captured: CUBLAS failure 14: internal error);" in engine().placement
+
+
+@pytest.mark.parametrize("size", [2, 8, 3])
+def test_a_gpu_that_answers_nothing_any_more_ends_the_engine(gpu: FakeGpu, cuda: FakeCuda, size: int) -> None:
+    loaded = engine()
+    gpu.fails, cuda.fault = "CUDA failure 700: an illegal memory access was encountered", 700
+    with pytest.raises(EngineLost, match=r"cuda:1 answers this process with CUDA error 700 from now on; .* illegal"):
+        loaded.run(rows(size))
+
+
+def test_an_error_of_one_batch_leaves_the_engine_as_it_is(gpu: FakeGpu, cuda: FakeCuda) -> None:
+    loaded = engine()
+    cuda.devices.clear()
+    gpu.fails = "CUDA failure 2: out of memory"
+    with pytest.raises(RunFailed, match="out of memory"):
+        loaded.run(rows(2))
+    assert cuda.devices == [1], "the GPU that it runs on was asked"
+    gpu.fails = ""
+    assert loaded.run(rows(2))["scores"].shape == (2, 5)
 
 
 def test_a_model_that_stays_on_the_cpu_as_a_whole_is_an_error(gpu: FakeGpu) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from foldserve_contract.bundle import Bundle
 from foldserve_contract.signature import Array, Arrays
 from foldserve_engine.device import Device
-from foldserve_engine.errors import ArtifactUnusable, RunFailed
+from foldserve_engine.errors import ArtifactUnusable, EngineLost, RunFailed
 from foldserve_engine.load import load_engine
 from foldserve_engine.process import run
 from foldserve_engine.protocol import Engine, EngineKind, EngineOptions
@@ -34,6 +34,7 @@ class Command(IntEnum):
     FAIL = 1002
     HANG = 1003
     SPEAK_AND_ABORT = 1004
+    LOSE = 1005
 
 
 class Loading(StrEnum):
@@ -84,6 +85,8 @@ class Commanded:
             threading.Event().wait()
         if Command.FAIL in commands:
             raise RunFailed("it was told to fail at /secret/path")
+        if Command.LOSE in commands:
+            raise EngineLost("cuda:0 answers this process with CUDA error 700 from now on")
         if Command.HOLD in commands:
             (self._folder / ENTERED).write_bytes(b".")
             (self._folder / GATE).read_bytes()

@@ -8,12 +8,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from foldserve_engine import onnx_engine, pinned
+from foldserve_engine import onnx_engine, onnx_session
 from foldserve_engine.process import run
 from tests.engine.fake_gpu import FakeCuda, FakeGpu
 
 if __name__ == "__main__":
     gpu, cuda = FakeGpu(), FakeCuda()
     onnx_engine.import_runtime = lambda: gpu
-    pinned.find_cudart = lambda: cuda
+    onnx_session.find_cudart = lambda: cuda
     run()

@@ -40,6 +40,31 @@ def test_a_crash_costs_the_batch_that_died_and_what_waited_is_answered_by_the_ne
     run(test())
 
 
+def test_an_engine_that_can_compute_nothing_any_more_ends_with_its_batch_and_another_answers_what_waited(
+    path: Path,
+) -> None:
+    async def test() -> None:
+        pipes = Pipes(path)
+        async with started(path, max_batch_size=8) as engine:
+            states = States(engine)
+            held = asyncio.create_task(engine.predict(rows(Command.HOLD)))
+            await pipes.entered()
+            together = [asyncio.create_task(engine.predict(rows(*one))) for one in ((Command.LOSE, 1, 1, 1), (2,) * 4)]
+            waiting = asyncio.create_task(engine.predict(rows(*(3,) * 8)))
+            await asyncio.sleep(0)
+            before = engine.report.pid
+            await pipes.release()
+            np.testing.assert_allclose((await held)["scores"], expected(path, rows(Command.HOLD)), atol=1e-5)
+            for task in together:
+                with pytest.raises(Unavailable, match="crashed"):
+                    await task
+            np.testing.assert_allclose((await waiting)["scores"], expected(path, rows(*(3,) * 8)), atol=1e-5)
+            assert [state for state, _ in states.heard] == [EngineState.RESTARTING, EngineState.AVAILABLE]
+            assert engine.report.pid != before
+
+    run(test())
+
+
 def test_whoever_asks_while_the_engine_restarts_is_told_to_come_back(path: Path) -> None:
     async def test() -> None:
         async with started(path) as engine:
