@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from textwrap import shorten
 from typing import Any
 
 from foldserve_contract.signature import Signature
@@ -31,7 +32,11 @@ _NO_DEVICE = re.compile(
     r"|install TensorRT libraries",
     re.IGNORECASE,
 )
-_CORE = re.compile(r"(?:CU[A-Z_ ]+ failure \d+|Invalid device ID): .*?(?= ; |\n|$)")
+_MOST_SAID = 500  # cuDNN may append the description of a whole graph
+_CORE = re.compile(
+    r"(?:(?:CU[A-Z_ ]+ failure \d+|Invalid device ID): |cuDNN is (?:unavailable|not available)|Available memory of \d)"
+    r".*?(?= ; |\n|$)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +184,9 @@ def _session(
 
 
 def _in_short(error: Exception) -> str:
-    """What CUDA said, without the templates, files and host name around it."""
+    """What CUDA said, without the templates, files and host name around it; else the beginning of it all."""
     found = _CORE.search(str(error))
-    return found[0] if found else " ".join(str(error).split())
+    return found[0] if found else shorten(str(error), _MOST_SAID, placeholder=" …")
 
 
 def _settings(runtime: Any, plan: SessionPlan, files: OnnxFiles) -> Any:

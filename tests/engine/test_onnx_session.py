@@ -182,6 +182,14 @@ def test_of_what_cuda_says_the_core_is_told(gpu: FakeGpu) -> None:
     with pytest.raises(RunFailed, match="could not compute"):
         engine().run(rows(2))
     assert "(a batch of 1 rows cannot be captured: CUBLAS failure 14: internal error);" in engine().placement
+    gpu.fails = AROUND.format("cuDNN is unavailable or disabled: no libcudnn.so.9\n")
+    assert (
+        "(a batch of 1 rows cannot be captured: cuDNN is unavailable or disabled: no libcudnn.so.9);"
+        in engine().placement
+    )
+    gpu.fails = "cuDNN has no plan\nfor " + "a very large graph " * 1000
+    assert "(a batch of 1 rows cannot be captured: cuDNN has no plan for a very large" in engine().placement
+    assert len(engine().placement) < 1000
 
 
 @pytest.mark.parametrize("size", [2, 8, 3])
