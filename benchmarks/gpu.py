@@ -1,14 +1,16 @@
 """What must hold on a machine with a GPU, in one command; and how fast it is there.
 
-It checks the golden samples in every batch size, in float32 and with TF32; compares the rows a second of the engine
-(buffers on the device, with and without CUDA graphs) with those of a plain `InferenceSession.run`; and lets
-`serve-model` answer, also while a new version is loaded and swapped in. A table goes to stderr, the same as JSON to
-stdout.
+It checks the golden samples in every batch size, in float32 and, in a process of its own, with TF32; compares the rows
+a second of the engine (buffers on the device, with and without CUDA graphs) with those of a plain
+`InferenceSession.run`; and lets `serve-model` answer, also while a new version is loaded and swapped in. Each step is
+told on stderr when it is done, a table follows, and the same as JSON goes to stdout. It takes some three minutes.
 """
 
 import argparse
 import json
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -40,7 +42,7 @@ a machine that holds nothing but a GPU and ONNX Runtime's GPU build:
 
     here   export-model model.keras -o models --name NAME   (without a model: python benchmarks/gpu.py --make models)
     there  export PYTHONPATH=contract:server:clients        (beside onnxruntime-gpu, numpy, grpcio and protobuf)
-           python benchmarks/gpu.py --bundle models/NAME/1
+           python benchmarks/gpu.py --bundle models/NAME/1 >found.json
 
   CUDA's and cuDNN's libraries must be found (LD_LIBRARY_PATH). The steps with serve-model also need aiohttp,
   grpcio-health-checking, grpcio-reflection and prometheus-client; --without-server leaves them out.
@@ -72,6 +74,15 @@ class Report:
         return all(check.held for check in self.checks)
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was found of the engine itself, in one precision."""
+
+    placement: str
+    checks: tuple[Check, ...]
+    rates: tuple[Rate, ...]
+
+
 def main() -> int:
     said = _parse()
     try:
@@ -80,39 +91,75 @@ def main() -> int:
             return 0
         with tempfile.TemporaryDirectory() as folder:
             path = _version(Path(folder), said.bundle)
+            if said.tf32_alone:
+                print(json.dumps(asdict(_in_one_precision(path, said.device, said.seconds, tf32=True))))
+                return 0
             report = measure(path, said.device, said.seconds, server=not said.without_server)
     except (DeviceNotFound, RuntimeMissing, RuntimeConflict, _Missing) as error:
         print(f"gpu.py: {error}", file=sys.stderr)
         return MISSING
+    except (FoldserveError, OSError) as error:
+        print(f"gpu.py: {type(error).__name__}: {error}", file=sys.stderr)
+        return FAILED
     print(as_table(report), file=sys.stderr)
     print(json.dumps(asdict(report), indent=2))
     return 0 if report.held else FAILED
 
 
 def measure(path: Path, device: str, seconds: float, *, server: bool) -> Report:
-    """Every step, whatever became of the one before.
+    """Every step, whatever became of the one before. Each is told when it is done: who is stopped has said so much.
 
     Raises:
         DeviceNotFound, RuntimeMissing, RuntimeConflict: Nothing can run there.
+        FoldserveError: The bundle cannot be loaded there.
     """
-    bundle = Bundle.open(path)
-    bench = Bench(bundle, device)
-    placement = bench.engine().placement or "as on every CPU: no buffers of its own, no graphs"
-    checks = [_attempt("golden samples, float32", lambda: bench.golden(tf32=False))]
+    found = _in_one_precision(path, device, seconds)
+    rates = [*found.rates]
+    checks = [*found.checks]
     if device != "cpu":
-        checks.append(_attempt("golden samples, TF32", lambda: bench.golden(tf32=True)))
-    rates: list[Rate] = []
-    checks.append(_attempt("throughput of the engine", lambda: _rates(bench, seconds, rates)))
+        checks += _with_tf32(path, device, seconds, rates)
     if server:
-        checks += _through_server(path, device, seconds, rates)
-    model = f"{bundle.manifest.model}/{bundle.manifest.version}"
-    return Report(device, runtime_version(), model, placement, tuple(checks), tuple(rates))
+        checks += _told(_through_server(path, device, seconds, rates))
+    manifest = Bundle.open(path).manifest
+    model = f"{manifest.model}/{manifest.version}"
+    return Report(device, runtime_version(), model, found.placement, tuple(checks), tuple(rates))
 
 
-def _rates(bench: Bench, seconds: float, rates: list[Rate]) -> Check:
+def _in_one_precision(path: Path, device: str, seconds: float, *, tf32: bool = False) -> _Found:
+    bench = Bench(Bundle.open(path), device, tf32=tf32)
+    placement = bench.engine().placement or "as on every CPU: no buffers of its own, no graphs"
+    rates: list[Rate] = []
+    precision = "TF32" if tf32 else "float32"
+    what = f"throughput, {precision}"
+    checks = [
+        *_told([_attempt(f"golden samples, {precision}", bench.golden)]),
+        *_told([_attempt(what, lambda: _rates(bench, seconds, rates, what))]),
+    ]
+    return _Found(placement, tuple(checks), tuple(rates))
+
+
+def _with_tf32(path: Path, device: str, seconds: float, rates: list[Rate]) -> list[Check]:
+    """In a process of its own, whose libraries were never told to leave TF32 alone."""
+    asked = ("--tf32-alone", f"--bundle={path}", f"--device={device}", f"--seconds={seconds}")
+    environment = {name: value for name, value in os.environ.items() if name != "NVIDIA_TF32_OVERRIDE"}
+    done = subprocess.run((sys.executable, __file__, *asked), stdout=subprocess.PIPE, text=True, env=environment)
+    if done.returncode:
+        return _told([Check("TF32", False, f"its process ended with status {done.returncode}")])
+    found = json.loads(done.stdout)
+    rates += [Rate(**one) for one in found["rates"]]
+    return [Check(**one) for one in found["checks"]]
+
+
+def _told(checks: list[Check]) -> list[Check]:
+    for check in checks:
+        print(_as_line(check), file=sys.stderr, flush=True)
+    return checks
+
+
+def _rates(bench: Bench, seconds: float, rates: list[Rate], what: str) -> Check:
     rates += bench.rates(seconds)
     best = max(rates, key=lambda rate: rate.rows_a_second)
-    return Check("throughput of the engine", True, f"{best.rows_a_second:,.0f} rows/s at best: {best.how}")
+    return Check(what, True, f"{best.rows_a_second:,.0f} rows/s at best: {best.how}")
 
 
 def _through_server(path: Path, device: str, seconds: float, rates: list[Rate]) -> list[Check]:
@@ -125,6 +172,8 @@ def _through_server(path: Path, device: str, seconds: float, rates: list[Rate]) 
         served = through_server(path, device, seconds)
     except ServerFailed as error:
         return [Check("serve-model", False, str(error))]
+    except Exception as error:  # what was found before is reported nevertheless
+        return [Check("serve-model", False, f"{type(error).__name__}: {error}")]
     plain = max((rate.rows_a_second for rate in rates if rate.how == "plain run"), default=0.0)
     share = f", ×{served.rows_a_second / plain:.2f} of the best plain run" if plain else ""
     return [
@@ -143,7 +192,7 @@ def _attempt(what: str, step: Callable[[], Check]) -> Check:
     """What a step found, or why it could not be done: the others are done nevertheless."""
     try:
         return step()
-    except (FoldserveError, RuntimeError, ValueError) as error:
+    except Exception as error:  # ONNX Runtime's are of no common class
         return Check(what, False, f"{type(error).__name__}: {error}")
 
 
@@ -177,15 +226,19 @@ def as_table(report: Report) -> str:
     """For people."""
     lines = [f"{report.model} on {report.device}, ONNX Runtime {report.runtime}", f"  {report.placement}", ""]
     if report.rates:
-        lines += [f"  {'batch':>5}  {'how':<24} {'rows/s':>12}  against the plain run"]
+        lines += [f"  {'batch':>6}  {'how':<25} {'rows/s':>12}  against the plain run"]
         lines += [_line(rate) for rate in report.rates]
         lines.append("")
-    lines += [f"  {'held  ' if check.held else 'FAILED'}  {check.what:<26} {check.said}" for check in report.checks]
+    lines += map(_as_line, report.checks)
     return "\n".join(lines)
 
 
+def _as_line(check: Check) -> str:
+    return f"  {'held  ' if check.held else 'FAILED'}  {check.what:<26} {' '.join(check.said.split())}"
+
+
 def _line(rate: Rate) -> str:
-    return f"  {rate.batch:>5}  {rate.how:<24} {rate.rows_a_second:>12,.0f}  ×{rate.ratio:.2f}"
+    return f"  {','.join(map(str, rate.batches)):>6}  {rate.how:<25} {rate.rows_a_second:>12,.0f}  ×{rate.ratio:.2f}"
 
 
 def _parse() -> argparse.Namespace:
@@ -196,6 +249,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--device", default="cuda:0", help="default cuda:0; cpu tries the steps out")
     parser.add_argument("--seconds", type=float, default=5.0, help="length of each measurement (default 5)")
     parser.add_argument("--without-server", action="store_true", help="only what needs no gRPC")
+    parser.add_argument("--tf32-alone", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument(
         "--make", type=Path, metavar="MODELS_DIR", help="write the tiny CNN's bundle, and do nothing else"
     )

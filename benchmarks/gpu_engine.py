@@ -37,45 +37,53 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Rows a second, and how many times that of ONNX Runtime's plain `run`, in one run."""
+    """Rows a second, and how many times that of ONNX Runtime's plain `run`, in one run.
+
+    Attributes:
+        batches: Their sizes, in alternation.
+    """
 
     how: str
-    batch: int
+    batches: tuple[int, ...]
     rows_a_second: float
     ratio: float
 
 
 class Bench:
-    """A bundle on a device, in the ways in which it can be run there."""
+    """A bundle on a device, in the ways in which it can be run there, all in one precision.
 
-    def __init__(self, bundle: Bundle, device: str) -> None:
+    The libraries are told of TF32 when they are loaded: the other precision takes a process of its own.
+    """
+
+    def __init__(self, bundle: Bundle, device: str, *, tf32: bool = False) -> None:
         self._bundle = bundle
         self._content = bundle.read(ONNX)
         self._golden = bundle.golden()
         largest = bundle.manifest.max_batch_size
         powers = buckets((), largest, Device.parse("cuda:0"))  # also where it is tried out on a CPU
         self.sizes = powers
-        self._options = EngineOptions(device=Device.parse(device), sizes=powers)
+        self._options = EngineOptions(device=Device.parse(device), sizes=powers, tf32=tf32)
 
-    def engine(self, *, tf32: bool = False, graph_rows: int | None = None) -> OnnxEngine:
+    def engine(self, graph_rows: int | None = None) -> OnnxEngine:
         """As it is served; `graph_rows` other than the server's default where given.
 
         Raises:
             EngineError: It cannot run there.
         """
         rows = self._options.graph_rows if graph_rows is None else graph_rows
-        options = replace(self._options, tf32=tf32, graph_rows=rows)
+        options = replace(self._options, graph_rows=rows)
         return OnnxEngine.from_bytes(self._content, self._bundle.manifest.signature, options)
 
-    def golden(self, *, tf32: bool) -> Check:
+    def golden(self) -> Check:
         """The worst deviation of any golden sample in any batch size, as a share of what is promised.
 
         What TF32 does is only a failure where the bundle promises a value for it.
         """
+        tf32 = self._options.tf32
         promised = {name: one.tf32 if tf32 else one.promised for name, one in self._bundle.manifest.tolerances.items()}
         judged = {name: one for name, one in promised.items() if one is not None}
         bounds = judged or {name: one.promised for name, one in self._bundle.manifest.tolerances.items()}
-        worst = max(self._worst(self.engine(tf32=tf32), bounds))
+        worst = max(self._worst(self.engine(), bounds))
         what = f"golden samples, {'TF32' if tf32 else 'float32'}"
         if tf32 and not judged:
             return Check(what, True, f"{worst:.3g} of what is promised for float32; nothing is promised for TF32")
@@ -89,37 +97,40 @@ class Bench:
             yield from (one.deviation / one.bound for one in verdict.outputs)
 
     def rates(self, seconds: float) -> tuple[Rate, ...]:
-        """Rows a second of each way to run, in turns, for the smallest, a middle and the largest batch."""
+        """Rows a second of each way to run, in turns, for the smallest, a middle and the largest batch.
+
+        And for the two largest in alternation: what a library prepares for one size it may have to prepare anew when
+        another has come in between.
+        """
         ways = self._ways()
         sizes = sorted({self.sizes[0], self.sizes[len(self.sizes) // 2], self.sizes[-1]})
-        return tuple(rate for size in sizes for rate in self._compare(ways, size, seconds))
+        alternating = [self.sizes[-2:]] if len(self.sizes) > 1 else []
+        mixes = [*((size,) for size in sizes), *alternating]
+        return tuple(rate for mix in mixes for rate in self._compare(ways, mix, seconds))
 
-    def _compare(self, ways: dict[str, tuple[Run, Gather]], size: int, seconds: float) -> Iterator[Rate]:
-        batches = {
-            how: gather.collect([(self._golden.inputs, 0, min(size, self._golden.rows))], size, own=True)
-            for how, (_, gather) in ways.items()
-        }
+    def _compare(self, ways: dict[str, OnnxEngine | None], sizes: Sequence[int], seconds: float) -> Iterator[Rate]:
+        plain = next(iter(ways))
+        runs = {how: self._plain() if engine is None else engine.run for how, engine in ways.items()}
+        batches = {how: [self._batch(engine, size) for size in sizes] for how, engine in ways.items()}
         turns = [
-            {how: _rows_a_second(ways[how][0], batches[how], size, seconds / TURNS) for how in _order(list(ways), turn)}
+            {how: _rows_a_second(runs[how], batches[how], seconds / TURNS) for how in _order(list(ways), turn)}
             for turn in range(TURNS)
         ]
-        plain = next(iter(ways))
         for how in ways:
             ratio = statistics.median(turn[how] / turn[plain] for turn in turns)
-            yield Rate(how, size, statistics.median(turn[how] for turn in turns), ratio)
+            yield Rate(how, tuple(sizes), statistics.median(turn[how] for turn in turns), ratio)
 
-    def _ways(self) -> dict[str, tuple[Run, Gather]]:
+    def _batch(self, engine: OnnxEngine | None, size: int) -> Arrays:
+        """Golden samples, where the engine reads them best."""
+        gather = Gather() if engine is None else Gather.into(engine)
+        return gather.collect([(self._golden.inputs, 0, min(size, self._golden.rows))], size, own=True)
+
+    def _ways(self) -> dict[str, OnnxEngine | None]:
         """The plain run of ONNX Runtime first: the others are compared with it."""
-        bound = self.engine(graph_rows=0)
-        ways: dict[str, tuple[Run, Gather]] = {
-            "plain run": (self._plain(), Gather()),
-            "engine": (bound.run, Gather.into(bound)),
-        }
+        ways: dict[str, OnnxEngine | None] = {"plain run": None, "engine": self.engine(graph_rows=0)}
         if "CUDA graphs for" in self.engine().placement:
-            for name, tf32 in (("engine, CUDA graphs", False), ("engine, graphs, TF32", True)):
-                engine = self.engine(tf32=tf32, graph_rows=self.sizes[-1])
-                ways[name] = (engine.run, Gather.into(engine))
-        return ways
+            ways["engine, CUDA graphs"] = self.engine(graph_rows=self.sizes[-1])
+        return {f"{how}, TF32": engine for how, engine in ways.items()} if self._options.tf32 else ways
 
     def _plain(self) -> Run:
         runtime = import_runtime()
@@ -133,10 +144,12 @@ def _order(ways: Sequence[str], turn: int) -> Sequence[str]:
     return ways if turn % 2 else ways[::-1]
 
 
-def _rows_a_second(run: Run, batch: Arrays, rows: int, seconds: float) -> float:
-    run(batch)
-    batches, begin = 0, time.perf_counter()
-    while (spent := time.perf_counter() - begin) < seconds:
+def _rows_a_second(run: Run, batches: Sequence[Arrays], seconds: float) -> float:
+    for batch in batches:
         run(batch)
-        batches += 1
-    return rows * batches / spent
+    rows, begin = 0, time.perf_counter()
+    while (spent := time.perf_counter() - begin) < seconds:
+        for batch in batches:
+            run(batch)
+            rows += len(next(iter(batch.values())))
+    return rows / spent

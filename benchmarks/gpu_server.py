@@ -15,10 +15,10 @@ from typing import Any
 import grpc
 import grpc.aio
 from hop import Server
-from reload import copy, reload_to
+from reload import AVAILABLE, STATUS, copy, reload_to
 
 from foldserve_contract.bundle import Bundle
-from foldserve_contract.protos import PredictRequest, PredictResponse
+from foldserve_contract.protos import GetModelStatusRequest, PredictRequest, PredictResponse
 from foldserve_contract.protos.methods import PREDICTION_METHODS
 from foldserve_contract.signature import Array
 from foldserve_contract.tensors import decode
@@ -64,6 +64,7 @@ def through_server(path: Path, device: str, seconds: float) -> Served:
     """
     bundle = Bundle.open(path)
     with serving(path, device) as running:
+        _require_available(running, bundle)
         golden = worst(running, bundle)
         rate = asyncio.run(_ask(running, bundle, lambda: time.sleep(seconds)))
         reload = asyncio.run(_ask(running, bundle, lambda: _reload(running, bundle, path)))
@@ -75,7 +76,13 @@ def through_server(path: Path, device: str, seconds: float) -> Served:
 @contextmanager
 def serving(path: Path, device: str) -> Iterator[Server]:
     """`serve-model` over the folder that holds the version's model."""
-    flags = ("--port=0", "--engine=onnx", f"--device={device}", "--file_system_poll_wait_seconds=0.1")
+    flags = (
+        "--port=0",
+        "--engine=onnx",
+        f"--device={device}",
+        "--file_system_poll_wait_seconds=0.1",
+        "--load-timeout=120",
+    )
     command = (sys.executable, "-c", PROGRAM, str(path.parents[1]), *flags, "--log-level=warning")
     with (
         tempfile.TemporaryFile("w+") as errors,
@@ -91,6 +98,17 @@ def serving(path: Path, device: str) -> Iterator[Server]:
             raise ServerFailed(f"{error}: {_said(errors)}") from error
         finally:
             process.terminate()
+
+
+def _require_available(running: Server, bundle: Bundle) -> None:
+    """A server goes on without a version that its gate refused; the reason stands in the version's status."""
+    status = GetModelStatusRequest()
+    status.model_spec.name = bundle.manifest.model
+    with grpc.insecure_channel(running.address) as channel:
+        call = channel.unary_unary(STATUS.path, STATUS.request.SerializeToString, STATUS.response.FromString)
+        (version,) = call(status).model_version_status
+    if version.state != AVAILABLE:
+        raise ServerFailed(f"version {version.version} does not serve: {version.status.error_message}")
 
 
 def worst(running: Server, bundle: Bundle) -> float:

@@ -35,6 +35,7 @@ Span = tuple[float, float]
 SIDE = SIDES[0]
 QUIET_S = 2.0
 AVAILABLE, END = 30, 50
+PATIENCE_S = 180
 CAPACITY_CALLERS, CAPACITY_S = 32, 4.0
 STATUS = MODEL_METHODS["GetModelStatus"]
 SAVE = """
@@ -206,16 +207,20 @@ def reload(running: Server, next_version: Callable[[], None], version: int) -> N
 def reload_to(running: Server, model: str, version: int, arrive: Callable[[], None]) -> None:
     """Lets a version arrive; returns when it answers and the one before has ended."""
     arrive()
+    until = time.monotonic() + PATIENCE_S
     status = GetModelStatusRequest()
     status.model_spec.name = model
     with grpc.insecure_channel(running.address) as channel:
         call = channel.unary_unary(STATUS.path, STATUS.request.SerializeToString, STATUS.response.FromString)
         while True:
-            states = {one.version: one.state for one in call(status).model_version_status}
+            versions = {one.version: one for one in call(status).model_version_status}
+            states = {number: one.state for number, one in versions.items()}
             if states.get(version) == AVAILABLE and states.get(version - 1) == END:
                 return
             if states.get(version) == END:
-                raise SystemExit(f"version {version} was refused")
+                raise SystemExit(f"version {version} was refused: {versions[version].status.error_message}")
+            if time.monotonic() > until:
+                raise SystemExit(f"version {version} does not answer alone after {PATIENCE_S} s: {states}")
             time.sleep(0.02)
 
 

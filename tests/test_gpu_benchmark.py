@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from foldserve_contract.bundle import GOLDEN, Bundle
+from foldserve_contract.bundle import GOLDEN, ONNX, Bundle
 from foldserve_contract.golden import Golden
 from foldserve_engine import onnx_engine, onnx_session
 from tests.bundles import make_bundle, reseal
@@ -69,26 +70,28 @@ def test_everything_but_the_device_works_on_a_cpu_where_little_is_installed(tmp_
     held = checks(done)
     assert list(held) == [
         "golden samples, float32",
-        "throughput of the engine",
+        "throughput, float32",
         "golden samples, served",
         "throughput served",
         "reload under load",
         "golden samples, reloaded",
     ]
     assert all(held.values())
-    rates = {(rate["how"], rate["batch"]): rate["ratio"] for rate in json.loads(done.stdout)["rates"]}
-    assert rates.keys() == {(how, batch) for how in ("plain run", "engine") for batch in (1, 2, 4)}
-    assert {rates["plain run", batch] for batch in (1, 2, 4)} == {1.0}
-    assert "m/1 on cpu" in done.stderr and done.stderr.count("held") == len(held)
+    rates = {(rate["how"], *rate["batches"]): rate["ratio"] for rate in json.loads(done.stdout)["rates"]}
+    mixes = ((1,), (2,), (4,), (2, 4))
+    assert rates.keys() == {(how, *mix) for how in ("plain run", "engine") for mix in mixes}
+    assert {rates["plain run", *mix] for mix in mixes} == {1.0}
+    assert "m/1 on cpu" in done.stderr and done.stderr.count("held") == 2 * len(held), "as it goes, and in the table"
 
 
 def test_what_does_not_hold_is_named_and_the_rest_is_done_nevertheless(tmp_path: Path) -> None:
     done = on_a_cpu(spoil(make_bundle(tmp_path, max_batch_size=2)))
     assert done.returncode == 1
     held = checks(done)
-    assert not held["golden samples, float32"] and held["throughput of the engine"]
+    assert not held["golden samples, float32"] and held["throughput, float32"]
     assert not held["serve-model"], "the gate lets no such version serve"
-    assert done.stderr.count("FAILED") == 2
+    assert "version 1 does not serve: the engine does not answer as it was verified: output 'scores'" in done.stderr
+    assert done.stderr.count("FAILED") == 4
 
 
 def test_what_serving_needs_and_is_missing_is_named(tmp_path: Path) -> None:
@@ -98,7 +101,7 @@ def test_what_serving_needs_and_is_missing_is_named(tmp_path: Path) -> None:
     assert "not tried: grpcio, aiohttp, grpcio-health-checking not installed" in done.stderr
     alone = on_a_cpu(path, "--without-server", without="grpc,grpc_health,aiohttp,google.protobuf")
     assert alone.returncode == 0, alone.stderr
-    assert list(checks(alone)) == ["golden samples, float32", "throughput of the engine"]
+    assert list(checks(alone)) == ["golden samples, float32", "throughput, float32"]
 
 
 def test_a_bundle_can_be_made_without_tensorflow_and_carried(tmp_path: Path) -> None:
@@ -120,8 +123,21 @@ def test_the_bundle_is_left_as_it_is(tmp_path: Path) -> None:
     assert [folder.name for folder in path.parent.iterdir()] == ["1"]
 
 
+def test_what_cannot_be_loaded_is_named_without_a_traceback(tmp_path: Path) -> None:
+    path = make_bundle(tmp_path)
+    (path / ONNX).write_bytes(b"no model")
+    reseal(path)
+    refused, missing = on_a_cpu(path), on_a_cpu(tmp_path / "nowhere" / "1")
+    assert (refused.returncode, missing.returncode) == (1, 1)
+    assert "ArtifactUnusable: ONNX Runtime refuses" in refused.stderr and "nowhere" in missing.stderr
+    assert "Traceback" not in refused.stderr + missing.stderr
+
+
+Benches = Callable[..., Any]
+
+
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Benches:
     """The part without gRPC, over a GPU that is none."""
     gpu = FakeGpu()
     monkeypatch.setattr(onnx_engine, "import_runtime", lambda: gpu)
@@ -129,22 +145,47 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(str(PROGRAM.parent))
     gpu_engine = importlib.import_module("gpu_engine")
     monkeypatch.setattr(gpu_engine, "import_runtime", lambda: gpu)
-    return gpu_engine.Bench(Bundle.open(make_bundle(tmp_path, max_batch_size=4)), "cuda:0")
+    bundle = Bundle.open(make_bundle(tmp_path, max_batch_size=4))
+
+    def make(promised: float | None = None, *, tf32: bool = False) -> Any:
+        tolerances = {"scores": replace(bundle.manifest.tolerances["scores"], tf32=promised)}
+        changed = replace(bundle, manifest=replace(bundle.manifest, tolerances=tolerances))
+        return gpu_engine.Bench(changed, "cuda:0", tf32=tf32)
+
+    return make
 
 
-def test_on_a_gpu_graphs_and_tf32_are_compared_with_the_plain_run(bench: Any) -> None:
-    rates = {(rate.batch, rate.how): rate.ratio for rate in bench.rates(0.05)}
-    ways = ("plain run", "engine", "engine, CUDA graphs", "engine, graphs, TF32")
-    assert rates.keys() == {(batch, how) for batch in (1, 2, 4) for how in ways}
+@pytest.mark.parametrize(("tf32", "suffix"), [(False, ""), (True, ", TF32")])
+def test_on_a_gpu_graphs_are_compared_with_the_plain_run_in_either_precision(
+    bench: Benches, tf32: bool, suffix: str
+) -> None:
+    rates = {(rate.batches, rate.how): rate.ratio for rate in bench(tf32=tf32).rates(0.05)}
+    ways = [f"{how}{suffix}" for how in ("plain run", "engine", "engine, CUDA graphs")]
+    assert rates.keys() == {(batches, how) for batches in ((1,), (2,), (4,), (2, 4)) for how in ways}
     assert all(ratio > 0 for ratio in rates.values())
 
 
+def test_the_process_that_tries_tf32_was_never_told_to_leave_it_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(PROGRAM.parent))
+    gpu = importlib.import_module("gpu")
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    heard: dict[str, str] = {}
+
+    def run(words: tuple[str, ...], *, env: dict[str, str], **how: Any) -> "subprocess.CompletedProcess[str]":
+        heard.update(env)
+        return subprocess.CompletedProcess(words, 3, "")
+
+    monkeypatch.setattr(gpu.subprocess, "run", run)
+    (check,) = gpu._with_tf32(tmp_path, "cuda:0", 1.0, [])
+    assert heard and "NVIDIA_TF32_OVERRIDE" not in heard
+    assert not check.held and "status 3" in check.said
+
+
 @pytest.mark.parametrize(("promised", "held"), [(None, True), (1e-3, True), (1e-12, False)])
-def test_tf32_fails_where_a_promise_for_it_is_broken(bench: Any, promised: float | None, held: bool) -> None:
-    bundle = bench._bundle
-    tolerances = {"scores": replace(bundle.manifest.tolerances["scores"], tf32=promised)}
-    bench._bundle = replace(bundle, manifest=replace(bundle.manifest, tolerances=tolerances))
-    assert bench.golden(tf32=False).held
-    check = bench.golden(tf32=True)
+def test_tf32_fails_where_a_promise_for_it_is_broken(bench: Benches, promised: float | None, held: bool) -> None:
+    assert bench(promised).golden().held
+    check = bench(promised, tf32=True).golden()
     assert check.held is held
     assert ("nothing is promised for TF32" in check.said) is (promised is None)
