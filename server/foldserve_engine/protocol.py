@@ -8,7 +8,7 @@ from foldserve_contract.signature import Array, Arrays, Signature
 
 from .device import Device
 
-GRAPH_ROWS = 8
+GRAPH_ROWS = 2**31 - 1  # every size: a convolution that is not replayed is planned anew whenever the size changes
 
 
 class EngineKind(StrEnum):

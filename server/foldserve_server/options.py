@@ -10,6 +10,7 @@ from .repository.source import Folder, Listed
 from .transport import Transport
 
 REST_PORT = 8501
+EVERY_SIZE = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class EngineOptions:
     deterministic: bool = False
     allow_unverified: bool = False
     tf32: bool = False
-    graph_rows: int = 8
+    graph_rows: int = EVERY_SIZE
     shadow: str | None = None
     shadow_share: float = 0.05
 

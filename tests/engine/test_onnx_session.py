@@ -76,6 +76,17 @@ def test_small_sizes_are_captured_when_it_is_loaded_and_replayed_under_their_own
     assert loaded.placement.startswith("cuda:1; buffers for batches of 1, 2, 4, 8; CUDA graphs for 1, 2")
 
 
+def test_every_size_is_replayed_unless_it_is_said_otherwise(gpu: FakeGpu) -> None:
+    loaded = OnnxEngine.from_bytes(
+        MODEL.SerializeToString(), signature_of(MODEL), EngineOptions(device=Device.parse("cuda:0"), sizes=SIZES)
+    )
+    (session,) = gpu.sessions
+    session.runs.clear()
+    for size in (8, 4, 8, 1):
+        loaded.run(rows(size))
+    assert session.runs == [("bound", graph) for graph in ("8", "4", "8", "1")]
+
+
 def test_a_size_without_buffers_is_neither_captured_nor_refused(gpu: FakeGpu) -> None:
     loaded = engine()
     (session,) = gpu.sessions

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from foldserve_engine.protocol import EngineKind
+from foldserve_engine.protocol import GRAPH_ROWS, EngineKind
 from foldserve_server import cli, launcher
 from foldserve_server.command import parse
 from foldserve_server.errors import CannotStart
@@ -174,7 +174,9 @@ def test_tf32_is_a_gpus() -> None:
         Launcher(parse(["models", "--tf32"]).options)
 
 
-@pytest.mark.parametrize(("words", "rows"), [([], 8), (["--cuda-graph-rows=0"], 0), (["--cuda_graph_rows", "32"], 32)])
+@pytest.mark.parametrize(
+    ("words", "rows"), [([], GRAPH_ROWS), (["--cuda-graph-rows=0"], 0), (["--cuda_graph_rows", "32"], 32)]
+)
 def test_how_large_a_batch_is_replayed_can_be_said(words: list[str], rows: int) -> None:
     assert parse(["models", "--device=cuda:0", *words]).options.engine.graph_rows == rows
 
