@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
@@ -210,8 +211,9 @@ def _require_offered(runtime: Any, plan: SessionPlan, options: EngineOptions) ->
     for provider in plan.providers:
         if provider.name not in offered:
             raise DeviceNotFound(
-                f"device {options.device} needs ONNX Runtime's {provider.name}, and this build offers {offered};"
-                " install foldserve[server-gpu] in an environment of its own"
+                f"device {options.device} needs ONNX Runtime's {provider.name}, and the build in"
+                f" {Path(runtime.__file__).parent}, which comes first on the path, offers {offered}; install"
+                " foldserve[server-gpu] in an environment of its own"
             )
 
 
