@@ -16,7 +16,8 @@ from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 import grpc
-from hop import CALLERS, SIDES, Sample, Server, middle, publish, server, turn
+from hop import CALLERS, SIDES, Sample, Server, middle, server, turn
+from tiny import publish
 
 from foldserve_contract.protos import GetModelStatusRequest
 from foldserve_contract.protos.methods import MODEL_METHODS

@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hop import Server, publish, server
+from hop import Server, server
+from tiny import publish
 
 PROGRAM = "import sys; from foldserve_server.cli import main; sys.exit(main())"
 HOP = Path(__file__).with_name("hop.py")

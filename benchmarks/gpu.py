@@ -40,7 +40,8 @@ a machine that holds nothing but a GPU and ONNX Runtime's GPU build:
   Neither TensorFlow nor an installed foldserve is needed there. Export here, then carry the bundle and four folders of
   the repository (benchmarks, contract, server, clients):
 
-    here   export-model model.keras -o models --name NAME   (without a model: python benchmarks/gpu.py --make models)
+    here   export-model model.keras -o models --name NAME --tf32
+           (without a model: python benchmarks/gpu.py --make models)
     there  export PYTHONPATH=contract:server:clients        (beside onnxruntime-gpu, numpy, grpcio and protobuf)
            python benchmarks/gpu.py --bundle models/NAME/1 >found.json
 
@@ -210,7 +211,7 @@ def _version(root: Path, bundle: Path | None) -> Path:
 def _make(root: Path) -> Path:
     if not _is_there("onnx"):
         raise _Missing("onnx is not installed, and without it there is no model to try: say --bundle (see --help)")
-    from hop import publish
+    from tiny import publish
 
     return publish(root, SIDE)
 

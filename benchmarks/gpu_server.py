@@ -94,7 +94,7 @@ def serving(path: Path, device: str) -> Iterator[Server]:
             if len(words) < 3:
                 raise ServerFailed(f"it did not start: {_said(errors)}")
             yield Server(words[2].rstrip(":"), (process.pid,))
-        except (grpc.RpcError, SystemExit) as error:
+        except grpc.RpcError as error:
             raise ServerFailed(f"{error}: {_said(errors)}") from error
         finally:
             process.terminate()
@@ -156,7 +156,10 @@ async def _ask(running: Server, bundle: Bundle, meanwhile: Any) -> _Asked:
 
 def _reload(running: Server, bundle: Bundle, path: Path) -> None:
     manifest = bundle.manifest
-    reload_to(running, manifest.model, manifest.version + 1, lambda: _arrive(path))
+    try:
+        reload_to(running, manifest.model, manifest.version + 1, lambda: _arrive(path))
+    except SystemExit as error:  # in a thread, where it would end nothing and be told twice
+        raise ServerFailed(str(error)) from error
 
 
 def _arrive(path: Path) -> None:

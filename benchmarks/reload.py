@@ -23,7 +23,8 @@ from pathlib import Path
 import grpc
 import grpc.aio
 from curve import Line, draw_curve
-from hop import PREDICT, SIDES, Server, draw, load, publish, server
+from hop import PREDICT, SIDES, Server, load, server
+from tiny import draw, publish
 
 from foldserve_contract.bundle import MANIFEST
 from foldserve_contract.manifest import Manifest
