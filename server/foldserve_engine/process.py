@@ -82,8 +82,7 @@ def _run(channel: Channel, load: Loader) -> int:
     links = Links(channel, started.engine.signature, credits, hello.front_ends)
     try:
         Worker(links, started.engine, queue, page).serve()
-    except EngineLost as error:
-        _log.error("the engine ends, and another takes its place: %s", error)
+    except EngineLost:
         return 1
     return 0
 

@@ -9,7 +9,7 @@ from foldserve_contract.signature import Array
 
 from .batching import Batch, BatchQueue, Job, JobKey, Part
 from .desk import Placed, Task, Unreadable
-from .errors import RunFailed
+from .errors import EngineLost, RunFailed
 from .gather import Gather
 from .link.channel import Closed
 from .link.messages import Outcome, Submit
@@ -54,6 +54,9 @@ class Worker:
                 self._links.flush()
         except Closed:
             return
+        except EngineLost as error:  # said before the links close: whoever sees that ends the process
+            _log.error("the engine ends, and another takes its place: %s", error)
+            raise
         finally:
             self._links.close()
 

@@ -60,6 +60,7 @@ def test_an_engine_that_can_compute_nothing_any_more_ends_with_its_batch_and_ano
                     await task
             np.testing.assert_allclose((await waiting)["scores"], expected(path, rows(*(3,) * 8)), atol=1e-5)
             assert [state for state, _ in states.heard] == [EngineState.RESTARTING, EngineState.AVAILABLE]
+            assert "CUDA error 700" in states.heard[0][1]
             assert engine.report.pid != before
 
     run(test())
