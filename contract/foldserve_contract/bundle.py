@@ -116,7 +116,9 @@ def _read_manifest(root: Path) -> bytes:
             raise ManifestInvalid(f"{root}: {MANIFEST} is larger than {MAX_MANIFEST_BYTES:,} bytes")
         return path.read_bytes()
     except OSError as error:
-        raise NotABundle(f"{root} is no bundle: it has no readable {MANIFEST}") from error
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise NotABundle(f"{root} is no bundle: it has no {MANIFEST}") from error
+        raise NotABundle(f"{root}: {MANIFEST} cannot be read: {error.strerror or error}") from error
 
 
 def _files(root: Path) -> Iterator[str]:

@@ -4,11 +4,12 @@ import hashlib
 from pathlib import Path
 
 from .bundle import MANIFEST, SAVED_MODEL
+from .repository import is_there
 
 
 def is_plain(path: Path) -> bool:
-    """Whether the version directory holds a SavedModel and is no bundle."""
-    return (path / SAVED_MODEL).is_file() and not (path / MANIFEST).exists()
+    """Whether the version directory holds a SavedModel and is no bundle; not where nothing can be read in it."""
+    return is_there(path / SAVED_MODEL) and not is_there(path / MANIFEST)
 
 
 def plain_digest(path: Path) -> str:

@@ -20,6 +20,15 @@ def check_name(name: str) -> str:
     return name
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is such a file or folder. One whose folder may not be searched is not."""
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
+
+
 def models(root: Path) -> list[str]:
     """The names of the folders that may hold versions, sorted."""
     return sorted(path.name for path in root.iterdir() if _NAME.fullmatch(path.name) and path.is_dir())

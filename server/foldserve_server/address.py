@@ -79,14 +79,17 @@ def check_socket(path: Path) -> None:
     """Says whether a Unix socket can be made there; one that a dead server left is in nobody's way.
 
     Raises:
-        CannotStart: Something else is there, or somebody listens.
+        CannotStart: Something else is there, somebody listens, or nobody may look.
     """
-    if not path.parent.is_dir():
-        raise CannotStart(f"--grpc_socket_path: {path.parent} is no directory")
-    if not path.exists():
-        return
-    if not path.is_socket():
-        raise CannotStart(f"--grpc_socket_path: {path} is there already and is no socket")
+    try:
+        if not path.parent.is_dir():
+            raise CannotStart(f"--grpc_socket_path: {path.parent} is no directory")
+        if not path.exists():
+            return
+        if not path.is_socket():
+            raise CannotStart(f"--grpc_socket_path: {path} is there already and is no socket")
+    except OSError as error:
+        raise CannotStart(f"--grpc_socket_path: {path}: {error.strerror}") from error
     with socket.socket(socket.AF_UNIX) as probe:
         if probe.connect_ex(str(path)) == 0:
             raise CannotStart(f"--grpc_socket_path: another server listens on {path}")

@@ -194,8 +194,14 @@ def _signals() -> asyncio.Event:
 
 
 def _check_repository(options: Options) -> None:
-    if isinstance(options.source, Folder) and not options.source.path.is_dir():
-        raise CannotStart(f"{options.source.path} is no directory; give the folder that holds NAME/VERSION/bundle.json")
+    if not isinstance(options.source, Folder):
+        return
+    path = options.source.path
+    try:
+        if not path.is_dir():
+            raise CannotStart(f"{path} is no directory; give the folder that holds NAME/VERSION/bundle.json")
+    except OSError as error:
+        raise CannotStart(f"{path} cannot be read: {error.strerror}") from error
 
 
 def ready_line(address: str, table: Table, options: Options) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from foldserve_contract.bundle import ONNX, ONNX_DATA, SAVED_MODEL
 from foldserve_contract.errors import FoldserveError
+from foldserve_contract.repository import is_there
 from foldserve_engine.errors import RuntimeConflict
 from foldserve_engine.onnx_engine import check_installed, folder_of
 from foldserve_engine.protocol import EngineKind
@@ -92,7 +93,7 @@ class Launcher:
         before = self._latest.get(name, lambda: None)()
         measured = None if before is None else memory.private_bytes(before.pid)
         onnx = choose(path, self._options, name) is EngineKind.ONNXRUNTIME
-        files = [file for file in (path / ONNX, path / ONNX_DATA) if file.exists()] if onnx else [path]
+        files = [file for file in (path / ONNX, path / ONNX_DATA) if is_there(file)] if onnx else [path]
         return memory.shortage(max(measured or 0, sum(map(memory.artifact_bytes, files))), memory.free_bytes())
 
 
@@ -113,7 +114,7 @@ def choose(path: Path, options: EngineOptions, name: str) -> EngineKind:
     kind = options.kinds.get(name, options.kind)
     if kind in _KINDS:
         return _KINDS[kind]
-    return EngineKind.ONNXRUNTIME if (path / ONNX).exists() else EngineKind.TENSORFLOW
+    return EngineKind.ONNXRUNTIME if is_there(path / ONNX) else EngineKind.TENSORFLOW
 
 
 def choose_shadow(path: Path, options: EngineOptions, kind: EngineKind) -> EngineKind | None:
@@ -121,7 +122,7 @@ def choose_shadow(path: Path, options: EngineOptions, kind: EngineKind) -> Engin
     if options.shadow is None or _KINDS[options.shadow] is kind:
         return None
     shadow = _KINDS[options.shadow]
-    if not (path / _ARTIFACTS[shadow]).exists():
+    if not is_there(path / _ARTIFACTS[shadow]):
         log.warning("%s holds no %s: its requests are shown to no shadow engine", path, _ARTIFACTS[shadow])
         return None
     return shadow

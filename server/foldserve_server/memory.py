@@ -25,8 +25,8 @@ def private_bytes(pid: int, proc: Path = Path("/proc")) -> int | None:
 
 def artifact_bytes(path: Path) -> int:
     """What a file, or what all files of a folder take when they are loaded, guessed from their size."""
-    files = [path] if path.is_file() else [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
     try:
+        files = [path] if path.is_file() else [Path(at, name) for at, _, names in os.walk(path) for name in names]
         return int(_ARTIFACT_FACTOR * sum(file.stat().st_size for file in files))
     except OSError:  # it goes away just now: whoever loads it will say so
         return 0

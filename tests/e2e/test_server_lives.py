@@ -204,6 +204,8 @@ def test_two_servers_do_not_share_a_port(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["/nowhere/at/all"], "/nowhere/at/all is no directory"),
+        (["/tmp/" + 300 * "n"], "cannot be read: File name too long"),
+        (["/tmp", "--grpc_socket_path=/tmp/" + 300 * "n"], "--grpc_socket_path: /tmp/nnn"),
         ([], "say what to serve"),
         (["gs://bucket/models"], "gs://bucket/models: only local folders are served"),
         (["--model_base_path=s3://bucket/m"], "s3://bucket/m: only local folders are served"),

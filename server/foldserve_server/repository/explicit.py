@@ -48,7 +48,9 @@ class Explicit:
         configs, listings = await self._watcher.survey_all()
         if name not in configs:
             raise NotInRepository(f"failed to load '{name}', failed to poll from model repository")
-        listing = tuple(replace(sighting, ready=True) for sighting in listings.get(name, ()) if sighting.digest)
+        listing = tuple(
+            replace(sighting, ready=True) for sighting in listings.get(name, ()) if sighting.digest is not None
+        )
         if not listing:
             raise NotInRepository(f"failed to load '{name}', no version is available")
         return configs[name], listing

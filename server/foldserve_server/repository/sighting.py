@@ -4,7 +4,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from foldserve_contract.bundle import MANIFEST, SAVED_MODEL
@@ -23,8 +23,8 @@ class Sighting:
     """A version directory as it stood.
 
     Attributes:
-        digest: SHA-256 of `bundle.json`, which with the number is the version's identity; None where it has none yet.
-            Of a SavedModel without one, where those are served: `plain_digest`.
+        digest: SHA-256 of `bundle.json`, which with the number is the version's identity; None where it has none yet,
+            empty where it cannot be read. Of a SavedModel without one, where those are served: `plain_digest`.
         fingerprint: Changes with the path, size or time of any file.
         ready: Whether it may be loaded: whole, or looked at so often without a change that nobody is copying it.
     """
@@ -56,25 +56,41 @@ class Eye:
         self._seen: dict[Path, _Seen] = {}
 
     def look(self, version: int, path: Path) -> Sighting:
-        """The directory as it stands; not ready where it cannot be read, as while its files are being moved."""
+        """The directory as it stands.
+
+        It is not ready while its files are being moved. What cannot be read for some looks is: whoever tries to load
+        it will say why.
+        """
+        seen = self._seen.get(path)
         try:
             sizes, fingerprint = _walk(path)
-            seen = self._seen.get(path)
             if seen is None or seen.fingerprint != fingerprint:
                 seen = _Seen(fingerprint, *self._judge(path, sizes), 0)
-        except OSError:
+        except FileNotFoundError:
             return Sighting(version, path, None, "", False)
-        seen = _Seen(fingerprint, seen.digest, seen.whole, seen.looks + 1)
+        except OSError as error:
+            if seen is None or seen.fingerprint != str(error):
+                seen = _Seen(str(error), self._digest(path), False, 0)
+        seen = replace(seen, looks=seen.looks + 1)
         self._seen[path] = seen
         ready = seen.digest is not None and (seen.whole or seen.looks > self._patience)
-        return Sighting(version, path, seen.digest, fingerprint, ready)
+        return Sighting(version, path, seen.digest, seen.fingerprint, ready)
 
     def _judge(self, path: Path, sizes: dict[str, int]) -> tuple[str | None, bool]:
         """The digest, and whether the directory is surely whole."""
         if not self._allow_unverified or MANIFEST in sizes or SAVED_MODEL not in sizes:
             return _manifest(path, sizes)
-        newest = max((path / name).stat().st_ctime_ns for name in sizes)
+        newest = max(_status(path / name).st_ctime_ns for name in sizes)
         return plain_digest(path), self._now_ns() - newest > _SETTLED_NS
+
+    def _digest(self, path: Path) -> str | None:
+        """The digest where other files cannot be read; empty where not even the manifest can."""
+        try:
+            return sha256((path / MANIFEST).read_bytes())
+        except FileNotFoundError:
+            return "" if self._allow_unverified else None
+        except OSError:
+            return ""
 
     def forget_all_but(self, there: set[Path]) -> None:
         """Remembers nothing of directories that are gone."""
@@ -86,15 +102,29 @@ def _walk(path: Path) -> tuple[dict[str, int], str]:
     """The size of each file, and one word for sizes, times and inodes of all."""
     sizes: dict[str, int] = {}
     word = hashlib.sha256()
-    for directory, folders, names in os.walk(path):
+    for directory, folders, names in os.walk(path, onerror=_raise):
         folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
         for name in sorted(name for name in names if not name.startswith(".")):
             file = Path(directory) / name
-            status = file.stat()
+            status = _status(file)
             key = file.relative_to(path).as_posix()
             sizes[key] = status.st_size
             word.update(f"{key}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ino}\0".encode())
     return sizes, word.hexdigest()
+
+
+def _status(file: Path) -> os.stat_result:
+    """What a link leads to; the link itself where that is nowhere, so that somebody is told of it."""
+    try:
+        return file.stat()
+    except OSError:
+        if not file.is_symlink():
+            raise
+        return file.lstat()
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _manifest(path: Path, sizes: dict[str, int]) -> tuple[str | None, bool]:

@@ -102,7 +102,7 @@ class Watcher:
 
 def _missing(source: Source, listings: Listings) -> list[str]:
     seen = [sighting for sightings in listings.values() for sighting in sightings]
-    others = [sighting.path for sighting in seen if not sighting.digest]
+    others = [sighting.path for sighting in seen if sighting.digest is None]
     plain = [path for path in others if is_plain(path)]
     troubles = [f"{path} has no {MANIFEST}; --allow-unverified serves plain SavedModels" for path in plain]
     if len(others) == len(seen):

@@ -1,11 +1,13 @@
+import errno
 import os
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from foldserve_contract.bundle import MANIFEST, Bundle
-from foldserve_contract.plain import plain_digest
+from foldserve_contract.plain import is_plain, plain_digest
 from foldserve_server.repository.sighting import Eye
 from tests.bundles import dense_model, make_bundle
 
@@ -89,3 +91,32 @@ def test_a_directory_that_cannot_be_read_is_there_and_not_ready(tmp_path: Path) 
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "model.onnx").symlink_to("nowhere")
     assert not Eye().look(1, tmp_path / "1").ready
+
+
+@pytest.mark.parametrize("target", ["nowhere", "stray"])  # a link that leads nowhere, and one that leads to itself
+def test_a_bundle_with_a_link_that_leads_nowhere_is_tried_so_that_it_gets_a_reason(version: Path, target: str) -> None:
+    (version / "stray").symlink_to(target)
+    assert Eye().look(1, version).ready
+
+
+def test_what_cannot_be_read_for_long_is_tried_so_that_it_gets_a_reason(
+    version: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = Bundle.open(version).digest
+    eye = Eye(patience=2)
+    monkeypatch.setattr(Path, "stat", denied)
+    sightings = [eye.look(1, version) for _ in range(4)]
+    assert [sighting.ready for sighting in sightings] == [False, False, True, True]
+    assert {sighting.digest for sighting in sightings} == {digest}, "it is the same version when it can be read again"
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    assert Eye(patience=0).look(1, version).digest == ""
+
+
+def test_a_folder_that_may_not_be_searched_holds_no_saved_model(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert is_plain(plain)
+    monkeypatch.setattr(Path, "stat", denied)
+    assert not is_plain(plain)
+
+
+def denied(path: Path, *_: object, **__: object) -> NoReturn:
+    raise PermissionError(errno.EACCES, "Permission denied", str(path))
