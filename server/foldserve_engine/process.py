@@ -91,8 +91,7 @@ def _start(hello: Hello, load: Loader, cores: int) -> Started | Failed:
     """The engine, or why it must not serve."""
     try:
         return start(hello, load, cores, Stages({"interpreter": time.process_time()}))
-    except (FoldserveError, ValueError) as error:
-        _log.error("the engine was not put into service: %s", error)
+    except (FoldserveError, ValueError, OSError) as error:  # the supervisor tells of it
         return _failed(error, f"{error}{_hint(hello, error)}")
     except Exception as error:
         _log.exception("the engine was not put into service")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..core.access import current, require_admin, require_model
 from ..core.admin import require_inside
+from ..core.errors import ServingError
 from ..core.model_config import ModelConfig
 from .explicit import Explicit
 from .reload import Reloader
@@ -32,7 +33,11 @@ class RemoteAdmin:
         """
         require_admin()
         require_inside(models, self._roots)
-        await _apart(self._reloader.reload(models, origin, current()))
+        try:
+            await _apart(self._reloader.reload(models, origin, current()))
+        except ServingError as error:
+            log.error("%s: nothing was changed: %s", origin, error)
+            raise
 
     async def load(self, name: str) -> None:
         """See `core.admin.Admin`. Cancelling it leaves what is being loaded to be loaded.

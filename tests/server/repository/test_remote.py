@@ -9,7 +9,7 @@ import pytest
 from foldserve_server.core import access, call
 from foldserve_server.core.access import Rights
 from foldserve_server.core.call import Call
-from foldserve_server.core.errors import Forbidden
+from foldserve_server.core.errors import Forbidden, ReloadFailed
 from foldserve_server.core.model_config import ModelConfig
 from foldserve_server.repository.explicit import Explicit
 from foldserve_server.repository.reload import Reloader
@@ -63,6 +63,17 @@ def test_what_a_reload_starts_is_not_the_caller_s(tmp_path: Path) -> None:
         assert reloader.rights == deployment, "what may be changed is the caller's"
 
     contextvars.copy_context().run(asyncio.run, scenario())
+
+
+def test_the_log_tells_of_a_reload_that_changed_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Refusing(FakeReloader):
+        async def reload(self, models: Sequence[ModelConfig], origin: str) -> None:
+            raise ReloadFailed({"m version: 2": "sample 3 deviates"})
+
+    with pytest.raises(ReloadFailed):
+        asyncio.run(remote(Refusing(), tmp_path).reload([ModelConfig("m", tmp_path / "m")], "a caller"))
+    (line,) = caplog.messages
+    assert "a caller: nothing was changed" in line and "m version: 2" in line and "sample 3 deviates" in line
 
 
 def test_a_caller_who_leaves_cancels_it(tmp_path: Path) -> None:
