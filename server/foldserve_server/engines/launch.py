@@ -16,6 +16,7 @@ from foldserve_engine.link.memory import Memory
 from foldserve_engine.link.messages import Kind, Origin
 from foldserve_engine.link.status_page import StatusPage
 
+from ..core import stillness
 from ..core.errors import LoadFailed
 from .arena import MAX_SLOTS
 from .child import Child
@@ -127,16 +128,25 @@ def _start(command: Sequence[str], words: "asyncio.Queue[Packet | None]") -> tup
 
 
 async def _first_word(child: Child, words: "asyncio.Queue[Packet | None]", settings: EngineSettings) -> Ready:
+    hearing = asyncio.ensure_future(_hear(child, words))
     try:
-        async with asyncio.timeout(settings.load_timeout_s):
-            packet = await words.get()
-            if packet is None:
-                await asyncio.shield(child.exited)
-    except TimeoutError:
-        raise CandidateDied(f"loading took longer than {settings.load_timeout_s:g} s", "LoadTimeout") from None
+        await stillness.wait([hearing], settings.load_timeout_s)
+        if not hearing.done():
+            raise CandidateDied(f"loading took longer than {settings.load_timeout_s:g} s", "LoadTimeout")
+        packet = hearing.result()
+    finally:
+        hearing.cancel()
     if packet is None:
         raise CandidateDied(f"while loading, {child.describe_exit()}")
     return _ready(packet)
+
+
+async def _hear(child: Child, words: "asyncio.Queue[Packet | None]") -> Packet | None:
+    """What it says first; None where it has ended without a word."""
+    packet = await words.get()
+    if packet is None:
+        await asyncio.shield(child.exited)
+    return packet
 
 
 def _ready(packet: Packet) -> Ready:

@@ -12,13 +12,13 @@ from foldserve_engine.link.batch_stats import BatchStats
 from foldserve_engine.link.messages import Kind
 
 from ..core.errors import LoadFailed, ServingError, Unavailable
+from ..core.stillness import Stillness
 from . import refusals
 from .crashes import Crashes
 from .hangs import is_hang
 from .launch import CandidateDied, Launched, launch
 from .report import LoadReport
 from .settings import EngineSettings
-from .stillness import Stillness
 
 _log = logging.getLogger(__name__)
 _LEAST_GRACE_S = 1.0

@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..engines.stillness import Stillness
+from ..core.stillness import Stillness
 
 LOOKS = 10  # within the time that an idle one may be silent
 _LONGEST_INTERVAL_S = 1.0

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from foldserve_engine.link.channel import pair
 
+from ..core.stillness import Stillness
 from ..engines.child import Child
-from ..engines.stillness import Stillness
 from .documents import Adopted, Failed, Listen, Listening, Ping, Pong, Stop, Table
 from .post import Post, close_all
 from .pulse import Patience, Pulse, cpu_seconds

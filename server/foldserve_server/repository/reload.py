@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..core import stillness
 from ..core.access import EVERYTHING, Rights
 from ..core.errors import Forbidden, LoadFailed, NotPossible, ReloadFailed
 from ..core.model_config import ModelConfig, Specific
@@ -116,7 +117,7 @@ class Reloader:
         }
         try:
             if jobs:
-                await asyncio.wait(jobs.values(), timeout=self._patience_s, return_when=asyncio.FIRST_EXCEPTION)
+                await stillness.wait(jobs.values(), self._patience_s, asyncio.FIRST_EXCEPTION)
             _require_all({f"{name} version: {version}": job for (name, version), job in jobs.items()})
         except BaseException:
             await asyncio.shield(_give_up(jobs.values()))

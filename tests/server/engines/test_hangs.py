@@ -1,10 +1,12 @@
+import asyncio
+
 import pytest
 
 from foldserve_engine.link.documents import Warmed
 from foldserve_engine.link.status_page import Running
+from foldserve_server.core.stillness import Stillness, wait
 from foldserve_server.engines import Watchdog
 from foldserve_server.engines.hangs import is_hang, longest_s
-from foldserve_server.engines.stillness import Stillness
 
 WARMED = (Warmed(1, 0.1), Warmed(8, 0.4), Warmed(32, 2.0))
 
@@ -38,3 +40,28 @@ def test_time_in_which_the_watcher_itself_was_held_up_is_not_counted() -> None:
     assert stillness.look("a", 0.0) == 0.0
     assert stillness.look("a", 3600.0) == 2.0
     assert stillness.look("a", 3601.0) == 3.0
+
+
+def test_waiting_counts_the_time_in_which_somebody_looked() -> None:
+    hours = iter(range(100))
+
+    async def looks() -> int:
+        begin = next(hours)
+        await wait([asyncio.get_running_loop().create_future()], 0.01, clock=lambda: 3600.0 * next(hours))
+        return next(hours) - begin - 1
+
+    assert asyncio.run(looks()) == 6, "each look adds two intervals at most, of which there are ten"
+
+
+def test_waiting_ends_with_what_is_waited_for() -> None:
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        first, second = loop.create_future(), loop.create_future()
+        loop.call_soon(first.set_result, 1)
+        await wait([first, second], 3600.0, asyncio.FIRST_COMPLETED)
+        assert not second.done()
+        loop.call_soon(second.set_exception, ValueError())
+        await wait([first, second], 3600.0)
+        assert second.exception()
+
+    asyncio.run(scenario())
