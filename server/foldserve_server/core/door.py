@@ -1,7 +1,7 @@
 """Who is being answered, and whether anybody more is let in."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from .errors import QueueFull, Unavailable
@@ -19,12 +19,19 @@ class Door:
     Args:
         max_bytes: Most bytes of requests that may be inside; None for any number.
         max_calls: Most calls that may be inside; None for any number.
+        on_bytes: Told how many bytes come in.
 
     Attributes:
         knocks: How many came when it was shut.
     """
 
-    def __init__(self, max_bytes: int | None = None, max_calls: int | None = None) -> None:
+    def __init__(
+        self,
+        max_bytes: int | None = None,
+        max_calls: int | None = None,
+        on_bytes: Callable[[int], None] = lambda size: None,
+    ) -> None:
+        self._on_bytes = on_bytes
         self._max_bytes = max_bytes
         self._max_calls = max_calls
         self._bytes = 0
@@ -82,6 +89,7 @@ class Door:
         if self._max_bytes is not None and others and self._bytes + size > self._max_bytes:
             raise QueueFull(f"requests of {others:,} bytes are being answered; try again later")
         self._bytes += size
+        self._on_bytes(size)
 
     async def shut(self) -> None:
         """Lets nobody in any more; returns when everybody inside was answered and the knocking has ceased."""

@@ -63,6 +63,7 @@ class Predictor:
                 raise DeadlineExceeded("the deadline passed before the request was computed")
             begun = self._clock()
             outputs = await engine.predict(inputs, query.deadline_ns, query.exact)
+            self._table.telemetry.take_up(sum(array.nbytes for array in outputs.values()))
             self._table.telemetry.ran(servable.name, api(), engine.kind, rows, self._clock() - begun)
         try:
             return Answer(servable.version, {spec.name: outputs[spec.name] for spec in wanted})

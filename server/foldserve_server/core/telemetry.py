@@ -11,6 +11,7 @@ from .book import Book, Key, PrivateBook, Words
 MICROSECONDS = tuple(10 * 1.8**power for power in range(33))  # TensorFlow Serving's buckets
 EXAMPLES = tuple(2.0**power for power in range(15))  # and those it counts examples in
 UNKNOWN_MODEL = "unknown"
+HAND: Key = ("hand",)  # where bytes are counted that were taken in hand since this process last looked up
 _PRECISION = 1000
 
 
@@ -51,6 +52,7 @@ class Telemetry:
         """Counts in the book; by default in one of its own."""
         self.book = PrivateBook() if book is None else book
         self._own: dict[Key, Words] = {}
+        self._hand = self.book.words(HAND, 1)
 
     @property
     def requests(self) -> Counter[tuple[str, str]]:
@@ -96,6 +98,14 @@ class Telemetry:
     def warmups(self) -> dict[tuple[str, str], Histogram]:
         """Microseconds in which every batch size was warmed, by model and path."""
         return self._histograms("warmups", MICROSECONDS)
+
+    def take_up(self, size: int) -> None:
+        """A message of so many bytes is about to be read or written, which may keep this process from all else."""
+        self._hand[0] += size
+
+    def look_up(self) -> None:
+        """This process is there for whoever watches it."""
+        self._hand[0] = 0
 
     def answered(self, model: str, api: str, entrypoint: str, took_ns: int) -> None:
         """A request was answered."""

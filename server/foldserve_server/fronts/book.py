@@ -73,6 +73,11 @@ class SharedBook:
                     found[key[1:]] = now if before is None else [sum(pair) for pair in zip(before, now, strict=True)]
         return found
 
+    def read(self, seat: int, key: Key) -> Sequence[int]:
+        """The words under a key of who sits there; a 0 where there are none."""
+        found = self._books[seat].entries().get(key)
+        return (0,) if found is None else found.tolist()
+
     def clear(self, seat: int, kind: str) -> None:
         """Sets what is counted of a kind back to 0: what a front end that is gone had in hand."""
         for key, words in self._books[seat].entries().items():

@@ -13,6 +13,7 @@ from ..address import hold
 from ..core.admin import Admin
 from ..core.changes import Changes
 from ..core.table import Table
+from ..core.telemetry import HAND
 from ..engines import EngineSettings, Restarts
 from ..engines.crashes import Crashes
 from ..errors import CannotStart, FrontEndsFailed
@@ -182,10 +183,15 @@ class Fleet:
             self._rest_port = resident.rest_port
         self.changes.ring()
 
+    def hand(self, resident: Resident) -> int:
+        """See `seat.House`."""
+        return self.book.read(resident.seat, HAND)[0]
+
     def gone(self, resident: Resident, reason: str) -> None:
         """See `seat.House`: what it had in hand is nobody's, and another takes its seat."""
         del self._residents[resident.seat]
         self.book.clear(resident.seat, QUEUE)
+        self.book.clear(resident.seat, *HAND)
         if self._desk is not None:
             self._desk.forget(resident)
         self.changes.ring()

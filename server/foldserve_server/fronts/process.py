@@ -99,7 +99,8 @@ class FrontEnd:
                 self._spawn(self._routing.release(document, lambda engine: self._post.send(Released(engine))))
             case Listen():
                 self._spawn(self._listen())
-            case Ping():
+            case Ping() if self._routing is not None:
+                self._routing.table.telemetry.look_up()
                 self._post.send(Pong(document.number))
             case Answered():
                 self._admin.answered(document)

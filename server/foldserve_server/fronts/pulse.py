@@ -20,17 +20,21 @@ class Patience:
     """How long a front end may be silent.
 
     Attributes:
-        idle_s: Where it computes next to nothing meanwhile.
-        busy_s: Where it does: nothing else is done while a large message is read.
+        idle_s: Where it computes next to nothing, or has nothing large in hand.
+        longest_s: Where it computes, whatever it has in hand: nothing else is done while a large message is read.
     """
 
     idle_s: float
-    busy_s: float
+    longest_s: float
 
     @classmethod
     def of(cls, idle_s: float, max_message_bytes: int) -> "Patience":
         """For a server that takes messages of so many bytes."""
         return cls(idle_s, idle_s + max_message_bytes / _BYTES_A_SECOND)
+
+    def busy_s(self, hand: int) -> float:
+        """Where it computes, and has messages of so many bytes in hand."""
+        return min(self.longest_s, self.idle_s + hand / _BYTES_A_SECOND)
 
     @property
     def interval_s(self) -> float:
@@ -47,12 +51,13 @@ class Pulse:
         self._silence = Stillness(patience.interval_s)
         self._idleness = Stillness(patience.interval_s)
 
-    def missed(self, owed: Hashable, cpu_s: float, now_s: float) -> float | None:
+    def missed(self, owed: Hashable, cpu_s: float, hand: int, now_s: float) -> float | None:
         """Within how many seconds it should have answered; None where it still may.
 
         Args:
             owed: What it has not answered, and how far it has come; None where it owes nothing.
             cpu_s: Seconds that it has computed.
+            hand: Bytes of the messages that it has taken in hand since it last answered.
             now_s: The time.
         """
         worked = int(cpu_s / (_BUSY_SHARE * self._patience.idle_s))
@@ -60,7 +65,8 @@ class Pulse:
         idle_s = self._idleness.look(None if owed is None else (owed, worked), now_s)
         if idle_s > self._patience.idle_s:
             return self._patience.idle_s
-        return self._patience.busy_s if silent_s > self._patience.busy_s else None
+        busy_s = self._patience.busy_s(hand)
+        return busy_s if silent_s > busy_s else None
 
 
 def cpu_seconds(pid: int) -> float:

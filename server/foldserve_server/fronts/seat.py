@@ -25,6 +25,9 @@ class House(Protocol):
     def heard(self, resident: "Resident", document: Any) -> None:
         """A front end says something that concerns others."""
 
+    def hand(self, resident: "Resident") -> int:
+        """Bytes of the messages that a front end has taken in hand since it last answered."""
+
     def gone(self, resident: "Resident", reason: str) -> None:
         """A front end's process has ended."""
 
@@ -94,7 +97,7 @@ class Resident:
     def _look(self) -> None:
         """Ends it if it stands still, now and every interval from now; asks it to show that it does not."""
         now_s = self._loop.time()
-        missed_s = self._pulse.missed(self._owed, cpu_seconds(self.pid), now_s)
+        missed_s = self._pulse.missed(self._owed, cpu_seconds(self.pid), self._house.hand(self), now_s)
         if self._starting.look(None if self.listening else STARTING_S, now_s) > STARTING_S:
             self._give_up(f"did not listen within {STARTING_S:g} s")
         elif missed_s is not None:

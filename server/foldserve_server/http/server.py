@@ -60,7 +60,7 @@ class HttpServer:
     ) -> None:
         """A prediction may take `timeout_s`, 0 for any time; `ready` tells whether the server as a whole is."""
         self.port = 0
-        self.door = Door(transport.max_inflight_bytes, transport.max_concurrent_rpcs)
+        self.door = Door(transport.max_inflight_bytes, transport.max_concurrent_rpcs, table.telemetry.take_up)
         self._transport = transport
         self._ledger = Ledger(table, clock, "REST")
         self._offload = Offload(transport.max_message_bytes, timeout_s)

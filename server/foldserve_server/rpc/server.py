@@ -42,7 +42,7 @@ class RpcServer:
     ) -> None:
         self.health = health.HealthServicer(table, _SERVICES)
         self.port = 0
-        self.door = Door(transport.max_inflight_bytes, transport.max_concurrent_rpcs)
+        self.door = Door(transport.max_inflight_bytes, transport.max_concurrent_rpcs, table.telemetry.take_up)
         self._transport = transport
         self._reflection = reflection.ReflectionServicer((*_SERVICES, health.SERVICE))
         ledger = Ledger(table, clock, "GRPC")

@@ -24,6 +24,8 @@ class Actor:
 
     def hear(self, document: Any, descriptors: Sequence[int]) -> None:
         close_all(descriptors)
+        while isinstance(document, Ping) and (self.folder / f"spins-{self.front}").exists():
+            pass
         if isinstance(document, Ping):
             self.post.send(Pong(document.number))
             return

@@ -5,7 +5,7 @@ import pytest
 
 from foldserve_server.core.drift import Drift
 from foldserve_server.core.tally import RECENT, Tally
-from foldserve_server.core.telemetry import Telemetry
+from foldserve_server.core.telemetry import HAND, Telemetry
 from foldserve_server.fronts.book import SharedBook
 
 SEATS = 3
@@ -99,3 +99,12 @@ def test_a_book_that_is_full_says_so_and_counts_on_for_itself(
         words[0] += 1
     assert caplog.text.count("no room to count") == 1
     assert 0 < len(books[1].sums("kind")) < (1 << 16)
+
+
+def test_what_one_has_in_hand_is_its_own_until_it_looks_up(books: list[SharedBook]) -> None:
+    tellers = [Telemetry(book) for book in books]
+    tellers[1].take_up(70)
+    tellers[1].take_up(7)
+    assert [books[0].read(seat, HAND)[0] for seat in range(SEATS)] == [0, 77, 0]
+    tellers[1].look_up()
+    assert books[0].read(1, HAND)[0] == 0

@@ -151,6 +151,19 @@ def test_who_answers_nothing_is_ended_though_nothing_changes(tmp_path: Path, cap
     play(tmp_path, scenario, timeout_s=2.0)
 
 
+def test_who_spins_without_a_large_message_in_hand_is_ended_as_soon(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(house: House) -> None:
+        (tmp_path / "spins-2").touch()
+        await house.fleet.start(Remembering())
+        _, spinning = house.fleet.living()
+        await asyncio.shield(spinning.child.exited)
+        assert "front end 2 did not answer its supervisor within 2 s" in caplog.text
+
+    play(tmp_path, scenario, timeout_s=2.0)
+
+
 def test_a_front_end_that_cannot_listen_keeps_the_server_from_starting(tmp_path: Path) -> None:
     async def scenario(house: House) -> None:
         (tmp_path / "refuses").touch()
