@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from foldserve_contract.signature import Array, TensorSpec
 from tests.browser import CHROMIUM, Tab, browsing
 from tests.bundles import change_weight, dense_model, make_bundle, reseal
 from tests.server.running import Running, running, spawn
@@ -74,6 +75,23 @@ def test_an_image_is_answered_as_predict_answers_its_pixels(server: Running, tmp
     order = np.argsort(-scores)
     assert [label for label, _ in shown] == [LABELS[index] for index in order]
     assert [float(share.removesuffix(" %")) for _, share in shown] == pytest.approx(100 * scores[order], abs=0.06)
+
+
+def test_pixels_are_sent_in_the_range_that_the_bundle_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def bright(spec: TensorSpec, rows: int, draw: np.random.Generator) -> Array:
+        return draw.uniform(0, 255, (rows, *spec.row_shape)).astype(spec.dtype)
+
+    monkeypatch.setattr("tests.bundles.random_rows", bright)
+    make_bundle(tmp_path / "models", "m", 1)
+
+    async def visit(tab: Tab) -> tuple[str, str]:
+        await tab.until("document.querySelector('.drop input')")
+        chosen = await tab.value("document.querySelector('.options select').selectedOptions[0].textContent")
+        return chosen, await tab.value("document.querySelector('.options').innerText")
+
+    with running(tmp_path / "models") as bright_ones:
+        chosen, hint = browse(bright_ones, tmp_path, visit)
+    assert chosen == "0 … 255" and "as its golden samples have them" in hint
 
 
 def test_a_narrow_screen_shows_all_of_an_answer_and_scrolls_one_way(server: Running, tmp_path: Path) -> None:

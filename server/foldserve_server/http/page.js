@@ -1,7 +1,7 @@
 "use strict";
 const EVERY_MS = 1000, KEPT = 60, BEST = 5, FREE_SIZE = 224;
 const ARRAYS = {float32: Float32Array, float64: Float64Array, uint8: Uint8Array, int8: Int8Array, uint16: Uint16Array, int16: Int16Array, uint32: Uint32Array, int32: Int32Array};
-const RANGES = [["0 … 1", v => v / 255], ["−1 … 1", v => v / 127.5 - 1], ["0 … 255", v => v]];
+const RANGES = [["0 … 1", v => v / 255, "0,1"], ["−1 … 1", v => v / 127.5 - 1, "-1,1"], ["0 … 255", v => v, "0,255"]];
 const cards = new Map(), TOKEN = "foldserve token";
 let token = sessionStorage.getItem(TOKEN) || "";
 
@@ -200,7 +200,8 @@ function tryImage(card, name, version, told, spec) {
   const words = make("span", {}, "Drop an image here, or choose one");
   const drop = make("label", {className: "drop"}, canvas, words, input);
   const choice = make("select", {}, ...RANGES.map(([text], index) => make("option", {value: index}, text)));
-  choice.value = spec.dtype.startsWith("float") ? "0" : "2";
+  const known = RANGES.findIndex(([, , ends]) => ends === String(told.pixels));
+  choice.value = known >= 0 ? known : spec.dtype.startsWith("float") ? 0 : 2;
   let image = null;
   const ask = async () => {
     if (!image) return;
@@ -223,7 +224,8 @@ function tryImage(card, name, version, told, spec) {
   drop.ondragover = event => { event.preventDefault(); drop.classList.add("over"); };
   drop.ondragleave = () => drop.classList.remove("over");
   drop.ondrop = event => { event.preventDefault(); drop.classList.remove("over"); take(event.dataTransfer.files); };
-  const hint = make("div", {className: "options"}, make("label", {}, "pixels as ", choice), make("div", {}, "as the model was trained"));
+  const hint = make("div", {className: "options"}, make("label", {}, "pixels as ", choice), make("div", {}, known >= 0 ? "as its golden samples have them" : "as the model was trained"));
+  if (spec.dtype === "uint8") hint.lastChild.textContent = "as its input takes them";
   if (told.preprocessing) hint.lastChild.textContent = `the bundle says: ${told.preprocessing}`;
   return make("div", {}, drop, hint);
 }

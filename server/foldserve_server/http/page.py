@@ -23,6 +23,7 @@ from ..core.query import ModelRef
 from ..core.servable import Servable, State
 from ..core.table import Table
 from .bodies import dump
+from .pixels import Pixels
 
 ROOT = "/"
 REPORT = "report.html"
@@ -45,6 +46,7 @@ class Page:
     def __init__(self, table: Table, clock: Clock) -> None:
         self._table = table
         self._clock = clock
+        self._pixels = Pixels()
         self._html = _assembled(_PAGE)
         self._policy = page_policy(self._html)
 
@@ -67,11 +69,17 @@ class Page:
         return _json({"version": own_version(), "models": models})
 
     async def model(self, request: web.Request) -> web.Response:
-        """What does not change while a version serves: its signature and the labels of its classes."""
-        manifest = self._find(request).engine.manifest
-        labels = None if manifest.labels is None else list(manifest.labels)
-        signature = _signature(manifest.signature)
-        return _json({"signature": signature, "labels": labels, "preprocessing": manifest.preprocessing})
+        """What does not change while a version serves: its signature, its labels, how it takes pixels."""
+        engine = self._find(request).engine
+        manifest = engine.manifest
+        return _json(
+            {
+                "signature": _signature(manifest.signature),
+                "labels": None if manifest.labels is None else list(manifest.labels),
+                "preprocessing": manifest.preprocessing,
+                "pixels": await self._pixels.range_of(engine),
+            }
+        )
 
     async def report(self, request: web.Request) -> web.Response:
         """A bundle's report, as it was sealed; nothing in it can run, load or be framed."""
