@@ -169,6 +169,19 @@ def test_every_version_that_serves_has_its_own_figures_and_can_be_tried(tmp_path
         server.close()
 
 
+def test_an_empty_repository_is_told_of_until_a_model_arrives(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+
+    async def visit(tab: Tab) -> None:
+        await tab.until("document.body.innerText.includes('No model is known yet')")
+        await asyncio.to_thread(make_bundle, tmp_path / "models", "m", 1, model=dense_model())
+        await tab.until("document.body.innerText.includes('1 of 1 models serving')")
+        assert "No model is known yet" not in await tab.value("document.body.innerText")
+
+    with running(tmp_path / "models") as empty:
+        browse(empty, tmp_path, visit)
+
+
 def test_a_report_runs_no_script(server: Running, tmp_path: Path) -> None:
     async def visit(tab: Tab) -> Any:
         await tab.until("document.readyState === 'complete'")

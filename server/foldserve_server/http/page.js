@@ -284,6 +284,7 @@ function update(model) {
   return card.root;
 }
 
+const nothing = make("p", {className: "soft"}, "No model is known yet. export-model writes bundles to the folder this server watches.");
 let timer = 0;
 
 async function look() {
@@ -298,11 +299,8 @@ async function look() {
     }
     const state = await response.json();
     document.getElementById("version").textContent = state.version;
-    const roots = state.models.map(update);
-    if (roots.some((root, index) => place.children[index] !== root) || place.children.length !== roots.length) {
-      place.replaceChildren(...roots);
-      if (!roots.length) place.append(make("p", {className: "soft"}, "No model is known yet. export-model writes bundles to the folder this server watches."));
-    }
+    const roots = state.models.length ? state.models.map(update) : [nothing];
+    if (roots.some((root, index) => place.children[index] !== root) || place.children.length !== roots.length) place.replaceChildren(...roots);
     const serving = state.models.filter(model => model.serving !== null).length;
     said.textContent = `${serving} of ${state.models.length} models serving`;
     said.className = "";
