@@ -13,7 +13,7 @@ from foldserve_contract.manifest import GoldenInfo, Manifest, OutputTolerance, S
 from foldserve_contract.signature import DEFAULT_SIGNATURE, Array, Arrays, Signature, TensorSpec
 from foldserve_server.core.drift import Drift
 from foldserve_server.core.engine import Batching, Load, Verdict
-from foldserve_server.core.errors import LoadFailed
+from foldserve_server.core.errors import LoadFailed, NotNow
 from foldserve_server.core.servable import Servable
 from foldserve_server.core.table import Table
 
@@ -99,6 +99,7 @@ class Starter:
         self.started: list[str] = []
         self.engines: dict[str, FakeEngine] = {}
         self.failing: dict[str, str] = {}
+        self.exhausted = False
         self.gate = asyncio.Event()
         self.gate.set()
         self.cancelled: list[str] = []
@@ -113,6 +114,8 @@ class Starter:
         except asyncio.CancelledError:
             self.cancelled.append(key)
             raise
+        if self.exhausted:
+            raise NotNow("no engine process can be started")
         if key in self.failing:
             raise LoadFailed(self.failing[key])
         self.engines[key] = FakeEngine(manifest(int(path.name)), sha256((path / MANIFEST).read_bytes()))

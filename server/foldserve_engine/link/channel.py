@@ -24,6 +24,10 @@ class Closed(Exception):
     """The other side has closed the socket, or is dead."""
 
 
+class Cut(Closed):
+    """What came with a packet is lost, most likely because this process has no descriptor left."""
+
+
 @dataclass(frozen=True, slots=True)
 class Packet:
     """A packet that came, with descriptors that are now the receiver's."""
@@ -111,7 +115,7 @@ class Channel:
         descriptors = _descriptors(ancillary) if ancillary else ()
         if size == 0 or flags & _CUT:
             _close_all(descriptors)
-            raise Closed("end of file" if size == 0 else "a packet was cut")
+            raise Closed("end of file") if size == 0 else Cut("a packet was cut: no descriptor is left (ulimit -n)")
         return Packet(Kind(self._buffer[0]), memoryview(self._buffer)[1:size], descriptors)
 
     def close(self) -> None:

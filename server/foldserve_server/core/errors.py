@@ -135,3 +135,10 @@ class LoadFailed(FoldserveError):
     def __init__(self, message: str, cause: str | None = None) -> None:
         super().__init__(message)
         self.cause = cause or type(self).__name__
+
+
+class NotNow(LoadFailed):
+    """A version could not be tried: this machine has no process, descriptor or memory left for it.
+
+    Nothing is known of the version, and nothing of it needs to change.
+    """

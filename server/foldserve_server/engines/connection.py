@@ -1,11 +1,14 @@
 """A channel whose packets are received and sent by the event loop."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from socket import socket
 
-from foldserve_engine.link.channel import Channel, Closed, Packet
+from foldserve_engine.link.channel import Channel, Closed, Cut, Packet
 from foldserve_engine.link.messages import Kind
+
+log = logging.getLogger(__name__)
 
 
 class Connection:
@@ -41,7 +44,9 @@ class Connection:
         try:
             while self._open and (packet := self._channel.receive()) is not None:
                 self.on_packet(packet)
-        except Closed:
+        except Closed as error:
+            if isinstance(error, Cut):
+                log.error("%s; the connection is given up", error)
             self._end()
 
     def close(self) -> None:

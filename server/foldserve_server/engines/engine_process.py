@@ -6,7 +6,7 @@ from pathlib import Path
 from foldserve_contract.signature import Array, Arrays
 from foldserve_engine.link.messages import Credits
 
-from ..core.errors import LoadFailed
+from ..core.errors import NotNow
 from .calls import Calls
 from .launch import ENGINE_COMMAND, Launched, launch
 from .life import EngineLife
@@ -42,13 +42,14 @@ class EngineProcess(EngineLife):
 
         Raises:
             LoadFailed: It must not serve; the message is the reason.
+            NotNow: The system has nothing left to run it with.
         """
         launched = await launch(path, settings, command)
         try:
             return cls(path, settings, command, launched)
         except OSError as error:
             await launched.discard()
-            raise LoadFailed(f"there is no memory for its requests: {error}") from error
+            raise NotNow(f"there is no memory for its requests: {error}") from error
         except BaseException:
             await launched.discard()
             raise

@@ -17,7 +17,7 @@ from foldserve_engine.link.messages import Kind, Origin
 from foldserve_engine.link.status_page import StatusPage
 
 from ..core import stillness
-from ..core.errors import LoadFailed
+from ..core.errors import LoadFailed, NotNow
 from .arena import MAX_SLOTS
 from .child import Child
 from .connection import Connection
@@ -27,7 +27,7 @@ ENGINE_COMMAND = (sys.executable, "-P", "-m", "foldserve_engine.process", "--con
 
 
 class CandidateDied(LoadFailed):
-    """An engine process could not be started, ended, or ran out of time, before it said anything."""
+    """An engine process ended, or ran out of time, before it said anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,8 @@ async def launch(
         after: The process that it takes the place of, which is gone; its counts go on.
 
     Raises:
-        CandidateDied: It could not be started, ended, or took too long.
+        NotNow: It could not be started.
+        CandidateDied: It ended, or took too long.
         LoadFailed: It refused the bundle; the message is its reason.
     """
     begin, epoch = time.perf_counter(), 1 if after is None else after.epoch + 1
@@ -98,12 +99,12 @@ async def launch(
         if after is not None:
             page.carry_on(after.page)
     except OSError as error:
-        raise CandidateDied(f"no engine process can be started: {error}") from error
+        raise NotNow(f"no engine process can be started: {error}") from error
     try:
         child, connection = _start(command, words)
     except OSError as error:
         page.memory.close()
-        raise CandidateDied(f"no engine process can be started: {error}") from error
+        raise NotNow(f"no engine process can be started: {error}") from error
     try:
         connection.put(Kind.HELLO, dump(_hello(path, settings)), [os.dup(page.memory.descriptor)], at_once=True)
         ready = await _first_word(child, words, settings)

@@ -11,7 +11,7 @@ from typing import Protocol
 from foldserve_engine.link.batch_stats import BatchStats
 from foldserve_engine.link.messages import Kind
 
-from ..core.errors import LoadFailed, ServingError, Unavailable
+from ..core.errors import LoadFailed, NotNow, ServingError, Unavailable
 from ..core.stillness import Stillness
 from . import refusals
 from .crashes import Crashes
@@ -188,6 +188,9 @@ class EngineLife:
         if delay_s is None:
             self._end(f"it crashed {self._settings.restarts.limit} times in a short time; at last {reason}")
             return
+        self._start_later(reason, delay_s)
+
+    def _start_later(self, reason: str, delay_s: float) -> None:
         self._callers.lost(refusals.restarting(delay_s, self.report.seconds))
         self._announce(EngineState.RESTARTING, reason)
         self._restarting = self._loop.create_task(self._restart(delay_s))
@@ -197,6 +200,8 @@ class EngineLife:
         try:
             launched = await launch(self._path, self._settings, self._command, self._launched)
             report = await self._same_bundle(launched)
+        except NotNow as error:  # no crash, and no reason to give up a version that has done nothing wrong
+            self._start_later(str(error), self._settings.restarts.longest_delay_s)
         except CandidateDied as error:
             self._crashed(str(error))
         except LoadFailed as error:

@@ -10,7 +10,7 @@ from foldserve_contract.signature import Signature
 from foldserve_engine.golden import GoldenVerdict
 from foldserve_engine.link.documents import Ready, Warmed
 
-from ..core.errors import LoadFailed
+from ..core.errors import LoadFailed, NotNow
 from .launch import Launched
 from .settings import EngineSettings
 
@@ -77,6 +77,7 @@ class LoadReport:
 
         Raises:
             LoadFailed: The manifest is not the one that the engine loaded.
+        NotNow: It cannot be read.
         """
         ready = launched.ready
         return cls(
@@ -102,8 +103,10 @@ class LoadReport:
 def _manifest(launched: Launched, ready: Ready) -> Manifest:
     try:
         content = (launched.path / MANIFEST).read_bytes()
-    except OSError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise LoadFailed(f"{launched.path}: the bundle went away while it was loaded: {error}") from error
+    except OSError as error:
+        raise NotNow(f"{launched.path}: the manifest could not be read again: {error}") from error
     if sha256(content) != ready.digest:
         raise LoadFailed(f"{launched.path}: the bundle was changed while it was loaded; it is tried again on a change")
     return Manifest.from_bytes(content)

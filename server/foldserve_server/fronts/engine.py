@@ -11,7 +11,7 @@ from foldserve_engine.link.messages import Credits
 
 from ..core.book import Book
 from ..core.changes import Changes
-from ..core.errors import LoadFailed, ServingError, Unavailable
+from ..core.errors import NotNow, ServingError, Unavailable
 from ..engines import EngineSettings, LoadReport
 from ..engines.launch import ENGINE_COMMAND, Launched, launch
 from ..engines.life import EngineLife
@@ -156,7 +156,7 @@ class SharedEngine(EngineLife):
             return cls(number, path, settings, command, launched, residents, book)
         except OSError as error:
             await asyncio.shield(launched.discard())
-            raise LoadFailed(f"the front ends cannot be given a link to it: {error}") from error
+            raise NotNow(f"the front ends cannot be given a link to it: {error}") from error
         except BaseException:
             await asyncio.shield(launched.discard())
             raise

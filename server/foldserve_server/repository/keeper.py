@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from ..core.engine import Engine, StartEngine
-from ..core.errors import LoadFailed
+from ..core.errors import LoadFailed, NotNow
 from ..core.model_config import ModelConfig
 from ..core.servable import Servable, State
 from ..core.table import Table
@@ -67,6 +67,7 @@ class Keeper:
         self._missing: frozenset[int] = frozenset()
         self._refused: dict[int, str] = {}
         self._short: dict[int, str] = {}
+        self._later: dict[int, str] = {}
         self._loaded: dict[int, str] = {}
         self._loading: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
@@ -98,6 +99,7 @@ class Keeper:
         spared = missing - self._missing
         self._missing = missing
         self._listing = now + tuple(sighting for sighting in self._listing if sighting.version in spared)
+        self._later.clear()
         self._step()
 
     def again(self, listing: Iterable[Sighting]) -> None:
@@ -156,7 +158,7 @@ class Keeper:
     def _step(self) -> None:
         if self._loading is not None or self._closed or self.suspended:
             return
-        step = decide(self._listing, self.config.policy, self._loaded, self._refused)
+        step = decide(self._listing, self.config.policy, self._loaded, self._refused | self._later)
         if step.load is None:
             for version in step.leave:
                 self._leave(version, self._means.grace_s)
@@ -178,13 +180,19 @@ class Keeper:
         if step.load is None or (self._means.stop_first and (step.leave or step.load.version in self._loaded)):
             return True
         reason = self._means.room(self.config.name, step.load.path)
-        known = self._short.get(step.load.version) == step.load.fingerprint
-        if reason is not None and not known:
-            self._short[step.load.version] = step.load.fingerprint
+        if reason is not None and self._short.get(step.load.version) != step.load.fingerprint:
             servable = Servable(self.config.name, step.load.version)
             self._table.begin(servable)
-            self._say_refused(servable, reason, _NO_MEMORY, "it is tried again when there is")
+            self._end_for_now(servable, step.load, reason, _NO_MEMORY, "it is tried again when there is")
         return reason is None
+
+    def _end_for_now(self, servable: Servable, sighting: Sighting, reason: str, cause: str, again: str) -> None:
+        """It is not its own fault. What is said of it is said once until it changes."""
+        if self._short.get(sighting.version) == sighting.fingerprint:
+            self._table.end(servable, reason)
+        else:
+            self._short[sighting.version] = sighting.fingerprint
+            self._say_refused(servable, reason, cause, again)
 
     def _make_way(self, step: Step) -> set["asyncio.Task[None]"]:
         """Stops what the version replaces, where only one of them fits; gives what is to be waited for."""
@@ -196,11 +204,14 @@ class Keeper:
         return self._retiring - before
 
     async def _load(self, servable: Servable, sighting: Sighting, first: set["asyncio.Task[None]"]) -> None:
-        log.info("%s: loading %s", servable, sighting.path, extra=_about(servable))
+        level = logging.DEBUG if self._short.get(sighting.version) == sighting.fingerprint else logging.INFO
+        log.log(level, "%s: loading %s", servable, sighting.path, extra=_about(servable))
         try:
             if first:
                 await asyncio.wait(first)
             engine = await self._means.start(servable.name, sighting.path)
+        except NotNow as error:
+            self._put_off(servable, sighting, str(error), error.cause)
         except LoadFailed as error:
             self._not_loaded(servable, sighting, " ".join(str(error).split()), error.cause)
         except Exception as error:
@@ -209,6 +220,13 @@ class Keeper:
             self._not_loaded(servable, sighting, reason, type(error).__name__)
         else:
             self._swap(servable, sighting, engine)
+
+    def _put_off(self, servable: Servable, sighting: Sighting, reason: str, cause: str) -> None:
+        """Has it tried again at the next look; that is said once."""
+        self._later[sighting.version] = sighting.fingerprint
+        self._end_for_now(servable, sighting, reason, cause, "it is tried again at every look")
+        self._loading = None
+        self._step()
 
     def _not_loaded(self, servable: Servable, sighting: Sighting, reason: str, cause: str) -> None:
         self._table.telemetry.not_loaded(servable.name, str(sighting.path))
@@ -233,6 +251,8 @@ class Keeper:
         replaced = self._table.publish(servable, engine)
         servable.reason = engine.caveat
         self._loaded[servable.version] = engine.digest
+        if engine.digest != sighting.digest:  # it was changed in between: the next look tells
+            self._later[servable.version] = sighting.fingerprint
         self._refused.pop(servable.version, None)
         self._short.pop(servable.version, None)
         self._table.telemetry.loaded(servable.name, str(sighting.path), engine.seconds, engine.warm_seconds)

@@ -58,7 +58,7 @@ class Eye:
     def look(self, version: int, path: Path) -> Sighting:
         """The directory as it stands.
 
-        It is not ready while its files are being moved. What cannot be read for some looks is: whoever tries to load
+        It is not ready while its files are being moved. What may not be read for some looks is: whoever tries to load
         it will say why.
         """
         seen = self._seen.get(path)
@@ -66,11 +66,11 @@ class Eye:
             sizes, fingerprint = _walk(path)
             if seen is None or seen.fingerprint != fingerprint:
                 seen = _Seen(fingerprint, *self._judge(path, sizes), 0)
-        except FileNotFoundError:
-            return Sighting(version, path, None, "", False)
-        except OSError as error:
+        except PermissionError as error:
             if seen is None or seen.fingerprint != str(error):
                 seen = _Seen(str(error), self._digest(path), False, 0)
+        except OSError:
+            return Sighting(version, path, None, "", False)
         seen = replace(seen, looks=seen.looks + 1)
         self._seen[path] = seen
         ready = seen.digest is not None and (seen.whole or seen.looks > self._patience)

@@ -1,9 +1,10 @@
 import os
+import resource
 from collections.abc import Iterator
 
 import pytest
 
-from foldserve_engine.link.channel import MAX_DESCRIPTORS, MAX_PACKET, Channel, Closed, pair
+from foldserve_engine.link.channel import MAX_DESCRIPTORS, MAX_PACKET, Channel, Closed, Cut, pair
 from foldserve_engine.link.memory import Memory
 from foldserve_engine.link.messages import Kind
 
@@ -112,3 +113,16 @@ def test_sending_to_nobody_is_told(ends: tuple[Channel, Channel]) -> None:
     ours.put(Kind.WORK, b".")
     with pytest.raises(Closed):
         ours.flush()
+
+
+def test_memory_for_which_there_is_no_descriptor_left_is_told(ends: tuple[Channel, Channel]) -> None:
+    ours, theirs = ends
+    ours.put(Kind.WORK, b".", [Memory.create(1, "test").descriptor])
+    assert ours.flush()
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+        with pytest.raises(Cut, match="no descriptor is left"):
+            theirs.receive()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

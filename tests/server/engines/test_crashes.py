@@ -5,13 +5,15 @@ import resource
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from foldserve_server.core.errors import DeadlineExceeded, Unavailable
-from foldserve_server.engines import EngineState, Restarts, Watchdog
+from foldserve_server.core.errors import DeadlineExceeded, NotNow, Unavailable
+from foldserve_server.engines import EngineState, Restarts, Watchdog, life
 from foldserve_server.engines.crashes import Crashes
+from foldserve_server.engines.launch import Launched, launch
 from tests.bundles import change_weight, reseal
 from tests.server.engines.fake_process import Command, Loading
 from tests.server.engines.support import SETTINGS, Pipes, States, expected, in_ms, rows, run, started
@@ -76,6 +78,31 @@ def test_whoever_asks_while_the_engine_restarts_is_told_to_come_back(path: Path)
             with pytest.raises(Unavailable, match="being restarted"):
                 await engine.predict(rows(1))
             await states.until(EngineState.AVAILABLE)
+            await engine.predict(rows(1))
+
+    run(test())
+
+
+def test_an_engine_that_cannot_be_started_again_yet_is_not_given_up(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[int] = []
+
+    async def launch_later(*how: Any) -> Launched:
+        attempts.append(1)
+        if len(attempts) <= SETTINGS.restarts.limit:
+            raise NotNow("no engine process can be started: too many open files")
+        return await launch(*how)
+
+    async def test() -> None:
+        async with started(path) as engine:
+            states = States(engine)
+            monkeypatch.setattr(life, "launch", launch_later)
+            with pytest.raises(Unavailable):
+                await engine.predict(rows(Command.DIE))
+            await states.until(EngineState.AVAILABLE)
+            assert EngineState.ENDED not in {state for state, _ in states.heard}
+            assert any("too many open files" in reason for _, reason in states.heard)
             await engine.predict(rows(1))
 
     run(test())

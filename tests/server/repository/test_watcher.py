@@ -250,6 +250,41 @@ def test_a_version_for_which_there_is_no_memory_waits_and_does_not_harm_the_old_
     asyncio.run(scenario())
 
 
+def test_a_version_that_cannot_be_started_now_is_tried_again_at_every_look(
+    play: Callable[[Scenario], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(house: House) -> None:
+        write_version(house.root, 1)
+        await house.look()
+        house.starter.exhausted = True
+        write_version(house.root, 2)
+        for _ in range(3):
+            await house.look()
+        assert house.starter.started == ["m/1", "m/2", "m/2", "m/2"]
+        assert house.serving() == 1 and house.state(2) is State.END
+        assert house.reason(2) == "no engine process can be started"
+        assert caplog.text.count("m/2: refused") == 1 and house.table.telemetry.refusals == {("m", "NotNow"): 1}
+        house.starter.exhausted = False
+        await house.look()
+        assert house.serving() == 2, "nothing of it had to change"
+
+    play(scenario)
+
+
+def test_a_version_that_changes_while_it_is_loaded_is_loaded_again_when_it_is_seen(
+    play: Callable[[Scenario], None],
+) -> None:
+    async def scenario(house: House) -> None:
+        write_version(house.root, 1)
+        house.starter.on_start = lambda key: write_version(house.root, 1, created="later") and None
+        await house.look()
+        assert house.starter.started == ["m/1"] and house.serving() == 1
+        await house.look()
+        assert house.starter.started == ["m/1"], "what was loaded is what is there"
+
+    play(scenario)
+
+
 def test_closing_kills_the_candidate_and_stops_what_serves(tmp_path: Path) -> None:
     async def scenario() -> None:
         house = House(tmp_path)
