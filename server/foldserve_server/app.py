@@ -13,6 +13,7 @@ from .core.admin import Admin
 from .core.query import ModelRef
 from .core.servable import State
 from .core.table import Table
+from .descriptors import say
 from .errors import CannotStart
 from .front import listen
 from .launcher import Launcher
@@ -126,11 +127,17 @@ async def _serve(
 ) -> None:
     await _unless_failed(front, loading)
     front.begin()
-    print(ready_line(join(options.host, front.port), table, options), flush=True)
+    _say(ready_line(join(options.host, front.port), table, options))
     if front.rest_port is not None:
         scheme = "http" if options.transport.tls is None else "https"
-        print(f"REST and a page for people on {scheme}://{join(options.host, front.rest_port)}/", flush=True)
+        _say(f"REST and a page for people on {scheme}://{join(options.host, front.rest_port)}/")
     await asyncio.gather(watcher.run(options.poll_s), _watch_config(reloader, options), front.failed())
+
+
+def _say(line: str) -> None:
+    why_not = say(line)
+    if why_not is not None:
+        log.warning("stdout cannot be written to (%s); it would say: %s", why_not, line)
 
 
 async def _unless_failed(front: Fronts, loading: "asyncio.Future[None]") -> None:

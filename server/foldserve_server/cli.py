@@ -1,10 +1,13 @@
 """`serve-model`."""
 
 import asyncio
+import contextlib
 import logging
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
+from typing import NoReturn
 
 from .allocator import keep_pages
 from .command import parse
@@ -20,12 +23,19 @@ _NEEDED = {"aiohttp": "aiohttp", "grpc_health": "grpcio-health-checking", "grpc_
 def main(words: Sequence[str] | None = None) -> int:
     """Serves until it is told to stop.
 
+    SIGTERM and SIGINT end it quietly from here on: as the first process of a container it would not hear them else.
+
     Returns:
         The exit status: 0 after SIGTERM or SIGINT, 2 where a start is not possible, 1 where front ends end again and
         again.
     """
+    descriptors.fill_standard()
+    with _ending_quietly():
+        return _main(sys.argv[1:] if words is None else words)
+
+
+def _main(words: Sequence[str]) -> int:
     try:
-        words = sys.argv[1:] if words is None else words
         command = parse(words)
         _check_extra()
         configure(command.log_style, command.log_level)
@@ -43,6 +53,21 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"serve-model: {error}", file=sys.stderr)
         return BROKEN
     return 0
+
+
+@contextlib.contextmanager
+def _ending_quietly() -> Iterator[None]:
+    """While inside, a signal ends what nobody else has taken into hand yet."""
+
+    def end(number: int, frame: object) -> NoReturn:
+        raise SystemExit(0)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _check_extra() -> None:

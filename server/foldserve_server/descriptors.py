@@ -1,8 +1,11 @@
-"""How many files and connections this process may have open."""
+"""The files and connections that this process has open."""
 
+import os
 import resource
+import sys
 
 _MOST = 1 << 20  # some systems set no bound, and some libraries look at every one that may be
+_STANDARD = range(3)
 
 
 def allow_many() -> int:
@@ -13,3 +16,28 @@ def allow_many() -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
         return wanted
     return now
+
+
+def fill_standard() -> None:
+    """Opens on nothing what of stdin, stdout and stderr was closed.
+
+    A socket would get its number otherwise, and what libraries and children write there.
+    """
+    for number in _STANDARD:
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.set_inheritable(number, True)
+
+
+def say(line: str) -> str | None:
+    """Prints a line, if anybody reads it; else why not, and nothing is printed any more."""
+    try:
+        print(line, flush=True)
+    except OSError as error:
+        nobody = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nobody, sys.stdout.fileno())  # what is left of the line is written there at the end
+        os.close(nobody)
+        return error.strerror
+    return None
