@@ -95,7 +95,8 @@ def _start(hello: Hello, load: Loader, cores: int) -> Started | Failed:
         return _failed(error, f"{error}{_hint(hello, error)}")
     except Exception as error:
         _log.exception("the engine was not put into service")
-        return _failed(error, f"{type(error).__name__}: {error}{_hint(hello, error)}")
+        words = f"{type(error).__name__}: {error}".removesuffix(": ")
+        return _failed(error, f"{words}{_hint(hello, error)}")
 
 
 def _failed(error: Exception, reason: str) -> Failed:

@@ -8,8 +8,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
-from foldserve_contract.bundle import ONNX, ONNX_DATA, SAVED_MODEL
+from foldserve_contract.bundle import MANIFEST, ONNX, ONNX_DATA, SAVED_MODEL
 from foldserve_contract.errors import FoldserveError
+from foldserve_contract.manifest import Manifest
+from foldserve_contract.plain import is_plain
 from foldserve_contract.repository import is_there
 from foldserve_engine.errors import RuntimeConflict
 from foldserve_engine.onnx_engine import check_installed, folder_of
@@ -114,12 +116,22 @@ def choose(path: Path, options: EngineOptions, name: str) -> EngineKind:
     kind = options.kinds.get(name, options.kind)
     if kind in _KINDS:
         return _KINDS[kind]
-    return EngineKind.ONNXRUNTIME if is_there(path / ONNX) else EngineKind.TENSORFLOW
+    if is_plain(path):
+        return EngineKind.TENSORFLOW
+    return EngineKind.ONNXRUNTIME if is_there(path / ONNX) or _seals_onnx(path) else EngineKind.TENSORFLOW
+
+
+def _seals_onnx(path: Path) -> bool:
+    """Whether there should be a model for ONNX Runtime, so that its lack is told."""
+    try:
+        return any(file.path == ONNX for file in Manifest.from_bytes((path / MANIFEST).read_bytes()).files)
+    except (FoldserveError, OSError):
+        return False
 
 
 def choose_shadow(path: Path, options: EngineOptions, kind: EngineKind) -> EngineKind | None:
     """The engine that a share of the requests is shown to, unless it is the one that answers, or cannot be."""
-    if options.shadow is None or _KINDS[options.shadow] is kind:
+    if options.shadow is None or _KINDS[options.shadow] is kind or is_plain(path):
         return None
     shadow = _KINDS[options.shadow]
     if not is_there(path / _ARTIFACTS[shadow]):

@@ -47,6 +47,7 @@ def test_a_shadow_engine_is_another_one_and_sees_a_share_of_the_requests() -> No
 
 
 def test_a_shadow_engine_that_is_the_one_that_answers_or_has_no_artifact_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "bundle.json").touch()
     both = EngineOptions(shadow="tensorflow")
     assert choose_shadow(tmp_path, both, EngineKind.TENSORFLOW) is None
     assert choose_shadow(tmp_path, both, EngineKind.ONNXRUNTIME) is None
