@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from .allocator import keep_pages
 from .command import parse
-from .descriptors import allow_many
+from .descriptors import allow_many, fill_standard
 from .errors import CannotStart, FrontEndsFailed
 from .log import configure
 
@@ -29,7 +29,7 @@ def main(words: Sequence[str] | None = None) -> int:
         The exit status: 0 after SIGTERM or SIGINT, 2 where a start is not possible, 1 where front ends end again and
         again.
     """
-    descriptors.fill_standard()
+    fill_standard()
     with _ending_quietly():
         return _main(sys.argv[1:] if words is None else words)
 
