@@ -1,7 +1,7 @@
 """What tf2onnx leaves wrong or undone in a converted model, put right."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from onnx import helper, numpy_helper
 from foldserve_contract.signature import Array
 
 from .fusions import fuse, names_read, rewritten
+from .missing import written_out
 from .signs import sign_bits
 
 _SPATIAL = (2, 3)
@@ -19,15 +20,12 @@ _SPATIAL = (2, 3)
 def repair(model: Any) -> None:
     """Changes the model in place.
 
-    What ONNX has a node for; signs and `Erfc`, which ONNX lacks; sizes of `Resize` that rounding spoils; and padding
-    that ONNX Runtime would lose.
+    What ONNX has a node for; signs and other operations that it lacks; sizes of `Resize` that rounding spoils; and
+    padding that ONNX Runtime would lose.
     """
     fuse(model)
     rewritten(model, sign_bits)
-    graph = model.graph
-    repaired = [part for node in graph.node for part in _without_erfc(node)]
-    del graph.node[:]
-    graph.node.extend(repaired)
+    written_out(model.graph)
     _exact_sizes(model)
     _keep_padding_before_pooling(model)
 
@@ -40,18 +38,6 @@ def keep_captured(model: Any, captured: Mapping[str, Array]) -> None:
     del graph.input[:]
     graph.input.extend(asked)
     graph.initializer.extend(numpy_helper.from_array(np.asarray(captured[name]), name) for name in held)
-
-
-def _without_erfc(node: Any) -> Iterator[Any]:
-    """TensorFlow's exact GELU is made with erfc(x); ONNX has erf(x) = 1 − erfc(x)."""
-    if node.op_type != "Erfc" or node.domain:
-        yield node
-        return
-    name = node.name or node.output[0]
-    one, erf = f"{name}/one", f"{name}/erf"
-    yield helper.make_node("Constant", [], [one], f"{name}/Constant", value_float=1.0)
-    yield helper.make_node("Erf", list(node.input), [erf], f"{name}/Erf")
-    yield helper.make_node("Sub", [one, erf], list(node.output), f"{name}/Sub")
 
 
 def _exact_sizes(model: Any) -> None:
