@@ -41,22 +41,33 @@ def keep_captured(model: Any, captured: Mapping[str, Array]) -> None:
 
 
 def _exact_sizes(model: Any) -> None:
-    """A scale of 9/22 in float32 makes 8 rows of 22 where 9 were meant: where the sizes are known they are named."""
+    """A scale of 9/22 in float32 makes 8 rows of 22 where 9 were meant: where the sizes are known they are named.
+
+    All four are, batch and channels as they come: where only two axes are, ONNX Runtime (1.31) moves a transposition
+    across that it takes for one of four sizes, and does not load the file.
+    """
     resizes = [node for node in model.graph.node if node.op_type == "Resize" and len(node.input) == 3]
     if not resizes:
         return
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     shapes = _shapes(model)
+    before_it: dict[str, list[Any]] = {}
     for node in resizes:
         before = shapes.get(node.input[0])
         if before is None or node.input[2] not in constants:
             continue
         scales = numpy_helper.to_array(constants[node.input[2]])
         sizes = np.array([round(float(scales[axis]) * before[axis]) for axis in _SPATIAL], np.int64)
-        name = f"{node.name}/sizes"
-        model.graph.initializer.append(numpy_helper.from_array(sizes, name))
+        kept, wanted, name = (f"{node.name}/{part}" for part in ("batch_and_channels", "height_and_width", "sizes"))
+        model.graph.initializer.append(numpy_helper.from_array(sizes, wanted))
+        before_it[node.output[0]] = [
+            helper.make_node("Shape", [node.input[0]], [kept], kept, start=0, end=len(_SPATIAL)),
+            helper.make_node("Concat", [kept, wanted], [name], name, axis=0),
+        ]
         node.input[:] = [node.input[0], "", "", name]
-        node.attribute.append(helper.make_attribute("axes", list(_SPATIAL)))
+    nodes = [part for node in model.graph.node for part in (*before_it.get(node.output[0], ()), node)]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
     drop_unread(model.graph)
 
 
