@@ -115,6 +115,10 @@ TRAPS: dict[str, Callable[[], keras.Model]] = {
     "sizes that rounding spoils": lambda: sequential(
         layers.UpSampling2D(2, interpolation="bilinear"), layers.Conv2D(3, 3), layers.Resizing(9, 7)
     ),
+    "an image that is resized before all else": lambda: sequential(layers.Resizing(9, 7), layers.Dense(3)),
+    "an image that is resized to the nearest": lambda: sequential(
+        layers.Resizing(17, 7, interpolation="nearest"), layers.BatchNormalization(), layers.Flatten(), layers.Dense(3)
+    ),
     "free sizes in the output": lambda: sequential(
         layers.EinsumDense("abcd,de->abce", output_shape=(None, None, 5), bias_axes="e"), layers.BatchNormalization()
     ),
@@ -161,6 +165,19 @@ def test_the_class_alone_is_that_of_keras_for_zeros_of_both_signs_too(tmp_path: 
     for spec, wanted in zip(folded.signature.outputs, expected, strict=False):
         np.testing.assert_array_equal(answers[spec.name], wanted)
     assert list(expected[0][:8]) == list(range(8))
+
+
+@pytest.mark.parametrize("divisor", [5, -3])
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_whole_numbers_are_divided_as_keras_does_below_zero_too(dtype: str, divisor: int, tmp_path: Path) -> None:
+    x, path = keras.Input((1,), dtype=dtype, name="x"), tmp_path / "model.onnx"
+    model = keras.Model(x, [keras.ops.floor_divide(x, divisor), keras.ops.mod(x, divisor)])
+    folded = fold_model(Loaded(model, Source("x", "y")))
+    write_onnx(serving_function(folded.model, folded.signature), folded.signature, path)
+    rows = np.arange(-20, 21, dtype=dtype)[:, None]
+    answers = OnnxEngine.from_bytes(path.read_bytes(), folded.signature).run({"x": rows})
+    for spec, wanted in zip(folded.signature.outputs, [rows // divisor, rows % divisor], strict=True):
+        np.testing.assert_array_equal(answers[spec.name], wanted)
 
 
 def test_a_lookup_table_is_refused_by_name() -> None:

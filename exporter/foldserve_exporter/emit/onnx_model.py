@@ -11,11 +11,11 @@ import onnx
 import tensorflow as tf
 import tf2onnx
 from tf2onnx.constants import ENV_TF2ONNX_CATCH_ERRORS
-from tf2onnx.onnx_opset.controlflow import Select
 
 from foldserve_contract.signature import Array, Signature
 
 from ..errors import Refused
+from .handlers import handlers
 from .repairs import keep_captured, repair
 from .saved_model import tensor_specs
 
@@ -66,18 +66,7 @@ def convert(function: Any, specs: list[Any]) -> Any:
 
 
 def _converted(function: Any, specs: list[Any]) -> Any:
-    handlers: dict[str, tuple[Any, list[Any]]] = {kind: (_select, []) for kind in ("Select", "SelectV2")}
-    return tf2onnx.convert.from_function(function, input_signature=specs, opset=OPSET, custom_op_handlers=handlers)[0]
-
-
-def _select(context: Any, node: Any, _name: str, _arguments: object) -> None:
-    """A choice between two tensors is a Where.
-
-    tf2onnx makes it c·x + (1 − c)·y where it sees no NaN, which is NaN as soon as what is not chosen is infinite.
-    """
-    node.set_attr("handles_nan", True)
-    Select.version_9(context, node)
-    node.attr.pop("handles_nan", None)
+    return tf2onnx.convert.from_function(function, input_signature=specs, opset=OPSET, custom_op_handlers=handlers())[0]
 
 
 @contextmanager
