@@ -104,6 +104,11 @@ def detached(operation: Any) -> Any:
     return twin
 
 
+def functions_of(operation: Any) -> list[Any]:
+    """The Python functions that an operation was made with."""
+    return [value for value in vars(operation).values() if inspect.isfunction(value)]
+
+
 def cloned_lambda(layer: Any, config: Mapping[str, Any]) -> Any:
     """A Lambda around the same Python function, without serialising it."""
     return keras.layers.Lambda(

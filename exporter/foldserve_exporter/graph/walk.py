@@ -76,9 +76,19 @@ class Walker:
         return flat, positions, names
 
     def inline(self, model: Any, refs: list[Ref], scope: str) -> list[Ref]:
-        """Walk a functional model whose inputs are ``refs``; its outputs' refs, flat."""
+        """Walk a functional model whose inputs are ``refs``; its outputs' refs, flat.
+
+        Raises:
+            Refused: an operation in it is given functions: there is no class that could be made anew with them.
+        """
         known = {id(t): ref for t, ref in zip(model.inputs, self._fit(model, refs), strict=True)}
-        self._follow(private.calls_in_order(model), known, scope)
+        try:
+            self._follow(private.calls_in_order(model), known, scope)
+        except Unreadable as unreadable:
+            raise Refused(
+                f"{scope or model.name}: {unreadable}, in which nothing can be seen or folded. Call it in call() of a "
+                "layer of your own that has a get_config()."
+            ) from unreadable
         return [known[id(tensor)] for tensor in model.outputs]
 
     def _follow(self, calls: list[Any], known: dict[int, Ref], scope: str) -> None:
@@ -254,8 +264,11 @@ def _check_plain(call: Any) -> None:
     """An operation that is given functions, such as ``keras.ops.cond``, reads what they close over unseen."""
     if isinstance(call.operation, keras.layers.Layer):
         return
-    if any(callable(leaf) for leaf in keras.tree.flatten((call.arguments.args, call.arguments.kwargs))):
-        raise Unreadable(f"it gives functions to a {type(call.operation).__name__} of keras.ops")
+    given = [*keras.tree.flatten((call.arguments.args, call.arguments.kwargs)), *private.functions_of(call.operation)]
+    if any(callable(each) for each in given):
+        raise Unreadable(
+            f"it gives functions to {call.operation.name!r}, a {type(call.operation).__name__} of keras.ops"
+        )
 
 
 def _without_phase(kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -277,3 +277,24 @@ def test_both_artifacts_answer_in_fresh_processes_and_hold_no_normalization(tmp_
     assert {e.action for e in Bundle.open(exported.path).manifest.fold} == {"left_affine"}
     nodes = onnx.load(exported.path / "model.onnx").graph.node
     assert not {node.op_type for node in nodes} & {"BatchNormalization", "Sqrt", "Rsqrt", "RandomUniform"}
+
+
+FUNCTIONS = {
+    "a loop": lambda x: keras.ops.fori_loop(0, 3, lambda _, y: y * 0.5, x),
+    "a loop until": lambda x: keras.ops.while_loop(lambda y: keras.ops.max(y) > 1, lambda y: y * 0.5, (x,))[0],
+    "a map": lambda x: keras.ops.vectorized_map(lambda row: row * 2, x),
+    "a scan": lambda x: keras.ops.scan(lambda c, y: (c + y, c), x[:, 0], keras.ops.transpose(x))[0],
+    "a switch": lambda x: keras.ops.switch(keras.ops.cast(x[0, 0], "int32"), [lambda y: y, lambda y: -y], x),
+}
+
+
+@pytest.mark.parametrize("is_nested", [False, True])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_given_to_an_operation_of_a_functional_model_are_refused_by_name(name: str, is_nested: bool) -> None:
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, FUNCTIONS[name](L.BatchNormalization()(inputs)), name="ruled")
+    if is_nested:
+        outer = keras.Input((4,))
+        model = keras.Model(outer, model(outer))
+    with pytest.raises(Refused, match=r"^ruled: it gives functions to '\w+', a \w+ of keras.ops.*get_config"):
+        trace(model)
