@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from . import operations
+from .elementwise import with_own_activations
 from .ir import Graph, Node, Op, Ref, TensorSpec, Weight, sequel
 
 _L = keras.layers
@@ -13,13 +14,12 @@ _DEPTHWISE = {_L.Conv1D: _L.DepthwiseConv1D, _L.Conv2D: _L.DepthwiseConv2D}
 
 def ungrouped(graph: Graph) -> Graph:
     """The graph with every grouped convolution as a depthwise one, or as one convolution a group side by side."""
+    graph = with_own_activations(graph, _is_grouped)  # softmax, say, looks at the channels of all groups
     return sequel(graph, lambda node, key: _taken_apart(graph, node, key) if _is_grouped(node.op) else [node])
 
 
 def _is_grouped(op: Op) -> bool:
-    """A softmax looks at all channels and so cannot be taken apart; no such layer is known to be in use."""
-    by_value = op.config.get("activation") not in ("softmax", "log_softmax")
-    return op.kind in _CONVOLUTIONS and int(op.config.get("groups", 1)) > 1 and by_value
+    return op.kind in _CONVOLUTIONS and int(op.config.get("groups", 1)) > 1
 
 
 def _taken_apart(graph: Graph, node: Node, key: int) -> list[Node]:

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from . import operations
+from .elementwise import is_by_value, with_own_activations
 from .ir import INPUT, Graph, Node, Op, Ref, TensorSpec
 
 _L = keras.layers
@@ -38,7 +39,7 @@ def channels_last(graph: Graph) -> Graph:
     """The graph with every channels-first layer made channels-last; the graph itself where there is none."""
     if not any(_is_first(node.op) for node in graph.nodes):
         return graph
-    return _Mover(graph).run()
+    return _Mover(with_own_activations(graph, _is_first)).run()  # softmax, say, looks at the last axis as it is meant
 
 
 def _is_first(op: Op) -> bool:
@@ -89,7 +90,7 @@ class _Mover:
             return True
         if node.op.template is not None:
             return operations.name_of(node.op) in _BY_VALUE_OPERATIONS and len(refs) == 1
-        return node.op.kind is _L.Activation and node.op.config["activation"] not in ("softmax", "log_softmax")
+        return node.op.kind is _L.Activation and is_by_value(node.op)
 
     def _once(self, op: Op, config: Mapping[str, Any]) -> Op:
         """One new op for a shared one."""
@@ -129,8 +130,12 @@ class _Mover:
 
 def _axis_moved(config: Mapping[str, Any], rank: int) -> dict[str, Any]:
     axis = config["axis"]
-    axis = (axis[0] if isinstance(axis, list | tuple) else axis) % rank
-    return {**config, "axis": axis if axis == 0 else rank - 1 if axis == 1 else axis - 1}
+    axes = [_moved(each % rank, rank) for each in (axis if isinstance(axis, list | tuple) else [axis])]
+    return {**config, "axis": axes[0] if len(axes) == 1 else axes}
+
+
+def _moved(axis: int, rank: int) -> int:
+    return axis if axis == 0 else rank - 1 if axis == 1 else axis - 1
 
 
 def _spec_moved(spec: TensorSpec) -> TensorSpec:

@@ -83,6 +83,25 @@ def test_what_knows_no_layout_gets_the_tensor_as_the_model_means_it() -> None:
     np.testing.assert_allclose(np.asarray(fold(model).model(x)), expected, rtol=1e-4, atol=1e-5)
 
 
+LAST_AXIS_AS_MEANT: dict[str, Callable[[Any], Any]] = {
+    "a convolution's softmax": lambda x: L.Conv2D(4, 3, activation="softmax", data_format=FIRST)(x),
+    "a transposed one's": lambda x: L.Conv2DTranspose(4, 3, activation="log_softmax", data_format=FIRST)(x),
+    "sparsemax": lambda x: L.Activation("sparsemax")(L.Conv2D(4, 3, data_format=FIRST)(x)),
+    "softmax of each image": lambda x: L.Softmax(axis=(2, 3))(L.Conv2D(4, 3, data_format=FIRST)(x)),
+    "softmax of channels and columns": lambda x: L.Softmax(axis=(1, -1))(L.Conv2D(4, 3, data_format=FIRST)(x)),
+}
+
+
+@pytest.mark.parametrize("name", LAST_AXIS_AS_MEANT)
+def test_what_looks_along_an_axis_looks_along_the_one_that_the_model_means(name: str) -> None:
+    inputs = keras.Input((3, 9, 7))
+    model = randomise(keras.Model(inputs, LAST_AXIS_AS_MEANT[name](inputs)))
+    x = np.random.default_rng(1).normal(size=(4, 3, 9, 7)).astype(np.float32)
+    expected = model.predict(x, verbose=0)  # Keras transposes by itself around a two-dimensional convolution
+    for candidate in (rebuild(trace(model), "float64")(x, training=False), fold(model).model(x)):
+        np.testing.assert_allclose(np.asarray(candidate), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_a_channels_last_graph_is_left_as_it_is() -> None:
     inputs = keras.Input((9, 7, 3))
     model = keras.Model(inputs, L.Conv2D(4, 3)(inputs))
