@@ -93,6 +93,9 @@ TRAPS: dict[str, Callable[[], keras.Model]] = {
     "grouped convolution": lambda: sequential(
         layers.Conv2D(6, (3, 2), groups=2, strides=2, padding="same"), layers.BatchNormalization()
     ),
+    "grouped, with a softmax over all groups": lambda: sequential(
+        layers.Conv2D(6, 3, groups=2, activation="softmax"), layers.Conv2D(4, 3, groups=2, activation="sparsemax")
+    ),
     "grouped, causal": lambda: sequential(layers.Conv1D(6, 3, groups=2, padding="causal"), shape=(12, 8)),
     "exact GELU": lambda: sequential(layers.Dense(5, activation="gelu"), layers.BatchNormalization()),
     "Normalization by arguments": lambda: sequential(
@@ -200,6 +203,12 @@ def test_an_operation_onnx_lacks_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="StringToHashBucketFast"):
         write_onnx(serving_function(folded.model, folded.signature), folded.signature, tmp_path / "model.onnx")
     assert not (tmp_path / "model.onnx").exists()
+
+
+def test_a_layer_that_makes_another_shape_than_it_says_is_refused(tmp_path: Path) -> None:
+    folded = fold_model(Loaded(sequential(layers.Conv2D(4, 3, activation="glu")), Source("x", "y")))
+    with pytest.raises(Refused, match=r"the ONNX model is not sound: .*conv2d.*Where two shapes differ"):
+        write_onnx(serving_function(folded.model, folded.signature), folded.signature, tmp_path / "model.onnx")
 
 
 def test_what_a_cpu_cannot_compute_is_refused_by_name() -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import onnx
 import tensorflow as tf
 from onnx import TensorProto, helper
 
@@ -16,7 +15,7 @@ from foldserve_contract.bundle import ONNX_DATA
 from foldserve_contract.signature import Signature
 
 from ..naming import NamedModel
-from .onnx_model import convert, finish
+from .onnx_model import convert, finish, require_consistent
 from .saved_model import tensor_specs
 
 SINGLE_FILE_BYTES = (1 << 31) - (1 << 26)  # a protobuf's limit, with room for the graph
@@ -45,7 +44,7 @@ def write_large_onnx(model: NamedModel, signature: Signature, path: Path, least_
     _refer(converted, large, path.with_name(ONNX_DATA))
     finish(converted, signature)
     path.write_bytes(converted.SerializeToString())
-    onnx.checker.check_model(str(path), full_check=True)
+    require_consistent(str(path))
 
 
 def _with_weights_as_inputs(model: NamedModel, signature: Signature, large: dict[str, Any]) -> tuple[Any, list[Any]]:

@@ -14,6 +14,7 @@ from tf2onnx.constants import ENV_TF2ONNX_CATCH_ERRORS
 
 from foldserve_contract.signature import Array, Signature
 
+from ..brief import brief
 from ..errors import Refused
 from .handlers import handlers
 from .repairs import keep_captured, repair
@@ -27,14 +28,29 @@ def write_onnx(function: Any, signature: Signature, path: Path) -> None:
     """Converts, gives the dimensions their names, checks the model and writes it.
 
     Raises:
-        Refused: tf2onnx knows no ONNX for an operation, or the model is larger than a single file may be.
+        Refused: tf2onnx knows no ONNX for an operation, the model is larger than a single file may be, or not sound.
     """
     model = convert(function, tensor_specs(signature))
     finish(model, signature)
     if model.ByteSize() > _MAX_BYTES:
         raise Refused(f"the ONNX model takes {model.ByteSize():,} bytes; a single file holds at most {_MAX_BYTES:,}")
-    onnx.checker.check_model(model, full_check=True)
+    require_consistent(model)
     path.write_bytes(model.SerializeToString())
+
+
+def require_consistent(model: Any) -> None:
+    """Has ONNX' own checker look at a model, or at the file of one.
+
+    Raises:
+        Refused: It is not sound, which is how shapes come to light that a layer declares and does not make.
+    """
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise Refused(
+            f"the ONNX model is not sound: {brief(error)} Where two shapes differ there, a layer declares one to Keras "
+            "and makes the other (Activation('glu') halves what it says it keeps): replace it."
+        ) from error
 
 
 def finish(model: Any, signature: Signature) -> None:
