@@ -14,6 +14,7 @@ from foldserve_contract.signature import Array, Arrays
 from .artifacts import KERAS_FILE, write_golden, write_models
 from .emit.triton import write_config
 from .errors import Refused, VerificationFailed
+from .load.loader import Loaded, require_readable
 from .options import ExportOptions
 from .preparation import Expectation, FoldedModel, asked, diagnose, fold_model, open_model
 from .progress import Progress, Silent, Steps
@@ -116,7 +117,7 @@ def _make(
             question = stack.enter_context(asked(folded, options))
         with steps.step("emit"):
             write_models(folded.model, folded.signature, staging.path)
-            keras_file = _write_keras(folded, staging.path if options.keep_keras else scratch, options.keep_keras)
+            keras_file = _write_keras(folded, loaded, options, staging.path if options.keep_keras else scratch)
         with steps.step("reference"):
             expected = question.expectation()
             write_golden(expected.golden, options.name, staging.path)
@@ -144,12 +145,23 @@ def _require_savable(folded: FoldedModel) -> None:
         )
 
 
-def _write_keras(folded: FoldedModel, folder: Path, is_kept: bool) -> Path | None:
-    """`model.keras`, or None where nobody keeps it and layers that could not be read make it something else."""
-    if folded.is_unread and not is_kept:
+def _write_keras(folded: FoldedModel, loaded: Loaded, options: ExportOptions, folder: Path) -> Path | None:
+    """`model.keras`, or None where nobody keeps it and a fresh process could not read it as the same model.
+
+    Raises:
+        Refused: It is to be kept, and whoever has it could not read it again.
+    """
+    if folded.is_unread and not options.keep_keras:
         return None
-    folded.model.model.save(folder / KERAS_FILE)
-    return folder / KERAS_FILE
+    file = folder / KERAS_FILE
+    folded.model.model.save(file)
+    try:
+        require_readable(file, loaded.modules, options.trust_code)
+    except Refused as refused:
+        if not options.keep_keras:
+            return None
+        raise Refused(f"--keep-keras: model.keras could not be read again: {refused}") from refused
+    return file
 
 
 def _tf32(artifacts: Path, folded: FoldedModel, expected: Expectation) -> Mapping[str, float]:

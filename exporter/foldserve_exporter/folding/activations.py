@@ -14,14 +14,22 @@ _OPERATIONS = ("Relu", "LeakyRelu")
 
 
 def activation(op: Op) -> Any:
-    """The name of a layer's activation, as its configuration has it."""
+    """The name of a layer's activation for people; what Keras knows by name, it has as a string."""
     named = op.config.get("activation")
-    return named.get("config", named) if isinstance(named, Mapping) else named
+    if isinstance(named, Mapping):
+        named = named.get("config", named)
+    return getattr(named, "__name__", named)
+
+
+def _known(op: Op) -> str | None:
+    """The name of an activation of Keras' own: a function of the user's may be called "linear" as well."""
+    named = op.config.get("activation", "linear")
+    return "linear" if named is None else named if isinstance(named, str) else None
 
 
 def is_linear(op: Op) -> bool:
     """Whether a layer applies no activation."""
-    return activation(op) in (None, "linear")
+    return _known(op) == "linear"
 
 
 def passes_scale(op: Op, affine: Affine) -> bool:
@@ -39,4 +47,4 @@ def _is_homogeneous(op: Op) -> bool:
         return op.config.get("max_value") is None and not op.config.get("threshold")
     if op.kind in (_L.LeakyReLU, _L.PReLU):
         return True
-    return operations.name_of(op) in _OPERATIONS or activation(op) in _HOMOGENEOUS
+    return operations.name_of(op) in _OPERATIONS or _known(op) in _HOMOGENEOUS

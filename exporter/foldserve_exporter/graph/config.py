@@ -1,5 +1,6 @@
 """Layer configurations for inference: one dtype, no regulariser, no constraint, no dropout."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,19 @@ def for_inference(config: Config, name: str, dtype: str, stock: bool) -> dict[st
     cleaned: dict[str, Any] = _cleaned(config, dtype, stock)
     cleaned["name"] = name
     return cleaned
+
+
+def with_functions(layer: Any, config: Config) -> dict[str, Any]:
+    """A stock layer's configuration, in which functions of the user's own stand for themselves.
+
+    By a name, or as code, Keras finds them again only where they are registered; and a name may be one of Keras' own.
+    """
+    return {key: _function(getattr(layer, key, None), value) for key, value in config.items()}
+
+
+def _function(held: Any, written: Any) -> Any:
+    is_own = inspect.isfunction(held) and (isinstance(written, Mapping) or not held.__module__.startswith("keras."))
+    return held if is_own else written
 
 
 def _cleaned(config: Config, dtype: str, stock: bool) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -102,6 +103,14 @@ def detached(operation: Any) -> Any:
     twin._inbound_nodes = []
     twin._outbound_nodes = []
     return twin
+
+
+def config_of(layer: Any) -> dict[str, Any]:
+    """The layer's configuration, without a warning of lambda functions in it: nobody is going to save it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*`lambda`")
+        config: dict[str, Any] = layer.get_config()
+    return config
 
 
 def functions_of(operation: Any) -> list[Any]:

@@ -12,8 +12,10 @@ from . import keras_private as private
 from . import opaque, operations, time_distributed
 from .adapters import read_weights, without_adapter
 from .composed import check_open, is_composed, makes_masks
+from .config import with_functions
 from .draws import DRAWS, noticed_draws
 from .entry import Entry
+from .instantiate import is_stock
 from .ir import Node, Op, Ref, TensorSpec, as_array, map_refs
 from .opaque import Unreadable
 from .silence import is_outspoken, is_silent
@@ -245,7 +247,8 @@ def _read(operation: Any, path: str) -> Op:
     if isinstance(operation, keras.layers.Lambda):
         return Op(path, kind, {"dtype": "float32"}, weights, template=operation)
     try:
-        return Op(path, kind, without_adapter(operation.get_config()), weights)
+        config = without_adapter(private.config_of(operation))
+        return Op(path, kind, with_functions(operation, config) if is_stock(kind) else config, weights)
     except Exception as error:  # Keras 3.11 stumbles over its own message
         raise Refused(
             f"{path}: {kind.__name__} has no get_config(). Give the class one that returns its constructor arguments."

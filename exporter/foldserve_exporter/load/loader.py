@@ -1,6 +1,6 @@
 """Reads a model file into a Keras 3 model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +18,7 @@ from .legacy.archive import read_archive
 from .legacy.directory import read_directory
 from .legacy.h5_file import read_h5
 from .legacy.saved import Saved
-from .modules import ModelFunction, import_modules
+from .modules import ModelFunction, import_modules, objects_of
 from .safety import read_config, refuse_code
 
 
@@ -87,10 +87,10 @@ def _call(function: ModelFunction, trust_code: bool, custom_objects: Sequence[st
 
 def _load_keras_3(path: Path, config: Any, trust_code: bool, modules: tuple[str, ...]) -> Any:
     import_modules(modules)
-    if not trust_code:
-        refuse_code(config, path, frozenset(keras.saving.get_custom_objects()) if modules else frozenset(), modules)
+    named = objects_of(modules)
+    refuse_code(config, path, _names(named, modules, trust_code), trust_code)
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=not trust_code)
+        model = keras.saving.load_model(path, custom_objects=named, compile=False, safe_mode=not trust_code)
     except ExportError:
         raise
     except Exception as error:
@@ -98,6 +98,20 @@ def _load_keras_3(path: Path, config: Any, trust_code: bool, modules: tuple[str,
     if not isinstance(model, keras.Model):
         raise CannotLoad(f"{path} holds a {type(model).__name__}, not a Keras model")
     return model
+
+
+def require_readable(path: Path, modules: tuple[str, ...], trust_code: bool) -> None:
+    """Makes sure that a fresh process that imports these modules finds all that a `.keras` file names.
+
+    Raises:
+        Refused: It would not; the message names the layer.
+    """
+    refuse_code(read_config(path), path, _names(objects_of(modules), modules, trust_code), trust_code)
+
+
+def _names(named: Mapping[str, Any], modules: tuple[str, ...], trust_code: bool) -> frozenset[str]:
+    registered = keras.saving.get_custom_objects() if modules or trust_code else {}
+    return frozenset((*named, *registered))
 
 
 def _registered(custom_objects: Sequence[str]) -> frozenset[str]:

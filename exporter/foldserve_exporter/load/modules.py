@@ -44,6 +44,16 @@ def import_modules(names: Sequence[str]) -> None:
         _import(name, f"--custom-objects {name}")
 
 
+def objects_of(names: Sequence[str]) -> dict[str, Any]:
+    """The classes and functions that imported modules define, by their names: Keras itself finds registered ones."""
+    return {
+        key: value
+        for name in names
+        for key, value in vars(importlib.import_module(name)).items()
+        if callable(value) and getattr(value, "__module__", None) == name
+    }
+
+
 def _import(name: str, asked: str) -> ModuleType:
     try:
         return importlib.import_module(name)

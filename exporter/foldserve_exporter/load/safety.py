@@ -2,7 +2,7 @@
 
 import json
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,51 +28,87 @@ def read_config(path: Path) -> Any:
         ) from error
 
 
-def refuse_code(config: Any, path: Path, allowed: frozenset[str] = frozenset(), modules: Sequence[str] = ()) -> None:
-    """Makes sure that nothing but Keras' own classes is asked for, and those that were named.
+def refuse_code(config: Any, path: Path, allowed: frozenset[str] = frozenset(), trust_code: bool = False) -> None:
+    """Makes sure that nothing but Keras' own classes and functions is asked for, and those that were named.
+
+    How the model was compiled is not looked at, nor ever loaded: losses and metrics take no part in inference.
 
     Args:
         config: As the file has it.
         path: The file, for messages.
-        allowed: Names under which classes of the author's own are registered with Keras.
-        modules: Modules any of whose classes may be made.
+        allowed: Names under which classes and functions of the author's own will be found.
+        trust_code: Whether code in the file may run.
 
     Raises:
-        Refused: A Lambda or a class of the author's own; the message names the layer and the flag that allows it.
+        Refused: A Lambda, a class or a function of the author's own; the message names the layer and the way out.
     """
-    for entry in _objects(config):
-        name = _layer_name(entry)
-        if entry["class_name"] == "Lambda" or entry["class_name"] == "__lambda__":
+    loaded = {key: value for key, value in config.items() if key != _COMPILED} if isinstance(config, dict) else config
+    for layer, entry in _objects(loaded):
+        if "class_name" not in entry:
             raise Refused(
-                f"{path}: layer {name!r} is a Lambda, which runs code from the file;"
-                " replace it with layers or keras.ops, or pass --trust-code if you made the file"
+                f"{path}: layer {layer!r} holds a lambda function (its activation, say) that Keras wrote and cannot "
+                "read again; give it a function with a name, and its module with --custom-objects MODULE, or export "
+                "the model itself from Python: foldserve_exporter.export_model(model, ...)"
             )
-        module = entry.get("module")
-        named = entry.get("registered_name")
-        if named and _is_foreign(module) and named not in allowed and module not in modules:
+        if _is_lambda(entry):
+            if not trust_code:
+                raise Refused(
+                    f"{path}: layer {layer!r} {_LAMBDA[entry.get('class_name') == 'Lambda']}, which runs code from the "
+                    "file; replace it with layers or keras.ops, or pass --trust-code if you made the file"
+                )
+        elif (named := _foreign_name(entry)) and named not in allowed:
+            is_function = entry.get("class_name") == "function"
+            kind = f"uses {named}, a function" if is_function else f"is a {named}, a class"
             raise Refused(
-                f"{path}: layer {name!r} is a {named}, a class that does not come with Keras;"
+                f"{path}: layer {layer!r} {kind} that does not come with Keras;"
                 " name the module that defines it with --custom-objects MODULE"
             )
 
 
-def _is_foreign(module: Any) -> bool:
-    return module is None or str(module).split(".")[0] not in ("keras", "builtins")
+_COMPILED = "compile_config"
+_LAMBDA = {True: "is a Lambda", False: "holds a lambda function"}
 
 
-def _layer_name(entry: dict[str, Any]) -> str:
-    config = entry.get("config")
-    return str(config.get("name", entry["class_name"]) if isinstance(config, dict) else entry["class_name"])
+def _is_lambda(entry: dict[str, Any]) -> bool:
+    return entry.get("class_name") in ("Lambda", "__lambda__")
 
 
-def _objects(value: Any) -> Iterator[dict[str, Any]]:
-    """Every serialized object of a configuration, outermost first; iterative, as nesting is the file's choice."""
-    stack = [value]
+def _is_code(item: dict[str, Any]) -> bool:
+    """Whether this is a lambda function as Keras writes one that is no object of its own."""
+    code = item.get("value")
+    return len(item) == 1 and isinstance(code, list) and bool(code) and isinstance(code[0], str)
+
+
+def _foreign_name(entry: dict[str, Any]) -> str | None:
+    """The name of a class or function that does not come with Keras."""
+    module = str(entry.get("module")).split(".")[0]
+    if entry["class_name"] == "function" and module == "builtins":
+        return str(entry.get("config"))
+    return str(entry["registered_name"]) if entry.get("registered_name") and module not in _STOCK else None
+
+
+def _name(entry: dict[str, Any]) -> str:
+    places = (entry.get("config"), entry)
+    return next((str(each["name"]) for each in places if isinstance(each, dict) and each.get("name")), "")
+
+
+_STOCK = ("keras", "builtins")
+
+
+def _objects(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every serialized object of a configuration, outermost first, with the name of the layer that it belongs to.
+
+    Iterative, as nesting is the file's choice.
+    """
+    stack = [("", value)]
     while stack:
-        item = stack.pop()
+        name, item = stack.pop()
         if isinstance(item, dict):
             if isinstance(item.get("class_name"), str):
-                yield item
-            stack.extend(reversed(item.values()))
+                name = _name(item) or name or item["class_name"]
+                yield name, item
+            elif _is_code(item):
+                yield name, item
+            stack.extend((name, each) for each in reversed(item.values()))
         elif isinstance(item, list):
-            stack.extend(reversed(item))
+            stack.extend((name, each) for each in reversed(item))
