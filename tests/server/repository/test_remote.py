@@ -67,7 +67,7 @@ def test_what_a_reload_starts_is_not_the_caller_s(tmp_path: Path) -> None:
 
 def test_the_log_tells_of_a_reload_that_changed_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     class Refusing(FakeReloader):
-        async def reload(self, models: Sequence[ModelConfig], origin: str) -> None:
+        async def reload(self, models: Sequence[ModelConfig], origin: str, rights: Rights) -> None:
             raise ReloadFailed({"m version: 2": "sample 3 deviates"})
 
     with pytest.raises(ReloadFailed):
