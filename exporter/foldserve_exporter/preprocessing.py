@@ -1,6 +1,6 @@
 """Preprocessing put before a model, so that callers send bytes and cannot skew what the model sees.
 
-The formulas are those of `keras.applications.imagenet_utils.preprocess_input`, channels last, x in 0…255:
+The formulas are those of `keras.applications.imagenet_utils.preprocess_input`, x in 0…255, by channel:
 
 - `tf`: x / 127.5 − 1
 - `torch`: (x / 255 − mean) / deviation, with ImageNet's mean and deviation of each channel in RGB
@@ -15,7 +15,9 @@ from typing import Any
 import keras
 
 from .errors import Refused
-from .graph import trace
+from .graph import Graph, Ref, trace
+from .graph.ir import INPUT
+from .graph.layout import is_moved
 from .options import OptionsError
 
 _TORCH_MEAN, _TORCH_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -84,19 +86,36 @@ def with_preprocessing(model: Any, preprocessing: Preprocessing) -> Any:
         inputs = [f"{spec.name} ({spec.dtype})" for spec in graph.inputs]
         raise Refused(f"--preprocess {preprocessing.name} needs a model with one float input; this one has {inputs}")
     spec = graph.inputs[0]
-    wanted = max(len(preprocessing.scale), len(preprocessing.offset))
-    if wanted > 1 and spec.shape[-1] != wanted:
-        raise Refused(
-            f"--preprocess {preprocessing.name} is for {wanted} channels; input {spec.name!r} has {spec.shape[-1]}"
-        )
     image = keras.Input(spec.shape[1:], dtype="uint8", name=spec.name)
-    outputs = keras.tree.flatten(model(_prepared(image, preprocessing)))
+    outputs = keras.tree.flatten(model(_prepared(image, preprocessing, _channel_axis(graph, preprocessing))))
     return keras.Model(image, dict(zip(graph.output_names, outputs, strict=True)), name=model.name)
 
 
-def _prepared(image: Any, preprocessing: Preprocessing) -> Any:
-    x = keras.ops.flip(image, axis=-1) if preprocessing.reversed_channels else image
+def _channel_axis(graph: Graph, preprocessing: Preprocessing) -> int:
+    """Where the input has its channels: behind all else, or in front where layers take them so."""
+    spec = graph.inputs[0]
+    last = len(spec.shape) - 1
+    wanted = max(len(preprocessing.scale), len(preprocessing.offset))
+    if wanted == 1:
+        return last
+    axes = (1, last) if last > 1 and any(map(is_moved, graph.nodes)) else (last,)
+    fitting = [axis for axis in axes if spec.shape[axis] == wanted]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting and any(map(is_moved, graph.readers(Ref(INPUT, 0)))):
+        return 1
+    found = " or ".join(str(spec.shape[axis]) for axis in axes)
+    raise Refused(f"--preprocess {preprocessing.name} is for {wanted} channels; input {spec.name!r} has {found}")
+
+
+def _prepared(image: Any, preprocessing: Preprocessing, axis: int) -> Any:
+    x = keras.ops.flip(image, axis=axis) if preprocessing.reversed_channels else image
     scale, offset = (
         list(values) if len(values) > 1 else values[0] for values in (preprocessing.scale, preprocessing.offset)
     )
-    return keras.layers.Rescaling(scale, offset, name="preprocessing")(x)
+    last = len(image.shape) - 1
+    rescaling = keras.layers.Rescaling(scale, offset, name="preprocessing")
+    if axis == last:
+        return rescaling(x)
+    there, back = (*range(2, last + 1), 1), (last, *range(1, last))
+    return keras.layers.Permute(back)(rescaling(keras.layers.Permute(there)(x)))

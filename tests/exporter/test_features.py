@@ -105,6 +105,23 @@ def test_preprocessing_is_that_of_keras_applications(model: Any, how: str) -> No
     assert all(np.array_equal(a, np.array(b)) for a, b in zip(before, model.variables, strict=True))
 
 
+@pytest.mark.parametrize("shape", [(3, 7, 6), (3, 7, 3)])
+@pytest.mark.parametrize("how", ["torch", "caffe"])
+def test_preprocessing_goes_by_the_channels_wherever_the_model_has_them(shape: tuple[int, ...], how: str) -> None:
+    draw = np.random.default_rng(2)
+    first = keras.Sequential([keras.Input(shape, name="image"), layers.Conv2D(4, 3, data_format="channels_first")])
+    last = keras.Sequential([keras.Input((*shape[1:], shape[0]), name="image"), layers.Conv2D(4, 3)])
+    weights = [draw.normal(size=variable.shape) for variable in first.weights]
+    first.set_weights(weights)
+    last.set_weights(weights)
+    wrapped = rebuild(trace(with_preprocessing(first, Preprocessing.parse(how))))
+    raw = draw.integers(0, 256, (5, *shape)).astype(np.uint8)
+    turned = np.moveaxis(raw, 1, -1)
+    wanted = np.asarray(last(keras.applications.imagenet_utils.preprocess_input(turned.astype(np.float32), mode=how)))
+    (answer,) = keras.tree.flatten(wrapped(raw))
+    np.testing.assert_allclose(np.moveaxis(np.asarray(answer), 1, -1), wanted, atol=1e-5 * np.abs(wanted).max())
+
+
 def test_scales_may_be_fractions_with_an_offset() -> None:
     assert Preprocessing.parse("1/255").scale == (1 / 255,)
     assert (Preprocessing.parse("1/127.5,-1").scale, Preprocessing.parse("2,-1").offset) == ((1 / 127.5,), (-1.0,))
@@ -117,6 +134,9 @@ def test_preprocessing_that_does_not_fit_the_model_is_refused() -> None:
     grey = keras.Sequential([keras.Input((8, 8, 1), name="x"), layers.Conv2D(2, 3)])
     with pytest.raises(Refused, match="for 3 channels; input 'x' has 1"):
         with_preprocessing(grey, Preprocessing.parse("caffe"))
+    first = keras.Sequential([keras.Input((2, 8, 6), name="x"), layers.Conv2D(2, 3, data_format="channels_first")])
+    with pytest.raises(Refused, match="for 3 channels; input 'x' has 2 or 6"):
+        with_preprocessing(first, Preprocessing.parse("caffe"))
     tokens = keras.Sequential([keras.Input((8,), dtype="int32", name="x"), layers.Embedding(4, 2)])
     with pytest.raises(Refused, match="one float input"):
         with_preprocessing(tokens, Preprocessing.parse("tf"))

@@ -26,6 +26,7 @@ _AWARE = frozenset(
     for name in [*_SIZED, *(f"Conv{n}DTranspose" for n in (1, 2, 3)), "Flatten", "Resizing", "CenterCrop"]
     if hasattr(_L, name)
 )
+_LAST = "channels_last"
 _AXIS = frozenset((_L.BatchNormalization, _L.Concatenate, _L.Softmax))
 _BY_VALUE = frozenset(
     (_L.ReLU, _L.LeakyReLU, _L.ELU, _L.Identity, _L.Add, _L.Subtract, _L.Multiply, _L.Average, _L.Maximum, _L.Minimum)
@@ -40,6 +41,11 @@ def channels_last(graph: Graph) -> Graph:
     if not any(_is_first(node.op) for node in graph.nodes):
         return graph
     return _Mover(with_own_activations(graph, _is_first)).run()  # softmax, say, looks at the last axis as it is meant
+
+
+def is_moved(node: Node) -> bool:
+    """Whether a node is what `channels_last` put before a layer that took channels first."""
+    return node.op.kind is _L.Permute and node.op.name == _LAST
 
 
 def _is_first(op: Op) -> bool:
@@ -108,7 +114,7 @@ class _Mover:
         if len(self.graph.spec(ref).shape) < 3:
             return ref
         if ref not in self.moved:
-            self.moved[ref] = self._permute(ref, (*range(2, len(self.specs[ref].shape)), 1), "channels_last")
+            self.moved[ref] = self._permute(ref, (*range(2, len(self.specs[ref].shape)), 1), _LAST)
         return self.moved[ref]
 
     def _as_meant(self, ref: Ref) -> Ref:
