@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .arrays import write_npz
 from .errors import GoldenInvalid, TensorError
 from .signature import Array, Arrays, Signature
 
@@ -32,7 +33,7 @@ class Golden:
         arrays = {_INPUT + name: np.ascontiguousarray(array) for name, array in self.inputs.items()}
         arrays |= {_OUTPUT + name: np.ascontiguousarray(array) for name, array in self.outputs.items()}
         buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **arrays)
+        write_npz(buffer, arrays)
         return buffer.getvalue()
 
     @classmethod

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from foldserve_contract.arrays import write_npz
 from foldserve_contract.records import from_json, to_json
 from foldserve_contract.signature import Signature
 
@@ -106,7 +107,7 @@ class Job:
             self.search,
         )
         (folder / "job.json").write_text(json.dumps(to_json(plan)), encoding="utf-8")
-        np.savez(folder / "rows.npz", allow_pickle=False, **dict(self.rows.inputs))
+        write_npz(folder / "rows.npz", self.rows.inputs)
 
     @classmethod
     def read(cls, folder: Path) -> "Job":
@@ -121,7 +122,7 @@ class Job:
 def write_answers(folder: Path, candidate: Candidate, answers: Answers) -> None:
     """Keeps a candidate's answers for the verifier."""
     arrays = {f"{index}/{name}": array for index, batch in enumerate(answers.outputs) for name, array in batch.items()}
-    np.savez(folder / f"{candidate.key}.npz", allow_pickle=False, **arrays)
+    write_npz(folder / f"{candidate.key}.npz", arrays)
 
 
 def read_answers(folder: Path, candidate: Candidate, batches: int) -> Answers | None:
