@@ -19,7 +19,7 @@ from .front import listen
 from .launcher import Launcher
 from .options import Options
 from .repository.explicit import Explicit
-from .repository.keeper import Means
+from .repository.means import Means
 from .repository.reload import Reloader
 from .repository.remote import RemoteAdmin
 from .repository.sighting import Eye

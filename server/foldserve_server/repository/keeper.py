@@ -3,50 +3,20 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Coroutine, Iterable, Mapping
 from functools import partial
-from pathlib import Path
 
-from ..core.engine import Engine, StartEngine
+from ..core.engine import Engine
 from ..core.errors import LoadFailed, NotNow
 from ..core.model_config import ModelConfig
 from ..core.servable import Servable, State
-from ..core.table import Table
 from .decide import Step, decide
+from .means import Held, Means
 from .sighting import Sighting
 
 _SUSPENDED = "it was unloaded on request, and is out of service until somebody asks to load it"
 _ENDED, _NO_MEMORY = "EngineEnded", "NoMemory"  # causes that no error has
 log = logging.getLogger(__name__)
-Room = Callable[[str, Path], str | None]
-"""Why there is no memory for a version directory beside what serves; None where there is enough, or nobody knows."""
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What keepers work with.
-
-    Attributes:
-        start: Starts engines.
-        grace_s: How long a version that is left may take for its last answers.
-        stop_first: Whether what serves is stopped before its successor is started: for devices that hold only one.
-        room: Asked before a version is loaded.
-    """
-
-    table: Table
-    start: StartEngine
-    grace_s: float
-    stop_first: bool = False
-    room: Room = lambda name, path: None
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A version that passed the gate and does not serve yet."""
-
-    sighting: Sighting
-    engine: Engine
 
 
 class Keeper:

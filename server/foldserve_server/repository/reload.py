@@ -15,7 +15,8 @@ from ..core.access import EVERYTHING, Rights
 from ..core.errors import Forbidden, LoadFailed, NotPossible, ReloadFailed
 from ..core.model_config import ModelConfig, Specific
 from .decide import aspired, is_news
-from .keeper import Held, Keeper
+from .keeper import Keeper
+from .means import Held
 from .sighting import Sighting
 from .source import Listed
 from .watcher import Watcher

@@ -11,7 +11,8 @@ from foldserve_contract.repository import versions
 
 from ..core.model_config import ModelConfig
 from ..poll import Wait, poll
-from .keeper import Keeper, Means
+from .keeper import Keeper
+from .means import Means
 from .sighting import Eye, Sighting
 from .source import Source
 

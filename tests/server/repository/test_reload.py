@@ -13,7 +13,7 @@ from foldserve_server.core.model_config import All, Latest, ModelConfig, Policy,
 from foldserve_server.core.query import ModelRef
 from foldserve_server.core.servable import State
 from foldserve_server.core.table import Table
-from foldserve_server.repository.keeper import Means
+from foldserve_server.repository.means import Means
 from foldserve_server.repository.reload import Reloader
 from foldserve_server.repository.source import Folder
 from foldserve_server.repository.watcher import Watcher

@@ -10,7 +10,7 @@ from foldserve_server.core.errors import ServingError
 from foldserve_server.core.query import ModelRef
 from foldserve_server.core.servable import State
 from foldserve_server.core.table import Table
-from foldserve_server.repository.keeper import Means
+from foldserve_server.repository.means import Means
 from foldserve_server.repository.source import Folder, Source
 from foldserve_server.repository.watcher import Watcher
 from tests.server.fakes import Starter, write_version
