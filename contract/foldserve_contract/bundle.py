@@ -112,7 +112,10 @@ def _read_manifest(root: Path) -> bytes:
     try:
         if path.is_symlink():
             raise UnsafePath(f"{root}: {MANIFEST} is a symbolic link; a bundle holds plain files only")
-        if path.stat().st_size > MAX_MANIFEST_BYTES:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise UnsafePath(f"{root}: {MANIFEST} is not a regular file")
+        if status.st_size > MAX_MANIFEST_BYTES:
             raise ManifestInvalid(f"{root}: {MANIFEST} is larger than {MAX_MANIFEST_BYTES:,} bytes")
         return path.read_bytes()
     except OSError as error:

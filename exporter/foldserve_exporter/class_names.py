@@ -33,4 +33,5 @@ def check_class_names(names: tuple[str, ...], signature: Signature) -> None:
     """
     classes = [spec.row_shape[0] for spec in signature.outputs if len(spec.row_shape) == 1]
     if len(names) not in classes:
-        raise Refused(f"there are {len(names)} labels, and the outputs are vectors of {classes} scores")
+        found = f"the outputs are vectors of {classes} scores" if classes else "no output is a vector of scores"
+        raise Refused(f"there are {len(names)} labels, and {found}")

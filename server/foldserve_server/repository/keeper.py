@@ -70,6 +70,9 @@ class Keeper:
         self._missing = missing
         self._listing = now + tuple(sighting for sighting in self._listing if sighting.version in spared)
         self._later.clear()
+        for sighting in now:
+            if sighting.version in self._refused and self._loaded.get(sighting.version) == sighting.digest:
+                self._forgive(sighting.version)
         self._step()
 
     def again(self, listing: Iterable[Sighting]) -> None:
@@ -203,6 +206,13 @@ class Keeper:
         self._refuse(servable, sighting, reason, cause)
         self._loading = None
         self._step()  # at once: what is loaded in its place is on its way before anybody asks for it
+
+    def _forgive(self, version: int) -> None:
+        """What was refused in the place of a version that serves is gone, and its own directory is back."""
+        del self._refused[version]
+        servable = self._table.available(self.config.name, version)
+        if servable is not None:
+            servable.reason = servable.engine.caveat
 
     def _refuse(self, servable: Servable, sighting: Sighting, reason: str, cause: str) -> None:
         self._refused[sighting.version] = sighting.fingerprint

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from foldserve_contract.plain import plain_digest
 
 PATIENCE = 3
 _SETTLED_NS = 5_000_000_000
+_NO_FILE = -1  # the size of a pipe or a socket, from which nothing is read: it might never come
 Clock = Callable[[], int]
 
 
@@ -78,7 +80,7 @@ class Eye:
 
     def _judge(self, path: Path, sizes: dict[str, int]) -> tuple[str | None, bool]:
         """The digest, and whether the directory is surely whole."""
-        if not self._allow_unverified or MANIFEST in sizes or SAVED_MODEL not in sizes:
+        if not self._allow_unverified or MANIFEST in sizes or sizes.get(SAVED_MODEL, _NO_FILE) == _NO_FILE:
             return _manifest(path, sizes)
         newest = max(_status(path / name).st_ctime_ns for name in sizes)
         return plain_digest(path), self._now_ns() - newest > _SETTLED_NS
@@ -108,7 +110,7 @@ def _walk(path: Path) -> tuple[dict[str, int], str]:
             file = Path(directory) / name
             status = _status(file)
             key = file.relative_to(path).as_posix()
-            sizes[key] = status.st_size
+            sizes[key] = status.st_size if stat.S_ISREG(status.st_mode) else _NO_FILE
             word.update(f"{key}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ino}\0".encode())
     return sizes, word.hexdigest()
 
@@ -129,7 +131,7 @@ def _raise(error: OSError) -> None:
 
 def _manifest(path: Path, sizes: dict[str, int]) -> tuple[str | None, bool]:
     """The manifest's digest, and whether every file it names is there in its full size."""
-    if MANIFEST not in sizes or sizes[MANIFEST] > MAX_MANIFEST_BYTES:
+    if not 0 <= sizes.get(MANIFEST, _NO_FILE) <= MAX_MANIFEST_BYTES:
         return (None if MANIFEST not in sizes else ""), False
     content = (path / MANIFEST).read_bytes()
     try:

@@ -7,6 +7,7 @@ from typing import NoReturn
 import pytest
 
 from foldserve_contract.bundle import MANIFEST, Bundle
+from foldserve_contract.errors import UnsafePath
 from foldserve_contract.plain import is_plain, plain_digest
 from foldserve_server.repository.sighting import Eye
 from tests.bundles import dense_model, make_bundle
@@ -44,6 +45,15 @@ def test_a_directory_that_is_being_copied_waits_until_nothing_changes_any_more(v
         assert not eye.look(1, version).ready
     victim.write_bytes(content)
     assert eye.look(1, version).ready
+
+
+def test_a_pipe_in_the_manifest_s_place_is_not_waited_for_and_gets_a_reason(version: Path) -> None:
+    (version / MANIFEST).unlink()
+    os.mkfifo(version / MANIFEST)
+    eye = Eye(patience=1)
+    assert [eye.look(1, version).ready for _ in range(3)] == [False, True, True]
+    with pytest.raises(UnsafePath, match=f"{MANIFEST} is not a regular file"):
+        Bundle.open(version)
 
 
 def test_a_touched_file_changes_the_fingerprint_and_not_the_digest(version: Path) -> None:

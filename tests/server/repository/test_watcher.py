@@ -110,6 +110,28 @@ def test_a_version_that_failed_is_tried_again_when_its_directory_changes(play: C
     play(scenario)
 
 
+def test_what_was_said_of_a_refused_replacement_goes_when_the_old_directory_is_back(
+    play: Callable[[Scenario], None],
+) -> None:
+    async def scenario(house: House) -> None:
+        write_version(house.root, 1)
+        await house.look()
+        shutil.copytree(house.root / "m" / "1", house.root.parent / "kept")
+        house.starter.failing["m/1"] = "spoiled"
+        write_version(house.root, 1, created="later")
+        await house.look()
+        assert house.state(1) is State.AVAILABLE and "its replacement was refused: spoiled" in house.reason(1)
+        shutil.rmtree(house.root / "m" / "1")
+        shutil.copytree(house.root.parent / "kept", house.root / "m" / "1")
+        await house.look()
+        assert house.state(1) is State.AVAILABLE and not house.reason(1)
+        write_version(house.root, 1, created="later")
+        await house.look()
+        assert "its replacement was refused: spoiled" in house.reason(1), "it is tried again, and told again"
+
+    play(scenario)
+
+
 def test_a_bundle_replaced_in_place_is_a_reload(play: Callable[[Scenario], None]) -> None:
     async def scenario(house: House) -> None:
         write_version(house.root, 1)
