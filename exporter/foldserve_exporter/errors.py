@@ -5,6 +5,7 @@ FoldserveError
 └── ExportError
     ├── CannotLoad           3   the file is not a model, or not one that can be read safely
     ├── Refused              4   the model cannot be exported safely; the message names the layer and the remedy
+    │   └── NotFinite        4   what flows through it is no number
     └── VerificationFailed   5   an artifact does not answer as the model does; nothing was published
 ```
 """
@@ -33,6 +34,10 @@ class Refused(ExportError):
     """The model cannot be exported safely; the message names what and why."""
 
     exit_code = 4
+
+
+class NotFinite(Refused):
+    """What flows through the model is no number, so that nothing can be taken from it."""
 
 
 class VerificationFailed(ExportError):

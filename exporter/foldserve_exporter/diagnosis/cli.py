@@ -49,7 +49,8 @@ def _diagnose(options: argparse.Namespace) -> int:
 
     loaded = load_model(options.model, trust_code=options.trust_code, custom_objects=options.custom_objects)
     labels = None if options.labels is None else read_labels(options.labels)
-    found = replace(diagnose(loaded.model, options.samples, labels=labels), notes=loaded.notes)
+    found = diagnose(loaded.model, options.samples, labels=labels)
+    found = replace(found, notes=(*loaded.notes, *found.notes))
     _show(found, options.json)
     if options.html is not None:
         options.html.write_text(render_diagnosis(found), encoding="utf-8")

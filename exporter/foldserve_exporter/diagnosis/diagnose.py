@@ -9,12 +9,12 @@ import numpy as np
 
 from foldserve_contract.signature import Array, Arrays
 
-from ..errors import Refused
+from ..errors import NotFinite, Refused
 from ..graph import Graph, trace
 from ..naming import NamedModel
 from ..predictions.change import Change, changes
 from ..predictions.running import copied, predict, rows_of
-from ..predictions.scores import Scores, fit_labels
+from ..predictions.scores import Scores, fit_labels, score
 from ..recalibration.locate import lent_values
 from ..samples.files import fit_samples, read_samples
 from ..samples.synthetic import synthesize
@@ -53,7 +53,7 @@ class Diagnosis:
         scores: Of phase 0, by output that has labels.
         phase_1: Phase 1 against phase 0; None without samples.
         recalibrated: On the samples' statistics against phase 0; None without samples.
-        notes: What its user should be told about how the file was read.
+        notes: What could not be looked for, and what its user should know about how the file was read.
     """
 
     model: str
@@ -112,10 +112,14 @@ def _with_samples(
 ) -> Diagnosis:
     try:
         evidence = gather(graph, inputs, labels, right)
-    except Refused as error:
+    except NotFinite as error:
         what = f"the samples' statistics cannot be taken: {error}"
         blocked = Finding(Kind.NON_FINITE, Severity.ERROR, None, what, None, "See the layer that is named.")
         return _verdict(graph, [*stored, *found, *([] if stored else [blocked])], rows_of(inputs), None)
+    except Refused as error:  # no fault of the model's
+        alone = _verdict(graph, [*stored, *found], rows_of(inputs), None)
+        note = f"statistics were not compared with those of the samples: {error}"
+        return replace(alone, scores=score(right, labels), notes=(note,))
     found += whole_faults(evidence)
     weights = [each for each in stored if each.kind not in BY_SAMPLES]
     found += [*_effects(graph, evidence, weights), *drift_faults(evidence)]

@@ -15,7 +15,7 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
     """The verdict, the findings from the gravest on, and the predictions they were measured by."""
     console.print(Text(verdict(diagnosis), style=f"bold {_tone(diagnosis)}"))
     for note in diagnosis.notes:
-        console.print(Text(f"read: {note}", style="yellow"))
+        console.print(Text(f"note: {note}", style="yellow"))
     for finding in diagnosis.findings:
         console.print()
         print_finding(finding, console)

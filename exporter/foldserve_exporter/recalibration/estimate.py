@@ -8,7 +8,7 @@ import numpy as np
 
 from foldserve_contract.signature import Arrays
 
-from ..errors import Refused
+from ..errors import NotFinite, Refused
 from ..graph import Graph, Op, Ref
 from .frontier import Batch, Frontier, first_frontier, onward_refs, passed
 from .moments import Moments
@@ -48,6 +48,7 @@ def estimate(graph: Graph, inputs: Arrays, *, batch_size: int = BATCH, memory: i
         memory: Bytes that may be held between two layers.
 
     Raises:
+        NotFinite: What a layer is given is not finite.
         Refused: A layer cannot be estimated; the message names it and why.
     """
     _check_masks(graph)
@@ -113,7 +114,7 @@ def _moved(before: Moments, after: Moments) -> float:
 def _check_finite(op: Op, moments: Moments) -> None:
     wrong = int(np.sum(~np.isfinite(moments.mean) | ~np.isfinite(moments.squares)))
     if wrong:
-        raise Refused(
+        raise NotFinite(
             f"{op.path}: its input is not finite in {wrong} of {moments.mean.size} channels on these samples,"
             " so that it has no statistics. Look for weights that are not finite before it, or restore a checkpoint."
         )

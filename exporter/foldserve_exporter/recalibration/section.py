@@ -22,7 +22,7 @@ class Section:
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """The targets of one batch."""
         outputs = self._model([keras.ops.convert_to_tensor(array) for array in arrays], training=False)
-        return [np.asarray(output) for output in outputs]
+        return [np.asarray(output) for output in keras.tree.flatten(outputs)]  # Keras gives one of one without its list
 
 
 def section_graph(graph: Graph, sources: Sequence[Ref], targets: Sequence[Ref]) -> Graph:

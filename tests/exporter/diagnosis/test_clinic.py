@@ -167,3 +167,16 @@ def test_labels_that_do_not_fit_are_refused_in_words() -> None:
         diagnose(healthy(), samples, labels={"other": labels, "probabilities": labels})
     with pytest.raises(LabelsError, match="10 classes"):
         diagnose(healthy(), samples, labels=labels + 1)
+
+
+def test_a_layer_whose_samples_cannot_be_seen_is_no_fault() -> None:
+    """What a mask hides is no part of a layer's statistics: they are not compared, and that is said."""
+    tokens = keras.Input((6,), dtype="int32", name="tokens")
+    x = layers.BatchNormalization(momentum=0.5, name="masked")(layers.Embedding(9, 4, mask_zero=True)(tokens))
+    model = keras.Model(tokens, layers.Dense(2, activation="softmax")(layers.LSTM(5)(x)))
+    samples = np.random.default_rng(0).integers(0, 9, (96, 6))
+    labels = (samples == 3).any(axis=1).astype(np.int64)
+    diagnosis = diagnose(fit(model, samples, labels, 3), samples, labels=labels)
+    assert diagnosis.findings == ()
+    assert any("masked: it may be fed with a mask" in note for note in diagnosis.notes)
+    assert diagnosis.scores

@@ -95,7 +95,7 @@ def test_what_was_repaired_in_reading_an_old_file_is_told(tmp_path: Path, capfd:
     assert "1.001e-05" in note
     assert escape(note) in (tmp_path / "page.html").read_text()
     assert main([old]) == 0
-    assert "read: " in capfd.readouterr().out
+    assert "note: " in capfd.readouterr().out
 
 
 def test_usage_and_unreadable_files_have_their_codes(

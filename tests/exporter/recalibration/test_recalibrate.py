@@ -161,6 +161,17 @@ def test_masked_normalisation_is_refused() -> None:
         recalibrate(model, np.random.default_rng(0).integers(0, 9, (40, 6)))
 
 
+def test_what_comes_after_a_mask_has_been_used_up_is_recalibrated() -> None:
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
+    x = layers.LSTM(6)(layers.Embedding(9, 4, mask_zero=True)(tokens))
+    model = randomise(keras.Model(tokens, layers.Dense(2)(layers.BatchNormalization(name="after")(x))))
+    given = np.random.default_rng(0).integers(0, 9, (70, 6)).astype(np.int32)
+    assert recalibrate(model, given).apply_to(model) == ("after",)
+    ((layer, mean, variance),) = seen_in_service(model, given)
+    np.testing.assert_allclose(np.array(layer.moving_mean), mean, atol=1e-5)
+    np.testing.assert_allclose(np.array(layer.moving_variance), variance, rtol=1e-4)
+
+
 def test_nothing_is_written_where_one_layer_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     done = recalibrate(deep(), draw(40, 7, 9, 3))
     other = healthy()
