@@ -1,7 +1,7 @@
 """How good predictions are: how often they are right, and whether their order is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -10,7 +10,12 @@ import numpy as np
 from foldserve_contract.errors import FoldserveError
 from foldserve_contract.signature import Array, Arrays
 
+from .balanced import balanced_accuracy
+
 _SKEWED = 0.15
+_NEAR = 0.35  # of the way from chance to always right
+_REGAINED = 0.3  # of all answers
+_MOST_ERRORS = 0.65
 
 
 class LabelsError(FoldserveError):
@@ -37,6 +42,7 @@ class Scores:
         rows: How many rows.
         skew: Share of the answers that would have to be of other classes for each class to be answered as often as the
             labels have it; 0 for a regression.
+        balanced: Accuracy once it is, by a constant for each class; None where there is no need to know.
     """
 
     task: Task
@@ -45,17 +51,27 @@ class Scores:
     chance: float
     rows: int
     skew: float = 0.0
+    balanced: float | None = None
 
     @property
     def is_scaling_fault(self) -> bool:
         """Whether the order is right and the values are wrong: only a scale or an offset can do that.
 
         A healthy model of a rare class is hardly better than chance either, but answers each class about as often as
-        it comes.
+        it comes; one that has learned little, or always answers the class that comes most, is not much better with
+        other constants.
         """
         if self.task is Task.REGRESSION:
             return self.order > 0.8 and self.fit > self.chance
-        return self.order > 0.85 and self.skew > _SKEWED and self.fit < self.chance + 0.35 * (1 - self.chance)
+        if self.balanced is None:
+            return False
+        return self.balanced - self.fit > max(_REGAINED, _MOST_ERRORS * (1 - self.fit))
+
+    @property
+    def is_skewed(self) -> bool:
+        """Whether few answers are right although their order is, and some classes are answered too often."""
+        near = self.chance + _NEAR * (1 - self.chance)
+        return self.order > 0.85 and self.skew > _SKEWED and self.fit < near
 
     @property
     def error(self) -> float:
@@ -142,12 +158,15 @@ def _classification(name: str, predicted: Array, classes: Array) -> Scores:
     if count == 1:
         threshold = 0.5 if predicted.min() >= 0 and predicted.max() <= 1 else 0.0
         answered, scores = (predicted[:, 0] > threshold).astype(np.int64), {1: predicted[:, 0]}
+        both = np.stack([np.full(len(classes), threshold), predicted[:, 0]], axis=1)
     else:
+        both = predicted
         answered, scores = predicted.argmax(axis=1), {each: predicted[:, each] for each in np.unique(classes)}
     wanted = np.bincount(classes, minlength=max(count, 2)) / len(classes)
     skew = float(np.abs(np.bincount(answered, minlength=len(wanted)) / len(answered) - wanted).sum() / 2)
     fit, order = float(np.mean(answered == classes)), float(np.mean(_areas(scores, classes)))
-    return Scores(Task.CLASSIFICATION, fit, order, float(wanted.max()), len(classes), skew)
+    found = Scores(Task.CLASSIFICATION, fit, order, float(wanted.max()), len(classes), skew)
+    return replace(found, balanced=balanced_accuracy(both, classes)) if found.is_skewed else found
 
 
 def _regression(name: str, predicted: Array, labels: Array) -> Scores:

@@ -50,6 +50,21 @@ def test_a_healthy_model_of_a_rare_class_is_no_scaling_fault() -> None:
     assert (healthy.is_scaling_fault, offset.is_scaling_fault) == (False, True)
 
 
+@pytest.mark.parametrize("classes", [4, 10])
+def test_who_has_learned_little_or_says_what_comes_most_has_no_scaling_fault(classes: int) -> None:
+    """Early in a training the order is better than the answers, and a class that comes most is answered alone."""
+    rng = np.random.default_rng(7)
+    even = rng.integers(0, classes, 1000)
+    rare = np.where(rng.uniform(size=1000) < 0.75, classes - 1, even)
+    for labels, push in ((even, rng.permutation(np.linspace(0, 4, classes))), (rare, 4.0 * np.eye(classes)[-1])):
+        weak = rng.normal(size=(1000, classes)) + 1.8 * np.eye(classes)[labels]
+        found = score({"y": np.exp(weak + push)}, {"y": labels})["y"]
+        assert found.is_skewed
+        assert not found.is_scaling_fault
+        strong = 6 * np.eye(classes)[labels] + weak + 20 * np.eye(classes)[0]
+        assert score({"y": strong}, {"y": labels})["y"].is_scaling_fault
+
+
 def test_classes_may_come_as_floats_and_values_may_not_come_as_whole_numbers() -> None:
     rng = np.random.default_rng(5)
     labels = rng.integers(0, 2, 200)
