@@ -13,7 +13,8 @@ from ..predictions.change import Change, changes
 from ..recalibration.locate import lent_values
 from ..samples.rows import choose_rows
 from .finding import EXPORT, REMOVE_PHASE, Finding, Kind, Severity
-from .phases import call_untouched, predict_untouched, silent_layers
+from .leaking import leaking_layer
+from .phases import call_untouched, drawing_layer, predict_untouched, silent_layers
 
 _VISIBLE = 1e-2
 _ROWS = 16
@@ -31,15 +32,15 @@ def behaviour_faults(model: Any, graph: Graph, named: NamedModel, inputs: Arrays
         right: What it answers to them in inference.
     """
     head, wanted = _head(inputs), _head(right)
-    first, again, moved = _twice(model, named, head)
+    first, again, moved, drew = _twice(model, named, head)
     found = []
     if moved:
         found.append(_moving(moved, worst(changes(wanted, first))))
     random = None if moved else worst(changes(first, again))
     if random:
-        found.append(_random(random))
+        found.append(_random(random, drawing_layer(model, drew)))
     elif leak := _leak(model, named, head, first):
-        found.append(_neighbours(leak, graph))
+        found.append(_neighbours(leak, graph, head))
     if not found and (differs := worst(changes(wanted, first))):
         found.append(_differs(differs))
     yield from found
@@ -61,22 +62,30 @@ def _leak(model: Any, named: NamedModel, inputs: Arrays, together: Arrays) -> Ch
     """The same rows alone, and behind rows far from the rest."""
     alone = predict_untouched(model, named, inputs, batch_size=1)
     rows = len(next(iter(inputs.values())))
-    strangers = choose_rows(inputs, rows, seed=0).inputs
-    mixed = {name: np.concatenate([strangers[name][-rows:], array]) for name, array in inputs.items()}
-    among = predict_untouched(model, named, mixed, batch_size=2 * rows)
+    among = predict_untouched(model, named, _behind_strangers(inputs), batch_size=2 * rows)
     behind = {name: array[rows:] for name, array in among.items()}
     return worst(changes(together, behind)) or worst(changes(together, alone))
 
 
-def _twice(model: Any, named: NamedModel, inputs: Arrays) -> tuple[Arrays, Arrays, list[str]]:
-    """The same rows twice in a row, random numbers going on from where they were; and what the first run changed."""
-    floats = [variable for variable in model.variables if "float" in str(variable.dtype)]
+def _behind_strangers(inputs: Arrays) -> dict[str, Array]:
+    rows = len(next(iter(inputs.values())))
+    strangers = choose_rows(inputs, rows, seed=0).inputs
+    return {name: np.concatenate([strangers[name][-rows:], array]) for name, array in inputs.items()}
+
+
+def _twice(model: Any, named: NamedModel, inputs: Arrays) -> tuple[Arrays, Arrays, list[str], set[int]]:
+    """The same rows twice in a row, random numbers going on from where they were; and what the first run changed.
+
+    That is the paths of floats, and the ids of others, which are states of random numbers.
+    """
     with lent_values(model.variables):
-        before = [np.array(variable) for variable in floats]
+        before = [np.array(variable) for variable in model.variables]
         first = predict_untouched(model, named, inputs, put_back=False)
-        moved = [v.path for v, old in zip(floats, before, strict=True) if np.array(v).tobytes() != old.tobytes()]
+        pairs = zip(model.variables, before, strict=True)
+        changed = [variable for variable, old in pairs if np.array(variable).tobytes() != old.tobytes()]
         again = predict_untouched(model, named, inputs)
-    return first, again, moved
+    floats = [variable.path for variable in changed if "float" in str(variable.dtype)]
+    return first, again, floats, {id(variable) for variable in changed if "float" not in str(variable.dtype)}
 
 
 def _moving(moved: list[str], effect: Change | None) -> Finding:
@@ -111,15 +120,21 @@ def _without_phase(model: Any, graph: Graph, named: NamedModel, inputs: Arrays, 
         )
 
 
-def _random(effect: Change) -> Finding:
+def _random(effect: Change, layer: str | None) -> Finding:
     what = "predict answers the same rows differently the second time"
     remedy = "Find the layer that draws random numbers in inference and give it the training argument of call()."
-    return Finding(Kind.RANDOM, Severity.ERROR, None, what, effect, remedy)
+    if layer is not None:
+        remedy = "It draws random numbers in inference: pass it the training argument of call(), or leave it out."
+    return Finding(Kind.RANDOM, Severity.ERROR, layer, what, effect, remedy)
 
 
-def _neighbours(effect: Change, graph: Graph) -> Finding:
-    suspects = [node.op.path for node in graph.batch_norms if node.training is True]
+def _neighbours(effect: Change, graph: Graph, rows: Arrays) -> Finding:
     what = "predict answers a row differently among other rows: a statistic is taken over the batch"
+    layer = leaking_layer(graph, rows, _behind_strangers(rows))
+    if layer is not None:  # in inference too: no phase is to blame
+        remedy = "Let it take its statistics over each row alone, or leave it out: foldserve exports no such layer."
+        return Finding(Kind.NEIGHBOURS, Severity.ERROR, layer, what, effect, remedy)
+    suspects = [node.op.path for node in graph.batch_norms if node.training is True]
     return Finding(
         Kind.NEIGHBOURS, Severity.ERROR, suspects[0] if suspects else None, what, effect, f"{REMOVE_PHASE} {EXPORT}"
     )

@@ -19,6 +19,7 @@ from ..recalibration.locate import lent_values
 from ..samples.files import fit_samples, read_samples
 from ..samples.synthetic import synthesize
 from .behaviour import behaviour_faults
+from .constant import constant_faults
 from .drift import LayerDrift, threshold
 from .effects import Bench, spread_rows
 from .evidence import Compared, Evidence, gather
@@ -120,7 +121,7 @@ def _with_samples(
         alone = _verdict(graph, [*stored, *found], rows_of(inputs), None)
         note = f"statistics were not compared with those of the samples: {error}"
         return replace(alone, scores=score(right, labels), notes=(note,))
-    found += whole_faults(evidence)
+    found += [*whole_faults(evidence), *constant_faults(evidence, right)]
     weights = [each for each in stored if each.kind not in BY_SAMPLES]
     found += [*_effects(graph, evidence, weights), *drift_faults(evidence)]
     permuted = _permuted(model, evidence, right)
@@ -153,10 +154,11 @@ def _any_not_finite(outputs: Arrays) -> bool:
 
 
 def _not_finite(right: Arrays, stored: list[Finding]) -> Iterator[Finding]:
-    """Predictions that are no numbers although every BatchNormalization's weights are."""
+    """Predictions that are no numbers although all weights are."""
     if _any_not_finite(right) and not any(f.kind in (Kind.NON_FINITE, Kind.NEGATIVE_VARIANCE) for f in stored):
-        what = "the predictions are not finite, though all weights of BatchNormalization are"
-        yield Finding(Kind.NON_FINITE, Severity.ERROR, None, what, None, "Look for overflow in the layers' weights.")
+        what = "the predictions are not finite, though all weights are"
+        remedy = "Look for weights so large that values overflow, and for divisions by 0."
+        yield Finding(Kind.NON_FINITE, Severity.ERROR, None, what, None, remedy)
 
 
 def _effects(graph: Graph, evidence: Evidence, stored: list[Finding]) -> Iterator[Finding]:

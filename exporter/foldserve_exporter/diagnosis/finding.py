@@ -32,6 +32,7 @@ class Kind(StrEnum):
     NEIGHBOURS = "answers depend on the batch"
     RANDOM = "answers are random"
     PREDICT_DIFFERS = "predict is not inference"
+    CONSTANT = "answers never change"
     SCALING_FAULT = "scaling fault"
     PHASE_GAP = "learning phases apart"
     FROZEN_BUT_TRAINED = "frozen, but trained on batch statistics"

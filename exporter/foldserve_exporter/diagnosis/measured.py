@@ -20,6 +20,7 @@ _POINTS = 0.02
 _MUCH = 0.1
 _MOST = 0.5
 _APART = 0.15
+_BLIND = 0.6  # AUC
 
 
 def drift_faults(evidence: Evidence) -> Iterator[Finding]:
@@ -34,9 +35,17 @@ def drift_faults(evidence: Evidence) -> Iterator[Finding]:
     drifts = [drift for _, drift in evidence.drifts]
     for op, drift in drifted:
         if drift.frozen and (helps is None or helps <= 0):
+            yield from _frozen_untouched(op, drift)
             continue
         kind, why = kind_of(op, drift, drifts)
         yield Finding(kind, severity_of(drift.effect), drift.layer, told(drift, why), drift.effect, RECALIBRATE)
+
+
+def _frozen_untouched(op: Op, drift: LayerDrift) -> Iterator[Finding]:
+    if is_untouched(op):
+        what = "it is frozen on mean 0 and variance 1, as Keras begins: are the weights missing that it should have?"
+        remedy = "Load its weights before it is frozen. Where it was meant so, nothing is wrong."
+        yield Finding(Kind.UNTOUCHED, Severity.NOTE, drift.layer, what, drift.effect, remedy)
 
 
 def whole_faults(evidence: Evidence) -> Iterator[Finding]:
@@ -178,6 +187,8 @@ def _better(before: Scores, after: Scores) -> float:
         saved = before.fit - after.fit
         explained = saved / before.chance if before.chance > 0 else 0.0
         return explained if saved > 5 * _POINTS * before.fit and explained > _POINTS / 2 else 0.0
+    if after.order < _BLIND:  # whoever knows no class may be right a little more often by chance
+        return 0.0
     gained = after.fit - before.fit
     return gained if gained > max(_POINTS, 2 * before.error) else 0.0
 

@@ -1,6 +1,6 @@
 """How far a model's predictions differ between learning phases, which is the fault foldserve exists for."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import keras
@@ -57,5 +57,24 @@ def structured(named: NamedModel, inputs: Arrays) -> Any:
 
 
 def silent_layers(model: Any) -> tuple[str, ...]:
-    """Names of the layers that are random in training: dropout, noise, augmentation."""
-    return tuple(layer.name for layer in private.sublayers(model) if is_silent(layer))
+    """Paths of the layers that are random in training: dropout, noise, augmentation."""
+    return tuple(dict.fromkeys(path for path, layer in _paths(model) if is_silent(layer)))
+
+
+def drawing_layer(model: Any, moved: Collection[int]) -> str | None:
+    """The path of the innermost layer that holds one of some variables; None where none does.
+
+    Args:
+        model: The caller's.
+        moved: Their ids.
+    """
+    holders = [path for path, layer in _paths(model) if any(id(variable) in moved for variable in layer.variables)]
+    first = holders[0] if holders else None
+    return next((path for path in reversed(holders) if path.startswith(f"{first}/")), first)
+
+
+def _paths(layer: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Every layer below a layer, each before those in it, by path."""
+    for each in private.children(layer):
+        yield above + each.name, each
+        yield from _paths(each, f"{above}{each.name}/")

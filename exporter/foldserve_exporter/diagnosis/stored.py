@@ -17,8 +17,15 @@ _MANY = 0.05
 
 
 def stored_faults(graph: Graph) -> Iterator[Finding]:
-    """Faults of every layer's own weights; their effects are not measured yet."""
-    for op in unique_ops(graph.batch_norms):
+    """Faults of every layer's own weights; their effects are not measured yet.
+
+    Of layers that do not normalise, weights that are no numbers.
+    """
+    normalising = {id(node.op) for node in graph.batch_norms}
+    for op in unique_ops(graph.nodes):
+        if id(op) not in normalising:
+            yield from _not_finite(op)
+            continue
         broken = list(_broken(op))
         yield from broken or _suspicious(op)
 
@@ -76,13 +83,17 @@ def dead(op: Op) -> Array:
     return silent
 
 
-def _broken(op: Op) -> Iterator[Finding]:
+def _not_finite(op: Op) -> Iterator[Finding]:
     for weight in op.weights:
-        wrong = int(np.sum(~np.isfinite(weight.value.astype(np.float64))))
+        wrong = int(np.sum(~np.isfinite(weight.value)))
         if wrong:
             what = f"{weight.name} holds {wrong} of {weight.value.size} values that are not finite"
             remedy = RECALIBRATE if weight.name.startswith("moving") else RETRAIN
             yield Finding(Kind.NON_FINITE, Severity.ERROR, op.path, what, None, remedy)
+
+
+def _broken(op: Op) -> Iterator[Finding]:
+    yield from _not_finite(op)
     variance = wide(op, "moving_variance", 1.0)
     negative = int(np.sum(variance < 0))
     if negative:

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
 from ..predictions.change import Change
 from .diagnose import Diagnosis
 from .finding import Finding, Severity
@@ -26,6 +28,8 @@ def counted(findings: Iterable[Finding]) -> str:
 
 def effect_line(effect: Change) -> str:
     """What a fault does to the predictions."""
+    if not np.isfinite(effect.largest):
+        return "beyond measure: some of them are no numbers"
     agreement = "" if effect.agreement is None else f"; {1 - effect.agreement:.0%} of the samples change their class"
     return f"up to {effect.largest:.3g}, {effect.mean:.3g} on average (scale {effect.scale:.3g}){agreement}"
 

@@ -30,9 +30,9 @@ class Change:
     @property
     def size(self) -> float:
         """How much of the predictions is different, from 0 (none) to 1 (all that they say)."""
-        moved = self.mean / self.spread if self.spread > 0 else float(self.mean > 0)
-        if not np.isfinite(moved):
+        if not np.isfinite(self.mean):
             return 1.0
+        moved = self.mean / self.spread if self.spread > 0 else float(self.mean > 0)
         return min(1.0, max(moved, 0.0 if self.agreement is None else 1 - self.agreement))
 
 

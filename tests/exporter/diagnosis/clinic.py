@@ -61,6 +61,18 @@ class Noisy(layers.Layer):
         return inputs + keras.random.normal(keras.ops.shape(inputs), stddev=0.5, seed=self.generator)
 
 
+@keras.saving.register_keras_serializable("clinic")
+class Dropping(layers.Layer):
+    """Dropout that is never told to stop."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.drop = layers.Dropout(0.5, seed=4, name="drop")
+
+    def call(self, inputs: Any) -> Any:
+        return self.drop(inputs, training=True)
+
+
 def bn(model: Any, name: str) -> Any:
     return model.get_layer("backbone").get_layer(name)
 
@@ -192,11 +204,43 @@ def phases_apart(folder: Path) -> Patient:
 
 
 def neighbours(folder: Path) -> Patient:
-    return Patient(_behind(Centred()), *held_back(), Kind.NEIGHBOURS, None)
+    return Patient(_behind(Centred(name="centred")), *held_back(), Kind.NEIGHBOURS, "centred")
 
 
 def random(folder: Path) -> Patient:
-    return Patient(_behind(Noisy()), *held_back(), Kind.RANDOM, None)
+    return Patient(_behind(Noisy(name="noisy")), *held_back(), Kind.RANDOM, "noisy")
+
+
+def dropout_in_inference(folder: Path) -> Patient:
+    return Patient(_behind(Dropping(name="dropping")), *held_back(), Kind.RANDOM, "dropping/drop")
+
+
+def kernel_not_finite(folder: Path) -> Patient:
+    model = healthy()
+    kernel, bias = bn(model, "conv_2").get_weights()
+    bn(model, "conv_2").set_weights([np.where(np.arange(12) == 4, np.inf, kernel), bias])
+    return Patient(model, *held_back(), Kind.NON_FINITE, "backbone/conv_2")
+
+
+def bias_not_finite(folder: Path) -> Patient:
+    model = healthy()
+    kernel, bias = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([kernel, np.where(np.arange(10) == 4, np.nan, bias)])
+    return Patient(model, *held_back(), Kind.NON_FINITE, "probabilities")
+
+
+def nothing_comes_through(folder: Path) -> Patient:
+    model = healthy()
+    layer = bn(model, "bn_3")
+    layer.gamma.assign(np.zeros(16))
+    return Patient(model, *held_back(), Kind.CONSTANT, "backbone/bn_3")
+
+
+def below_the_relu(folder: Path) -> Patient:
+    model = healthy()
+    layer = bn(model, "bn_3")
+    layer.beta.assign(np.full(16, -60))
+    return Patient(model, *held_back(), Kind.CONSTANT, "backbone/bn_3")
 
 
 CLINIC: tuple[Callable[[Path], Patient], ...] = (
@@ -217,6 +261,11 @@ CLINIC: tuple[Callable[[Path], Patient], ...] = (
     phases_apart,
     neighbours,
     random,
+    dropout_in_inference,
+    kernel_not_finite,
+    bias_not_finite,
+    nothing_comes_through,
+    below_the_relu,
 )
 
 
