@@ -30,6 +30,7 @@ exit codes:
   0  verified and published        3  the model cannot be read
   1  the disk failed               4  refused: unsafe or unsupported, and named
   2  usage                         5  an artifact does not answer as the model does
+  130, 143  ended by Ctrl-C or SIGTERM
 Nothing is published unless the exit code is 0.
 """
 

@@ -9,6 +9,7 @@ from foldserve_contract.signature import Array, Arrays
 DEFAULT_GOLDEN = 32
 MAX_GOLDEN = 1024
 DEFAULT_MAX_BATCH = 32
+MAX_VERSION = 2**63 - 1  # TensorFlow Serving's protocol holds no more
 
 
 class OptionsError(FoldserveError):
@@ -64,8 +65,10 @@ class ExportOptions:
     def __post_init__(self) -> None:
         if not 1 <= self.golden <= MAX_GOLDEN:
             raise OptionsError(f"golden must be between 1 and {MAX_GOLDEN}, received {self.golden}")
-        if self.version is not None and self.version < 0:
-            raise OptionsError(f"a version is a number from 0, received {self.version}")
+        if self.version is not None and not 0 <= self.version <= MAX_VERSION:
+            raise OptionsError(f"a version is a number from 0 to {MAX_VERSION}, received {self.version}")
+        if self.seed < 0:
+            raise OptionsError(f"a seed is a number from 0, received {self.seed}")
         if self.recalibrate_labels is not None and self.recalibrate is None:
             raise OptionsError("recalibrate_labels say whether a recalibration is worth it: give recalibrate as well")
         if self.max_batch_size < 1:

@@ -30,6 +30,7 @@ exit codes:
   0  done                          2  usage
   1  --fail-on, or the disk        3  the model cannot be read
                                    4  refused: unsafe or unsupported, and named
+  130, 143  ended by Ctrl-C or SIGTERM
 The model file is never changed.
 """
 
