@@ -16,7 +16,7 @@ def read_class_names(path: Path) -> tuple[str, ...]:
         OptionsError: The file cannot be read, or holds something else.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # editors on Windows begin with a mark
         names = json.loads(text) if path.suffix == ".json" else text.splitlines()
     except (OSError, ValueError) as error:
         raise OptionsError(f"{path} cannot be read as labels: {error}") from error

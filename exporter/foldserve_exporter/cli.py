@@ -19,8 +19,9 @@ examples:
 
 samples:
   real inputs as the model takes them: an .npz with one array per input (or a single array under any name), an .npy, or
-  a folder of images (values 0..255, resized). They are what the export is verified on, and 32 of them become the
-  bundle's golden samples, which every server checks at every reload. Without them, synthetic ones are drawn.
+  a folder of images (values 0..255, resized; up to 1024, spread over all). They are what the export is verified on, and
+  32 of them become the bundle's golden samples, which every server checks at every reload. Without them, synthetic ones
+  are drawn.
 
 preprocessing:
   what every caller would have to do before calling, once and for all inside the model: caffe, tf and torch as in

@@ -10,6 +10,7 @@ from PIL import Image
 
 from foldserve_contract.signature import Signature, TensorSpec
 from foldserve_exporter.graph import trace
+from foldserve_exporter.samples import images
 from foldserve_exporter.samples.files import SamplesError, fit_samples, read_samples
 from foldserve_exporter.samples.rows import MIN_JUDGED, choose_rows
 from foldserve_exporter.samples.synthetic import synthesize
@@ -41,6 +42,41 @@ def test_a_folder_of_images_is_resized_in_order_of_names(tmp_path: Path) -> None
     read = read_samples(tmp_path, IMAGE)["image"]
     assert read.shape == (3, 6, 5, 3)
     assert [float(row.max()) for row in read] == [0, 100, 255]
+
+
+def test_folders_in_a_folder_are_read_too_and_many_images_are_spread_over_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Validation images often lie in a folder for each class: the first of them would be of one class alone."""
+    for index in range(12):
+        folder = tmp_path / ("cats" if index < 6 else "dogs")
+        folder.mkdir(exist_ok=True)
+        Image.new("RGB", (5, 6), (20 * index,) * 3).save(folder / f"{index:02}.png")
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "x.png").write_bytes(b"no image")
+    assert len(read_samples(tmp_path, IMAGE)["image"]) == 12
+    monkeypatch.setattr(images, "MAX_IMAGES", 4)
+    assert [float(row.max()) / 20 for row in read_samples(tmp_path, IMAGE)["image"]] == [0, 3, 7, 11]
+
+
+def test_an_image_of_more_than_eight_bits_is_refused_not_cut_off(tmp_path: Path) -> None:
+    Image.fromarray(np.full((6, 5), 4000, np.uint16)).save(tmp_path / "deep.png")
+    with pytest.raises(SamplesError, match=r"deep.png is of mode I;16, with more than 8 bits"):
+        read_samples(tmp_path, IMAGE)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint16", "int16"])
+def test_whole_numbers_of_another_width_are_taken_where_they_fit(dtype: str) -> None:
+    pixels = Signature((TensorSpec("image", "uint8", (-1, 3)),), OUTPUT)
+    given = np.array([[0, 7, 255]], dtype)
+    fitted = fit_samples(given, pixels)["image"]
+    assert fitted.dtype == np.uint8
+    np.testing.assert_array_equal(fitted, given)
+    with pytest.raises(SamplesError, match=r"expected values from 0 to 255 for uint8, received 7…256"):
+        fit_samples(np.array([[7, 9, 256]], dtype), pixels)
+    tokens = {"a": np.ones((1, 3)), "b": np.array([[2**31, 5]])}
+    with pytest.raises(SamplesError, match="from -2147483648 to 2147483647 for int32, received 5…2147483648"):
+        fit_samples(tokens, TWO)
 
 
 WRONG = {

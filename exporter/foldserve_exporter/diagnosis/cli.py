@@ -22,7 +22,8 @@ models:
 
 samples:
   real inputs as the model takes them: an .npz with one array per input (or a single array under any name), an .npy, or
-  a folder of images (values 0..255, resized). Without them, what needs no data is looked for.
+  a folder of images (values 0..255, resized; up to 1024, spread over all). Without them, what needs no data is looked
+  for.
 labels:
   class numbers, one-hot rows or values: an .npy, or an .npz with one array per output.
 

@@ -10,6 +10,7 @@ import numpy as np
 from foldserve_contract.errors import FoldserveError
 from foldserve_contract.signature import Array, Arrays
 
+from ..samples.images import MAX_IMAGES
 from .balanced import balanced_accuracy
 
 _SKEWED = 0.15
@@ -99,9 +100,13 @@ def fit_labels(labels: Any, outputs: tuple[str, ...], rows: int) -> dict[str, Ar
         if name not in outputs:
             raise LabelsError(f"there are labels for {name!r}, but the model's outputs are {list(outputs)}")
         if array.ndim == 0 or len(array) != rows or array.dtype.kind not in "biuf":
+            hint = f"; of a folder, {MAX_IMAGES} images are read" if rows == MAX_IMAGES else ""
             raise LabelsError(
-                f"labels for {name!r}: expected {rows} rows of numbers, received {array.dtype}{list(array.shape)}"
+                f"labels for {name!r}: expected {rows} rows of numbers, received {array.dtype}{list(array.shape)}{hint}"
             )
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            row = int(np.argwhere(~np.isfinite(array))[0][0])
+            raise LabelsError(f"labels for {name!r}: row {row} holds a value that is not finite")
     return given
 
 
@@ -173,7 +178,10 @@ def _regression(name: str, predicted: Array, labels: Array) -> Scores:
     wanted = labels.astype(np.float64).reshape(len(labels), -1)
     given = predicted.reshape(len(predicted), -1)
     if wanted.shape != given.shape:
-        raise LabelsError(f"labels for {name!r} have shape {labels.shape}, the output has {predicted.shape}")
+        raise LabelsError(
+            f"labels for {name!r} are values of shape {list(labels.shape)}, and the output has"
+            f" {list(predicted.shape)}; give as many, or class numbers as whole numbers"
+        )
     order = [_correlation(ranks(given[:, i]), ranks(wanted[:, i])) for i in range(given.shape[1])]
     error, variance = float(np.mean((given - wanted) ** 2)), float(np.mean(wanted.var(axis=0)))
     return Scores(Task.REGRESSION, error, float(np.mean(order)), variance, len(wanted))

@@ -20,7 +20,7 @@ from ..verify.reference import Reference
 from ..verify.sensitivity import Sensitivity
 from ..verify.verdict import Verification
 from .record import Recalibrated, Report
-from .warnings import golden_warnings, input_warnings
+from .warnings import golden_warnings, input_warnings, sample_warnings
 
 
 def make_report(
@@ -64,6 +64,7 @@ def make_report(
         warnings=(
             *loaded.notes,
             *input_warnings(folded.graph),
+            *sample_warnings(int(expected.given.sum())),
             *golden_warnings(expected.golden, expected.golden_info, promised),
         ),
         seconds=dict(seconds),

@@ -10,6 +10,7 @@ from foldserve_contract.manifest import GoldenInfo
 from ..graph import Graph
 
 _FEW_PROMISES = 100
+_FEW_SAMPLES = 8
 
 
 def input_warnings(graph: Graph) -> Iterator[str]:
@@ -20,6 +21,16 @@ def input_warnings(graph: Graph) -> Iterator[str]:
                 f"input {spec.name!r} could be left out of the model; every request must give it now, as neither a "
                 "SavedModel nor ONNX has optional inputs. For callers without it, export a model that lacks it"
             )
+
+
+def sample_warnings(given: int) -> Iterator[str]:
+    """Samples so few that mixtures of them are nearly the same."""
+    if 0 < given < _FEW_SAMPLES:
+        are = "is a sample" if given == 1 else "are samples"
+        yield (
+            f"only {given} of the rows that everything was verified on {are}, the others mixtures of them: what they do"
+            " not touch was not looked at. Give --samples of 32 or more"
+        )
 
 
 def golden_warnings(golden: Golden, info: GoldenInfo, promised: Mapping[str, float]) -> Iterator[str]:

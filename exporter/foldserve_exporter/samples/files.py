@@ -20,7 +20,7 @@ def read_samples(path: Path, signature: Signature) -> dict[str, Array]:
     """Reads one array per input, each with the same number of rows.
 
     An `.npz` holds one array per input under the input's name, or a single array under any name; an `.npy` is the only
-    input; a folder of images is read in order of names and resized to the input's height and width.
+    input; a folder of images is read in order of paths and resized to the input's height and width.
 
     Raises:
         SamplesError: The file is missing or unreadable, or its arrays do not fit the inputs.
@@ -77,11 +77,17 @@ def _only(path: Path, inputs: tuple[TensorSpec, ...]) -> TensorSpec:
 def _fit(array: Array, spec: TensorSpec) -> Array:
     """The array in the input's dtype, where no value changes but by rounding to a float."""
     target = np.dtype(spec.dtype)
-    if array.dtype.kind not in "biuf" or not (
-        np.can_cast(array.dtype, target, "same_kind") or (target.kind == "f" and array.dtype.kind in "biu")
-    ):
-        raise TensorError(f"tensor {spec.name!r}: expected dtype {spec.dtype}, received {array.dtype}")
+    whole = target.kind in "iuf" and array.dtype.kind in "iu"
+    if array.dtype.kind not in "biuf" or not (whole or np.can_cast(array.dtype, target, "same_kind")):
+        hint = "; give it whole numbers, as callers will send them" if target.kind in "iu" else ""
+        raise TensorError(f"tensor {spec.name!r}: expected dtype {spec.dtype}, received {array.dtype}{hint}")
     fitted = array.astype(target)
+    if target.kind in "iu" and not np.array_equal(fitted, array):
+        limits = np.iinfo(target)
+        raise TensorError(
+            f"tensor {spec.name!r}: expected values from {limits.min} to {limits.max} for {spec.dtype},"
+            f" received {array.min()}…{array.max()}"
+        )
     if target.kind == "f" and not np.isfinite(fitted).all():
         row = int(np.argwhere(~np.isfinite(fitted))[0][0])
         raise TensorError(f"tensor {spec.name!r}: row {row} holds a value that is not finite in {spec.dtype}")

@@ -8,33 +8,53 @@ from PIL import Image, UnidentifiedImageError
 from foldserve_contract.signature import Array, TensorSpec
 
 MAX_IMAGES = 1024
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_EIGHT_BITS = frozenset({"1", "CMYK", "HSV", "L", "LA", "LAB", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "YCbCr"})
 
 
 def read_images(folder: Path, spec: TensorSpec) -> Array:
-    """The first images of a folder by name, with values 0…255, resized (bilinear) to the input's height and width.
+    """The images of a folder and of those in it, with values 0…255, resized (bilinear) to the input's height and width.
+
+    They are in the order of their paths, which often is that of their classes: where there are more than `MAX_IMAGES`,
+    these are spread evenly over all.
 
     Returns:
         uint8 array of shape (n, height, width, channels); n is at most `MAX_IMAGES`.
 
     Raises:
-        ValueError: The input is no image of fixed size, the folder holds no image, or one cannot be decoded.
+        ValueError: The input is no image of fixed size, the folder holds no image, or one cannot be decoded or has more
+            than 8 bits a channel.
     """
     if len(spec.row_shape) != 3 or -1 in spec.row_shape or spec.row_shape[2] not in _MODES:
         raise ValueError(f"input {spec.name!r} of shape {list(spec.shape)} is no image of fixed size; give an .npz")
     height, width, channels = spec.row_shape
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)[:MAX_IMAGES]
+    paths = _spread(
+        sorted(path for path in folder.rglob("*") if _is_image(path.relative_to(folder)) and path.is_file())
+    )
     if not paths:
-        raise ValueError(f"it holds no image ({', '.join(sorted(SUFFIXES))})")
-    return np.stack([_read_image(path, (width, height), _MODES[channels]) for path in paths])
+        raise ValueError(f"there is no image in it ({', '.join(sorted(SUFFIXES))})")
+    return np.stack([_read_image(folder, path, (width, height), _MODES[channels]) for path in paths])
 
 
-def _read_image(path: Path, size: tuple[int, int], mode: str) -> Array:
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in path.parts)
+
+
+def _spread(paths: list[Path]) -> list[Path]:
+    if len(paths) <= MAX_IMAGES:
+        return paths
+    return [paths[position] for position in np.linspace(0, len(paths) - 1, MAX_IMAGES).astype(int)]
+
+
+def _read_image(folder: Path, path: Path, size: tuple[int, int], mode: str) -> Array:
+    name = path.relative_to(folder)
     try:
         with Image.open(path) as image:
+            if image.mode not in _EIGHT_BITS:  # which Pillow would cut off at 255
+                raise ValueError(f"{name} is of mode {image.mode}, with more than 8 bits a channel; convert it first")
             resized = image.convert(mode).resize(size, Image.Resampling.BILINEAR)
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path.name} cannot be decoded: {error}") from error
+        raise ValueError(f"{name} cannot be decoded: {error}") from error
     array = np.asarray(resized)
     return array[..., np.newaxis] if array.ndim == 2 else array

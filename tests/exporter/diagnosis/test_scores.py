@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from foldserve_exporter.predictions.scores import LabelsError, Task, ranks, score
+from foldserve_exporter.predictions.scores import LabelsError, Task, fit_labels, ranks, score
 
 
 def test_accuracy_and_auc_of_classes() -> None:
@@ -95,3 +95,8 @@ def test_a_regression_has_an_error_and_an_order() -> None:
 
 def test_equal_values_share_their_rank() -> None:
     np.testing.assert_array_equal(ranks(np.array([3.0, 1, 3, 2])), [3.5, 1, 3.5, 2])
+
+
+def test_labels_that_are_no_numbers_are_refused_by_row() -> None:
+    with pytest.raises(LabelsError, match="row 2 holds a value that is not finite"):
+        fit_labels(np.array([1.0, 2.0, np.nan, 4.0]), ("y",), 4)
