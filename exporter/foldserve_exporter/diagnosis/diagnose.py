@@ -16,6 +16,7 @@ from ..predictions.change import Change, changes
 from ..predictions.running import copied, predict, rows_of
 from ..predictions.scores import Scores, fit_labels, score
 from ..recalibration.locate import lent_values
+from ..recalibration.recalibrate import MIN_SAMPLES
 from ..samples.files import fit_samples, read_samples
 from ..samples.synthetic import synthesize
 from .behaviour import behaviour_faults
@@ -29,6 +30,7 @@ from .permuted import find_permutation
 from .stored import BY_SAMPLES, dead, exploding, stored_faults, unique_ops
 
 _SYNTHETIC = 32
+_TOO_FEW = "samples: {} are few, so that only layers off by more than {:.2g} could be told from chance; give 32 or more"
 _SILENCED = {Kind.DEAD_GAIN: dead, Kind.EXPLODING_GAIN: exploding}
 _BY_PERMUTATION = (
     Kind.STALE,
@@ -135,8 +137,10 @@ def _verdict(graph: Graph, findings: list[Finding], samples: int, evidence: Evid
     if evidence is None:
         return Diagnosis(graph.name, count, samples, ranked(findings), (), {}, None, None)
     drifts = tuple(drift for _, drift in evidence.drifts)
+    notes = (_TOO_FEW.format(samples, threshold(samples)),) if samples < MIN_SAMPLES else ()
+    phase_1, recalibrated = evidence.phase_1, evidence.recalibrated
     return Diagnosis(
-        graph.name, count, samples, ranked(findings), drifts, evidence.scores, evidence.phase_1, evidence.recalibrated
+        graph.name, count, samples, ranked(findings), drifts, evidence.scores, phase_1, recalibrated, notes
     )
 
 

@@ -29,16 +29,15 @@ def read_images(folder: Path, spec: TensorSpec) -> Array:
     if len(spec.row_shape) != 3 or -1 in spec.row_shape or spec.row_shape[2] not in _MODES:
         raise ValueError(f"input {spec.name!r} of shape {list(spec.shape)} is no image of fixed size; give an .npz")
     height, width, channels = spec.row_shape
-    paths = _spread(
-        sorted(path for path in folder.rglob("*") if _is_image(path.relative_to(folder)) and path.is_file())
-    )
+    paths = _spread(sorted(path for path in folder.rglob("*") if _is_image(path, folder)))
     if not paths:
         raise ValueError(f"there is no image in it ({', '.join(sorted(SUFFIXES))})")
     return np.stack([_read_image(folder, path, (width, height), _MODES[channels]) for path in paths])
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in path.parts)
+def _is_image(path: Path, folder: Path) -> bool:
+    is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    return path.suffix.lower() in SUFFIXES and not is_hidden and path.is_file()
 
 
 def _spread(paths: list[Path]) -> list[Path]:

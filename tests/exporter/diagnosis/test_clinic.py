@@ -194,3 +194,11 @@ def test_a_frozen_layer_that_was_never_updated_is_noted_and_chance_is_no_proof_a
     labels = np.where(guessed == labels, (labels + 1) % 10, labels)  # not even chance is on its side
     findings = diagnose(model, samples, labels=labels).findings
     assert {(finding.kind, finding.severity) for finding in findings} == {(Kind.UNTOUCHED, Severity.NOTE)}
+
+
+def test_few_samples_are_told_to_tell_little() -> None:
+    samples, _ = held_back()
+    few, enough = diagnose(healthy(), samples[:3]), diagnose(healthy(), samples[:32])
+    assert few.findings == enough.findings == ()
+    assert [note for note in few.notes if "give 32 or more" in note]
+    assert enough.notes == ()
