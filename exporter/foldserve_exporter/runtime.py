@@ -29,7 +29,7 @@ def import_quietly() -> None:
         os.dup2(chatter.fileno(), 2)
         try:
             importlib.import_module("keras")
-        except BaseException:
+        except Exception:
             chatter.seek(0)
             os.write(kept, chatter.read())
             raise

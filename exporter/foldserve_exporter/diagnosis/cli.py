@@ -45,6 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _diagnose(options: argparse.Namespace) -> int:
     from ..load.loader import load_model
     from ..predictions.labels import read_labels
+    from ..report.files import write_whole
     from .diagnose import diagnose
     from .finding import Severity
     from .html import render_diagnosis
@@ -55,7 +56,7 @@ def _diagnose(options: argparse.Namespace) -> int:
     found = replace(found, notes=(*loaded.notes, *found.notes))
     _show(found, options.json)
     if options.html is not None:
-        options.html.write_text(render_diagnosis(found), encoding="utf-8")
+        write_whole(options.html, render_diagnosis(found))
     if options.fix is not None:
         _fix(loaded.model, labels, options)
     if options.fail_on is not None and found.has(Severity(options.fail_on)):

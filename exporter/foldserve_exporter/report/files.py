@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,25 @@ def write_reports(report: Report, directory: Path) -> None:
 
 def write_json(report: Report, path: Path) -> None:
     """Writes the report for programs; it has null where a number is not finite, as JSON knows no NaN."""
-    path.write_text(as_json(report), encoding="utf-8")
+    write_whole(path, as_json(report))
 
 
 def write_page(report: Report, path: Path) -> None:
     """Writes the report for people."""
-    path.write_text(render(report), encoding="utf-8")
+    write_whole(path, render(report))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file so that it is there whole or, where the disk is full, as it was."""
+    if path.exists() and not path.is_file():  # /dev/stdout
+        path.write_text(text, encoding="utf-8")
+        return
+    beside = path.resolve().with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path.resolve())
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def as_json(report: object) -> str:
