@@ -15,6 +15,7 @@ LESSONS = {
     Kind.NEIGHBOURS: "A server batches the requests of strangers. An answer must depend on its own row alone.",
     Kind.RANDOM: "Nothing that is verified today holds tomorrow, if the same row may get another answer.",
     Kind.PREDICT_DIFFERS: "In inference every layer should do what it was told by the weights alone.",
+    Kind.CONSTANT: "Where every channel of a layer is a constant, all behind it is: no input reaches the answer.",
     Kind.SCALING_FAULT: "The area under the ROC curve and Spearman's correlation look at the order of the predictions,"
     " accuracy and error at their values. A normalisation that is off spoils the values and keeps the order.",
     Kind.PHASE_GAP: "Phase 1 is how a model is trained: BatchNormalization uses the batch's own mean and variance."
