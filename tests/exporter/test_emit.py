@@ -229,3 +229,10 @@ def test_free_dimensions_are_named_for_what_they_are(tmp_path: Path) -> None:
     write_onnx(serving_function(folded.model, folded.signature), folded.signature, tmp_path / "model.onnx")
     shape = onnx.load(tmp_path / "model.onnx").graph.input[0].type.tensor_type.shape
     assert [d.dim_value or d.dim_param for d in shape.dim] == ["batch", "x_1", "x_2", 3]
+
+
+def test_weights_that_are_no_numbers_are_refused_by_their_layers_name() -> None:
+    model = randomise(sequential(layers.Flatten(), layers.Dense(5, name="middle"), layers.Dense(3, name="head")))
+    model.get_layer("middle").bias.assign([1, 2, float("nan"), 4, 5])
+    with pytest.raises(Refused, match=r"output 'head' .* weights are not finite in middle \(bias\); restore"):
+        expect(fold_model(Loaded(model, Source("model", ""))), ExportOptions(Path(), "model"))

@@ -49,6 +49,16 @@ class Evaluation:
     def __exit__(self, *_: object) -> None:
         self._thread.shutdown(cancel_futures=True)
 
+    def weights_that_are_not_finite(self) -> str:
+        """The layers that hold them, in words; empty where none does."""
+        holders = {
+            f"{node.op.path} ({weight.name})": None
+            for node in self._graph.nodes
+            for weight in node.op.weights
+            if not np.isfinite(weight.value).all()
+        }
+        return f"weights are not finite in {', '.join(holders)}; restore a good checkpoint" if holders else ""
+
     def start(self, dtype: str) -> None:
         """Traces the graph in `dtype` and has it asked, a few rows at a time."""
         named = NamedModel.of(rebuild(self._graph, dtype), self._graph)

@@ -1,5 +1,6 @@
 """The reference: the unfolded graph on moving statistics in float64, and how far float32 alone is from it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,7 +57,7 @@ def finish_reference(evaluation: Evaluation, rows: VerificationRows) -> tuple[Re
     """
     outputs = evaluation.outputs("float64")
     plain = ~rows.is_stretched
-    _require_finite(_select(outputs, plain))
+    _require_finite(_select(outputs, plain), evaluation.weights_that_are_not_finite)
     float32 = evaluation.outputs("float32")
     noise = {name: tolerance.deviation(float32[name][plain], outputs[name][plain]) for name in outputs}
     scale = {name: tolerance.scale(array[plain]) for name, array in outputs.items()}
@@ -82,11 +83,11 @@ def _select(arrays: Arrays, rows: Array) -> dict[str, Array]:
     return {name: array[rows] for name, array in arrays.items()}
 
 
-def _require_finite(outputs: Arrays) -> None:
+def _require_finite(outputs: Arrays, why: Callable[[], str]) -> None:
     for name, array in outputs.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             row = int(np.argwhere(~np.isfinite(array))[0][0])
             raise Refused(
                 f"output {name!r} of the model itself is not finite for sample {row}:"
-                " look for overflow, or give samples as the model expects them"
+                f" {why() or 'look for overflow, or give samples as the model expects them'}"
             )
