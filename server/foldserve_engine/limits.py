@@ -7,6 +7,7 @@ import resource
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 _PR_SET_PDEATHSIG = 1
 _OOM = Path("/proc/self/oom_score_adj")
@@ -47,36 +48,37 @@ def first_to_go() -> Iterator[None]:
             _OOM.write_text(before)
 
 
-@contextlib.contextmanager
-def on_one_core(wanted: bool = True) -> Iterator[None]:
-    """While inside, this process and the threads it starts leave all cores but one to others."""
-    cores = os.sched_getaffinity(0)
-    if not wanted or len(cores) == 1:
-        yield
-        return
-    os.sched_setaffinity(0, {max(cores)})
-    try:
-        yield
-    finally:
+class Way:
+    """This process gives way from now on, until it is left as a context: nobody waits for an engine that loads.
+
+    It and the threads it starts leave all cores but one to others, and take that one from nobody who wakes up. Where it
+    may be undone, which takes a right, their share of it is a tenth of that of those who serve: enough to get ready
+    even where they never rest.
+
+    Attributes:
+        cores: How many this process may use as a rule.
+    """
+
+    def __init__(self) -> None:
+        self._cores = os.sched_getaffinity(0)
+        self._priority = os.getpriority(os.PRIO_PROCESS, 0)
+        self._lower = _may_rise_to(self._priority)
+        self.cores = len(self._cores)
+        os.sched_setaffinity(0, {max(self._cores)})
+        _schedule(os.SCHED_BATCH, self._priority + _LOADING_NICE if self._lower else None)
+
+    def take_all_cores(self) -> None:
+        """What makes threads by the number of cores counts them."""
         for thread in _THREADS.iterdir():  # a thread keeps what its maker had
             with contextlib.suppress(OSError):
-                os.sched_setaffinity(int(thread.name), cores)
+                os.sched_setaffinity(int(thread.name), self._cores)
 
+    def __enter__(self) -> Self:
+        return self
 
-@contextlib.contextmanager
-def giving_way() -> Iterator[None]:
-    """While inside, those who serve go first: no thread of this process takes a core from one that wakes up.
-
-    Where it may be undone, which takes a right, the share of a core is a tenth of theirs as well: enough to get ready
-    even where they never rest.
-    """
-    before = os.getpriority(os.PRIO_PROCESS, 0)
-    lower = _may_rise_to(before)
-    _schedule(os.SCHED_BATCH, before + _LOADING_NICE if lower else None)
-    try:
-        yield
-    finally:
-        _schedule(os.SCHED_OTHER, before if lower else None)
+    def __exit__(self, *_: object) -> None:
+        self.take_all_cores()
+        _schedule(os.SCHED_OTHER, self._priority if self._lower else None)
 
 
 def _schedule(policy: int, priority: int | None) -> None:
@@ -96,8 +98,3 @@ def _may_rise_to(priority: int) -> bool:
         rights = next(line.split()[1] for line in lines if line.startswith("CapEff:"))
         return bool(int(rights, 16) >> _CAP_SYS_NICE & 1)
     return False
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0))

@@ -1,4 +1,4 @@
-"""The engine process: `python -P -m foldserve_engine.process --control N`.
+"""The engine process: `python -P -m foldserve_engine --control N`.
 
 It is started with one end of a socket pair, loads what the first packet says, and computes until the other end is
 closed or its parent dies. It imports no gRPC.
@@ -38,34 +38,35 @@ _MAX_REASON = 4 << 10
 _NO_MEMORY = re.compile(r"memory|alloc", re.IGNORECASE)
 
 
-def main(arguments: Sequence[str] | None = None, load: Loader = load_engine) -> int:
-    """Runs an engine process to its end; its exit status."""
+def main(way: limits.Way, arguments: Sequence[str] | None = None, load: Loader = load_engine) -> int:
+    """Runs an engine process, which gives way until it serves, to its end; its exit status."""
     faulthandler.enable()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow greets on stderr otherwise
     for number in (signal.SIGINT, signal.SIGTERM):  # a service manager may send it to all; the supervisor decides
         signal.signal(number, signal.SIG_IGN)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    parser = argparse.ArgumentParser(prog="foldserve_engine.process", description="started by a foldserve server")
+    parser = argparse.ArgumentParser(prog="foldserve_engine", description="started by a foldserve server")
     parser.add_argument("--control", type=int, required=True, help="descriptor of the control socket")
     channel = _channel(parser.parse_args(arguments).control)
     try:
-        return _run(channel, load)
+        return _run(channel, load, way)
     except Closed:
         return 0
 
 
-def _run(channel: Channel, load: Loader) -> int:
+def _run(channel: Channel, load: Loader, way: limits.Way) -> int:
     packet = _wait(channel)
     hello = parse(Hello, bytes(packet.payload))
     limits.die_with_parent(hello.parent)
     page = StatusPage.attach(packet.descriptors[0])
     if hello.memory_limit_bytes is not None and Device.parse(hello.device).kind is DeviceKind.CPU:
         limits.limit_memory(hello.memory_limit_bytes)
+    with limits.first_to_go(), way:
+        if not hello.load_on_one_core:
+            way.take_all_cores()
+        started = _start(hello, load, way.cores)
     if hello.background:
         limits.give_way()
-    cores = limits.cores()
-    with limits.first_to_go(), limits.on_one_core(hello.load_on_one_core), limits.giving_way():
-        started = _start(hello, load, cores)
     if isinstance(started, Failed):
         _say(channel, Kind.FAILED, dump(started))
         return 1
@@ -138,18 +139,19 @@ def _say(channel: Channel, kind: Kind, content: bytes, descriptors: Sequence[int
         select.select([], [channel], [])
 
 
-def run(load: Loader = load_engine) -> None:
-    """Runs an engine process and ends it without the teardown of native libraries, which may hang or crash."""
+def run(load: Loader = load_engine, way: limits.Way | None = None) -> None:
+    """Runs an engine process and ends it without the teardown of native libraries, which may hang or crash.
+
+    Args:
+        load: Makes the engine.
+        way: How it gives way already; else it does from here on.
+    """
     status = 1
     try:
-        status = main(load=load)
+        status = main(limits.Way() if way is None else way, load=load)
     except BaseException:
         _log.exception("the engine process failed")
     finally:
         logging.shutdown()
         sys.stdout.flush()
         os._exit(status)
-
-
-if __name__ == "__main__":
-    run()

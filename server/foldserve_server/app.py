@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Protocol, TypeVar
 
 from .address import check_free, join
+from .collector import pass_over_what_stays
 from .config_watch import ConfigWatch
 from .core.admin import Admin
 from .core.query import ModelRef
@@ -126,6 +127,7 @@ async def _serve(
     options: Options,
 ) -> None:
     await _unless_failed(front, loading)
+    pass_over_what_stays()
     front.begin()
     _say(ready_line(join(options.host, front.port), table, options))
     if front.rest_port is not None:

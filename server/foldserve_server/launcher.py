@@ -26,6 +26,7 @@ from .serving import Process, ServingEngine
 
 log = logging.getLogger(__name__)
 _LEAST_LOADING = 2
+_ENOUGH_CORES = 4  # for one that loads beside those who serve
 _ARTIFACTS = {EngineKind.ONNXRUNTIME: ONNX, EngineKind.TENSORFLOW: SAVED_MODEL}
 _KINDS = {"onnx": EngineKind.ONNXRUNTIME, "tensorflow": EngineKind.TENSORFLOW}
 
@@ -62,14 +63,25 @@ class Launcher:
         return engine
 
     async def _start(self, path: Path, kind: EngineKind) -> ServingEngine:
-        return ServingEngine(await self._start_process(path, self._settings[kind]), kind, path)
+        return ServingEngine(await self._start_process(path, self._settings_now(kind)), kind, path)
 
     async def _start_both(self, path: Path, kind: EngineKind, shadow: EngineKind) -> ServingEngine:
         """Both must pass the gate."""
-        behind = replace(self._settings[shadow], background=True)
-        serving, mirrored = await self._all(path, self._settings[kind], behind)
+        behind = replace(self._settings_now(shadow), background=True)
+        serving, mirrored = await self._all(path, self._settings_now(kind), behind)
         mirror = Mirror(ServingEngine(mirrored, shadow, path), self._options.shadow_share)
         return ServingEngine(serving, kind, path, mirror)
+
+    def _settings_now(self, kind: EngineKind) -> EngineSettings:
+        """Where there are few cores, one that loads would slow down all those who serve."""
+        if len(os.sched_getaffinity(0)) >= _ENOUGH_CORES:
+            return self._settings[kind]
+        return replace(self._settings[kind], others=self._batches)
+
+    def _batches(self) -> int:
+        """How many batches those who serve have computed so far."""
+        serving = [engine for reference in self._latest.values() if (engine := reference()) is not None]
+        return sum(sum(engine.process.stats.sizes) for engine in serving)
 
     async def _all(self, path: Path, *settings: EngineSettings) -> list[Process]:
         """Starts engines at once; if one cannot be, none is left."""

@@ -1,8 +1,13 @@
 import os
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
-from foldserve_engine.limits import giving_way
+import pytest
+
+from foldserve_engine.limits import Way
 
 THREADS = Path("/proc/self/task")
 
@@ -13,13 +18,43 @@ def schedules() -> set[tuple[int, int]]:
     return {(os.sched_getscheduler(number), os.getpriority(os.PRIO_PROCESS, number)) for number in numbers}
 
 
-def test_a_loading_engine_gives_way_and_so_do_threads_that_were_made_meanwhile_until_it_serves() -> None:
+@pytest.fixture
+def cores() -> Iterator[set[int]]:
+    before = os.sched_getaffinity(0)
+    yield before
+    os.sched_setaffinity(0, before)
+
+
+def test_a_loading_engine_gives_way_and_so_do_threads_that_were_made_meanwhile_until_it_serves(cores: set[int]) -> None:
     before = schedules()
     stop = threading.Event()
-    with giving_way():
+    with Way() as way:
         thread = threading.Thread(target=stop.wait)
         thread.start()
         assert {policy for policy, _ in schedules()} == {os.SCHED_BATCH}
+        assert len(os.sched_getaffinity(0)) == 1 and way.cores == len(cores)
     assert schedules() == before
+    assert all(os.sched_getaffinity(int(each.name)) == cores for each in THREADS.iterdir())
     stop.set()
     thread.join()
+
+
+def test_it_may_have_all_cores_and_still_give_way(cores: set[int]) -> None:
+    with Way() as way:
+        way.take_all_cores()
+        assert os.sched_getaffinity(0) == cores
+        assert {policy for policy, _ in schedules()} == {os.SCHED_BATCH}
+
+
+def test_an_engine_gives_way_before_it_imports_what_takes_time() -> None:
+    code = """
+import sys
+from foldserve_engine import __main__, limits
+class Stop(Exception): pass
+def way(): print(*sys.modules); raise Stop
+limits.Way = way
+try: __main__.main()
+except Stop: pass
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "foldserve_engine.limits" in told and not {"numpy", "foldserve_engine.process"} & set(told)

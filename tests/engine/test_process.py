@@ -17,7 +17,7 @@ from foldserve_engine.link.messages import Kind
 from foldserve_engine.link.status_page import StatusPage
 from tests.bundles import make_bundle
 
-COMMAND = (sys.executable, "-P", "-m", "foldserve_engine.process", "--control")
+COMMAND = (sys.executable, "-P", "-m", "foldserve_engine", "--control")
 PATIENCE_S = 60
 
 

@@ -1,10 +1,17 @@
+import asyncio
+import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from foldserve_contract.bundle import MANIFEST, ONNX, SAVED_MODEL
+from foldserve_engine.link.batch_stats import BatchStats
 from foldserve_engine.protocol import EngineKind
-from foldserve_server.launcher import choose, choose_shadow
+from foldserve_server.command import parse
+from foldserve_server.engines import EngineSettings
+from foldserve_server.launcher import Launcher, choose, choose_shadow
 from foldserve_server.options import EngineOptions
 from tests.bundles import dense_model, make_bundle
 
@@ -28,3 +35,29 @@ def test_a_saved_model_without_a_manifest_is_tensorflow_s_whatever_lies_beside_i
     assert choose(version, EngineOptions(), "m") is TENSORFLOW
     assert choose_shadow(version, EngineOptions(shadow="onnx"), TENSORFLOW) is None
     assert choose(version, EngineOptions(kind="onnx"), "m") is ONNXRUNTIME, "who asks for it is told why it cannot be"
+
+
+@pytest.mark.parametrize(("cores", "waits"), [(2, True), (3, True), (4, False), (64, False)])
+def test_where_cores_are_few_who_loads_is_told_how_much_those_who_serve_have_computed(
+    version: Path, monkeypatch: pytest.MonkeyPatch, cores: int, waits: bool
+) -> None:
+    asked: list[EngineSettings] = []
+
+    async def start(path: Path, settings: EngineSettings) -> Any:
+        asked.append(settings)
+        return SimpleNamespace(stats=BatchStats(sizes=(len(asked), 0, 4)))
+
+    async def scenario() -> None:
+        launcher = Launcher(parse([str(version.parents[1])]).options, start)
+        first = await launcher.start("m", version)
+        second = await launcher.start("n", version)
+        others = asked[-1].others
+        assert (others is not None) is waits
+        if others is not None:
+            assert others() == 5 + 6
+            del first
+            assert others() == 6, "what is gone does not count"
+        del second
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)))
+    asyncio.run(scenario())

@@ -54,9 +54,20 @@ class Child:
 
     def kill(self) -> None:
         """Ends the process at once, if it has not ended."""
+        self._signal(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Has the process stand still until `go_on`."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Has the process work again."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
         if not self.exited.done():
             with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+                self._process.send_signal(number)
 
     def describe_exit(self) -> str:
         """How the process ended, and its last words."""

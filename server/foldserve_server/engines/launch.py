@@ -22,8 +22,9 @@ from .arena import MAX_SLOTS
 from .child import Child
 from .connection import Connection
 from .settings import EngineSettings
+from .turns import in_turns
 
-ENGINE_COMMAND = (sys.executable, "-P", "-m", "foldserve_engine.process", "--control")
+ENGINE_COMMAND = (sys.executable, "-P", "-m", "foldserve_engine", "--control")
 
 
 class CandidateDied(LoadFailed):
@@ -107,7 +108,8 @@ async def launch(
         raise NotNow(f"no engine process can be started: {error}") from error
     try:
         connection.put(Kind.HELLO, dump(_hello(path, settings)), [os.dup(page.memory.descriptor)], at_once=True)
-        ready = await _first_word(child, words, settings)
+        async with in_turns(child, settings.others if after is None else None):
+            ready = await _first_word(child, words, settings)
     except BaseException:
         connection.close()
         page.memory.close()

@@ -1,5 +1,6 @@
 """How an engine process is to run and what it may take."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from foldserve_engine.batching import check_sizes
@@ -58,6 +59,7 @@ class EngineSettings:
         load_timeout_s: How long loading, warming and checking may take.
         memory_limit_bytes: Most private memory of the process on a CPU, or of ONNX Runtime on a GPU.
         load_on_one_core: Whether a loading engine leaves the other cores to those who serve.
+        others: How many batches those who serve have begun so far, where an engine loads in short turns for them.
         together: Whether requests share batches.
         deterministic: Whether every request is answered with bits that depend on nothing but the row.
         allow_unverified: Whether a SavedModel without a manifest may be served.
@@ -83,6 +85,7 @@ class EngineSettings:
     load_timeout_s: float = 300.0
     memory_limit_bytes: int | None = None
     load_on_one_core: bool = True
+    others: Callable[[], int] | None = field(default=None, compare=False)
     together: bool = True
     deterministic: bool = False
     allow_unverified: bool = False

@@ -21,6 +21,7 @@ from foldserve_engine import limits
 from foldserve_engine.protocol import EngineKind
 
 from ..allocator import keep_pages
+from ..collector import pass_over_what_stays
 from ..command import parse_front
 from ..core.table import Table
 from ..core.telemetry import Telemetry
@@ -154,6 +155,7 @@ class FrontEnd:
         except CannotStart as error:
             self._fail(str(error))
             return
+        pass_over_what_stays()
         self._tell_health()
         self._post.send(Listening(self._front.rest_port))
 

@@ -12,7 +12,7 @@ import grpc
 
 from tests.server.running import PATIENCE_S, Running
 
-FRONT, ENGINE = "foldserve_server.fronts.process", "foldserve_engine.process"
+FRONT, ENGINE = "foldserve_server.fronts.process", "foldserve_engine"
 _ESTABLISHED, _LISTENING = "01", "0A"
 
 

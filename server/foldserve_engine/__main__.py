@@ -1,0 +1,21 @@
+"""`python -P -m foldserve_engine --control N`: a process that will be an engine.
+
+It gives way before it imports what takes time: two thirds of what it costs to load a small model are imports.
+"""
+
+import os
+
+from . import limits
+
+
+def main() -> None:
+    """Becomes an engine; see `process`."""
+    limits.die_with_parent(os.getppid())
+    way = limits.Way()
+    from .process import run
+
+    run(way=way)
+
+
+if __name__ == "__main__":
+    main()
