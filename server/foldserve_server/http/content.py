@@ -12,6 +12,7 @@ from .packing import STEP, unpacking
 from .status import BodyTooLarge
 
 STALLED_S = 30.0
+_PIECES = 64  # of which a packed body may have any number with nothing in them
 _visit: ContextVar[Visit] = ContextVar("visit")
 
 
@@ -37,20 +38,24 @@ async def content_of(request: web.Request, stalled_s: float = STALLED_S) -> byte
 
     Raises:
         BodyTooLarge: It is larger than any may be.
-        InvalidRequest: It is not packed as its headers say, in no way that is understood, or ends too early.
+        InvalidRequest: It is not packed as its headers say, or ends too early.
+        UnknownCoding: It is packed in no way that is understood.
         QueueFull: It turned out larger than its headers say, and there is no room for it beside the others.
         DeadlineExceeded: Nothing of it came for so long.
     """
-    visit, content = _visit.get(), bytearray()
+    visit, content, came = _visit.get(), bytearray(), 0
     unpacked = unpacking(request.headers.get("Content-Encoding", ""))
     try:
         while packed := await _next(request, stalled_s):
-            for piece in unpacked.feed(packed):
+            came += len(packed)
+            if came > request.client_max_size:
+                raise _too_large(request)
+            for number, piece in enumerate(unpacked.feed(packed), 1):
                 if len(content) + len(piece) > request.client_max_size:
                     raise _too_large(request)
                 visit.carry(max(0, len(content) + len(piece) - visit.bytes))
                 content += piece
-                if len(piece) >= STEP:
+                if len(piece) >= STEP or number % _PIECES == 0:
                     await asyncio.sleep(0)  # others come in between
     except RequestPayloadError as error:
         raise InvalidRequest(f"the body cannot be read: {' '.join(str(error).split())}") from None

@@ -35,13 +35,14 @@ class Packed(Plain):
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
         """See `Plain.feed`; no more than `STEP` bytes at once."""
-        while piece:
+        is_full = False
+        while piece or is_full:
             one = self._one = self._one or zlib.decompressobj(self._bits(piece))
             try:
                 found = one.decompress(piece, STEP)
             except zlib.error as error:
                 raise self._broken(f"it is not packed so ({error})") from None
-            piece = one.unconsumed_tail
+            piece, is_full = one.unconsumed_tail, len(found) == STEP and not one.eof
             if one.eof:  # gzip's data may be several, one behind the other
                 self._one, piece = None, one.unused_data
             yield found

@@ -89,6 +89,24 @@ def test_a_body_that_is_not_packed_to_its_end_is_refused(spoiled: bytes, caplog:
     assert not caplog.records, "it is the caller's fault, and the connection goes on"
 
 
+@pytest.mark.parametrize("more", range(0, 600, 30))
+def test_a_body_without_a_trailer_is_read_to_its_end(more: int) -> None:
+    size = STEP + more
+    pieces = unpacking("deflate")
+    assert sum(map(len, pieces.feed(bare(bytes(size))))) == size
+    pieces.finish()
+
+
+def test_a_body_of_nothing_is_bounded_like_any_other() -> None:
+    async def scenario() -> None:
+        async with listening(serving(FakeEngine()), transport=Transport(max_message_bytes=10_000)) as caller:
+            nothing = io.BytesIO(gzip.compress(b"") * 1_000)
+            async with caller.session.post(PATH, data=nothing, headers={"Content-Encoding": "gzip"}) as response:
+                assert response.status == 413
+
+    asyncio.run(scenario())
+
+
 def test_little_is_unpacked_at_once() -> None:
     packed = gzip.compress(bytes(5 * STEP))
     pieces = list(unpacking("gzip").feed(packed))
