@@ -59,11 +59,17 @@ class _Offers(Mapping[str, Offer]):
         self._protos = received.message.inputs
         self._contents = received.contents
         self._max_bytes = max_bytes
+        self._made: dict[str, Offer] = {}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._protos
 
     def __getitem__(self, name: str) -> Offer:
         if name not in self._protos:
             raise KeyError(name)  # where the library would make one
-        return offer(self._protos[name], self._max_bytes, self._contents.get(name))
+        if name not in self._made:
+            self._made[name] = offer(self._protos[name], self._max_bytes, self._contents.get(name))
+        return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._protos)

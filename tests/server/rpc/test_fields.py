@@ -11,7 +11,7 @@ from foldserve_contract.protos import PredictRequest, TensorProto
 from foldserve_contract.protos.open_inference import ModelInferRequest
 from foldserve_contract.wire.write import varint
 from foldserve_server.core.errors import InvalidRequest
-from foldserve_server.rpc.fields import MOST_FIELDS, check_fields
+from foldserve_server.rpc.fields import FREE_BYTES, check_fields
 from foldserve_server.transport import Transport
 from tests.server.fakes import FakeEngine, serving
 
@@ -47,8 +47,9 @@ def many(kind: str) -> tuple[bytes, Any]:
 def test_a_message_of_many_parts_is_refused(kind: str) -> None:
     content, descriptor = many(kind)
     with pytest.raises(InvalidRequest, match="more than 100 fields"):
-        check_fields(content, descriptor, MOST)
-    check_fields(content, descriptor, len(content))
+        check_fields(content, descriptor, MOST, 0)
+    check_fields(content, descriptor, len(content), 0)
+    check_fields(content, descriptor, MOST)  # it is small
 
 
 def test_arrays_count_as_one_field_however_large_they_are() -> None:
@@ -58,18 +59,18 @@ def test_arrays_count_as_one_field_however_large_they_are() -> None:
     infer = ModelInferRequest(raw_input_contents=[rows.tobytes()])
     infer.inputs.add().contents.fp32_contents.extend(rows.ravel())
     for message in (typed, request, infer):
-        check_fields(message.SerializeToString(), message.DESCRIPTOR, 30)
+        check_fields(message.SerializeToString(), message.DESCRIPTOR, 30, 0)
 
 
 @pytest.mark.parametrize("content", [b"\xff" * 300, b"\x12\xff\xff\xff\xff\x0f" + b"\x0f" * 300, b"\x0f" * 300])
 def test_whether_bytes_are_a_message_is_for_the_library_to_say(content: bytes) -> None:
-    check_fields(content, PredictRequest.DESCRIPTOR, MOST)
+    check_fields(content, PredictRequest.DESCRIPTOR, MOST, 0)
 
 
 def test_callers_are_told(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
-        async with listening(serving(FakeEngine()), transport=Transport(max_message_bytes=1 << 22)) as caller:
-            code, words = await caller.failure("Predict", with_dimensions(MOST_FIELDS))
+        async with listening(serving(FakeEngine()), transport=Transport(max_message_bytes=2 * FREE_BYTES)) as caller:
+            code, words = await caller.failure("Predict", with_dimensions(FREE_BYTES // 2))
             assert code is grpc.StatusCode.INVALID_ARGUMENT and "more than 262,144 fields" in words
 
     asyncio.run(scenario())
