@@ -1,6 +1,9 @@
 """Where bundles lie: `MODELS_DIR/NAME/VERSION`, as TensorFlow Serving and Triton have it."""
 
+import errno
+import os
 import re
+import stat
 from pathlib import Path
 
 from .errors import UnsafePath
@@ -27,6 +30,19 @@ def is_there(path: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def read_small(path: Path, most: int) -> bytes:
+    """A regular file of so many bytes at most: nobody waits for a pipe, or reads more than it has room for.
+
+    Raises:
+        OSError: There is none.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size > most:
+            raise OSError(errno.EINVAL, f"it is no regular file of up to {most:,} bytes", str(path))
+        return stream.read(most)
 
 
 def models(root: Path) -> list[str]:

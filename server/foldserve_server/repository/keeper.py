@@ -71,7 +71,7 @@ class Keeper:
         self._listing = now + tuple(sighting for sighting in self._listing if sighting.version in spared)
         self._later.clear()
         for sighting in now:
-            if sighting.version in self._refused and self._loaded.get(sighting.version) == sighting.digest:
+            if self._loaded.get(sighting.version) == sighting.digest:
                 self._forgive(sighting.version)
         self._step()
 
@@ -209,9 +209,9 @@ class Keeper:
 
     def _forgive(self, version: int) -> None:
         """What was refused in the place of a version that serves is gone, and its own directory is back."""
-        del self._refused[version]
+        was_refused = {self._refused.pop(version, None), self._short.pop(version, None)} != {None}
         servable = self._table.available(self.config.name, version)
-        if servable is not None:
+        if was_refused and servable is not None:
             servable.reason = servable.engine.caveat
 
     def _refuse(self, servable: Servable, sighting: Sighting, reason: str, cause: str) -> None:

@@ -13,6 +13,7 @@ from foldserve_contract.digest import sha256
 from foldserve_contract.errors import BundleError
 from foldserve_contract.manifest import MAX_MANIFEST_BYTES, Manifest
 from foldserve_contract.plain import plain_digest
+from foldserve_contract.repository import read_small
 
 PATIENCE = 3
 _SETTLED_NS = 5_000_000_000
@@ -88,7 +89,7 @@ class Eye:
     def _digest(self, path: Path) -> str | None:
         """The digest where other files cannot be read; empty where not even the manifest can."""
         try:
-            return sha256((path / MANIFEST).read_bytes())
+            return sha256(read_small(path / MANIFEST, MAX_MANIFEST_BYTES))
         except FileNotFoundError:
             return "" if self._allow_unverified else None
         except OSError:

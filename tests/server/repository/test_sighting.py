@@ -9,6 +9,7 @@ import pytest
 from foldserve_contract.bundle import MANIFEST, Bundle
 from foldserve_contract.errors import UnsafePath
 from foldserve_contract.plain import is_plain, plain_digest
+from foldserve_server.repository import sighting
 from foldserve_server.repository.sighting import Eye
 from tests.bundles import dense_model, make_bundle
 
@@ -115,10 +116,10 @@ def test_what_cannot_be_read_for_long_is_tried_so_that_it_gets_a_reason(
     digest = Bundle.open(version).digest
     eye = Eye(patience=2)
     monkeypatch.setattr(Path, "stat", denied)
-    sightings = [eye.look(1, version) for _ in range(4)]
-    assert [sighting.ready for sighting in sightings] == [False, False, True, True]
-    assert {sighting.digest for sighting in sightings} == {digest}, "it is the same version when it can be read again"
-    monkeypatch.setattr(Path, "read_bytes", denied)
+    looks = [eye.look(1, version) for _ in range(4)]
+    assert [look.ready for look in looks] == [False, False, True, True]
+    assert {look.digest for look in looks} == {digest}, "it is the same version when it can be read again"
+    monkeypatch.setattr(sighting, "read_small", denied)
     assert Eye(patience=0).look(1, version).digest == ""
 
 
