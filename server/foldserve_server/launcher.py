@@ -10,9 +10,9 @@ from pathlib import Path
 
 from foldserve_contract.bundle import MANIFEST, ONNX, ONNX_DATA, SAVED_MODEL
 from foldserve_contract.errors import FoldserveError
-from foldserve_contract.manifest import Manifest
+from foldserve_contract.manifest import MAX_MANIFEST_BYTES, Manifest
 from foldserve_contract.plain import is_plain
-from foldserve_contract.repository import is_there
+from foldserve_contract.repository import is_there, read_small
 from foldserve_engine.errors import RuntimeConflict
 from foldserve_engine.onnx_engine import check_installed, folder_of
 from foldserve_engine.protocol import EngineKind
@@ -79,9 +79,9 @@ class Launcher:
         return replace(self._settings[kind], others=self._batches)
 
     def _batches(self) -> int:
-        """How many batches those who serve have computed so far."""
+        """How many batches the latest version of every model has begun so far."""
         serving = [engine for reference in self._latest.values() if (engine := reference()) is not None]
-        return sum(sum(engine.process.stats.sizes) for engine in serving)
+        return sum(engine.process.batches for engine in serving)
 
     async def _all(self, path: Path, *settings: EngineSettings) -> list[Process]:
         """Starts engines at once; if one cannot be, none is left."""
@@ -136,9 +136,10 @@ def choose(path: Path, options: EngineOptions, name: str) -> EngineKind:
 def _seals_onnx(path: Path) -> bool:
     """Whether there should be a model for ONNX Runtime, so that its lack is told."""
     try:
-        return any(file.path == ONNX for file in Manifest.from_bytes((path / MANIFEST).read_bytes()).files)
+        manifest = Manifest.from_bytes(read_small(path / MANIFEST, MAX_MANIFEST_BYTES))
     except (FoldserveError, OSError):
         return False
+    return any(file.path == ONNX for file in manifest.files)
 
 
 def choose_shadow(path: Path, options: EngineOptions, kind: EngineKind) -> EngineKind | None:

@@ -43,6 +43,10 @@ class Process(Protocol):
         """What batches it was given."""
 
     @property
+    def batches(self) -> int:
+        """How many batches the process has begun."""
+
+    @property
     def queue(self) -> Queue:
         """What waits or is computed."""
 

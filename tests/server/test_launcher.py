@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from foldserve_contract.bundle import MANIFEST, ONNX, SAVED_MODEL
-from foldserve_engine.link.batch_stats import BatchStats
 from foldserve_engine.protocol import EngineKind
 from foldserve_server.command import parse
 from foldserve_server.engines import EngineSettings
@@ -37,6 +36,13 @@ def test_a_saved_model_without_a_manifest_is_tensorflow_s_whatever_lies_beside_i
     assert choose(version, EngineOptions(kind="onnx"), "m") is ONNXRUNTIME, "who asks for it is told why it cannot be"
 
 
+def test_a_pipe_in_the_manifest_s_place_is_not_waited_for(version: Path) -> None:
+    for name in (MANIFEST, ONNX):
+        (version / name).unlink()
+    os.mkfifo(version / MANIFEST)
+    assert choose(version, EngineOptions(), "m") is TENSORFLOW
+
+
 @pytest.mark.parametrize(("cores", "waits"), [(2, True), (3, True), (4, False), (64, False)])
 def test_where_cores_are_few_who_loads_is_told_how_much_those_who_serve_have_computed(
     version: Path, monkeypatch: pytest.MonkeyPatch, cores: int, waits: bool
@@ -45,7 +51,7 @@ def test_where_cores_are_few_who_loads_is_told_how_much_those_who_serve_have_com
 
     async def start(path: Path, settings: EngineSettings) -> Any:
         asked.append(settings)
-        return SimpleNamespace(stats=BatchStats(sizes=(len(asked), 0, 4)))
+        return SimpleNamespace(batches=4 + len(asked))
 
     async def scenario() -> None:
         launcher = Launcher(parse([str(version.parents[1])]).options, start)

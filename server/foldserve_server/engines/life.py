@@ -118,6 +118,11 @@ class EngineLife:
         return self._launched.page.stats
 
     @property
+    def batches(self) -> int:
+        """How many batches the process has begun."""
+        return self._launched.page.batches
+
+    @property
     def computing(self) -> int:
         """Requests in the batch that runs."""
         return self._launched.page.computing

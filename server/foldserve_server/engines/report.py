@@ -77,7 +77,7 @@ class LoadReport:
 
         Raises:
             LoadFailed: The manifest is not the one that the engine loaded.
-        NotNow: It cannot be read.
+            NotNow: The manifest cannot be read again.
         """
         ready = launched.ready
         return cls(

@@ -45,8 +45,10 @@ async def _turn(child: Child, batches: Count) -> None:
         count = batches()
         if count != seen:
             seen, busy_until_s = count, now_s() + _BUSY_S
-        if now_s() < busy_until_s:
-            child.pause()
+        if now_s() >= busy_until_s:
             await asyncio.sleep(_REST_S)
-            child.go_on()
+            continue
+        child.pause()
+        await asyncio.sleep(_REST_S)
+        child.go_on()
         await asyncio.sleep(_WORK_S)

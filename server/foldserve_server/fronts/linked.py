@@ -64,6 +64,11 @@ class LinkedEngine:
         return self._page.stats if self._page is not None else BatchStats()
 
     @property
+    def batches(self) -> int:
+        """How many batches the process has begun, for any front end."""
+        return self._page.batches if self._page is not None else 0
+
+    @property
     def computing(self) -> int:
         """Requests in the batch that runs, of any front end."""
         return self._page.computing if self._page is not None else 0
