@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import keras
+
 from ..errors import CannotLoad, Refused
 
 MAX_CONFIG_BYTES = 256 << 20
@@ -56,6 +58,8 @@ def refuse_code(config: Any, path: Path, allowed: frozenset[str] = frozenset(), 
                     f"{path}: layer {layer!r} {_LAMBDA[entry.get('class_name') == 'Lambda']}, which runs code from the "
                     "file; replace it with layers or keras.ops, or pass --trust-code if you made the file"
                 )
+        elif trust_code and _package(entry) in _OF_KERAS:
+            continue
         elif (named := _foreign_name(entry)) and named not in allowed:
             is_function = entry.get("class_name") == "function"
             kind = f"uses {named}, a function" if is_function else f"is a {named}, a class"
@@ -79,11 +83,16 @@ def _is_code(item: dict[str, Any]) -> bool:
     return len(item) == 1 and isinstance(code, list) and bool(code) and isinstance(code[0], str)
 
 
+def _package(entry: dict[str, Any]) -> str:
+    return str(entry.get("module")).split(".")[0]
+
+
 def _foreign_name(entry: dict[str, Any]) -> str | None:
     """The name of a class or function that does not come with Keras."""
-    module = str(entry.get("module")).split(".")[0]
+    module = _package(entry)
     if entry["class_name"] == "function" and module == "builtins":
-        return str(entry.get("config"))
+        name = str(entry.get("config"))
+        return None if any(hasattr(each, name) for each in _BUILT_IN) else name
     return str(entry["registered_name"]) if entry.get("registered_name") and module not in _STOCK else None
 
 
@@ -93,6 +102,16 @@ def _name(entry: dict[str, Any]) -> str:
 
 
 _STOCK = ("keras", "builtins")
+_OF_KERAS = ("keras_hub", "keras_cv", "keras_nlp")  # which Keras imports by itself
+_BUILT_IN = (  # where Keras looks for a function of which it wrote down the name alone
+    keras.activations,
+    keras.constraints,
+    keras.initializers,
+    keras.losses,
+    keras.metrics,
+    keras.optimizers,
+    keras.regularizers,
+)
 
 
 def _objects(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -24,6 +24,17 @@ def bent(x):
 class Doubled(keras.layers.Layer):
     def call(self, x):
         return 2 * x
+
+class Bends(keras.layers.Layer):
+    def __init__(self, how, **others):
+        super().__init__(**others)
+        self.how = keras.saving.deserialize_keras_object(how) if isinstance(how, dict) else how
+
+    def call(self, x):
+        return self.how(x)
+
+    def get_config(self):
+        return {**super().get_config(), "how": keras.saving.serialize_keras_object(self.how)}
 """
 
 
@@ -119,3 +130,11 @@ def test_how_a_model_was_compiled_takes_no_part(tmp_path: Path) -> None:
     model = of(L.Dense(3))
     model.compile(loss=lambda y, z: keras.ops.mean(y - z), metrics=[Score(), doubled_tanh])
     assert load_model(saved(model, tmp_path)).model.count_params() == model.count_params()
+
+
+def test_keras_own_functions_are_its_own_wherever_they_are_written_down(parts: Any, tmp_path: Path) -> None:
+    path = saved(of(parts.Bends(keras.activations.gelu, name="last")), tmp_path)
+    loaded = load_model(path, custom_objects=("own_parts",)).model
+    x = np.random.default_rng(3).normal(size=(5, 6)).astype(np.float32)
+    wanted = keras.saving.load_model(path, custom_objects={"Bends": parts.Bends}).predict(x, verbose=0)
+    np.testing.assert_allclose(loaded.predict(x, verbose=0), wanted, rtol=1e-5)
