@@ -1,5 +1,7 @@
 """What stands beside a version is there whole, or not at all."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,5 +43,19 @@ def test_a_page_that_cannot_be_written_is_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(UnicodeEncodeError):
         write_whole(page, "half of it, then \ud800")
     assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
+    page.chmod(0o640)
     write_whole(page, "after")
-    assert [path.read_text() for path in tmp_path.iterdir()] == ["after"]
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["after"] and page.stat().st_mode & 0o777 == 0o640
+
+
+def test_what_standard_output_leads_to_keeps_what_is_in_it(tmp_path: Path) -> None:
+    code = """
+from pathlib import Path
+from foldserve_exporter.report.files import write_whole
+print("before", flush=True)
+write_whole(Path("/dev/stdout"), "a page\\n")
+print("after")
+"""
+    with (tmp_path / "out").open("w") as out:
+        subprocess.run([sys.executable, "-c", code], stdout=out, check=True)
+    assert (tmp_path / "out").read_text().split("\n") == ["before", "a page", "after", ""]

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from foldserve_contract.records import to_json
 
 from .html import render
 from .record import Report
+
+_STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
 def write_reports(report: Report, directory: Path) -> None:
@@ -30,13 +33,19 @@ def write_page(report: Report, path: Path) -> None:
 
 def write_whole(path: Path, text: str) -> None:
     """Writes a file so that it is there whole or, where the disk is full, as it was."""
-    if path.exists() and not path.is_file():  # /dev/stdout
+    if str(path) in _STDOUT:  # it may lead to a file that holds more than this
+        print(text, end="", flush=True)
+        return
+    there = path.resolve()
+    if path.is_symlink() or (path.exists() and not path.is_file()):
         path.write_text(text, encoding="utf-8")
         return
-    beside = path.resolve().with_name(f".{path.name}.{os.getpid()}")
+    beside = there.with_name(f".{path.name}.{os.getpid()}")
     try:
         beside.write_text(text, encoding="utf-8")
-        beside.replace(path.resolve())
+        if there.exists():
+            shutil.copymode(there, beside)
+        beside.replace(there)
     finally:
         beside.unlink(missing_ok=True)
 
