@@ -238,7 +238,7 @@ def _add_engine(parser: Parser) -> None:
     parser.switch("tf32", "let a GPU round to TF32; only for bundles that promise a value for it")
     parser.flag(
         "cuda-graph-rows",
-        "largest batch that a GPU replays as a CUDA graph (default: of every size; 0: none)",
+        "largest batch that a GPU replays as a CUDA graph (default: any; 0: none)",
         type=values.count,
         default=_ENGINE.graph_rows,
     )

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from foldserve_engine.protocol import GRAPH_ROWS
+
 from .core.limits import Limits
 from .repository.source import Folder, Listed
 from .transport import Transport
 
 REST_PORT = 8501
-EVERY_SIZE = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class EngineOptions:
     deterministic: bool = False
     allow_unverified: bool = False
     tf32: bool = False
-    graph_rows: int = EVERY_SIZE
+    graph_rows: int = GRAPH_ROWS
     shadow: str | None = None
     shadow_share: float = 0.05
 
