@@ -59,10 +59,23 @@ def _inline(nodes: Any, functions: Mapping[str, Any], found: Counter[str]) -> No
     for node in nodes:
         called = [each.func.name for each in node.attr.values() if each.func.name in functions]
         for name in called:
-            _inline(functions[name].node_def, functions, found)
+            _inline(_live(functions[name]), functions, found)
         if not called and node.attr["T"].type not in _INTEGERS:
             kind = _ONE_NAME.get(node.op, node.op)
             found["bias" if kind == "BiasAdd" or (kind == "Add" and _is_bias(node, by_name)) else kind] += 1
+
+
+def _live(function: Any) -> list[Any]:
+    """The nodes that its answers depend on: Keras calls a recurrent cell once more, to see what it answers."""
+    nodes = {node.name: node for node in function.node_def}
+    waiting = [*function.ret.values(), *function.control_ret.values()]
+    live: dict[str, Any] = {}
+    while waiting:
+        name = waiting.pop().lstrip("^").split(":")[0]
+        if name in nodes and name not in live:
+            live[name] = nodes[name]
+            waiting.extend(nodes[name].input)
+    return list(live.values())
 
 
 def _is_bias(addition: Any, nodes: Mapping[str, Any]) -> bool:
