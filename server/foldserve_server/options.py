@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from foldserve_engine.protocol import GRAPH_ROWS
-
 from .core.limits import Limits
 from .repository.source import Folder, Listed
 from .transport import Transport
 
 REST_PORT = 8501
+EVERY_SIZE = 2**31 - 1  # as the engine has it, which would bring NumPy to --help
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class EngineOptions:
     deterministic: bool = False
     allow_unverified: bool = False
     tf32: bool = False
-    graph_rows: int = GRAPH_ROWS
+    graph_rows: int = EVERY_SIZE
     shadow: str | None = None
     shadow_share: float = 0.05
 
