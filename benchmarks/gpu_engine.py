@@ -128,8 +128,9 @@ class Bench:
     def _ways(self) -> dict[str, OnnxEngine | None]:
         """The plain run of ONNX Runtime first: the others are compared with it."""
         ways: dict[str, OnnxEngine | None] = {"plain run": None, "engine": self.engine(graph_rows=0)}
-        if "CUDA graphs for" in self.engine().placement:
-            ways["engine, CUDA graphs"] = self.engine(graph_rows=self.sizes[-1])
+        captured = self.engine(graph_rows=self.sizes[-1])
+        if "CUDA graphs for" in captured.placement:
+            ways["engine, CUDA graphs"] = captured
         return {f"{how}, TF32": engine for how, engine in ways.items()} if self._options.tf32 else ways
 
     def _plain(self) -> Run:
