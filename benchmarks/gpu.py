@@ -23,7 +23,7 @@ from gpu_engine import Bench, Check, Rate
 from foldserve_contract.bundle import Bundle
 from foldserve_contract.errors import FoldserveError
 from foldserve_engine.errors import DeviceNotFound, RuntimeConflict, RuntimeMissing
-from foldserve_engine.onnx_engine import runtime_version
+from foldserve_engine.onnx.onnx_engine import runtime_version
 
 SIDE = 224
 FAILED, MISSING = 1, 2

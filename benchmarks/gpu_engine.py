@@ -8,13 +8,13 @@ from typing import Any
 
 from foldserve_contract.bundle import ONNX, Bundle
 from foldserve_contract.signature import Arrays
-from foldserve_engine.buckets import buckets
+from foldserve_engine.batch_sizes import buckets
 from foldserve_engine.device import Device
-from foldserve_engine.gather import Bucketed, Gather
-from foldserve_engine.golden import check_golden
-from foldserve_engine.onnx_engine import OnnxEngine, import_runtime
-from foldserve_engine.onnx_options import session_plan
+from foldserve_engine.gate.golden_check import check_golden
+from foldserve_engine.onnx.onnx_engine import OnnxEngine, import_runtime
+from foldserve_engine.onnx.session_plan import session_plan
 from foldserve_engine.protocol import EngineOptions
+from foldserve_engine.rows import Gather, PaddedEngine
 
 TURNS = 5
 Run = Callable[[Arrays], Any]
@@ -91,7 +91,7 @@ class Bench:
 
     def _worst(self, engine: OnnxEngine, bounds: dict[str, float]) -> Iterator[float]:
         for size in self.sizes:
-            verdict = check_golden(Bucketed(engine, (size,)), self._golden, bounds, size)
+            verdict = check_golden(PaddedEngine(engine, (size,)), self._golden, bounds, size)
             if verdict.problem:
                 raise RuntimeError(verdict.problem)
             yield from (one.deviation / one.bound for one in verdict.outputs)

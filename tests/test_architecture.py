@@ -41,7 +41,10 @@ FOREIGN = {
 }
 LAYERS = {
     "foldserve_exporter/folding/arithmetic.py": {"numpy"},
-    "foldserve_server/core": {"numpy", "foldserve_contract", "foldserve_engine"},
+    **dict.fromkeys(
+        (f"foldserve_server/{part}" for part in ("context", "stats", "models", "predict")),
+        {"numpy", "foldserve_contract", "foldserve_engine"},
+    ),
 }
 ONE_PLACE_FOR_PRIVATE_KERAS = "foldserve_exporter/graph/keras_private.py"
 
@@ -113,9 +116,9 @@ HEAVY = {"tensorflow", "keras", "onnxruntime", "onnx", "tf2onnx"}
         ("import foldserve", HEAVY | {"PIL", "rich"}),
         ("import foldserve_contract.bundle, foldserve_contract.protos", HEAVY | {"grpc"}),
         ("import foldserve_server.app", HEAVY),
-        ("import foldserve_server.fronts.supervise, foldserve_server.app", HEAVY | {"grpc", "aiohttp"}),
-        ("import foldserve_server.fronts.process, foldserve_server.rpc.server", HEAVY),
-        ("import foldserve_engine.process", HEAVY | {"grpc"}),
+        ("import foldserve_server.frontends.supervisor.supervise, foldserve_server.app", HEAVY | {"grpc", "aiohttp"}),
+        ("import foldserve_server.frontends.worker.front_end, foldserve_server.rpc.server", HEAVY),
+        ("import foldserve_engine.worker.engine_process_main", HEAVY | {"grpc"}),
         ("import foldserve_exporter, foldserve_exporter.cli", HEAVY | {"grpc"}),
         ("import foldserve_exporter.verify.worker", HEAVY | {"grpc"}),
     ],

@@ -16,7 +16,7 @@ import pytest
 
 from foldserve_contract.bundle import GOLDEN, ONNX, Bundle
 from foldserve_contract.golden import Golden
-from foldserve_engine import onnx_engine, onnx_session
+from foldserve_engine.onnx import onnx_engine, session
 from tests.bundles import make_bundle, reseal
 from tests.engine.fake_gpu import FakeCuda, FakeGpu
 
@@ -141,7 +141,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Benches:
     """The part without gRPC, over a GPU that is none."""
     gpu = FakeGpu()
     monkeypatch.setattr(onnx_engine, "import_runtime", lambda: gpu)
-    monkeypatch.setattr(onnx_session, "find_cudart", FakeCuda)
+    monkeypatch.setattr(session, "find_cudart", FakeCuda)
     monkeypatch.syspath_prepend(str(PROGRAM.parent))
     gpu_engine = importlib.import_module("gpu_engine")
     monkeypatch.setattr(gpu_engine, "import_runtime", lambda: gpu)

@@ -14,7 +14,7 @@ def of_the_limit(folder: Path, signature: Signature, expected: Expectation) -> d
     Raises:
         AssertionError: An artifact does not pass: its failures.
     """
-    from foldserve_engine.onnx_engine import OnnxEngine
+    from foldserve_engine.onnx.onnx_engine import OnnxEngine
     from foldserve_engine.protocol import EngineOptions
     from foldserve_engine.tensorflow_engine import TensorFlowEngine
     from foldserve_exporter.verify.batches import ask, plan_batches

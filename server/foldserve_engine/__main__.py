@@ -5,14 +5,15 @@ It gives way before it imports what takes time: two thirds of what it costs to l
 
 import os
 
-from . import limits
+from .worker import process_limits
+from .worker.loading_priority import LoadingPriority
 
 
 def main() -> None:
     """Becomes an engine; see `process`."""
-    limits.die_with_parent(os.getppid())
-    way = limits.Way()
-    from .process import run
+    process_limits.die_with_parent(os.getppid())
+    way = LoadingPriority()
+    from .worker.engine_process_main import run
 
     run(way=way)
 

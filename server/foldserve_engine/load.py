@@ -19,8 +19,8 @@ def load_engine(bundle: Bundle, kind: EngineKind, options: EngineOptions | None 
     signature = bundle.manifest.signature
     sealed = {file.path for file in bundle.manifest.files}
     if kind is EngineKind.ONNXRUNTIME:
-        from .onnx_engine import OnnxEngine
-        from .onnx_files import OnnxFiles
+        from .onnx.artifact_files import OnnxFiles
+        from .onnx.onnx_engine import OnnxEngine
 
         external = {ONNX_DATA: bundle.read(ONNX_DATA)} if ONNX_DATA in sealed else {}
         return OnnxEngine.from_bytes(OnnxFiles(bundle.read(ONNX), external), signature, options)

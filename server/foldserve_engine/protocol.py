@@ -65,7 +65,7 @@ class Engine(Protocol):
 
 
 @runtime_checkable
-class Placed(Protocol):
+class ReportsPlacement(Protocol):
     """An engine that can say what of its model runs where."""
 
     @property

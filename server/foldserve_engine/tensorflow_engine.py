@@ -6,9 +6,9 @@ from typing import Any
 from foldserve_contract.errors import TensorError
 from foldserve_contract.signature import DEFAULT_SIGNATURE, DYNAMIC, Array, Arrays, Signature, TensorSpec
 
+from .artifact_signature import ArtifactTensor, compare
 from .device import DeviceKind
 from .errors import ArtifactUnusable, DeviceNotFound, EngineError, RunFailed, RuntimeMissing
-from .offered import Offered, compare
 from .protocol import EngineOptions
 
 _CPU = "/CPU:0"
@@ -147,7 +147,7 @@ def _load(tensorflow: Any, path: Path, device: str) -> Any:
     return model
 
 
-def _specs(offered: list[Offered]) -> tuple[TensorSpec, ...]:
+def _specs(offered: list[ArtifactTensor]) -> tuple[TensorSpec, ...]:
     for tensor in offered:
         if tensor.shape is None:
             raise TensorError(f"tensor {tensor.name!r}: its rank is not known")
@@ -158,8 +158,8 @@ def _specs(offered: list[Offered]) -> tuple[TensorSpec, ...]:
     )
 
 
-def _offered(specs: Any) -> list[Offered]:
+def _offered(specs: Any) -> list[ArtifactTensor]:
     return [
-        Offered(name, spec.dtype.name, None if spec.shape.rank is None else tuple(spec.shape.as_list()))
+        ArtifactTensor(name, spec.dtype.name, None if spec.shape.rank is None else tuple(spec.shape.as_list()))
         for name, spec in specs.items()
     ]

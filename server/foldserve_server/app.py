@@ -7,32 +7,32 @@ import signal
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Protocol, TypeVar
 
-from .address import check_free, join
-from .collector import pass_over_what_stays
-from .config_watch import ConfigWatch
-from .core.admin import Admin
-from .core.query import ModelRef
-from .core.servable import State
-from .core.table import Table
-from .descriptors import say
+from .config.config_watch import ConfigWatch
+from .config.options import ServerOptions
+from .engines.launcher import Launcher
 from .errors import CannotStart
-from .front import listen
-from .launcher import Launcher
-from .options import Options
-from .repository.explicit import Explicit
-from .repository.means import Means
-from .repository.reload import Reloader
-from .repository.remote import RemoteAdmin
-from .repository.sighting import Eye
-from .repository.source import Folder
+from .listeners import listen
+from .models.admin import Admin
+from .models.query import ModelRef
+from .models.servable import ServableState
+from .models.table import Table
+from .repository.authorized_admin import AuthorizedAdmin
+from .repository.config_reload import Reloader
+from .repository.load_api import LoadApi
+from .repository.reconciler_context import ReconcilerContext
+from .repository.scanner import VersionScanner
+from .repository.source import FolderSource
 from .repository.watcher import Watcher
+from .system.address import check_free, join
+from .system.descriptors import print_line
+from .system.garbage_collector import freeze_objects
 from .tracing import Tracing, is_asked_for
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Fronts(Protocol):
+class FrontEnds(Protocol):
     """Those who answer callers, in this process or in others."""
 
     @property
@@ -56,7 +56,7 @@ class Fronts(Protocol):
         """Never returns; raises FrontEndsFailed where they cannot go on."""
 
 
-async def serve(options: Options, words: Sequence[str] = ()) -> None:
+async def serve(options: ServerOptions, words: Sequence[str] = ()) -> None:
     """Serves until SIGTERM or SIGINT, then answers what was accepted; a second signal cuts that short.
 
     Args:
@@ -73,9 +73,9 @@ async def serve(options: Options, words: Sequence[str] = ()) -> None:
         check_free(options.host, options.rest_port, "--rest_api_port", "0 for none")
     stop = _signals()
     if options.front_ends > 1:
-        from .fronts.supervise import supervised
+        from .frontends.supervisor.supervise import serve_with_front_ends
 
-        await supervised(options, words, stop, run)
+        await serve_with_front_ends(options, words, stop, run)
         return
     launcher, table = Launcher(options), Table()
     tracing = Tracing.configured() if is_asked_for() else None
@@ -89,22 +89,24 @@ async def serve(options: Options, words: Sequence[str] = ()) -> None:
 
 
 async def run(
-    options: Options,
+    options: ServerOptions,
     table: Table,
     launcher: Launcher,
-    start: Callable[[Admin], Coroutine[None, None, Fronts]],
+    start: Callable[[Admin], Coroutine[None, None, FrontEnds]],
     stop: asyncio.Event,
 ) -> None:
     """Loads, answers callers by fronts that are started meanwhile, and ends when it is told to stop."""
-    eye = Eye(allow_unverified=options.engine.allow_unverified)
+    eye = VersionScanner(allow_unverified=options.engine.allow_unverified)
     watcher = Watcher(
-        options.source, Means(table, launcher.start, options.grace_s, options.stop_first, launcher.room), eye
+        options.source,
+        ReconcilerContext(table, launcher.start, options.grace_s, options.stop_first, launcher.room),
+        eye,
     )
     reloader = Reloader(watcher, options.reload_timeout_s)
     loading = asyncio.ensure_future(_load(watcher))  # beside the import of gRPC: both take their time
     patience = 0.0
     try:
-        front = await _either(start(RemoteAdmin(reloader, Explicit(watcher), options.roots)), stop)
+        front = await _either(start(AuthorizedAdmin(reloader, LoadApi(watcher), options.roots)), stop)
         if front is None:
             log.info("stopping before anybody was answered")
             return
@@ -119,15 +121,15 @@ async def run(
 
 
 async def _serve(
-    front: Fronts,
+    front: FrontEnds,
     table: Table,
     watcher: Watcher,
     loading: "asyncio.Future[None]",
     reloader: Reloader,
-    options: Options,
+    options: ServerOptions,
 ) -> None:
     await _unless_failed(front, loading)
-    pass_over_what_stays()
+    freeze_objects()
     front.begin()
     _say(ready_line(join(options.host, front.port), table, options))
     if front.rest_port is not None:
@@ -137,12 +139,12 @@ async def _serve(
 
 
 def _say(line: str) -> None:
-    why_not = say(line)
+    why_not = print_line(line)
     if why_not is not None:
         log.warning("stdout cannot be written to (%s); it would say: %s", why_not, line)
 
 
-async def _unless_failed(front: Fronts, loading: "asyncio.Future[None]") -> None:
+async def _unless_failed(front: FrontEnds, loading: "asyncio.Future[None]") -> None:
     """Returns when all is loaded; raises what keeps the fronts from going on."""
     failing = asyncio.ensure_future(front.failed())
     try:
@@ -154,9 +156,9 @@ async def _unless_failed(front: Fronts, loading: "asyncio.Future[None]") -> None
         failing.cancel()
 
 
-async def _watch_config(reloader: Reloader, options: Options) -> None:
+async def _watch_config(reloader: Reloader, options: ServerOptions) -> None:
     if options.config_file is not None and options.config_poll_s:
-        from .textproto.models import read_models
+        from .config.tf_serving_files.model_server_config import read_models
 
         watch = ConfigWatch(options.config_file, read_models, reloader.reload)
         await watch.run(options.config_poll_s)
@@ -167,7 +169,7 @@ async def _load(watcher: Watcher) -> None:
     await watcher.settled()
 
 
-async def _drain(front: Fronts, options: Options, again: asyncio.Event) -> float:
+async def _drain(front: FrontEnds, options: ServerOptions, again: asyncio.Event) -> float:
     """Gives the seconds of the grace that are left."""
     again.clear()
     log.info("stopping: new work for %g s, accepted work for %g s more", options.drain_delay_s, options.grace_s)
@@ -202,8 +204,8 @@ def _signals() -> asyncio.Event:
     return stop
 
 
-def _check_repository(options: Options) -> None:
-    if not isinstance(options.source, Folder):
+def _check_repository(options: ServerOptions) -> None:
+    if not isinstance(options.source, FolderSource):
         return
     path = options.source.path
     try:
@@ -213,10 +215,12 @@ def _check_repository(options: Options) -> None:
         raise CannotStart(f"{path} cannot be read: {error.strerror}") from error
 
 
-def ready_line(address: str, table: Table, options: Options) -> str:
+def ready_line(address: str, table: Table, options: ServerOptions) -> str:
     """What is served where, and what was refused, in one line."""
     known = [servable for name in table.names() for servable in table.status(ModelRef(name))]
-    serving = [f"{servable} ({servable.engine.summary})" for servable in known if servable.state is State.AVAILABLE]
+    serving = [
+        f"{servable} ({servable.engine.summary})" for servable in known if servable.state is ServableState.AVAILABLE
+    ]
     refused = [str(servable) for servable in known if servable.failed]
     said = ", ".join(serving) or f"nothing yet; watching {options.source} for bundles"
     return f"serving on {address}: {said}" + (f"; refused: {', '.join(refused)}" if refused else "")

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from typing import NoReturn
 
-from .allocator import keep_pages
-from .command import parse
-from .descriptors import allow_many, fill_standard
+from .config.command import parse
 from .errors import CannotStart, FrontEndsFailed
-from .log import configure
+from .system.allocator import keep_freed_pages
+from .system.descriptors import open_standard_streams, raise_limit
+from .system.log import configure
 
 log = logging.getLogger(__name__)
 USAGE, BROKEN = 2, 1
@@ -29,7 +29,7 @@ def main(words: Sequence[str] | None = None) -> int:
         The exit status: 0 after SIGTERM or SIGINT, 2 where a start is not possible, 1 where front ends end again and
         again.
     """
-    fill_standard()
+    open_standard_streams()
     with _ending_quietly():
         return _main(sys.argv[1:] if words is None else words)
 
@@ -41,8 +41,8 @@ def _main(words: Sequence[str]) -> int:
         configure(command.log_style, command.log_level)
         for warning in command.warnings:
             log.warning("%s", warning)
-        keep_pages()
-        allow_many()
+        keep_freed_pages()
+        raise_limit()
         from .app import serve  # slow: not for --help
 
         asyncio.run(serve(command.options, words))
@@ -74,6 +74,6 @@ def _check_extra() -> None:
     missing = [package for module, package in _NEEDED.items() if find_spec(module) is None]
     if missing:
         raise CannotStart(f"{', '.join(missing)} is not installed: pip install 'foldserve[server]'")
-    from .launcher import check_runtime  # with NumPy: not for --help
+    from .engines.launcher import check_runtime  # with NumPy: not for --help
 
     check_runtime()

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from .core.call import current
-from .core.trace import Span
+from .context.call import current_call
+from .context.span import Span
 from .errors import CannotStart
 
 _ASKING = ("OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
@@ -60,8 +60,8 @@ class Tracing:
 
     @contextmanager
     def span(self, model: str) -> Iterator[Span]:
-        """See `core.trace.Tracer`."""
-        call = current()
+        """See `context.span.Tracer`."""
+        call = current_call()
         parent = self._propagator.extract(dict(call.headers())) if call is not None else None
         name = f"predict {model}" if call is None else f"{call.method} {model}"
         with self._tracer.start_as_current_span(name, parent, kind=_server_kind()) as span:

@@ -15,16 +15,8 @@ import requests
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.bundles import dense_model, make_bundle
-from tests.server.fronts.asking import (
-    answered,
-    health,
-    index,
-    metadata,
-    metric,
-    reload_request,
-    statistics,
-)
-from tests.server.fronts.processes import (
+from tests.server.frontends.asking import answered, health, index, metadata, metric, reload_request, statistics
+from tests.server.frontends.processes import (
     ENGINE,
     FRONT,
     Through,

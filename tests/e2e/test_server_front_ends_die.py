@@ -16,14 +16,8 @@ import requests
 from foldserve_contract.signature import Array
 from foldserve_contract.tensors import decode
 from tests.bundles import make_bundle
-from tests.server.fronts.asking import (
-    answered,
-    first_listener,
-    health,
-    metric,
-    reload_request,
-)
-from tests.server.fronts.processes import (
+from tests.server.frontends.asking import answered, first_listener, health, metric, reload_request
+from tests.server.frontends.processes import (
     ENGINE,
     FRONT,
     Through,

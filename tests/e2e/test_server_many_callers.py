@@ -12,7 +12,7 @@ import numpy as np
 from foldserve_contract.bundle import ONNX
 from foldserve_contract.signature import Array
 from foldserve_contract.tensors import decode
-from foldserve_engine.onnx_engine import OnnxEngine
+from foldserve_engine.onnx.onnx_engine import OnnxEngine
 from tests.bundles import conv_model, make_bundle, signature_of
 from tests.server.running import METHODS, images, predict_request, running
 

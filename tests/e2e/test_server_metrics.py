@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from tests.bundles import make_bundle
-from tests.server.fronts.processes import Through, channels
+from tests.server.frontends.processes import Through, channels
 from tests.server.running import images, predict_request, running
 
 THEIRS = ":tensorflow:serving:"

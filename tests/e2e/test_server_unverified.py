@@ -8,7 +8,7 @@ import pytest
 from foldserve_contract.protos import PredictionLog
 from foldserve_contract.signature import Array
 from foldserve_contract.tensors import encode_into
-from foldserve_engine.warmup import FILE
+from foldserve_engine.worker.warmup import FILE
 from tests.bundles import dense_model, make_bundle
 from tests.server.running import running
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import onnxruntime
 
-from foldserve_engine.onnx_options import CPU, CUDA, TENSORRT
+from foldserve_engine.onnx.session_plan import CPU, CUDA, TENSORRT
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import numpy as np
 from foldserve_contract.bundle import Bundle
 from foldserve_contract.errors import FoldserveError
 from foldserve_contract.signature import Signature, TensorSpec
-from foldserve_engine.bounds import golden_bounds
 from foldserve_engine.device import Device
-from foldserve_engine.golden import check_golden
+from foldserve_engine.gate.bounds import golden_bounds
+from foldserve_engine.gate.golden_check import check_golden
 from foldserve_engine.load import load_engine
 from foldserve_engine.protocol import EngineKind, EngineOptions
 from foldserve_engine.tensorflow_engine import TensorFlowEngine

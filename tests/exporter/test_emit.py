@@ -11,7 +11,7 @@ import pytest
 
 from foldserve_contract.manifest import Source
 from foldserve_contract.tolerance import deviation, within
-from foldserve_engine.onnx_engine import OnnxEngine
+from foldserve_engine.onnx.onnx_engine import OnnxEngine
 from foldserve_exporter.emit.onnx_model import write_onnx
 from foldserve_exporter.emit.purity import require_pure
 from foldserve_exporter.emit.saved_model import serving_function

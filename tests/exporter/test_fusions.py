@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from foldserve_contract.manifest import Source
 from foldserve_contract.tolerance import deviation, within
-from foldserve_engine.onnx_engine import OnnxEngine
+from foldserve_engine.onnx.onnx_engine import OnnxEngine
 from foldserve_engine.protocol import EngineOptions
 from foldserve_exporter.emit.fusions import fuse
 from foldserve_exporter.emit.onnx_model import write_onnx

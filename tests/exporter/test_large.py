@@ -14,8 +14,8 @@ from foldserve_contract.manifest import Source
 from foldserve_contract.tolerance import deviation, within
 from foldserve_engine.errors import ArtifactUnusable
 from foldserve_engine.load import load_engine
-from foldserve_engine.onnx_engine import OnnxEngine
-from foldserve_engine.onnx_files import OnnxFiles
+from foldserve_engine.onnx.artifact_files import OnnxFiles
+from foldserve_engine.onnx.onnx_engine import OnnxEngine
 from foldserve_engine.protocol import EngineKind, EngineOptions
 from foldserve_exporter import artifacts, export_model
 from foldserve_exporter.emit.large import write_large_onnx

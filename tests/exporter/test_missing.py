@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from foldserve_contract.manifest import Source
-from foldserve_engine.onnx_engine import OnnxEngine
+from foldserve_engine.onnx.onnx_engine import OnnxEngine
 from foldserve_exporter.emit.onnx_model import write_onnx
 from foldserve_exporter.emit.saved_model import serving_function
 from foldserve_exporter.load.loader import Loaded

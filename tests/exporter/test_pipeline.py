@@ -15,9 +15,9 @@ import pytest
 from foldserve_contract.bundle import Bundle
 from foldserve_contract.errors import VersionExists
 from foldserve_contract.repository import models
-from foldserve_engine.bounds import golden_bounds
 from foldserve_engine.device import Device
-from foldserve_engine.golden import check_golden
+from foldserve_engine.gate.bounds import golden_bounds
+from foldserve_engine.gate.golden_check import check_golden
 from foldserve_engine.load import load_engine
 from foldserve_engine.protocol import EngineKind, EngineOptions
 from foldserve_exporter import artifacts, export_model, pipeline

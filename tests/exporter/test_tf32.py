@@ -13,10 +13,10 @@ from onnx import TensorProto, helper, numpy_helper
 from foldserve_contract import tolerance
 from foldserve_contract.bundle import ONNX, Bundle
 from foldserve_contract.signature import Signature, TensorSpec
-from foldserve_engine.bounds import golden_bounds
 from foldserve_engine.device import Device
-from foldserve_engine.golden import check_golden
-from foldserve_engine.onnx_engine import OnnxEngine
+from foldserve_engine.gate.bounds import golden_bounds
+from foldserve_engine.gate.golden_check import check_golden
+from foldserve_engine.onnx.onnx_engine import OnnxEngine
 from foldserve_engine.protocol import EngineKind, EngineOptions
 from foldserve_exporter import export_model
 from foldserve_exporter.emit.tf32 import round_to_tf32, with_tf32

@@ -11,11 +11,11 @@ from foldserve_contract.bundle import MANIFEST
 from foldserve_contract.digest import sha256
 from foldserve_contract.manifest import GoldenInfo, Manifest, OutputTolerance, Source
 from foldserve_contract.signature import DEFAULT_SIGNATURE, Array, Arrays, Signature, TensorSpec
-from foldserve_server.core.drift import Drift
-from foldserve_server.core.engine import Batching, Load, Verdict
-from foldserve_server.core.errors import LoadFailed, NotNow
-from foldserve_server.core.servable import Servable
-from foldserve_server.core.table import Table
+from foldserve_server.errors import LoadFailed, NotNow
+from foldserve_server.models.engine import BatchingInfo, EngineLoad, OutputDeviation
+from foldserve_server.models.servable import Servable
+from foldserve_server.models.table import Table
+from foldserve_server.stats.drift import Drift
 
 SIGNATURE = Signature((TensorSpec("x", "float32", (-1, 2)),), (TensorSpec("y", "float32", (-1, 2)),))
 TWO_BY_TWO = Signature(
@@ -53,11 +53,11 @@ class FakeEngine:
         self.digest = digest
         self.path = Path("nowhere")
         self.kind = self.summary = self.details = "fake"
-        self.verdicts = (Verdict("y", 2e-7, 1e-5),)
+        self.verdicts = (OutputDeviation("y", 2e-7, 1e-5),)
         self.caveat = self.batches = ""
         self.seconds, self.warm_seconds = 2.5, 0.5
-        self.load = Load()
-        self.batching = Batching()
+        self.load = EngineLoad()
+        self.batching = BatchingInfo()
         self.drift: Drift | None = None
         self.available = True
         self.gate = asyncio.Event()

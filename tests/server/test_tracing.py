@@ -10,9 +10,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from foldserve_server.core.errors import EngineFailed
-from foldserve_server.errors import CannotStart
-from foldserve_server.log import TEXT, JsonFormatter, TextFormatter
+from foldserve_server.errors import CannotStart, EngineFailed
+from foldserve_server.system.log import TEXT, JsonFormatter, TextFormatter
 from foldserve_server.tracing import Tracing, is_asked_for
 from tests.server.fakes import FakeEngine, serving
 from tests.server.rpc.calls import listening, predict_request

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from foldserve_contract import tolerance
 from foldserve_contract.errors import FoldserveError
 from foldserve_contract.signature import Signature
-from foldserve_engine.onnx_engine import OnnxEngine
+from foldserve_engine.onnx.onnx_engine import OnnxEngine
 from foldserve_engine.protocol import EngineOptions
 
 from ..emit.tf32 import with_tf32

@@ -26,8 +26,8 @@ def _open_saved_model(candidate: Candidate, job: Job) -> Run:
 
 
 def _open_onnx(candidate: Candidate, job: Job) -> Run:
-    from foldserve_engine.onnx_engine import OnnxEngine
-    from foldserve_engine.onnx_files import OnnxFiles
+    from foldserve_engine.onnx.artifact_files import OnnxFiles
+    from foldserve_engine.onnx.onnx_engine import OnnxEngine
 
     path = Path(candidate.path)
     data = path.with_name(ONNX_DATA)

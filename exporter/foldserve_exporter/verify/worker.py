@@ -33,7 +33,7 @@ def _import(kind: WorkerKind) -> None:
     if kind is WorkerKind.TENSORFLOW:
         import keras  # noqa: F401
     else:
-        from foldserve_engine.onnx_engine import import_runtime
+        from foldserve_engine.onnx.onnx_engine import import_runtime
 
         import_runtime()
 

@@ -20,7 +20,7 @@ _BUCKET_WORDS = 2 + _SIZE_WORDS  # its size, the rows that were added, and how m
 WORDS = _BUCKETS + MOST_BUCKETS * _BUCKET_WORDS
 
 
-class Words(Protocol):
+class SharedWords(Protocol):
     """Whole numbers in shared memory."""
 
     def __getitem__(self, at: int, /) -> int:
@@ -89,7 +89,7 @@ class BatchStats:
 class Counts:
     """The words, for the one who counts."""
 
-    def __init__(self, words: Words, at: int) -> None:
+    def __init__(self, words: SharedWords, at: int) -> None:
         """Nothing is counted by size before `expect`."""
         self._words = words
         self._at = at

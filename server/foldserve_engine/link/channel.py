@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .messages import Kind
+from .packets import PacketKind
 
 MAX_PACKET = 60 << 10
 MAX_DESCRIPTORS = 16
@@ -32,7 +32,7 @@ class Cut(Closed):
 class Packet:
     """A packet that came, with descriptors that are now the receiver's."""
 
-    kind: Kind
+    kind: PacketKind
     payload: memoryview
     descriptors: tuple[int, ...]
 
@@ -45,12 +45,12 @@ class Packet:
 class _Outgoing:
     """A packet to be sent; it may grow by records of its kind until it is."""
 
-    kind: Kind
+    kind: PacketKind
     payload: list[bytes]
     size: int
     descriptors: list[int]
 
-    def takes(self, kind: Kind, size: int, descriptors: int) -> bool:
+    def takes(self, kind: PacketKind, size: int, descriptors: int) -> bool:
         return (
             self.kind is kind
             and self.size + size <= MAX_PACKET
@@ -78,7 +78,7 @@ class Channel:
         """Whether `flush` has something to send."""
         return bool(self._outgoing)
 
-    def put(self, kind: Kind, record: bytes, descriptors: Sequence[int] = ()) -> None:
+    def put(self, kind: PacketKind, record: bytes, descriptors: Sequence[int] = ()) -> None:
         """Adds a record to what `flush` will send. The descriptors are the channel's from then on."""
         last = self._outgoing[-1] if self._outgoing else None
         if last is None or not last.takes(kind, len(record), len(descriptors)):
@@ -116,7 +116,7 @@ class Channel:
         if size == 0 or flags & _CUT:
             _close_all(descriptors)
             raise Closed("end of file") if size == 0 else Cut("a packet was cut: no descriptor is left (ulimit -n)")
-        return Packet(Kind(self._buffer[0]), memoryview(self._buffer)[1:size], descriptors)
+        return Packet(PacketKind(self._buffer[0]), memoryview(self._buffer)[1:size], descriptors)
 
     def close(self) -> None:
         """Closes the socket and forgets what was not sent."""

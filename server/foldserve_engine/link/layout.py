@@ -10,7 +10,8 @@ import numpy as np
 from foldserve_contract.dtypes import dtype_named
 from foldserve_contract.signature import DYNAMIC, Array, Arrays, TensorSpec
 
-ALIGNMENT = 64
+from ..rows import ALIGNMENT
+
 Dims = tuple[int, ...]
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..batching import JobKey
 from .batch_stats import WORDS, BatchStats, Counts, read_stats
-from .memory import Memory
+from .packets import JobKey
+from .shared_memory import SharedMemory
 
 _BATCHES, _STARTED, _ROWS, _JOBS, _TURNS, _COUNTS = range(6)
 _FIRST = _COUNTS + WORDS
@@ -33,7 +33,7 @@ class Running:
 class StatusPage:
     """The page, as either side sees it."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: SharedMemory) -> None:
         """A view of a page's memory."""
         self.memory = memory
         self._words = np.frombuffer(memory.map, np.int64)
@@ -43,12 +43,12 @@ class StatusPage:
     @classmethod
     def create(cls, max_jobs: int) -> "StatusPage":
         """A page for batches of up to `max_jobs` jobs."""
-        return cls(Memory.create((_FIRST + max_jobs) * 8, "status"))
+        return cls(SharedMemory.create((_FIRST + max_jobs) * 8, "status"))
 
     @classmethod
     def attach(cls, descriptor: int) -> "StatusPage":
         """The page that another process made."""
-        return cls(Memory.attach(descriptor))
+        return cls(SharedMemory.attach(descriptor))
 
     def carry_on(self, before: "StatusPage") -> None:
         """Goes on counting where the page of an engine that died has stopped."""

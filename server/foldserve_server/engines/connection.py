@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from socket import socket
 
 from foldserve_engine.link.channel import Channel, Closed, Cut, Packet
-from foldserve_engine.link.messages import Kind
+from foldserve_engine.link.packets import PacketKind
 
 log = logging.getLogger(__name__)
 
 
-class Connection:
+class PacketConnection:
     """The front end's end of an engine's channel.
 
     Attributes:
@@ -30,7 +30,7 @@ class Connection:
         self._scheduled = False
         self._loop.add_reader(self._descriptor, self.receive)
 
-    def put(self, kind: Kind, record: bytes, descriptors: Sequence[int] = (), *, at_once: bool = False) -> None:
+    def put(self, kind: PacketKind, record: bytes, descriptors: Sequence[int] = (), *, at_once: bool = False) -> None:
         """Sends a record, by default together with all that is put in this turn of the event loop."""
         self._channel.put(kind, record, descriptors)
         if at_once and not self._scheduled:

@@ -4,27 +4,27 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from foldserve_contract.signature import Array, Arrays
-from foldserve_engine.link.messages import Credits
+from foldserve_engine.link.packets import Credits
 
-from ..core.errors import NotNow
-from .calls import Calls
-from .launch import ENGINE_COMMAND, Launched, launch
-from .life import EngineLife
-from .link import EngineLink
+from ..errors import NotNow
+from .client.engine_client import EngineClient
+from .client.pending import PendingRequests
+from .process.launch import ENGINE_COMMAND, LaunchedEngine, launch
+from .process.supervisor import EngineSupervisor
 from .report import LoadReport
 from .settings import EngineSettings
 
 _FRONT = 1
 
 
-class EngineProcess(EngineLife):
+class EngineProcess(EngineSupervisor):
     """A model version that answers predictions."""
 
-    def __init__(self, path: Path, settings: EngineSettings, command: Sequence[str], launched: Launched) -> None:
+    def __init__(self, path: Path, settings: EngineSettings, command: Sequence[str], launched: LaunchedEngine) -> None:
         """Made by `start`."""
         report, ready = LoadReport.of(launched, settings), launched.ready
         credits = Credits(ready.credit_rows, ready.credit_bytes)
-        self._link = EngineLink(_FRONT, report.signature, report.max_batch_size, credits, settings)
+        self._link = EngineClient(_FRONT, report.signature, report.max_batch_size, credits, settings)
         super().__init__(path, settings, command, launched, self._link)
 
     @classmethod
@@ -55,7 +55,7 @@ class EngineProcess(EngineLife):
             raise
 
     @property
-    def queue(self) -> Calls:
+    def queue(self) -> PendingRequests:
         """What waits or is computed."""
         return self._link.calls
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..core.errors import Unavailable
+from ..errors import Unavailable
 
 
 def unloading(path: Path) -> Unavailable:

@@ -7,11 +7,11 @@ from foldserve_contract.bundle import MANIFEST
 from foldserve_contract.digest import sha256
 from foldserve_contract.manifest import Manifest
 from foldserve_contract.signature import Signature
-from foldserve_engine.golden import GoldenVerdict
-from foldserve_engine.link.documents import Ready, Warmed
+from foldserve_engine.gate.golden_check import GoldenVerdict
+from foldserve_engine.link.handshake import EngineReady, WarmedSize
 
-from ..core.errors import LoadFailed, NotNow
-from .launch import Launched
+from ..errors import LoadFailed, NotNow
+from .process.launch import LaunchedEngine
 from .settings import EngineSettings
 
 
@@ -41,7 +41,7 @@ class LoadReport:
     manifest: Manifest
     digest: str
     verdict: GoldenVerdict
-    warmed: tuple[Warmed, ...]
+    warmed: tuple[WarmedSize, ...]
     max_batch_size: int
     stages: Mapping[str, float]
     seconds: float
@@ -72,7 +72,7 @@ class LoadReport:
         return f"batches of up to {self.max_batch_size} rows; warmed: {warmed}{placed}"
 
     @classmethod
-    def of(cls, launched: Launched, settings: EngineSettings) -> "LoadReport":
+    def of(cls, launched: LaunchedEngine, settings: EngineSettings) -> "LoadReport":
         """The report on an engine that is ready, and was started with these settings.
 
         Raises:
@@ -100,7 +100,7 @@ class LoadReport:
         )
 
 
-def _manifest(launched: Launched, ready: Ready) -> Manifest:
+def _manifest(launched: LaunchedEngine, ready: EngineReady) -> Manifest:
     try:
         content = (launched.path / MANIFEST).read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:

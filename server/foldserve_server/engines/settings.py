@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from foldserve_engine.batching import check_sizes
+from foldserve_engine.batch_sizes import check_sizes
 from foldserve_engine.device import Device, DeviceKind
 from foldserve_engine.protocol import GRAPH_ROWS, EngineKind
 
+MAX_SLOTS = 1024  # requests that one front end may have in flight to one engine
+
 
 @dataclass(frozen=True, slots=True)
-class Restarts:
+class RestartPolicy:
     """When a crashed engine is started again.
 
     Attributes:
@@ -26,7 +28,7 @@ class Restarts:
 
 
 @dataclass(frozen=True, slots=True)
-class Watchdog:
+class WatchdogPolicy:
     """When an engine counts as hung: its batch is older than max(`least_s`, `factor` × the warm time of its size).
 
     Attributes:
@@ -93,8 +95,8 @@ class EngineSettings:
     front_ends: int = 1
     tf32: bool = False
     graph_rows: int = GRAPH_ROWS
-    restarts: Restarts = field(default_factory=Restarts)
-    watchdog: Watchdog = field(default_factory=Watchdog)
+    restarts: RestartPolicy = field(default_factory=RestartPolicy)
+    watchdog: WatchdogPolicy = field(default_factory=WatchdogPolicy)
 
     def __post_init__(self) -> None:
         Device.parse(self.device)

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ..core.model_config import Policy
-from .sighting import Sighting
+from ..models.model_config import Policy
+from .scanner import VersionSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +16,13 @@ class Step:
         leave: The versions that serve and need not, once what is to be loaded serves.
     """
 
-    load: Sighting | None
+    load: VersionSnapshot | None
     leave: frozenset[int]
 
 
-def decide(listing: Iterable[Sighting], policy: Policy, loaded: Mapping[int, str], refused: Mapping[int, str]) -> Step:
+def decide(
+    listing: Iterable[VersionSnapshot], policy: Policy, loaded: Mapping[int, str], refused: Mapping[int, str]
+) -> Step:
     """The next step; the highest version is loaded first.
 
     A version that failed is passed over until its directory changes, so that a server started beside a spoiled
@@ -33,25 +35,25 @@ def decide(listing: Iterable[Sighting], policy: Policy, loaded: Mapping[int, str
         loaded: The digest of each version that serves.
         refused: The fingerprint under which each failed version failed.
     """
-    wanted = aspired(listing, policy, loaded, refused)
-    load = next((sighting for sighting in wanted if is_news(sighting, loaded, refused)), None)
+    wanted = eligible(listing, policy, loaded, refused)
+    load = next((sighting for sighting in wanted if is_loadable(sighting, loaded, refused)), None)
     keep = {sighting.version for sighting in wanted}
     return Step(load, frozenset(loaded.keys() - keep if keep else ()))
 
 
-def aspired(
-    listing: Iterable[Sighting], policy: Policy, loaded: Mapping[int, str], refused: Mapping[int, str]
-) -> list[Sighting]:
+def eligible(
+    listing: Iterable[VersionSnapshot], policy: Policy, loaded: Mapping[int, str], refused: Mapping[int, str]
+) -> list[VersionSnapshot]:
     """The versions that should serve, of those that serve or may be tried; highest first."""
     usable = {
         sighting.version: sighting
         for sighting in listing
-        if sighting.version in loaded or is_news(sighting, loaded, refused)
+        if sighting.version in loaded or is_loadable(sighting, loaded, refused)
     }
     return [usable[version] for version in sorted(policy.choose(usable.keys()), reverse=True)]
 
 
-def is_news(sighting: Sighting, loaded: Mapping[int, str], refused: Mapping[int, str]) -> bool:
+def is_loadable(sighting: VersionSnapshot, loaded: Mapping[int, str], refused: Mapping[int, str]) -> bool:
     """Whether it may be loaded, and is not what serves."""
     return (
         sighting.ready

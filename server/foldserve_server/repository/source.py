@@ -7,10 +7,10 @@ from typing import Protocol
 
 from foldserve_contract.repository import models
 
-from ..core.model_config import ModelConfig
+from ..models.model_config import ModelConfig
 
 
-class Source(Protocol):
+class ModelSource(Protocol):
     """What is to be served."""
 
     def configs(self) -> Mapping[str, ModelConfig]:
@@ -22,7 +22,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
+class FolderSource:
     """A repository of models, or the folder of a single one.
 
     Attributes:
@@ -39,7 +39,7 @@ class Folder:
         return str(self.path)
 
     def configs(self) -> Mapping[str, ModelConfig]:
-        """See `Source.configs`."""
+        """See `ModelSource.configs`."""
         if self.single and self.only is not None:
             return {self.only: ModelConfig(self.only, self.path)}
         names = (name for name in models(self.path) if self.only in (None, name))
@@ -47,7 +47,7 @@ class Folder:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedSource:
     """Models that were named one by one.
 
     Attributes:
@@ -61,5 +61,5 @@ class Listed:
         return self.origin
 
     def configs(self) -> Mapping[str, ModelConfig]:
-        """See `Source.configs`."""
+        """See `ModelSource.configs`."""
         return {model.name: model for model in self.models}

@@ -9,15 +9,15 @@ from foldserve_contract.bundle import MANIFEST
 from foldserve_contract.plain import is_plain
 from foldserve_contract.repository import versions
 
-from ..core.model_config import ModelConfig
-from ..poll import Wait, poll
-from .keeper import Keeper
-from .means import Means
-from .sighting import Eye, Sighting
-from .source import Source
+from ..models.model_config import ModelConfig
+from ..system.poll import Wait, poll
+from .model_manager import ModelManager
+from .reconciler_context import ReconcilerContext
+from .scanner import VersionScanner, VersionSnapshot
+from .source import ModelSource
 
 log = logging.getLogger(__name__)
-Listings = Mapping[str, tuple[Sighting, ...]]
+Listings = Mapping[str, tuple[VersionSnapshot, ...]]
 
 
 class Watcher:
@@ -33,11 +33,11 @@ class Watcher:
         keepers: By the name of the model.
     """
 
-    def __init__(self, source: Source, means: Means, eye: Eye | None = None) -> None:
+    def __init__(self, source: ModelSource, means: ReconcilerContext, eye: VersionScanner | None = None) -> None:
         self.source = source
-        self.keepers: dict[str, Keeper] = {}
+        self.keepers: dict[str, ModelManager] = {}
         self.means = means
-        self._eye = eye or Eye()
+        self._eye = eye or VersionScanner()
         self._looking = asyncio.Lock()
         self._known_troubles: frozenset[str] = frozenset()
 
@@ -48,11 +48,11 @@ class Watcher:
         if source is not self.source:  # a reload came in between
             return
         for name in configs.keys() - self.keepers.keys():
-            self.keepers[name] = Keeper(configs[name], self.means)
+            self.keepers[name] = ModelManager(configs[name], self.means)
         for name, keeper in self.keepers.items():
             keeper.see(listings.get(name, ()))
 
-    async def survey(self, source: Source) -> Listings:
+    async def survey(self, source: ModelSource) -> Listings:
         """What is there of the models of any source."""
         return (await self._survey(source))[1]
 
@@ -73,7 +73,7 @@ class Watcher:
         """Ends every engine."""
         await asyncio.gather(*(keeper.close(grace_s) for keeper in self.keepers.values()))
 
-    async def _survey(self, source: Source) -> tuple[Mapping[str, ModelConfig], Listings]:
+    async def _survey(self, source: ModelSource) -> tuple[Mapping[str, ModelConfig], Listings]:
         async with self._looking:
             configs, listings, troubles = await asyncio.to_thread(self._scan, source)
         for trouble in sorted(troubles - self._known_troubles):  # not again at every look
@@ -81,7 +81,7 @@ class Watcher:
         self._known_troubles = troubles
         return configs, listings
 
-    def _scan(self, source: Source) -> tuple[Mapping[str, ModelConfig], Listings, frozenset[str]]:
+    def _scan(self, source: ModelSource) -> tuple[Mapping[str, ModelConfig], Listings, frozenset[str]]:
         troubles: list[str] = []
         found: dict[str, Mapping[int, Path]] = {}
         try:
@@ -101,7 +101,7 @@ class Watcher:
         return configs, listings, frozenset(troubles + _missing(source, listings))
 
 
-def _missing(source: Source, listings: Listings) -> list[str]:
+def _missing(source: ModelSource, listings: Listings) -> list[str]:
     seen = [sighting for sightings in listings.values() for sighting in sightings]
     others = [sighting.path for sighting in seen if sighting.digest is None]
     plain = [path for path in others if is_plain(path)]

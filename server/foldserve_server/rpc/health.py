@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from ..core.table import Table
+from ..models.table import Table
 
 SERVICE = "grpc.health.v1.Health"
 LIST = f"/{SERVICE}/List"

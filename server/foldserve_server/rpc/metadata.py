@@ -7,7 +7,7 @@ from foldserve_contract.manifest import Manifest
 from foldserve_contract.protos import GetModelMetadataResponse, SignatureDefMap
 from foldserve_contract.signature import TensorSpec
 
-from ..core.errors import InvalidRequest
+from ..errors import InvalidRequest
 
 FIELD = "signature_def"
 PREDICT = "tensorflow/serving/predict"

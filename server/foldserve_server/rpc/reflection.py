@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from foldserve_contract import protos
 from foldserve_contract.protos import open_inference
 
-from .streams import Closing
+from .streams import StreamCloser
 from .unary import Handlers
 
 _V1ALPHA = str(reflection.SERVICE_NAME)
@@ -27,7 +27,7 @@ class ReflectionServicer(reflection.aio.ReflectionServicer):  # type: ignore[mis
     def __init__(self, services: Iterable[str]) -> None:
         self._descriptors = _pool()
         super().__init__((*services, _V1, _V1ALPHA), pool=self._descriptors)
-        self._closing = Closing()
+        self._closing = StreamCloser()
 
     def close(self) -> None:
         """Ends every stream."""

@@ -13,22 +13,22 @@ from grpc_health.v1 import health_pb2_grpc
 from foldserve_contract.protos.methods import MODEL_SERVICE, PREDICTION_SERVICE
 from foldserve_contract.protos.open_inference import INFERENCE_SERVICE
 
-from ..core.admin import Admin
-from ..core.door import Door
-from ..core.ledger import Ledger
-from ..core.limits import Limits
-from ..core.predictor import Predictor
-from ..core.table import Table
+from ..config.transport_options import TransportOptions
 from ..errors import CannotStart
-from ..inference.infer import Inference
-from ..transport import Transport
+from ..metrics.request_metrics import RequestMetrics
+from ..models.admin import Admin
+from ..models.table import Table
+from ..open_inference.infer import InferHandler
+from ..predict.handler import PredictHandler
+from ..predict.request_limits import RequestLimits
+from ..security.admission import AdmissionGate
 from . import health, reflection
-from .access import Guard
-from .credentials import live_credentials
-from .inference.models import Models
-from .inference.servicer import InferenceServicer
-from .model import ModelServicer
-from .prediction import PredictionServicer
+from .authentication import TokenInterceptor
+from .live_credentials import live_credentials
+from .model_service import ModelServicer
+from .open_inference.model_calls import ModelCalls
+from .open_inference.servicer import InferenceServicer
+from .prediction_service import PredictionServicer
 
 _SERVICES = (PREDICTION_SERVICE, MODEL_SERVICE, INFERENCE_SERVICE)
 _PING_MS = 5_000  # callers may keep idle connections alive; gRPC's default hangs up on them
@@ -38,21 +38,21 @@ class RpcServer:
     """Listens from `start` on; `port` is then the real one."""
 
     def __init__(
-        self, table: Table, admin: Admin, limits: Limits, transport: Transport, clock: Callable[[], int]
+        self, table: Table, admin: Admin, limits: RequestLimits, transport: TransportOptions, clock: Callable[[], int]
     ) -> None:
         self.health = health.HealthServicer(table, _SERVICES)
         self.port = 0
-        self.door = Door(transport.max_inflight_bytes, transport.max_concurrent_rpcs, table.telemetry.take_up)
+        self.door = AdmissionGate(transport.max_inflight_bytes, transport.max_concurrent_rpcs, table.telemetry.take_up)
         self._transport = transport
         self._reflection = reflection.ReflectionServicer((*_SERVICES, health.SERVICE))
-        ledger = Ledger(table, clock, "GRPC")
+        ledger = RequestMetrics(table, clock, "GRPC")
         self._server = grpc.aio.server(
-            interceptors=[] if transport.access is None else [Guard(transport.access, ledger)],
+            interceptors=[] if transport.access is None else [TokenInterceptor(transport.access, ledger)],
             options=_options(transport),
         )
-        predictor = Predictor(table, limits, clock)
+        predictor = PredictHandler(table, limits, clock)
         self._inference = InferenceServicer(
-            Inference(table, predictor, limits, clock), clock, Models(table, self.health, admin)
+            InferHandler(table, predictor, limits, clock), clock, ModelCalls(table, self.health, admin)
         )
         services = (
             PredictionServicer(
@@ -113,7 +113,7 @@ def monotonic_ns() -> int:
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
 
-def _options(transport: Transport) -> list[tuple[str, int | str]]:
+def _options(transport: TransportOptions) -> list[tuple[str, int | str]]:
     streams = transport.max_concurrent_streams
     bound = [] if streams is None else [("grpc.max_concurrent_streams", streams)]
     if transport.max_connection_age_s is not None:

@@ -4,7 +4,7 @@ from typing import Any, NoReturn
 
 from grpc import StatusCode
 
-from ..core.errors import (
+from ..errors import (
     DeadlineExceeded,
     EngineFailed,
     Forbidden,
@@ -19,8 +19,8 @@ from ..core.errors import (
     SignatureNotFound,
     Unauthenticated,
     Unavailable,
+    shorten,
 )
-from ..core.texts import shorten
 
 STATUS: dict[type[ServingError], StatusCode] = {
     InvalidRequest: StatusCode.INVALID_ARGUMENT,

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class Closing:
+class StreamCloser:
     """Ends every stream of requests that goes through it."""
 
     def __init__(self) -> None:

@@ -12,16 +12,16 @@ from google.protobuf.message import DecodeError
 
 from foldserve_contract.protos.methods import Method
 
-from ..core.call import Call, enter
-from ..core.door import Door
-from ..core.errors import EngineFailed, InvalidRequest, NotOffered, ServingError
-from ..core.ledger import Ledger
-from .fields import check_fields
+from ..context.call import Call, set_call
+from ..errors import EngineFailed, InvalidRequest, NotOffered, ServingError
+from ..metrics.request_metrics import RequestMetrics
+from ..security.admission import AdmissionGate
+from .field_limits import check_fields
 from .status import abort
 
 log = logging.getLogger(__name__)
 Handlers: TypeAlias = "grpc.GenericRpcHandler[Any, Any]"
-Answer = Callable[[Any, Any], Awaitable[Any]]
+MethodHandler = Callable[[Any, Any], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,12 @@ class Codec:
 
 
 Codecs: TypeAlias = Mapping[str, Codec]
-Naming = Callable[[Any], str]
+ModelNameGetter = Callable[[Any], str]
 """Gives the name of the model that a request is for; empty where it names none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reception:
+class ServiceEntry:
     """What every call of a service meets first.
 
     Attributes:
@@ -57,9 +57,9 @@ class Reception:
         counted: Those methods, and how their requests name a model.
     """
 
-    door: Door
-    ledger: Ledger
-    counted: Mapping[str, Naming] = field(default_factory=lambda: MappingProxyType({}))
+    door: AdmissionGate
+    ledger: RequestMetrics
+    counted: Mapping[str, ModelNameGetter] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,8 @@ class Endpoint:
     """
 
     method: Method
-    answer: Answer
-    reception: Reception
+    answer: MethodHandler
+    reception: ServiceEntry
     codec: Codec
 
     async def answered(self, content: bytes, context: Any) -> bytes:
@@ -85,7 +85,7 @@ class Endpoint:
         """
         name = self.method.name
         call = Call(f"{self.method.service}/{name}", lambda: _headers(context), name)
-        enter(call)
+        set_call(call)
         naming = self.reception.counted.get(name)
         with self.reception.ledger.counted(call) if naming is not None else nullcontext():
             try:
@@ -115,15 +115,19 @@ def _headers(context: Any) -> dict[str, str]:
     return {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
 
 
-def service(
-    name: str, methods: Mapping[str, Method], answers: Mapping[str, Answer], reception: Reception, codecs: Codecs
+def service_handler(
+    name: str,
+    methods: Mapping[str, Method],
+    answers: Mapping[str, MethodHandler],
+    reception: ServiceEntry,
+    codecs: Codecs,
 ) -> Handlers:
     """The handlers of a service; a method without an answer says that it has none."""
     return grpc.method_handlers_generic_handler(name, handlers(methods, answers, reception, codecs))
 
 
 def handlers(
-    methods: Mapping[str, Method], answers: Mapping[str, Answer], reception: Reception, codecs: Codecs
+    methods: Mapping[str, Method], answers: Mapping[str, MethodHandler], reception: ServiceEntry, codecs: Codecs
 ) -> dict[str, Any]:
     """The handlers of a service by method."""
     endpoints = {
@@ -133,7 +137,7 @@ def handlers(
     return {key: grpc.unary_unary_rpc_method_handler(endpoint.call) for key, endpoint in endpoints.items()}
 
 
-def _unimplemented(method: Method) -> Answer:
+def _unimplemented(method: Method) -> MethodHandler:
     async def answer(request: Any, context: Any) -> Any:
         raise NotOffered(f"{method.name} is not offered by this server")
 

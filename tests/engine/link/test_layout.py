@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from foldserve_contract.signature import TensorSpec
-from foldserve_engine.link.layout import ALIGNMENT, Layout
+from foldserve_engine.link.layout import Layout
+from foldserve_engine.rows import ALIGNMENT
 
 FIXED = Layout([TensorSpec("a", "float32", (-1, 3)), TensorSpec("b", "uint8", (-1,))])
 DYNAMIC = Layout([TensorSpec("a", "int64", (-1, -1, 2)), TensorSpec("b", "bool", (-1, -1))])

@@ -10,7 +10,7 @@ import pytest
 
 from foldserve_contract.bundle import ONNX
 from foldserve_contract.signature import Signature
-from foldserve_engine.onnx_engine import OnnxEngine
+from foldserve_engine.onnx.onnx_engine import OnnxEngine
 from foldserve_engine.tensorflow_engine import TensorFlowEngine
 from foldserve_exporter import export_model
 from foldserve_exporter.diagnosis.phases import baked_phases

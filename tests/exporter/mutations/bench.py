@@ -17,11 +17,11 @@ from foldserve_contract.digest import seal_file
 from foldserve_contract.errors import FoldserveError
 from foldserve_contract.manifest import Manifest, Source
 from foldserve_contract.tolerance import deviation, within
-from foldserve_engine.link.documents import Hello
+from foldserve_engine.link.handshake import EngineHello
 from foldserve_engine.load import load_engine
 from foldserve_engine.protocol import Engine, EngineKind
-from foldserve_engine.stages import Stages
-from foldserve_engine.start import start
+from foldserve_engine.worker.startup import start
+from foldserve_engine.worker.startup_stages import StageTimer
 from foldserve_exporter import export_model
 from foldserve_exporter.artifacts import KERAS_FILE
 from foldserve_exporter.load.loader import Loaded
@@ -170,7 +170,7 @@ class Bench:
             return engines[-1]
 
         try:
-            start(_hello(directory, kind), load, 0, Stages())
+            start(_hello(directory, kind), load, 0, StageTimer())
         except FoldserveError as error:
             return type(error).__name__, next(iter(engines), None)
         return None, engines[0]
@@ -207,8 +207,8 @@ def _candidates(key: str, spoiled: Spoiled) -> Iterable[Candidate]:
             yield replace(each, key=f"{key}_{each.key}", name=spoiled.name)
 
 
-def _hello(directory: Path, kind: EngineKind) -> Hello:
-    return Hello(
+def _hello(directory: Path, kind: EngineKind) -> EngineHello:
+    return EngineHello(
         bundle=str(directory),
         kind=kind,
         device="cpu",

@@ -19,8 +19,8 @@ from foldserve_contract.signature import Array, Arrays
 from foldserve_engine.device import Device
 from foldserve_engine.errors import ArtifactUnusable, EngineLost, RunFailed
 from foldserve_engine.load import load_engine
-from foldserve_engine.process import run
 from foldserve_engine.protocol import Engine, EngineKind, EngineOptions
+from foldserve_engine.worker.engine_process_main import run
 
 ENTERED, GATE = "entered", "gate"
 STEADY = 4

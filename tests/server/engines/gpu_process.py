@@ -8,12 +8,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from foldserve_engine import onnx_engine, onnx_session
-from foldserve_engine.process import run
+from foldserve_engine.onnx import onnx_engine, session
+from foldserve_engine.worker.engine_process_main import run
 from tests.engine.fake_gpu import FakeCuda, FakeGpu
 
 if __name__ == "__main__":
     gpu, cuda = FakeGpu(), FakeCuda()
     onnx_engine.import_runtime = lambda: gpu
-    onnx_session.find_cudart = lambda: cuda
+    session.find_cudart = lambda: cuda
     run()

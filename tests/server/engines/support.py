@@ -13,9 +13,9 @@ import numpy as np
 
 from foldserve_contract.bundle import ONNX
 from foldserve_contract.signature import Array
-from foldserve_engine.onnx_engine import OnnxEngine
-from foldserve_server.engines import EngineProcess, EngineSettings, EngineState, Restarts, Watchdog
-from foldserve_server.engines.launch import ENGINE_COMMAND
+from foldserve_engine.onnx.onnx_engine import OnnxEngine
+from foldserve_server.engines import EngineProcess, EngineSettings, EngineState, RestartPolicy, WatchdogPolicy
+from foldserve_server.engines.process.launch import ENGINE_COMMAND
 from tests.bundles import dense_model, signature_of
 from tests.server.engines.fake_process import ENTERED, GATE
 
@@ -25,8 +25,8 @@ FAKE = (sys.executable, "-P", str(Path(__file__).with_name("fake_process.py")), 
 SETTINGS = EngineSettings(
     threads=1,
     load_timeout_s=60,
-    restarts=Restarts(limit=5, window_s=60, first_delay_s=0.01, longest_delay_s=0.02),
-    watchdog=Watchdog(least_s=60, factor=1000, interval_s=60),
+    restarts=RestartPolicy(limit=5, window_s=60, first_delay_s=0.01, longest_delay_s=0.02),
+    watchdog=WatchdogPolicy(least_s=60, factor=1000, interval_s=60),
 )
 PATIENCE_S = 60
 

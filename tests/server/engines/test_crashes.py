@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from foldserve_server.core.errors import DeadlineExceeded, NotNow, Unavailable
-from foldserve_server.engines import EngineState, Restarts, Watchdog, life
-from foldserve_server.engines.crashes import Crashes
-from foldserve_server.engines.launch import Launched, launch
+from foldserve_server.engines import EngineState, RestartPolicy, WatchdogPolicy
+from foldserve_server.engines.process import supervisor
+from foldserve_server.engines.process.launch import LaunchedEngine, launch
+from foldserve_server.engines.process.restart_policy import RestartBackoff
+from foldserve_server.errors import DeadlineExceeded, NotNow, Unavailable
 from tests.bundles import change_weight, reseal
 from tests.server.engines.fake_process import Command, Loading
 from tests.server.engines.support import SETTINGS, Pipes, States, expected, in_ms, rows, run, started
@@ -88,7 +89,7 @@ def test_an_engine_that_cannot_be_started_again_yet_is_not_given_up(
 ) -> None:
     attempts: list[int] = []
 
-    async def launch_later(*how: Any) -> Launched:
+    async def launch_later(*how: Any) -> LaunchedEngine:
         attempts.append(1)
         if len(attempts) <= SETTINGS.restarts.limit:
             raise NotNow("no engine process can be started: too many open files")
@@ -97,7 +98,7 @@ def test_an_engine_that_cannot_be_started_again_yet_is_not_given_up(
     async def test() -> None:
         async with started(path) as engine:
             states = States(engine)
-            monkeypatch.setattr(life, "launch", launch_later)
+            monkeypatch.setattr(supervisor, "launch", launch_later)
             with pytest.raises(Unavailable):
                 await engine.predict(rows(Command.DIE))
             await states.until(EngineState.AVAILABLE)
@@ -111,7 +112,7 @@ def test_an_engine_that_cannot_be_started_again_yet_is_not_given_up(
 def test_a_deadline_passes_while_the_engine_restarts(path: Path) -> None:
     async def test() -> None:
         pipes = Pipes(path)
-        async with started(path, restarts=Restarts(first_delay_s=60, longest_delay_s=60)) as engine:
+        async with started(path, restarts=RestartPolicy(first_delay_s=60, longest_delay_s=60)) as engine:
             held = asyncio.create_task(engine.predict(rows(Command.HOLD)))
             await pipes.entered()
             waiting = asyncio.create_task(engine.predict(rows(1), deadline_ns=in_ms(200)))
@@ -129,7 +130,7 @@ def test_a_deadline_passes_while_the_engine_restarts(path: Path) -> None:
 
 def test_a_batch_that_hangs_is_ended_as_a_crash(path: Path) -> None:
     async def test() -> None:
-        watchdog = Watchdog(least_s=0.5, factor=1, interval_s=0.05)
+        watchdog = WatchdogPolicy(least_s=0.5, factor=1, interval_s=0.05)
         async with started(path, watchdog=watchdog) as engine:
             states = States(engine)
             with pytest.raises(Unavailable):
@@ -143,7 +144,7 @@ def test_a_batch_that_hangs_is_ended_as_a_crash(path: Path) -> None:
 
 def test_an_engine_that_is_stopped_without_a_batch_is_ended_as_a_crash(path: Path) -> None:
     async def test() -> None:
-        watchdog = Watchdog(least_s=0.5, factor=1, interval_s=0.05)
+        watchdog = WatchdogPolicy(least_s=0.5, factor=1, interval_s=0.05)
         async with started(path, watchdog=watchdog) as engine:
             states = States(engine)
             os.kill(engine.report.pid, signal.SIGSTOP)
@@ -213,7 +214,7 @@ def test_a_restart_serves_the_bundle_that_was_there_or_none(path: Path) -> None:
 def test_stopping_while_it_restarts_answers_those_who_wait(path: Path) -> None:
     async def test() -> None:
         pipes = Pipes(path)
-        async with started(path, restarts=Restarts(first_delay_s=60, longest_delay_s=60)) as engine:
+        async with started(path, restarts=RestartPolicy(first_delay_s=60, longest_delay_s=60)) as engine:
             states = States(engine)
             held = asyncio.create_task(engine.predict(rows(Command.HOLD)))
             await pipes.entered()
@@ -271,7 +272,7 @@ def test_a_restart_leaks_neither_descriptors_nor_memory(path: Path) -> None:
 
 
 def test_waits_between_restarts_grow_and_old_crashes_are_forgotten() -> None:
-    crashes = Crashes(Restarts(limit=4, window_s=60, first_delay_s=0.1, longest_delay_s=0.3))
+    crashes = RestartBackoff(RestartPolicy(limit=4, window_s=60, first_delay_s=0.1, longest_delay_s=0.3))
     assert [crashes.note(now) for now in (0, 1, 2)] == [0.1, 0.2, 0.3]
     assert crashes.note(61.5) == 0.2
     assert [crashes.note(now) for now in (62, 63, 64)] == [0.2, 0.3, None]

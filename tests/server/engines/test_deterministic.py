@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from foldserve_contract.signature import Array
-from foldserve_server.core.errors import EngineFailed
+from foldserve_server.errors import EngineFailed
 from tests.server.engines.fake_process import STEADY, Command, Loading
 from tests.server.engines.support import EngineProcess, rows, run, started
 

@@ -7,7 +7,9 @@ import pytest
 
 from foldserve_contract.bundle import Bundle
 from foldserve_engine.protocol import EngineKind
-from foldserve_server.core.errors import (
+from foldserve_server.engines import EngineProcess
+from foldserve_server.engines.serving_engine import ServingEngine
+from foldserve_server.errors import (
     DeadlineExceeded,
     EngineFailed,
     InvalidRequest,
@@ -15,8 +17,6 @@ from foldserve_server.core.errors import (
     ResourceExhausted,
     Unavailable,
 )
-from foldserve_server.engines import EngineProcess
-from foldserve_server.serving import ServingEngine
 from tests.bundles import make_bundle, sequence_model, two_headed_model
 from tests.server.engines.fake_process import Command, Loading
 from tests.server.engines.support import REAL, Pipes, expected, in_ms, rows, run, started

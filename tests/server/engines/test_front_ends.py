@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foldserve_engine.link.messages import Credits
-from foldserve_server.core.errors import QueueFull, Unavailable
-from foldserve_server.engines.launch import Launched, launch
-from foldserve_server.engines.link import EngineLink
+from foldserve_engine.link.packets import Credits
+from foldserve_server.engines.client.engine_client import EngineClient
+from foldserve_server.engines.process.launch import LaunchedEngine, launch
 from foldserve_server.engines.report import LoadReport
+from foldserve_server.errors import QueueFull, Unavailable
 from tests.server.engines.fake_process import Command
 from tests.server.engines.support import FAKE, SETTINGS, Pipes, expected, rows, run
 
@@ -27,21 +27,21 @@ LOST = Unavailable("the engine crashed", 5)
 class House:
     """A slow fake engine, and links of as many front ends as there are to be."""
 
-    def __init__(self, path: Path, launched: Launched, front_ends: int, **changes: int) -> None:
+    def __init__(self, path: Path, launched: LaunchedEngine, front_ends: int, **changes: int) -> None:
         self.settings = replace(SETTINGS, front_ends=front_ends, **changes)
         self.launched = launched
         self.report = LoadReport.of(launched, self.settings)
-        self.links: dict[int, EngineLink] = {}
+        self.links: dict[int, EngineClient] = {}
 
-    def front(self, number: int) -> EngineLink:
+    def front(self, number: int) -> EngineClient:
         ready = self.launched.ready
         credits = Credits(ready.credit_rows, ready.credit_bytes)
-        link = EngineLink(number, self.report.signature, self.report.max_batch_size, credits, self.settings)
+        link = EngineClient(number, self.report.signature, self.report.max_batch_size, credits, self.settings)
         self.attach(link, number)
         self.links[number] = link
         return link
 
-    def attach(self, link: EngineLink, number: int) -> None:
+    def attach(self, link: EngineClient, number: int) -> None:
         one = self.launched
         link.attach(one.link(number), one.epoch, one.page, one.ready.warmed[-1], lambda: None)
 

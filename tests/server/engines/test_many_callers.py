@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from foldserve_server.core.errors import DeadlineExceeded, Unavailable
-from foldserve_server.engines import Restarts
+from foldserve_server.engines import RestartPolicy
+from foldserve_server.errors import DeadlineExceeded, Unavailable
 from tests.server.engines.fake_process import Command
 from tests.server.engines.support import expected, in_ms, rows, run, started
 
@@ -44,7 +44,7 @@ def test_callers_are_each_answered_once_and_rightly_while_the_engine_dies_again_
     draw = random.Random(1)
 
     async def test() -> list[str]:
-        restarts = Restarts(limit=1000, first_delay_s=0.001, longest_delay_s=0.001)
+        restarts = RestartPolicy(limit=1000, first_delay_s=0.001, longest_delay_s=0.001)
         async with started(path, max_batch_size=4, restarts=restarts) as engine:
 
             async def caller(number: int) -> str:

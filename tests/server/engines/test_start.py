@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from foldserve_engine.protocol import EngineKind
-from foldserve_server.core.errors import LoadFailed
 from foldserve_server.engines import EngineProcess
+from foldserve_server.errors import LoadFailed
 from tests.bundles import change_weight
 from tests.server.engines.fake_process import Loading
 from tests.server.engines.support import FAKE, REAL, SETTINGS, Pipes, run, started
@@ -116,7 +116,7 @@ def test_the_front_end_imports_no_engine_library() -> None:
 def test_the_engine_process_imports_no_grpc() -> None:
     code = """
 import sys
-import foldserve_engine.process, onnxruntime
+import foldserve_engine.worker.engine_process_main, onnxruntime
 print(*{name.partition('.')[0] for name in sys.modules})
 """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

@@ -2,13 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from foldserve_server.core.model_config import All, Latest, Policy, Specific
+from foldserve_server.models.model_config import All, Latest, Policy, Specific
 from foldserve_server.repository.decide import decide
-from foldserve_server.repository.sighting import Sighting
+from foldserve_server.repository.scanner import VersionSnapshot
 
 
-def seen(version: int, digest: str = "a", *, ready: bool = True, fingerprint: str = "f") -> Sighting:
-    return Sighting(version, Path(str(version)), digest, fingerprint, ready)
+def seen(version: int, digest: str = "a", *, ready: bool = True, fingerprint: str = "f") -> VersionSnapshot:
+    return VersionSnapshot(version, Path(str(version)), digest, fingerprint, ready)
 
 
 ONE, TWO, THREE = seen(1), seen(2), seen(3)
@@ -34,7 +34,7 @@ ONE, TWO, THREE = seen(1), seen(2), seen(3)
     ],
 )
 def test_the_latest_version(
-    listing: list[Sighting], loaded: dict[int, str], refused: dict[int, str], load: int | None, leave: list[int]
+    listing: list[VersionSnapshot], loaded: dict[int, str], refused: dict[int, str], load: int | None, leave: list[int]
 ) -> None:
     step = decide(listing, Latest(), loaded, refused)
     assert ((step.load and step.load.version), sorted(step.leave)) == (load, leave)
@@ -57,7 +57,7 @@ def test_the_latest_version(
 )
 def test_the_versions_of_a_policy(
     policy: Policy,
-    listing: list[Sighting],
+    listing: list[VersionSnapshot],
     loaded: dict[int, str],
     refused: dict[int, str],
     load: int | None,

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from foldserve_server.core.errors import ServingError
-from foldserve_server.core.query import ModelRef
-from foldserve_server.core.servable import State
-from foldserve_server.core.table import Table
-from foldserve_server.repository.means import Means
-from foldserve_server.repository.source import Folder, Source
+from foldserve_server.errors import ServingError
+from foldserve_server.models.query import ModelRef
+from foldserve_server.models.servable import ServableState
+from foldserve_server.models.table import Table
+from foldserve_server.repository.reconciler_context import ReconcilerContext
+from foldserve_server.repository.source import FolderSource, ModelSource
 from foldserve_server.repository.watcher import Watcher
 from tests.server.fakes import Starter, write_version
 
@@ -19,11 +19,11 @@ from tests.server.fakes import Starter, write_version
 class House:
     """A repository, a watcher over it, and engines that are none."""
 
-    def __init__(self, root: Path, source: Source | None = None, **means: Any) -> None:
+    def __init__(self, root: Path, source: ModelSource | None = None, **means: Any) -> None:
         self.root = root
         self.table = Table()
         self.starter = Starter()
-        self.watcher = Watcher(source or Folder(root), Means(self.table, self.starter, 5.0, **means))
+        self.watcher = Watcher(source or FolderSource(root), ReconcilerContext(self.table, self.starter, 5.0, **means))
 
     async def look(self) -> None:
         await self.watcher.look()
@@ -33,7 +33,7 @@ class House:
         servable = self.table.serving(name)
         return None if servable is None else servable.version
 
-    def state(self, version: int) -> State:
+    def state(self, version: int) -> ServableState:
         return self.table.status(ModelRef("m", version))[0].state
 
     def reason(self, version: int) -> str:
@@ -72,11 +72,11 @@ def test_a_new_version_serves_before_the_old_one_is_stopped(play: Callable[[Scen
         write_version(house.root, 2)
         with house.table.find(ModelRef("m")).lease():
             await house.look()
-            assert house.serving() == 2 and house.state(1) is State.UNLOADING
+            assert house.serving() == 2 and house.state(1) is ServableState.UNLOADING
             assert not old.stopped.is_set(), "somebody is waiting for its answer"
         await asyncio.wait_for(old.stopped.wait(), 5)
         await asyncio.sleep(0)
-        assert house.state(1) is State.END and not house.reason(1)
+        assert house.state(1) is ServableState.END and not house.reason(1)
 
     play(scenario)
 
@@ -89,7 +89,7 @@ def test_a_version_that_fails_leaves_the_old_one_serving_and_says_why(play: Call
         write_version(house.root, 2)
         await house.look()
         await house.look()
-        assert house.serving() == 1 and house.state(2) is State.END and house.reason(2) == "sample 3 deviates"
+        assert house.serving() == 1 and house.state(2) is ServableState.END and house.reason(2) == "sample 3 deviates"
         assert house.starter.started == ["m/1", "m/2"], "it is not tried again while nothing changes"
 
     play(scenario)
@@ -120,11 +120,11 @@ def test_what_was_said_of_a_refused_replacement_goes_when_the_old_directory_is_b
         house.starter.failing["m/1"] = "spoiled"
         write_version(house.root, 1, created="later")
         await house.look()
-        assert house.state(1) is State.AVAILABLE and "its replacement was refused: spoiled" in house.reason(1)
+        assert house.state(1) is ServableState.AVAILABLE and "its replacement was refused: spoiled" in house.reason(1)
         shutil.rmtree(house.root / "m" / "1")
         shutil.copytree(house.root.parent / "kept", house.root / "m" / "1")
         await house.look()
-        assert house.state(1) is State.AVAILABLE and not house.reason(1)
+        assert house.state(1) is ServableState.AVAILABLE and not house.reason(1)
         write_version(house.root, 1, created="later")
         await house.look()
         assert "its replacement was refused: spoiled" in house.reason(1), "it is tried again, and told again"
@@ -140,12 +140,12 @@ def test_a_bundle_replaced_in_place_is_a_reload(play: Callable[[Scenario], None]
         house.starter.failing["m/1"] = "spoiled"
         write_version(house.root, 1, created="later")
         await house.look()
-        assert house.state(1) is State.AVAILABLE and "spoiled" in house.reason(1)
+        assert house.state(1) is ServableState.AVAILABLE and "spoiled" in house.reason(1)
         del house.starter.failing["m/1"]
         write_version(house.root, 1, created="later still")
         await house.look()
         await asyncio.wait_for(old.stopped.wait(), 5)
-        assert house.state(1) is State.AVAILABLE and not house.reason(1)
+        assert house.state(1) is ServableState.AVAILABLE and not house.reason(1)
         assert house.table.find(ModelRef("m", 1)).engine is house.starter.engines["m/1"] is not old
 
     play(scenario)
@@ -175,7 +175,7 @@ def test_an_empty_or_failing_listing_unloads_nothing(play: Callable[[Scenario], 
         shutil.rmtree({"versions": path, "model": path.parent, "repository": house.root}[how])
         for _ in range(3):
             await house.look()
-        assert house.serving() == 1 and house.state(1) is State.AVAILABLE
+        assert house.serving() == 1 and house.state(1) is ServableState.AVAILABLE
 
     play(scenario)
 
@@ -199,7 +199,7 @@ def test_an_engine_that_ends_is_refused_and_the_version_below_serves(play: Calla
         house.starter.engines["m/2"].ended("five crashes in 60 s")
         assert house.serving() is None and house.reason(2) == "five crashes in 60 s"
         await house.watcher.settled()
-        assert house.serving() == 1 and house.state(2) is State.END
+        assert house.serving() == 1 and house.state(2) is ServableState.END
 
     play(scenario)
 
@@ -262,7 +262,7 @@ def test_a_version_for_which_there_is_no_memory_waits_and_does_not_harm_the_old_
         write_version(house.root, 2)
         for _ in range(3):
             await house.look()
-        assert house.serving() == 1 and house.state(2) is State.END and house.reason(2) == short[0]
+        assert house.serving() == 1 and house.state(2) is ServableState.END and house.reason(2) == short[0]
         assert house.starter.started == ["m/1"] and caplog.text.count("refused") == 1
         short.clear()
         await house.look()
@@ -283,7 +283,7 @@ def test_a_version_that_cannot_be_started_now_is_tried_again_at_every_look(
         for _ in range(3):
             await house.look()
         assert house.starter.started == ["m/1", "m/2", "m/2", "m/2"]
-        assert house.serving() == 1 and house.state(2) is State.END
+        assert house.serving() == 1 and house.state(2) is ServableState.END
         assert house.reason(2) == "no engine process can be started"
         assert caplog.text.count("m/2: refused") == 1 and house.table.telemetry.refusals == {("m", "NotNow"): 1}
         house.starter.exhausted = False
@@ -326,7 +326,7 @@ def test_closing_kills_the_candidate_and_stops_what_serves(tmp_path: Path) -> No
 def test_the_folder_of_a_single_model_is_served_under_the_name_given(tmp_path: Path) -> None:
     async def scenario() -> None:
         write_version(tmp_path, 3, name="anything")
-        house = House(tmp_path, Folder(tmp_path / "anything", "digits", single=True))
+        house = House(tmp_path, FolderSource(tmp_path / "anything", "digits", single=True))
         await house.look()
         assert house.serving("digits") == 3
         await house.watcher.close(0)

@@ -12,13 +12,13 @@ from foldserve_contract.protos.methods import MODEL_METHODS, PREDICTION_METHODS
 from foldserve_contract.protos.open_inference import INFERENCE_METHODS
 from foldserve_contract.signature import Array
 from foldserve_contract.tensors import encode
-from foldserve_server.core.admin import Admin
-from foldserve_server.core.errors import ServingError
-from foldserve_server.core.limits import Limits
-from foldserve_server.core.model_config import ModelConfig
-from foldserve_server.core.table import Table
+from foldserve_server.config.transport_options import TransportOptions
+from foldserve_server.errors import ServingError
+from foldserve_server.models.admin import Admin
+from foldserve_server.models.model_config import ModelConfig
+from foldserve_server.models.table import Table
+from foldserve_server.predict.request_limits import RequestLimits
 from foldserve_server.rpc.server import RpcServer, monotonic_ns
-from foldserve_server.transport import Transport
 
 METHODS = {**PREDICTION_METHODS, **MODEL_METHODS, **INFERENCE_METHODS}
 ROWS = np.arange(6, dtype=np.float32).reshape(3, 2)
@@ -81,17 +81,17 @@ class FakeAdmin:
 @asynccontextmanager
 async def listening(
     table: Table,
-    limits: Limits | None = None,
+    limits: RequestLimits | None = None,
     *,
     started: bool = True,
     admin: Admin | None = None,
-    transport: Transport | None = None,
+    transport: TransportOptions | None = None,
 ) -> AsyncIterator[Caller]:
     rpc = RpcServer(
         table,
         admin or FakeAdmin(),
-        limits or Limits(),
-        transport or Transport(max_message_bytes=MAX_BYTES),
+        limits or RequestLimits(),
+        transport or TransportOptions(max_message_bytes=MAX_BYTES),
         monotonic_ns,
     )
     await rpc.start("127.0.0.1:0")

@@ -8,8 +8,8 @@ import grpc
 
 from foldserve_contract.protos.open_inference import ModelInferRequest
 from foldserve_contract.signature import Array
-from foldserve_server.core.limits import Limits
-from foldserve_server.core.table import Table
+from foldserve_server.models.table import Table
+from foldserve_server.predict.request_limits import RequestLimits
 from tests.server.fakes import FakeEngine, serving
 
 from .calls import ROWS, listening
@@ -30,7 +30,9 @@ def raw_request(rows: Array = ROWS, **fields: Any) -> Any:
     return request
 
 
-def ask(method: str, request: Any, table: Callable[[], Table] | None = None, limits: Limits | None = None) -> Any:
+def ask(
+    method: str, request: Any, table: Callable[[], Table] | None = None, limits: RequestLimits | None = None
+) -> Any:
     async def scenario() -> Any:
         async with listening(table() if table else serving(FakeEngine(), version=7), limits) as caller:
             return await caller.call(method, request)

@@ -6,9 +6,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from foldserve_server.core.query import ModelRef
-from foldserve_server.core.servable import Servable
-from foldserve_server.core.table import Table
+from foldserve_server.models.query import ModelRef
+from foldserve_server.models.servable import Servable
+from foldserve_server.models.table import Table
 from tests.server.fakes import FakeEngine, serving
 
 from .calls import Caller, listening

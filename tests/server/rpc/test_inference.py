@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from foldserve_contract.signature import Signature, TensorSpec
-from foldserve_server.core.errors import DeadlineExceeded, QueueFull
-from foldserve_server.core.limits import Limits
-from foldserve_server.core.query import ModelRef
-from foldserve_server.core.servable import Servable
-from foldserve_server.core.table import Table
+from foldserve_server.errors import DeadlineExceeded, QueueFull
+from foldserve_server.models.query import ModelRef
+from foldserve_server.models.servable import Servable
+from foldserve_server.models.table import Table
+from foldserve_server.predict.request_limits import RequestLimits
 from tests.server.fakes import FakeEngine, manifest, serving
 
 from .calls import ROWS, listening
@@ -187,7 +187,7 @@ def test_an_output_that_is_asked_for_twice_is_given_once() -> None:
 
 
 def test_more_rows_than_a_batch_are_taken_where_they_are_split() -> None:
-    response = ask("ModelInfer", typed_request(np.zeros((5, 2), np.float32)), limits=Limits(split_large=True))
+    response = ask("ModelInfer", typed_request(np.zeros((5, 2), np.float32)), limits=RequestLimits(split_large=True))
     assert list(response.outputs[0].shape) == [5, 2]
 
 

@@ -6,13 +6,13 @@ import pytest
 from google.protobuf import text_format
 
 from foldserve_contract.protos.open_inference import INFERENCE_METHODS
-from foldserve_server.core.engine import Batching
-from foldserve_server.core.errors import InvalidRequest, NotInRepository
-from foldserve_server.core.model_config import All, Latest, Policy, Specific
-from foldserve_server.core.query import ModelRef
-from foldserve_server.core.servable import Servable
-from foldserve_server.core.table import Table
-from foldserve_server.core.tally import Tally
+from foldserve_server.errors import InvalidRequest, NotInRepository
+from foldserve_server.models.engine import BatchingInfo
+from foldserve_server.models.model_config import All, Latest, Policy, Specific
+from foldserve_server.models.query import ModelRef
+from foldserve_server.models.servable import Servable
+from foldserve_server.models.table import Table
+from foldserve_server.stats.model_stats import ModelStats
 from tests.server.fakes import TWO_BY_TWO, FakeEngine, manifest, serving
 
 from .calls import FakeAdmin, listening
@@ -52,20 +52,20 @@ def test_metadata_and_configuration_describe_the_signature() -> None:
 @pytest.mark.parametrize(
     ("batching", "how"),
     [
-        (Batching(), "instance_group { name: 'm' kind: KIND_CPU count: 1 } dynamic_batching {}"),
+        (BatchingInfo(), "instance_group { name: 'm' kind: KIND_CPU count: 1 } dynamic_batching {}"),
         (
-            Batching(sizes=(1, 4), delay_us=2000),
+            BatchingInfo(sizes=(1, 4), delay_us=2000),
             "instance_group { name: 'm' kind: KIND_CPU count: 1 }"
             " dynamic_batching { preferred_batch_size: 1 preferred_batch_size: 4 max_queue_delay_microseconds: 2000 }",
         ),
         (
-            Batching(device="cuda:2", together=False),
+            BatchingInfo(device="cuda:2", together=False),
             "instance_group { name: 'm' kind: KIND_GPU count: 1 gpus: 2 }",
         ),
     ],
 )
 def test_the_configuration_tells_which_versions_serve_and_how_batches_are_formed(
-    policy: Policy, told: str, batching: Batching, how: str
+    policy: Policy, told: str, batching: BatchingInfo, how: str
 ) -> None:
     def table() -> Table:
         engine = FakeEngine()
@@ -104,7 +104,7 @@ def test_statistics_tell_when_the_latest_answer_was_given() -> None:
     async def scenario() -> tuple[list[int], Servable]:
         table = serving(FakeEngine())
         servable = table.find(ModelRef("m"))
-        servable.tally = Tally(now=iter((1_000, 2_500)).__next__)
+        servable.tally = ModelStats(now=iter((1_000, 2_500)).__next__)
         told = []
         async with listening(table) as caller:
             for _ in range(3):

@@ -8,10 +8,10 @@ import pytest
 from foldserve_contract.protos import PredictRequest
 from foldserve_contract.signature import Signature, TensorSpec
 from foldserve_contract.wire.read import Received
-from foldserve_server.core.errors import InvalidRequest
-from foldserve_server.core.validate import check_names
-from foldserve_server.inference.check import check
-from foldserve_server.rpc import wire
+from foldserve_server.errors import InvalidRequest
+from foldserve_server.open_inference.request_check import check
+from foldserve_server.predict.validate import check_names
+from foldserve_server.rpc import predict_messages
 
 SIGNATURE = Signature((TensorSpec("x", "float32", (-1, 2)),), (TensorSpec("y", "float32", (-1, 2)),))
 
@@ -54,8 +54,8 @@ def test_tensors_that_a_model_does_not_have_are_not_looked_at(monkeypatch: pytes
     for index in range(10):
         request.inputs[f"i{index}"].dtype = 1
     looked: list[Any] = []
-    monkeypatch.setattr(wire, "offer", lambda *asked: looked.append(asked))
-    inputs = wire.query(Received(request, {}), None, 1 << 20).inputs
+    monkeypatch.setattr(predict_messages, "input_tensor", lambda *asked: looked.append(asked))
+    inputs = predict_messages.query(Received(request, {}), None, 1 << 20).inputs
     with pytest.raises(InvalidRequest, match="input size does not match signature: 10!=1"):
         check_names(SIGNATURE, inputs)
     assert not looked

@@ -9,9 +9,9 @@ import pytest
 
 from foldserve_contract.protos import GetModelMetadataRequest, GetModelStatusRequest, PredictRequest, SignatureDefMap
 from foldserve_contract.tensors import decode
-from foldserve_server.core.errors import EngineFailed, QueueFull, ResourceExhausted
-from foldserve_server.core.table import Table
-from foldserve_server.transport import Transport
+from foldserve_server.config.transport_options import TransportOptions
+from foldserve_server.errors import EngineFailed, QueueFull, ResourceExhausted
+from foldserve_server.models.table import Table
 from tests.server.fakes import TWO_BY_TWO, FakeEngine, manifest, serving
 from tests.server.running import trailing
 
@@ -57,7 +57,7 @@ def test_an_answer_carries_name_signature_and_version() -> None:
 
 def test_answers_lie_in_tensor_content_where_the_server_is_told_so() -> None:
     async def scenario() -> None:
-        async with listening(serving(FakeEngine()), transport=Transport(tensor_content=True)) as caller:
+        async with listening(serving(FakeEngine()), transport=TransportOptions(tensor_content=True)) as caller:
             response = await caller.call("Predict", predict_request())
             assert response.outputs["y"].tensor_content == (ROWS * 2).tobytes()
             assert not response.outputs["y"].float_val

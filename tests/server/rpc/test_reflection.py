@@ -5,7 +5,7 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_reflection.v1alpha import reflection_pb2
 
-from foldserve_server.core.table import Table
+from foldserve_server.models.table import Table
 
 from .calls import Caller, listening
 

@@ -8,9 +8,9 @@ import pytest
 from google.protobuf import text_format
 
 from foldserve_contract.protos.methods import MODEL_METHODS
-from foldserve_server.core.errors import Forbidden, NotPossible, ReloadFailed, ServingError
-from foldserve_server.core.model_config import All, Latest, ModelConfig, Specific
-from foldserve_server.core.table import Table
+from foldserve_server.errors import Forbidden, NotPossible, ReloadFailed, ServingError
+from foldserve_server.models.model_config import All, Latest, ModelConfig, Specific
+from foldserve_server.models.table import Table
 from tests.server.rpc.calls import FakeAdmin, listening
 
 METHOD = "HandleReloadConfigRequest"

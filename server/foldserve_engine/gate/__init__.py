@@ -1,0 +1,1 @@
+"""The gate: golden samples through an engine, within the promised bounds."""

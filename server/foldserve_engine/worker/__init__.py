@@ -1,0 +1,1 @@
+"""The engine process: startup, batch queue, requests in shared memory."""

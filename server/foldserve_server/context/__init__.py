@@ -1,0 +1,1 @@
+"""State of the current request: call, rights, trace span."""

@@ -1,1 +1,0 @@
-"""What the server does, whatever protocol its callers speak."""

@@ -1,0 +1,1 @@
+"""Requests to an engine process, and their answers."""

@@ -1,0 +1,266 @@
+"""The process of one model version on one device: started, watched, restarted after a crash, stopped."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from foldserve_engine.link.batch_stats import BatchStats
+from foldserve_engine.link.packets import PacketKind
+
+from ...errors import LoadFailed, NotNow, ServingError, Unavailable
+from ...system.stall_timer import StallTimer
+from .. import refusals
+from ..report import LoadReport
+from ..settings import EngineSettings
+from .launch import EngineStartFailed, LaunchedEngine, launch
+from .restart_policy import RestartBackoff
+from .watchdog import is_hang
+
+_log = logging.getLogger(__name__)
+_LEAST_GRACE_S = 1.0
+
+
+class EngineState(StrEnum):
+    """What an engine process is, once it was put into service."""
+
+    AVAILABLE = "AVAILABLE"
+    RESTARTING = "RESTARTING"
+    ENDED = "ENDED"
+
+
+class QueueState(Protocol):
+    """What waits or is computed, and how much of it there may be."""
+
+    @property
+    def requests(self) -> int:
+        """How many they are."""
+
+    rows: int
+    bytes: int
+    max_rows: int
+    max_bytes: int
+
+
+StateHook = Callable[[EngineState, str], None]
+
+
+class EngineCallers(Protocol):
+    """Those who ask an engine, in this process or in others."""
+
+    def join(self, launched: LaunchedEngine) -> None:
+        """A process is ready: from now on it is asked.
+
+        Raises:
+            OSError: It cannot be.
+        """
+
+    def lost(self, refusal: Unavailable) -> None:
+        """The process is gone. What it was computing, and whatever is asked from now on, is answered so."""
+
+    def refuse(self, refusal: Unavailable) -> None:
+        """Nothing new is to be asked."""
+
+    def fail(self, error: ServingError) -> None:
+        """Whoever waits is to be answered with an error."""
+
+    async def answered(self) -> None:
+        """Returns once nobody is waiting."""
+
+    def close(self) -> None:
+        """The engine is over."""
+
+
+class EngineSupervisor:
+    """The processes of one engine, one after the other.
+
+    Attributes:
+        report: What the engine said when it was ready; renewed by a restart.
+        state: Whether it answers now.
+        restarts: How often it was started again after a crash.
+        on_state: Called with every new state and its reason.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        settings: EngineSettings,
+        command: Sequence[str],
+        launched: LaunchedEngine,
+        callers: EngineCallers,
+    ) -> None:
+        """Takes over a process that was started so, for those callers."""
+        self.report = LoadReport.of(launched, settings)
+        self.state = EngineState.AVAILABLE
+        self.on_state: StateHook | None = None
+        self._path, self._settings, self._command = path, settings, command
+        self._loop = asyncio.get_running_loop()
+        self._crashes = RestartBackoff(settings.restarts)
+        self._callers = callers
+        self._launched = launched
+        self._restarting: asyncio.Task[None] | None = None
+        self._watchdog: asyncio.TimerHandle | None = None
+        self._stillness = StallTimer(settings.watchdog.interval_s)
+        self._hung = self._stopping = False
+        self.restarts = 0
+        try:
+            self._enter(launched)
+        except BaseException:
+            self._stopping = True  # its end is no crash
+            raise
+
+    @property
+    def available(self) -> bool:
+        """Whether it takes requests now."""
+        return self.state is EngineState.AVAILABLE and not self._stopping
+
+    @property
+    def stats(self) -> BatchStats:
+        """What batches it was given, by this process and those before it."""
+        return self._launched.page.stats
+
+    @property
+    def batches(self) -> int:
+        """How many batches the process has begun."""
+        return self._launched.page.batches
+
+    @property
+    def computing(self) -> int:
+        """Requests in the batch that runs."""
+        return self._launched.page.computing
+
+    async def stop(self, grace_s: float) -> None:
+        """Takes no more requests, answers what was accepted, and ends the process; kills it after the grace.
+
+        Args:
+            grace_s: Seconds that may take.
+        """
+        if not self._stopping:
+            self._stopping = True
+            self._callers.refuse(refusals.unloading(self._path))
+        end_s = self._loop.time() + grace_s
+        try:
+            await self._cancel_restart()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(end_s):
+                    await self._callers.answered()
+            self._callers.fail(refusals.unloaded())
+            self._launched.connection.close()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(max(end_s, self._loop.time() + _LEAST_GRACE_S)):
+                    await asyncio.shield(self._launched.child.exited)
+        finally:
+            self._launched.child.kill()
+            await asyncio.shield(self._launched.child.exited)
+            self._callers.close()
+
+    def _enter(self, launched: LaunchedEngine) -> None:
+        """Puts a process that is ready into service."""
+        self._launched = launched
+        self._hung = False
+        launched.connection.on_end = launched.child.kill
+        launched.child.exited.add_done_callback(lambda _: self._on_exit(launched))
+        self._callers.join(launched)
+        self._watch()
+
+    def _watch(self) -> None:
+        """Looks whether the process stands still, now and every interval from now."""
+        policy, launched = self._settings.watchdog, self._launched
+        running, turns = launched.page.running(), launched.page.turns
+        still_s = self._stillness.look((launched.epoch, turns, running and running.started_ns), self._loop.time())
+        if is_hang(still_s, running, launched.ready.warmed, policy):
+            _log.error("the engine of %s hangs, and is killed", self._path)
+            self._hung = True
+            launched.child.kill()
+            return
+        if running is None and not still_s:
+            launched.connection.put(
+                PacketKind.PING, b"", at_once=True
+            )  # so that it does something before the next look
+        self._watchdog = self._loop.call_later(policy.interval_s, self._watch)
+
+    def _on_exit(self, launched: LaunchedEngine) -> None:
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+        launched.close()
+        reason = "the engine hung and was killed" if self._hung else launched.child.describe_exit()
+        if self._stopping:
+            self._callers.lost(refusals.unloaded())
+            self._callers.fail(refusals.unloaded())
+            return
+        _log.error("%s: %s", self._path, reason)
+        self._crashed(reason)
+
+    def _crashed(self, reason: str) -> None:
+        """Answers the requests that were being computed, and starts again after a while unless it was too often."""
+        delay_s = self._crashes.note(self._loop.time())
+        if delay_s is None:
+            self._end(f"it crashed {self._settings.restarts.limit} times in a short time; at last {reason}")
+            return
+        self._start_later(reason, delay_s)
+
+    def _start_later(self, reason: str, delay_s: float) -> None:
+        self._callers.lost(refusals.restarting(delay_s, self.report.seconds))
+        self._announce(EngineState.RESTARTING, reason)
+        self._restarting = self._loop.create_task(self._restart(delay_s))
+
+    async def _restart(self, delay_s: float) -> None:
+        await asyncio.sleep(delay_s)
+        try:
+            launched = await launch(self._path, self._settings, self._command, self._launched)
+            report = await self._same_bundle(launched)
+        except NotNow as error:  # no crash, and no reason to give up a version that has done nothing wrong
+            self._start_later(str(error), self._settings.restarts.longest_delay_s)
+        except EngineStartFailed as error:
+            self._crashed(str(error))
+        except LoadFailed as error:
+            self._end(f"after a crash it was not put into service again: {error}")
+        else:
+            self.report = report
+            self._reenter(launched)
+
+    def _reenter(self, launched: LaunchedEngine) -> None:
+        try:
+            self._enter(launched)
+        except OSError:
+            _log.exception("what waits cannot be given to the restarted engine of %s", self._path)
+            launched.child.kill()  # a crash like any other
+        else:
+            self.restarts += 1
+            self._announce(EngineState.AVAILABLE, "restarted after a crash")
+
+    async def _same_bundle(self, launched: LaunchedEngine) -> LoadReport:
+        """The report on a restarted engine, if it has loaded what was served before; else it is ended."""
+        try:
+            report = LoadReport.of(launched, self._settings)
+            if report.digest != self.report.digest:
+                raise LoadFailed("another bundle was found in its place")
+        except BaseException:
+            await launched.discard()
+            raise
+        return report
+
+    def _end(self, reason: str) -> None:
+        refusal = Unavailable(f"the engine has ended: {reason}")
+        self._callers.lost(refusal)
+        self._callers.fail(refusal)
+        self._announce(EngineState.ENDED, reason)
+
+    def _announce(self, state: EngineState, reason: str) -> None:
+        self.state = state
+        _log.log(logging.INFO if state is EngineState.AVAILABLE else logging.ERROR, "%s: %s", state, reason)
+        if self.on_state is not None:
+            try:
+                self.on_state(state, reason)
+            except Exception:
+                _log.exception("whoever hears of the engine's state failed")
+
+    async def _cancel_restart(self) -> None:
+        if self._restarting is not None:
+            self._restarting.cancel()
+            await asyncio.wait([self._restarting])
+        if self._launched.child.exited.done():
+            self._callers.fail(refusals.unloaded())

@@ -1,0 +1,1 @@
+"""The supervisor's side: front-end processes, shared engines, admin requests."""

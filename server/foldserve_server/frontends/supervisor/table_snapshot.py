@@ -1,0 +1,47 @@
+"""The routing table as front ends are told of it."""
+
+from collections.abc import Iterable
+
+from ...engines.serving_engine import ServingEngine
+from ...models.servable import Servable
+from ...models.table import Table
+from .. import messages
+from ..messages import EngineEntry, ModelEntry, VersionEntry
+from ..policy_message import PolicyMessage
+from .shared_engine import SharedEngine
+
+
+def snapshot(table: Table, engines: Iterable[SharedEngine], started: bool) -> messages.TableSnapshot:
+    """The table as it stands, of epoch 0."""
+    models = (
+        ModelEntry(
+            name,
+            tuple(_version(versions[number]) for number in sorted(versions)),
+            dict(table.labels(name)),
+            name in table.served,
+            PolicyMessage.of(table.policy(name)),
+        )
+        for name, versions in sorted(table.everything().items())
+    )
+    entries: tuple[EngineEntry, ...] = tuple(engine.entry for engine in engines)
+    return messages.TableSnapshot(0, started, tuple(models), entries)
+
+
+def _version(servable: Servable) -> VersionEntry:
+    engine = servable.held
+    shadow = engine.mirror.shadow if isinstance(engine, ServingEngine) and engine.mirror is not None else None
+    return VersionEntry(
+        servable=servable.serial,
+        version=servable.version,
+        state=int(servable.state),
+        failed=servable.failed,
+        cause=servable.cause,
+        reason=servable.reason,
+        engine=_number(engine),
+        shadow=_number(shadow),
+    )
+
+
+def _number(engine: object) -> int | None:
+    process = engine.process if isinstance(engine, ServingEngine) else None
+    return process.number if isinstance(process, SharedEngine) else None

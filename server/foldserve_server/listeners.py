@@ -1,0 +1,140 @@
+"""What listens: gRPC on one port, REST and the page on another."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .config.options import ServerOptions
+from .config.transport_options import TransportOptions
+from .errors import CannotStart
+from .models.admin import Admin
+from .models.table import Table
+from .security.tls import LiveTls
+from .security.tokens import read_tokens
+from .system.address import join
+from .system.file_watch import FileWatch
+
+if TYPE_CHECKING:
+    from .rest.server import HttpServer
+    from .rpc.server import RpcServer
+
+log = logging.getLogger(__name__)
+EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """The servers, `http` None where it was switched off, and what keeps their certificates and tokens fresh."""
+
+    rpc: "RpcServer"
+    http: "HttpServer | None"
+    watching: "asyncio.Future[None]"
+
+    @property
+    def port(self) -> int:
+        """Where gRPC is."""
+        return self.rpc.port
+
+    @property
+    def rest_port(self) -> int | None:
+        """Where REST and the page are; None for nowhere."""
+        return None if self.http is None else self.http.port
+
+    def begin(self) -> None:
+        """All that was there at the start is loaded or refused."""
+        self.rpc.health.start()
+
+    def drain(self) -> None:
+        """From now on health says that nothing serves."""
+        self.rpc.health.drain()
+
+    async def failed(self) -> None:
+        """Never returns: it lives as long as this process."""
+        await asyncio.Event().wait()
+
+    async def stop(self, grace_s: float) -> None:
+        """Refuses new requests, answers those that were accepted, and ends after the grace at the latest."""
+        self.watching.cancel()
+        others = [] if self.http is None else [self.http.stop(grace_s)]
+        await asyncio.gather(self.rpc.stop(grace_s), *others)
+
+
+async def listen(options: ServerOptions, table: Table, admin: Admin) -> Listeners:
+    """Starts the servers. Their libraries are imported here, in a thread: that takes as long as models to load.
+
+    Raises:
+        CannotStart: An address cannot be had.
+    """
+    module = await asyncio.to_thread(import_module, f"{__package__}.rpc.server")
+    rpc: RpcServer = module.RpcServer(table, admin, options.limits, options.transport, module.monotonic_ns)
+    await rpc.start(join(options.host, options.port))
+    log.info("listening on %s", join(options.host, rpc.port))
+    try:
+        http = await _listen_http(options, table, admin, lambda: rpc.health.serving)
+        return Listeners(rpc, http, asyncio.ensure_future(watch_credentials(options.transport)))
+    except BaseException:
+        await rpc.stop(0)
+        raise
+
+
+async def _listen_http(
+    options: ServerOptions, table: Table, admin: Admin, ready: Callable[[], bool]
+) -> "HttpServer | None":
+    if options.rest_port is None:
+        return None
+    module = await asyncio.to_thread(import_module, f"{__package__}.rest.server")
+    http: HttpServer = module.HttpServer(
+        table, options.limits, options.transport, time.monotonic_ns, options.rest_timeout_s, admin, ready
+    )
+    await http.start(options.host, options.rest_port)
+    scheme = "http" if options.transport.tls is None else "https"
+    log.info("listening on %s://%s/", scheme, join(options.host, http.port))
+    return http
+
+
+async def watch_credentials(
+    transport: TransportOptions, interval_s: float = EVERY_S, wait: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> None:
+    """Looks at the files after every interval, until it is cancelled."""
+    await asyncio.gather(*(watch.run(interval_s, wait) for watch in credential_watches(transport)))
+
+
+def credential_watches(transport: TransportOptions) -> list[FileWatch]:
+    """Those of the files that there are. They may have changed since they were read: the first look applies them."""
+    found = []
+    if transport.tls_file is not None and transport.tls is not None:
+        found.append(FileWatch(transport.tls_file, _encrypting(transport.tls_file, transport.tls), applied=False))
+    if transport.tokens_file is not None and transport.access is not None:
+        found.append(FileWatch(transport.tokens_file, _admitting(transport), applied=False))
+    return found
+
+
+def _encrypting(path: Path, tls: LiveTls) -> Callable[[], Awaitable[None]]:
+    from .config.tf_serving_files.ssl_config import (
+        read_tls,  # protocol buffers are slow to import: only where they are needed
+    )
+
+    async def apply() -> None:
+        try:
+            changed = tls.become(await asyncio.to_thread(read_tls, path))
+        except ValueError as error:
+            raise CannotStart(str(error)) from error
+        if changed:
+            log.info("%s: new connections are encrypted with what it says now", path)
+
+    return apply
+
+
+def _admitting(transport: TransportOptions) -> Callable[[], Awaitable[None]]:
+    async def apply() -> None:
+        assert transport.tokens_file is not None and transport.access is not None
+        known = await asyncio.to_thread(read_tokens, transport.tokens_file)
+        if transport.access.become(known):
+            log.info("%s: these tokens are known now: %s", transport.tokens_file, ", ".join(known.holders))
+
+    return apply

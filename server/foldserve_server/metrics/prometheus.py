@@ -1,0 +1,244 @@
+"""Prometheus metrics: TensorFlow Serving's and Triton's under their names, and what foldserve alone knows."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from ..context.rights import current_rights
+from ..models.engine import EngineLoad, ModelEngine
+from ..models.query import ModelRef
+from ..models.servable import Servable, ServableState
+from ..models.table import Table
+from ..stats.telemetry import Histogram, Telemetry
+from .exposition import expose
+from .triton import triton_metrics
+
+T = TypeVar("T")
+K = TypeVar("K", bound=tuple[str, ...])
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_THEIRS = ":tensorflow:serving:"
+_POOL = "thread_pool_name"  # theirs; here it is the engine's kind, which has one thread for itself
+_LOADS = ":tensorflow:cc:saved_model:"
+
+
+class PrometheusMetrics:
+    """Renders what is true when it is asked."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._process = CollectorRegistry()
+        ProcessCollector(registry=self._process)
+
+    def render(self) -> bytes:
+        """The metrics in Prometheus' text format."""
+        return expose(self._collect()) + generate_latest(self._process)
+
+    def counters(self, names: Iterable[str]) -> dict[str, int]:
+        """What is counted under each name, of all labels together; 0 where nothing is.
+
+        TensorFlow's own names are paths (`/tensorflow/serving/request_count`), and stand with colons in the text.
+        """
+        asked = {name: name.replace("/", ":") for name in names}
+        totals: Counter[str] = Counter()
+        for metric in self._collect():
+            if metric.type == "counter":
+                for sample in metric.samples:
+                    totals[sample.name] += round(sample.value)
+        return {name: totals[told] for name, told in asked.items()}
+
+    def _collect(self) -> Iterator[Metric]:
+        yield from _requests(self._table.telemetry)
+        yield from _loads(self._table.telemetry)
+        known = [one for name in self._table.names() for one in self._table.status(ModelRef(name))]
+        yield _states(known)
+        serving = [(one, one.engine) for one in known if one.state is ServableState.AVAILABLE]
+        yield from _golden(serving)
+        yield from _queues(serving)
+        yield from _batches(serving)
+        yield from _drift(serving)
+        yield from triton_metrics(one for one, _ in serving)
+
+
+def _requests(telemetry: Telemetry) -> Iterator[Metric]:
+    yield _theirs("request_count", "The total number of requests.", ["model_name", "status"], telemetry.requests)
+    yield _histogram(
+        "request_latency",
+        "Distribution of wall time (in microseconds) of requests that were answered.",
+        ["model_name", "API", "entrypoint"],
+        telemetry.latency,
+    )
+    yield _histogram(
+        "runtime_latency",
+        "Distribution of wall time (in microseconds) in the queue and in the engine.",
+        ["model_name", "API", "runtime"],
+        telemetry.runtime,
+    )
+    yield _histogram("request_example_counts", "Examples of each request.", ["model"], telemetry.examples)
+    totals = {key: histogram.sum for key, histogram in telemetry.examples.items()}
+    yield _theirs("request_example_count_total", "Examples of all requests.", ["model"], totals)
+    yield _counter("foldserve_rows", "Rows that were answered.", telemetry.rows)
+    refusals = CounterMetricFamily(
+        "foldserve_gate_refusals",
+        "Versions that were not put, or not kept, in service.",
+        labels=["model_name", "cause"],
+    )
+    for key, count in _allowed(telemetry.refusals):
+        refusals.add_metric(key, count)
+    yield refusals
+
+
+def _loads(telemetry: Telemetry) -> Iterator[Metric]:
+    """Of versions, whose path names the model: the labels have no other."""
+    labels = ["model_path", "status"]
+    attempts, took = _nameless(telemetry.loads), _nameless(telemetry.load_us)
+    yield _scalars(f"{_LOADS}load_attempt_count", "Versions that were tried.", labels, attempts)
+    yield _scalars(f"{_LOADS}load_latency", "Microseconds of loading what was then served.", labels[:1], took)
+    warmups = HistogramMetricFamily(
+        f"{_THEIRS}model_warmup_latency",
+        "Distribution of wall time (in microseconds) for warming up the model.",
+        labels=labels,
+    )
+    for (_, path), histogram in _allowed(telemetry.warmups):
+        warmups.add_metric([path, "OK"], _buckets(histogram), histogram.sum)
+    yield warmups
+
+
+def _states(known: Iterable[Servable]) -> Metric:
+    states = GaugeMetricFamily(
+        "foldserve_version_state",
+        "10 START, 20 LOADING, 30 AVAILABLE, 40 UNLOADING, 50 END; failed says whether END is a failure.",
+        labels=["model_name", "version", "failed"],
+    )
+    for one in known:
+        states.add_metric([one.name, str(one.version), str(one.failed).lower()], int(one.state))
+    return states
+
+
+def _golden(serving: Iterable[tuple[Servable, ModelEngine]]) -> Iterator[Metric]:
+    labels = ["model_name", "version", "engine", "output"]
+    deviation = GaugeMetricFamily(
+        "foldserve_golden_deviation", "Worst deviation from the golden answers when it was loaded.", labels=labels
+    )
+    bound = GaugeMetricFamily("foldserve_golden_bound", "The deviation that was promised.", labels=labels)
+    for one, engine in serving:
+        for verdict in engine.verdicts:
+            values = [one.name, str(one.version), engine.kind, verdict.output]
+            deviation.add_metric(values, verdict.deviation)
+            bound.add_metric(values, verdict.bound)
+    yield deviation
+    yield bound
+
+
+def _queues(serving: Iterable[tuple[Servable, ModelEngine]]) -> Iterator[Metric]:
+    labels = ["model_name", "version"]
+    gauges = {
+        "rows": GaugeMetricFamily("foldserve_queue_rows", "Rows that wait or are computed.", labels=labels),
+        "bytes": GaugeMetricFamily("foldserve_queue_bytes", "Bytes that wait or are computed.", labels=labels),
+        "max_rows": GaugeMetricFamily("foldserve_queue_rows_limit", "Rows that may.", labels=labels),
+        "max_bytes": GaugeMetricFamily("foldserve_queue_bytes_limit", "Bytes that may.", labels=labels),
+    }
+    restarts = CounterMetricFamily("foldserve_engine_restarts", "Crashes after which it was started.", labels=labels)
+    for one, engine in serving:
+        load = engine.load
+        for name, gauge in gauges.items():
+            gauge.add_metric([one.name, str(one.version)], getattr(load, name))
+        restarts.add_metric([one.name, str(one.version)], load.restarts)
+    yield from gauges.values()
+    yield restarts
+
+
+def _batches(serving: Iterable[tuple[Servable, ModelEngine]]) -> Iterator[Metric]:
+    labels = ["model_name", "version"]
+    asked = _session("input_batch_size", "Rows of a request.", labels)
+    sizes = _session("processed_batch_size", "Rows of a batch, padding included.", labels)
+    waits = _session(
+        "queuing_latency", "Microseconds from a request's arrival at its engine to its batch.", [_POOL, *labels]
+    )
+    buckets = _session("padding_size", "Rows added to the batches of one size.", ["execution_batch_size", *labels])
+    padding = CounterMetricFamily("foldserve_batch_padding_rows", "Rows that were added as padding.", labels=labels)
+    filled = CounterMetricFamily("foldserve_batch_rows", "Rows in batches that were not padding.", labels=labels)
+    for one, engine in serving:
+        values = [one.name, str(one.version)]
+        load: EngineLoad = engine.load
+        asked.add_metric(values, _buckets(load.requests), load.requests.sum)
+        sizes.add_metric(values, _buckets(load.sizes), load.sizes.sum)
+        waits.add_metric([engine.kind, *values], _buckets(load.waits), load.waits.sum)
+        for size, added in load.buckets.items():
+            buckets.add_metric([str(size), *values], _buckets(added), added.sum)
+        padding.add_metric(values, load.padding)
+        filled.add_metric(values, load.sizes.sum - load.padding)
+    yield from (asked, sizes, waits, buckets, padding, filled)
+
+
+def _session(name: str, about: str, labels: list[str]) -> HistogramMetricFamily:
+    return HistogramMetricFamily(f"{_THEIRS}batching_session:{name}", about, labels=labels)
+
+
+def _drift(serving: Iterable[tuple[Servable, ModelEngine]]) -> Iterator[Metric]:
+    labels = ["model_name", "version", "engine"]
+    worst = GaugeMetricFamily(
+        "foldserve_shadow_deviation",
+        "Worst deviation of the shadow engine's answers from those that callers got.",
+        labels=[*labels, "output"],
+    )
+    bound = GaugeMetricFamily("foldserve_shadow_bound", "The deviation that was promised.", labels=[*labels, "output"])
+    shown = CounterMetricFamily(
+        "foldserve_shadow_requests", "Requests that were to be shown to the shadow engine.", labels=[*labels, "outcome"]
+    )
+    for one, engine in serving:
+        drift = engine.drift
+        if drift is None:
+            continue
+        values = [one.name, str(one.version), drift.engine]
+        for outcome in ("compared", "beyond", "failed", "skipped"):
+            shown.add_metric([*values, outcome], getattr(drift, outcome))
+        for output, promised in drift.bounds.items():
+            worst.add_metric([*values, output], drift.worst.get(output, 0.0))
+            bound.add_metric([*values, output], promised)
+    yield from (worst, bound, shown)
+
+
+def _theirs(name: str, about: str, labels: list[str], values: Mapping[K, float]) -> Metric:
+    allowed = _allowed(values)
+    return _scalars(f"{_THEIRS}{name}", about, labels, allowed)
+
+
+def _scalars(name: str, about: str, labels: list[str], values: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
+    """A counter under TensorFlow's name, which carries no `_total`."""
+    counter = Metric(name, about, "counter")
+    for key, value in values:
+        counter.add_sample(name, dict(zip(labels, key, strict=True)), value)
+    return counter
+
+
+def _histogram(name: str, about: str, labels: list[str], values: Mapping[K, Histogram]) -> Metric:
+    histograms = HistogramMetricFamily(f"{_THEIRS}{name}", about, labels=labels)
+    for key, histogram in _allowed(values):
+        histograms.add_metric(key, _buckets(histogram), histogram.sum)
+    return histograms
+
+
+def _counter(name: str, about: str, values: Mapping[str, int]) -> Metric:
+    counter = CounterMetricFamily(name, about, labels=["model_name"])
+    for model, value in sorted(values.items()):
+        if current_rights().allows(model):
+            counter.add_metric([model], value)
+    return counter
+
+
+def _nameless(values: Mapping[K, T]) -> list[tuple[tuple[str, ...], T]]:
+    return [(key[1:], value) for key, value in _allowed(values)]
+
+
+def _allowed(values: Mapping[K, T]) -> list[tuple[K, T]]:
+    """What is counted of the models that whoever asks may ask for: the first word of each key names one."""
+    return [(key, values[key]) for key in sorted(values) if current_rights().allows(key[0])]
+
+
+def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
+    bounds = [*(f"{bound:g}" for bound in histogram.bounds), "+Inf"]
+    return list(zip(bounds, (float(count) for count in accumulate(histogram.counts)), strict=True))

@@ -1,0 +1,1 @@
+"""Served models: the table of versions, their states and engines."""

@@ -1,0 +1,50 @@
+"""What an operator may ask of a running server."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from ..errors import Forbidden
+from .model_config import ModelConfig
+
+
+class Admin(Protocol):
+    """Changes what is served."""
+
+    async def reload(self, models: Sequence[ModelConfig], origin: str) -> None:
+        """Puts these models in the place of those that are served: all of it, or nothing.
+
+        Args:
+            models: All that is to be served from now on.
+            origin: Who asks, for people.
+
+        Raises:
+            ServingError: It cannot be done; what served before still does.
+        """
+
+    async def load(self, name: str) -> None:
+        """Loads what should serve of a model, also what was refused before; returns when it serves.
+
+        Raises:
+            ServingError: It does not, or not all of it; the message tells why.
+        """
+
+    async def unload(self, name: str) -> None:
+        """Takes a model out of service until it is loaded again.
+
+        Raises:
+            ServingError: There is none of that name.
+        """
+
+
+def require_inside(models: Sequence[ModelConfig], roots: Sequence[Path]) -> None:
+    """Checks that nobody can have folders served that the operator did not mean.
+
+    Raises:
+        Forbidden: A base path, with its links followed, lies outside every root.
+    """
+    for model in models:
+        path = model.path.resolve()
+        if not any(path.is_relative_to(root.resolve()) for root in roots):
+            known = ", ".join(str(root) for root in roots)
+            raise Forbidden(f"base_path {model.path} of model {model.name} is not under --allowed-roots ({known})")

@@ -1,0 +1,53 @@
+"""The version a request means, in Triton's words where there is none."""
+
+from ..errors import InvalidRequest, ServableNotFound, Unavailable
+from ..models.query import ModelRef
+from ..models.servable import Servable
+from ..models.table import Table
+
+_HIGHEST = (1 << 63) - 1
+_LONGEST = 100  # digits, most of them zeros
+
+
+def model_ref(name: str, version: str) -> ModelRef:
+    """The model of a request; an empty version is the latest.
+
+    Raises:
+        InvalidRequest: The version is no number.
+    """
+    if not version:
+        return ModelRef(name)
+    if not version.isascii() or not version.isdigit() or len(version) > _LONGEST or int(version) > _HIGHEST:
+        raise InvalidRequest(
+            f"failed to get model version from specified version string '{version:.100}',"
+            " version should be an integral value > 0"
+        )
+    return ModelRef(name, int(version))
+
+
+def find(table: Table, ref: ModelRef) -> Servable:
+    """The version that answers.
+
+    Raises:
+        ServableNotFound: No such model or version is known, or no version of it serves.
+        Unavailable: That version is known and does not serve.
+    """
+    try:
+        found = table.find(ref)
+    except (InvalidRequest, ServableNotFound):
+        raise _missing(table, ref) from None
+    if ref.version not in (None, found.version):  # 0, which is the default one elsewhere
+        raise _missing(table, ref)
+    return found
+
+
+def _missing(table: Table, ref: ModelRef) -> Exception:
+    try:
+        known = table.status(ModelRef(ref.name))
+    except ServableNotFound:
+        return ServableNotFound(f"Request for unknown model: '{ref.name}' is not found")
+    if ref.version is None:
+        return ServableNotFound(f"Request for unknown model: '{ref.name}' has no available versions")
+    if all(servable.version != ref.version for servable in known):
+        return ServableNotFound(f"Request for unknown model: '{ref.name}' version {ref.version} is not found")
+    return Unavailable(f"Request for unknown model: '{ref.name}' version {ref.version} is not at ready state")

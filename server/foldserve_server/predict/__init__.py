@@ -1,0 +1,1 @@
+"""From a request to a prediction, whatever protocol it came by."""

@@ -1,0 +1,107 @@
+"""Shows a share of the requests to a second engine, after their callers were answered, and compares."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+
+import numpy as np
+
+from foldserve_contract import tolerance
+from foldserve_contract.signature import Array, Arrays
+
+from ..errors import ServingError
+from ..models.engine import ModelEngine
+from ..stats.counters import CounterStore
+from ..stats.drift import Drift
+
+log = logging.getLogger(__name__)
+MOST_AT_ONCE = 8
+
+
+class Mirror:
+    """A second engine that nobody waits for.
+
+    Attributes:
+        drift: What was found.
+        shadow: The second engine.
+    """
+
+    def __init__(
+        self,
+        shadow: ModelEngine,
+        share: float,
+        draw: Callable[[], float] = random.random,
+        book: CounterStore | None = None,
+        name: str = "",
+    ) -> None:
+        """Owns the engine from then on.
+
+        Args:
+            shadow: The second engine.
+            share: The share of requests that it is shown, from 0 to 1.
+            draw: Gives numbers from 0 up to 1.
+            book: Where is counted what is found; by default in one of its own.
+            name: Under which name.
+        """
+        manifest = shadow.manifest
+        promised = {output: one.promised for output, one in manifest.tolerances.items()}
+        self.drift = Drift(shadow.kind, promised, book, name)
+        self._where = f"{manifest.model}/{manifest.version}"
+        self.shadow = shadow
+        self._share = share
+        self._draw = draw
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def show(self, inputs: Arrays, outputs: Arrays) -> None:
+        """Perhaps has the inputs computed once more; returns at once."""
+        if self._draw() >= self._share:
+            return
+        if len(self._tasks) >= MOST_AT_ONCE or not self.shadow.available:
+            self.drift.skip()
+            return
+        task = asyncio.get_running_loop().create_task(self._compare(inputs, outputs))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def settled(self) -> None:
+        """Returns when everything that was shown is compared."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def leave(self) -> None:
+        """Leaves what is not compared yet."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def close(self) -> None:
+        """Leaves what is not compared yet, and ends the engine."""
+        self.leave()
+        await self.shadow.stop(0)
+
+    async def _compare(self, inputs: Arrays, outputs: Arrays) -> None:
+        try:
+            answers = await self.shadow.predict(inputs, None)
+            found = await asyncio.to_thread(deviations, outputs, answers)
+        except ServingError as error:
+            self.drift.fail()
+            log.info("%s: %s did not answer: %s", self._where, self.drift.engine, error)
+        except Exception:
+            self.drift.fail()
+            log.exception("%s: comparing with %s failed", self._where, self.drift.engine)
+        else:
+            self.drift.note(found, self._where)
+
+
+def deviations(outputs: Arrays, answers: Arrays) -> dict[str, float]:
+    """max|output − answer| by name; infinity where the shapes differ, nothing where both are NaN."""
+    return {name: _deviation(output, answers[name]) for name, output in outputs.items()}
+
+
+def _deviation(one: Array, other: Array) -> float:
+    if one.shape != other.shape:
+        return float("inf")
+    if one.dtype.kind == "f":
+        both = np.isnan(one) & np.isnan(other)
+        one, other = one[~both], other[~both]
+    return tolerance.deviation(one, other)

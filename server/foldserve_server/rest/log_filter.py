@@ -1,0 +1,22 @@
+"""What the library logs of connections that speak no proper HTTP: a line, where it would be a traceback each."""
+
+import logging
+
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import RequestPayloadError
+
+
+def filtered_log() -> logging.Logger:
+    """The library's log."""
+    log = logging.getLogger(f"{__package__}.connections")
+    log.addFilter(_shortened)
+    return log
+
+
+def _shortened(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError | RequestPayloadError):
+        record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
+        record.msg, record.args = f"{record.getMessage()}: {' '.join(str(error).split())[:200]}", ()
+        record.exc_info = record.exc_text = None
+    return True

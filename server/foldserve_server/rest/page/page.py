@@ -1,0 +1,200 @@
+"""The page for people: what is served, how it does, and a place to try it."""
+
+import asyncio
+import base64
+import hashlib
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from foldserve_contract.bundle import Bundle
+from foldserve_contract.errors import BundleError
+from foldserve_contract.signature import Signature, TensorSpec
+
+from ...errors import ServableNotFound
+from ...models.engine import ModelEngine, OutputDeviation
+from ...models.query import ModelRef
+from ...models.servable import Servable, ServableState
+from ...models.table import Table
+from ...predict.handler import Clock
+from ...stats.drift import Drift
+from ...system.version import own_version
+from ..v1.predict_json import dump
+from .pixels import Pixels
+
+ROOT = "/"
+REPORT = "report.html"
+_PAGE = Path(__file__).with_name("page.html")
+_SHARES = (0.5, 0.9, 0.99)
+_INLINE = re.compile(r"<(style|script)>(.*?)</\1>", re.DOTALL)
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_SEALED = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_REPORT_POLICY = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; {_SEALED}; sandbox"
+
+
+class Page:
+    """The page, what it asks for, and the reports of the bundles that serve."""
+
+    def __init__(self, table: Table, clock: Clock) -> None:
+        self._table = table
+        self._clock = clock
+        self._pixels = Pixels()
+        self._html = _assembled(_PAGE)
+        self._policy = page_policy(self._html)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Where all that is."""
+        return [
+            web.get(ROOT, self.page),
+            web.get("/page/state", self.state),
+            web.get("/page/models/{name}/versions/{version:[0-9]{1,18}}", self.model),
+            web.get("/reports/{name}/{version:[0-9]{1,18}}", self.report),
+        ]
+
+    async def page(self, request: web.Request) -> web.Response:
+        """The page itself."""
+        return _html(self._html, self._policy)
+
+    async def state(self, request: web.Request) -> web.Response:
+        """Every version and how it does."""
+        models = [self._model(name) for name in self._table.names()]
+        return _json({"version": own_version(), "models": models})
+
+    async def model(self, request: web.Request) -> web.Response:
+        """What does not change while a version serves: its signature, its labels, how it takes pixels."""
+        engine = self._find(request).engine
+        manifest = engine.manifest
+        return _json(
+            {
+                "signature": _signature(manifest.signature),
+                "labels": None if manifest.labels is None else list(manifest.labels),
+                "preprocessing": manifest.preprocessing,
+                "pixels": await self._pixels.range_of(engine),
+            }
+        )
+
+    async def report(self, request: web.Request) -> web.Response:
+        """A bundle's report, as it was sealed; nothing in it can run, load or be framed."""
+        servable = self._find(request)
+        try:
+            content = await asyncio.to_thread(_read_report, servable.engine)
+        except (BundleError, OSError) as error:
+            raise ServableNotFound(f"{servable} has no report that is as it was sealed") from error
+        return _html(content, _REPORT_POLICY)
+
+    def _find(self, request: web.Request) -> Servable:
+        return self._table.find(ModelRef(request.match_info["name"], int(request.match_info["version"])))
+
+    def _model(self, name: str) -> dict[str, Any]:
+        serving = self._table.serving(name)
+        labels = self._table.labels(name)
+        versions = [self._version(servable, labels) for servable in self._table.status(ModelRef(name))]
+        return {"name": name, "serving": None if serving is None else serving.version, "versions": versions}
+
+    def _version(self, servable: Servable, labels: Any) -> dict[str, Any]:
+        told = {
+            "version": servable.version,
+            "state": servable.state.name,
+            "failed": servable.failed,
+            "reason": servable.reason,
+            "available": servable.available,
+            "labels": sorted(label for label, version in labels.items() if version == servable.version),
+            "engine": "",
+            "key": "",
+            "verdicts": [],
+            "shadow": None,
+            "caveat": "",
+            "sizes": "",
+            "report": False,
+        }
+        return told | (self._serving(servable) if servable.state is ServableState.AVAILABLE else {})
+
+    def _serving(self, servable: Servable) -> dict[str, Any]:
+        engine, tally, load = servable.engine, servable.tally, servable.engine.load
+        return {
+            "engine": engine.kind,
+            "key": f"{servable.version} {engine.digest}",
+            "max_batch_size": engine.max_batch_size,
+            "caveat": engine.caveat,
+            "sizes": engine.batches,
+            "verdicts": [_verdict(verdict) for verdict in engine.verdicts],
+            "shadow": None if engine.drift is None else _shadow(engine.drift),
+            "report": any(file.path == REPORT for file in engine.manifest.files),
+            "at": self._clock(),
+            "successes": tally.successes,
+            "failures": tally.failures,
+            "rows": tally.rows,
+            "batches": load.sizes.total,
+            "padding": load.padding,
+            "percentiles_ms": [value / 1e6 for value in tally.percentiles_ns(*_SHARES)],
+        }
+
+
+def _assembled(path: Path) -> str:
+    """The page with its style and script in their places: one response, of which digests can be made."""
+    html = path.read_text(encoding="utf-8")
+    for kind, suffix in (("style", ".css"), ("script", ".js")):
+        content = path.with_suffix(suffix).read_text(encoding="utf-8")
+        html = html.replace(f"<{kind}></{kind}>", f"<{kind}>\n{content}</{kind}>")
+    return html
+
+
+def page_policy(html: str) -> str:
+    """The Content-Security-Policy under which the page's own style and script run, and nothing else."""
+    hashes = {"style": "", "script": ""}
+    for kind, content in _INLINE.findall(html):
+        hashes[kind] += f" 'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
+    return (
+        f"default-src 'none'; style-src{hashes['style']}; script-src{hashes['script']}; connect-src 'self';"
+        f" img-src data:; {_SEALED}"
+    )
+
+
+def _read_report(engine: ModelEngine) -> str:
+    return Bundle(engine.path, engine.manifest, engine.digest).read(REPORT).decode(errors="replace")
+
+
+def _verdict(verdict: OutputDeviation) -> dict[str, Any]:
+    return {"output": verdict.output, "deviation": _finite(verdict.deviation), "bound": verdict.bound}
+
+
+def _shadow(drift: Drift) -> dict[str, Any]:
+    """What another engine's answers were compared with, and how far they were off."""
+    outputs = [
+        {"output": name, "deviation": _finite(drift.worst.get(name, 0.0)), "bound": bound}
+        for name, bound in drift.bounds.items()
+    ]
+    counts = {name: getattr(drift, name) for name in ("compared", "beyond", "failed", "skipped")}
+    return {"engine": drift.engine, "outputs": outputs, **counts}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _signature(signature: Signature) -> dict[str, Any]:
+    return {
+        "inputs": [_tensor(spec) for spec in signature.inputs],
+        "outputs": [_tensor(spec) for spec in signature.outputs],
+    }
+
+
+def _tensor(spec: TensorSpec) -> dict[str, Any]:
+    return {"name": spec.name, "dtype": spec.dtype, "shape": list(spec.shape)}
+
+
+def _html(text: str, policy: str) -> web.Response:
+    headers = {**_HEADERS, "Content-Security-Policy": policy}
+    return web.Response(text=text, content_type="text/html", headers=headers)
+
+
+def _json(value: Any) -> web.Response:
+    return web.Response(body=dump(value), content_type="application/json", headers=_HEADERS)

@@ -1,0 +1,93 @@
+"""inference.GRPCInferenceService."""
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import grpc
+
+from foldserve_contract.protos.open_inference import (
+    INFERENCE_METHODS,
+    INFERENCE_SERVICE,
+    ModelStreamInferResponse,
+)
+
+from ...errors import InvalidRequest, ServingError
+from ...metrics.request_metrics import RequestMetrics
+from ...open_inference import infer_messages
+from ...open_inference.infer import InferHandler
+from ...open_inference.model_lookup import model_ref
+from ...predict.handler import Clock
+from ...security.admission import AdmissionGate
+from ..status import words
+from ..streams import StreamCloser, in_order
+from ..unary import Codec, Endpoint, Handlers, ModelNameGetter, ServiceEntry, handlers, parse
+from .model_calls import ModelCalls
+
+_STREAM = INFERENCE_METHODS["ModelStreamInfer"]
+_CODEC = Codec.of(_STREAM)
+_NAMINGS: Mapping[str, ModelNameGetter] = dict.fromkeys(
+    ("ModelInfer", "ModelStreamInfer"), lambda request: str(request.model_name)
+)
+_FINAL = "triton_final_response"
+_TIMEOUT = "timeout"
+_AT_ONCE = 64  # requests of one stream that are computed side by side
+
+
+class InferenceServicer:
+    """Answers what `tritonclient` and perf_analyzer ask."""
+
+    def __init__(self, inference: InferHandler, clock: Clock, models: ModelCalls) -> None:
+        self._inference = inference
+        self._clock = clock
+        self._models = models
+        self._closing = StreamCloser()
+
+    def close(self) -> None:
+        """Ends every stream once what it asked is answered."""
+        self._closing.set()
+
+    async def infer(self, request: Any, context: Any) -> Any:
+        """ModelInferRequest to ModelInferResponse."""
+        ref = model_ref(request.model_name, request.model_version)
+        micros = request.parameters[_TIMEOUT].int64_param if _TIMEOUT in request.parameters else 0
+        found = await self._inference.infer(
+            ref, request, lambda: infer_messages.offers(request), self._deadline(context), timeout_us=micros
+        )
+        return infer_messages.response(request, found.answer, found.labels)
+
+    def _deadline(self, context: Any) -> int | None:
+        remaining = context.time_remaining()
+        return None if remaining is None else self._clock() + int(remaining * 1e9)
+
+    def handlers(self, door: AdmissionGate, ledger: RequestMetrics) -> Handlers:
+        """What gRPC dispatches to."""
+        reception = ServiceEntry(door, ledger, _NAMINGS)
+        unary = {name: method for name, method in INFERENCE_METHODS.items() if name != _STREAM.name}
+        found = handlers(unary, {**self._models.answers, "ModelInfer": self.infer}, reception, {})
+        endpoint = Endpoint(_STREAM, self._infer_in_stream, reception, _CODEC)
+
+        async def stream(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+            async for content in in_order(
+                self._closing.until(requests), lambda one: _tell(endpoint, one, context), _AT_ONCE
+            ):
+                yield content
+
+        found[_STREAM.name] = grpc.stream_stream_rpc_method_handler(stream)
+        return grpc.method_handlers_generic_handler(INFERENCE_SERVICE, found)
+
+    async def _infer_in_stream(self, request: Any, context: Any) -> Any:
+        message = ModelStreamInferResponse(infer_response=await self.infer(request, context))
+        message.infer_response.parameters[_FINAL].bool_param = True
+        return message
+
+
+async def _tell(endpoint: Endpoint, content: bytes, context: Any) -> bytes:
+    """An answer in a stream: an error is told in it, and the stream goes on."""
+    try:
+        return await endpoint.answered(content, context)
+    except ServingError as error:
+        message = ModelStreamInferResponse(error_message=words(error))
+        with contextlib.suppress(InvalidRequest):
+            message.infer_response.id = parse(_STREAM, content, _CODEC).id
+        return bytes(message.SerializeToString())

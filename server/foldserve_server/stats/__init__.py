@@ -1,0 +1,1 @@
+"""Counters of requests, rows and latencies."""

@@ -1,0 +1,1 @@
+"""The operating system: addresses, files, memory, descriptors, logs."""

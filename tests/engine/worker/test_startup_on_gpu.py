@@ -1,0 +1,107 @@
+"""What is different in the start of an engine on a GPU; the engine is the CPU's."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from foldserve_contract.bundle import ONNX, Bundle
+from foldserve_contract.errors import GoldenMismatch
+from foldserve_contract.signature import Array, Arrays, Signature
+from foldserve_engine.errors import PrecisionNotPromised
+from foldserve_engine.link.handshake import EngineHello
+from foldserve_engine.onnx.onnx_engine import OnnxEngine
+from foldserve_engine.protocol import EngineKind, EngineOptions
+from foldserve_engine.worker.startup import start
+from foldserve_engine.worker.startup_stages import StageTimer, StartedEngine
+from tests.bundles import make_bundle
+
+POWERS = (1, 2, 4, 6)
+
+
+@dataclass
+class OnGpu:
+    """Loads the CPU's engine for a GPU, and spoils what it answers in batches of one size.
+
+    Attributes:
+        asked: The options it was loaded with.
+        sizes: The size of every batch that it computed.
+    """
+
+    spoiled: int = 0
+    placement: str = "cuda:0; as it should be"
+    asked: list[EngineOptions] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+
+    def load(self, bundle: Bundle, kind: EngineKind, options: EngineOptions) -> "OnGpu":
+        self.asked.append(options)
+        self._engine = OnnxEngine.from_bytes(bundle.read(ONNX), bundle.manifest.signature)
+        return self
+
+    @property
+    def signature(self) -> Signature:
+        return self._engine.signature
+
+    def run(self, inputs: Arrays) -> dict[str, Array]:
+        rows = len(inputs["image"])
+        self.sizes.append(rows)
+        answers = self._engine.run(inputs)
+        return {name: array + np.float32(rows == self.spoiled) for name, array in answers.items()}
+
+    def close(self) -> None:
+        """Holds nothing of its own."""
+
+
+def hello(path: Path, device: str = "cuda:0", **changes: object) -> EngineHello:
+    plain = EngineHello(str(path), "onnxruntime", device, 1, True, False, 6, (), 0, 64, 1 << 20, None, False, 1)
+    return replace(plain, **changes)
+
+
+def started(gpu: OnGpu, asked: EngineHello) -> StartedEngine:
+    return start(asked, gpu.load, 1, StageTimer())
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return make_bundle(tmp_path, samples=7)
+
+
+def test_batches_have_few_sizes_and_each_is_prepared_warmed_and_reported(path: Path) -> None:
+    gpu = OnGpu()
+    made = started(gpu, hello(path, graph_rows=2))
+    assert made.ready.sizes == POWERS and set(gpu.sizes) == set(POWERS)
+    assert tuple(one.rows for one in made.ready.warmed) == POWERS
+    assert gpu.asked[0].sizes == POWERS and gpu.asked[0].graph_rows == 2
+    assert made.ready.placement == "cuda:0; as it should be"
+
+
+def test_sizes_that_were_allowed_are_kept(path: Path) -> None:
+    gpu = OnGpu()
+    made = started(gpu, hello(path, allowed_batch_sizes=(3, 6)))
+    assert made.ready.sizes == (3, 6) and set(gpu.sizes) == {3, 6}
+
+
+@pytest.mark.parametrize("spoiled", POWERS)
+def test_each_size_must_answer_the_golden_samples_by_itself(path: Path, spoiled: int) -> None:
+    with pytest.raises(GoldenMismatch, match=r"deviates by 1 from the golden answer"):
+        started(OnGpu(spoiled), hello(path))
+
+
+def test_on_a_cpu_any_size_is_computed(path: Path) -> None:
+    gpu = OnGpu()
+    made = started(gpu, hello(path, "cpu"))
+    assert made.ready.sizes == () and gpu.asked[0].sizes == ()
+
+
+def test_tf32_without_a_promise_is_refused_before_anything_is_loaded(path: Path) -> None:
+    gpu = OnGpu()
+    with pytest.raises(PrecisionNotPromised):
+        started(gpu, hello(path, tf32=True))
+    assert not gpu.asked
+
+
+def test_a_memory_limit_is_passed_on(path: Path) -> None:
+    gpu = OnGpu()
+    started(gpu, hello(path, memory_limit_bytes=1 << 30))
+    assert gpu.asked[0].memory_limit_bytes == 1 << 30

@@ -1,0 +1,188 @@
+from pathlib import Path
+
+import pytest
+
+from foldserve_engine.protocol import GRAPH_ROWS, EngineKind
+from foldserve_server import cli
+from foldserve_server.config.command import parse
+from foldserve_server.config.options import EngineOptions
+from foldserve_server.engines import launcher
+from foldserve_server.engines.launcher import Launcher, choose_shadow
+from foldserve_server.engines.serving_engine import one_figure
+from foldserve_server.errors import CannotStart
+from foldserve_server.repository.source import FolderSource
+
+
+def test_a_folder_is_all_that_must_be_said() -> None:
+    options = parse(["models"]).options
+    assert options.source == FolderSource(Path("models").absolute())
+    assert (options.host, options.port, options.poll_s, options.grace_s) == ("127.0.0.1", 8500, 1.0, 30.0)
+    assert options.engine == EngineOptions()
+
+
+def test_an_image_may_say_where_the_models_are_unless_flags_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOLDSERVE_MODELS", "/models")
+    assert parse(["--grace=5"]).options.source == FolderSource(Path("/models"))
+    assert parse(["--model_name=digits"]).options.source == FolderSource(Path("/models"), "digits")
+    assert parse(["here"]).options.source == FolderSource(Path("here").absolute())
+    single = FolderSource(Path("/models/digits"), "digits", single=True)
+    assert parse(["--model_name=digits", "--model_base_path=/models/digits"]).options.source == single
+
+
+def test_the_flags_of_tensorflow_serving_mean_the_same() -> None:
+    words = "--port=9000 --model_name=digits --model_base_path=/models/digits --file_system_poll_wait_seconds=0"
+    options = parse(words.split()).options
+    assert options.source == FolderSource(Path("/models/digits"), "digits", single=True)
+    assert (options.port, options.poll_s) == (9000, 0)
+    assert not options.transport.tensor_content
+    assert parse(["models", "--enable_serialization_as_tensor_content=true"]).options.transport.tensor_content
+
+
+def test_a_shadow_engine_is_another_one_and_sees_a_share_of_the_requests() -> None:
+    said = parse(["models", "--shadow-engine", "tensorflow", "--shadow_share=0.5"]).options.engine
+    assert (said.shadow, said.shadow_share) == ("tensorflow", 0.5)
+    with pytest.raises(CannotStart, match="both onnx"):
+        parse(["models", "--engine=onnx", "--shadow-engine=onnx"])
+    with pytest.raises(SystemExit):
+        parse(["models", "--shadow-share=0"])
+
+
+def test_a_shadow_engine_that_is_the_one_that_answers_or_has_no_artifact_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "bundle.json").touch()
+    both = EngineOptions(shadow="tensorflow")
+    assert choose_shadow(tmp_path, both, EngineKind.TENSORFLOW) is None
+    assert choose_shadow(tmp_path, both, EngineKind.ONNXRUNTIME) is None
+    (tmp_path / "saved_model.pb").touch()
+    assert choose_shadow(tmp_path, both, EngineKind.ONNXRUNTIME) is EngineKind.TENSORFLOW
+    assert choose_shadow(tmp_path, EngineOptions(), EngineKind.ONNXRUNTIME) is None
+
+
+def test_a_name_may_be_written_either_way() -> None:
+    said = parse(["models", "--max-batch-size=8", "--drain_delay", "2", "--allowed-batch-sizes=1,8"]).options
+    assert said.engine.max_batch_size == 8 and said.engine.allowed_batch_sizes == (1, 8)
+    assert said.drain_delay_s == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"), [([], False), (["--reject-nonfinite"], True), (["--reject_nonfinite=false"], False)]
+)
+def test_a_switch_may_carry_its_value(words: list[str], expected: bool) -> None:
+    assert parse(["models", *words]).options.limits.reject_nonfinite is expected
+
+
+@pytest.mark.parametrize(("word", "expected"), [("1048576", 1 << 20), ("3MiB", 3 << 20), ("1gib", 1 << 30)])
+def test_bytes_may_carry_a_unit(word: str, expected: int) -> None:
+    assert parse(["models", f"--max-message-bytes={word}"]).options.transport.max_message_bytes == expected
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--port=70000"],
+        ["--port=-1"],
+        ["--rest_api_port=-2"],
+        ["--max_batch_size=0"],
+        ["--grace=nan"],
+        ["--reject-nonfinite=maybe"],
+        ["--allowed_batch_sizes=8,1"],
+        ["--max-message-bytes=lots"],
+        ["--max-message-bytes=2GiB"],
+        ["--no-such-flag"],
+    ],
+)
+def test_what_cannot_be_understood_ends_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(["models", *words])
+    assert caught.value.code == 2
+    assert words[0].partition("=")[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "port"),
+    [
+        ([], 8501),
+        (["--port=9000"], 8501),
+        (["--port=0"], 0),
+        (["--rest_api_port=0"], None),
+        (["--port=0", "--rest_api_port=0"], None),
+        (["--rest_api_port=-1"], 0),
+        (["--rest-api-port=9001"], 9001),
+    ],
+)
+def test_rest_is_beside_grpc_unless_it_is_switched_off(words: list[str], port: int | None) -> None:
+    assert parse(["models", *words]).options.rest_port == port
+
+
+def test_what_has_no_meaning_here_is_warned_of() -> None:
+    (warning,) = parse(["models", "--num_load_threads=4"]).warnings
+    assert "--num_load_threads has no meaning here" in warning
+
+
+def test_what_grpc_is_told_besides_is_passed_on() -> None:
+    words = "--grpc_channel_arguments=grpc.max_connection_age_ms=2000,grpc.optimization_target=latency"
+    told = parse(["models", words]).options.transport.channel_arguments
+    assert told == (("grpc.max_connection_age_ms", 2000), ("grpc.optimization_target", "latency"))
+    with pytest.raises(SystemExit):
+        parse(["models", "--grpc_channel_arguments=nonsense"])
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(["--version"])
+    assert caught.value.code == 0 and capsys.readouterr().out.startswith("serve-model")
+
+
+def test_tokens_in_the_clear_are_warned_of(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.toml"
+    file.write_text(f'[[token]]\nname = "a"\nsha256 = "{"0" * 64}"\nmodels = ["*"]\n')
+    assert not parse(["models", f"--tokens-file={file}"]).warnings
+    (warning,) = parse(["models", f"--tokens-file={file}", "--host=0.0.0.0"]).warnings
+    assert "not encrypted" in warning
+
+
+def test_help_teaches_by_example(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--help"])
+    assert caught.value.code == 0
+    told = capsys.readouterr().out
+    assert "serve-model models/ --port 0" in told
+    themes = [line for line in told.splitlines() if line in ("what is served:", "how it is computed:", "what it says:")]
+    assert len(themes) == 3
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(cli, "find_spec", lambda name: None)
+    assert cli.main(["models"]) == 2
+    assert "pip install 'foldserve[server]'" in capsys.readouterr().err
+
+
+def test_two_runtimes_over_one_another_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(launcher, "folder_of", lambda distribution: Path("/site"))
+    assert cli.main(["models"]) == 2
+    assert "onnxruntime and onnxruntime-gpu are both installed" in capsys.readouterr().err
+
+
+def test_settings_no_engine_can_have_are_refused_before_anything_starts() -> None:
+    with pytest.raises(CannotStart, match="quantum"):
+        Launcher(parse(["models", "--device=quantum"]).options)
+
+
+def test_tf32_is_a_gpus() -> None:
+    assert parse(["models", "--device=cuda:1", "--tf32"]).options.engine.tf32
+    Launcher(parse(["models", "--device=cuda:1", "--tf32"]).options)
+    with pytest.raises(CannotStart, match="--tf32 has a meaning on a GPU only"):
+        Launcher(parse(["models", "--tf32"]).options)
+
+
+@pytest.mark.parametrize(
+    ("words", "rows"), [([], GRAPH_ROWS), (["--cuda-graph-rows=0"], 0), (["--cuda_graph_rows", "32"], 32)]
+)
+def test_how_large_a_batch_is_replayed_can_be_said(words: list[str], rows: int) -> None:
+    assert parse(["models", "--device=cuda:0", *words]).options.engine.graph_rows == rows
+
+
+@pytest.mark.parametrize(("value", "text"), [(3.21e-8, "3e-8"), (0.0, "0"), (0.02, "0.02"), (1e-10, "1e-10")])
+def test_deviations_are_told_in_one_figure(value: float, text: str) -> None:
+    assert one_figure(value) == text

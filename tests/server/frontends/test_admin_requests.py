@@ -1,0 +1,190 @@
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from foldserve_server import errors
+from foldserve_server.context.rights import Rights, current_rights, set_rights
+from foldserve_server.errors import ReloadFailed, ServingError
+from foldserve_server.frontends import admin_requests
+from foldserve_server.frontends.messages import AdminReply, AdminRequest, CancelAdminRequest
+from foldserve_server.frontends.supervisor import admin_service
+from foldserve_server.frontends.worker.admin_client import AdminClient
+from foldserve_server.models.model_config import All, Latest, ModelConfig, Specific
+
+MODELS = (
+    ModelConfig("a", Path("/models/a"), Latest(2), {"stable": 1, "canary": 2}),
+    ModelConfig("b", Path("/models/b"), All()),
+    ModelConfig("c", Path("/models/c"), Specific(frozenset({3, 4}))),
+)
+
+
+class Remembering:
+    """An admin that remembers what it was asked, and by whom."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Sequence[ModelConfig], str, Rights]] = []
+        self.named: list[tuple[str, str]] = []
+        self.error: Exception | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.cancelled = asyncio.Event()
+
+    async def reload(self, models: Sequence[ModelConfig], origin: str) -> None:
+        self.asked.append((models, origin, current_rights()))
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        if self.error is not None:
+            raise self.error
+
+    async def load(self, name: str) -> None:
+        self.named.append(("load", name))
+
+    async def unload(self, name: str) -> None:
+        self.named.append(("unload", name))
+
+
+class Between:
+    """A front end's admin and the supervisor's desk, and nothing between them but documents."""
+
+    def __init__(self) -> None:
+        self.behind = Remembering()
+        self.front = 7
+        self.engines: set[int] = set()
+        self.settled = 0
+        self.desk = admin_service.AdminService(self.behind, self.settle)
+        self.admin = AdminClient(self.carry)
+        self.post = self
+
+    async def settle(self) -> None:
+        self.settled += 1
+
+    def carry(self, document: object) -> None:
+        if isinstance(document, AdminRequest):
+            self.desk.ask(self, document)  # type: ignore[arg-type]
+        elif isinstance(document, CancelAdminRequest):
+            self.desk.withdraw(self, document)  # type: ignore[arg-type]
+
+    def send(self, document: object) -> None:
+        assert isinstance(document, AdminReply)
+        self.admin.answered(document)
+
+
+def test_a_reload_reaches_the_supervisor_as_it_was_asked_and_returns_when_it_is_settled() -> None:
+    async def test() -> None:
+        between = Between()
+        set_rights(Rights("deployment", frozenset({"a", "b"}), True))
+        await between.admin.reload(MODELS, "somebody")
+        assert between.behind.asked == [(MODELS, "somebody", Rights("deployment", frozenset({"a", "b"}), True))]
+        assert between.settled == 1
+
+    asyncio.run(test())
+
+
+def test_one_model_is_loaded_and_unloaded_by_the_supervisor() -> None:
+    async def test() -> None:
+        between = Between()
+        await between.admin.load("a")
+        await between.admin.unload("b")
+        assert (between.behind.named, between.settled) == ([("load", "a"), ("unload", "b")], 2)
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("kind", [one for one in vars(errors).values() if isinstance(one, type)])
+def test_an_error_comes_back_as_what_it_is(kind: type) -> None:
+    if not issubclass(kind, ServingError) or kind is ReloadFailed:
+        return
+    error = kind("why", 25) if issubclass(kind, errors.Unavailable) else kind("why")
+
+    async def test() -> None:
+        between = Between()
+        between.behind.error = error
+        with pytest.raises(kind, match="why") as caught:
+            await between.admin.reload(MODELS, "somebody")
+        assert type(caught.value) is kind
+        assert getattr(caught.value, "retry_after_ms", 25) == 25
+        assert not between.settled
+
+    asyncio.run(test())
+
+
+def test_the_reasons_of_a_reload_that_failed_come_back_too() -> None:
+    async def test() -> None:
+        between = Between()
+        between.behind.error = ReloadFailed({"a version: 3": "golden", "b": "missing"})
+        with pytest.raises(ReloadFailed) as caught:
+            await between.admin.reload(MODELS, "somebody")
+        assert str(caught.value) == str(between.behind.error)
+
+    asyncio.run(test())
+
+
+def test_what_no_error_should_be_tells_no_internals(caplog: pytest.LogCaptureFixture) -> None:
+    async def test() -> None:
+        between = Between()
+        between.behind.error = RuntimeError("/secret/path")
+        with pytest.raises(errors.EngineFailed) as caught:
+            await between.admin.reload(MODELS, "somebody")
+        assert "secret" not in str(caught.value)
+
+    asyncio.run(test())
+    assert "/secret/path" in caplog.text
+
+
+def test_a_caller_who_leaves_takes_the_reload_back() -> None:
+    async def test() -> None:
+        between = Between()
+        between.behind.gate.clear()
+        asking = asyncio.create_task(between.admin.reload(MODELS, "somebody"))
+        while not between.behind.asked:
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait_for(between.behind.cancelled.wait(), 5)
+
+    asyncio.run(test())
+
+
+def test_a_front_end_that_dies_takes_back_what_its_callers_had_asked() -> None:
+    async def test() -> None:
+        between = Between()
+        between.behind.gate.clear()
+        asking = asyncio.create_task(between.admin.reload(MODELS, "somebody"))
+        while not between.behind.asked:
+            await asyncio.sleep(0)
+        between.desk.forget(between)  # type: ignore[arg-type]
+        await asyncio.wait_for(between.behind.cancelled.wait(), 5)
+        asking.cancel()
+
+    asyncio.run(test())
+
+
+def test_two_questions_are_told_apart() -> None:
+    async def test() -> None:
+        between = Between()
+        between.behind.gate.clear()
+        asking = [asyncio.create_task(between.admin.reload(MODELS[:count], "x")) for count in (1, 2)]
+        while len(between.behind.asked) < 2:
+            await asyncio.sleep(0)
+        asking[0].cancel()
+        await asyncio.wait({asking[0]})
+        between.behind.gate.set()
+        await asking[1]
+
+    asyncio.run(test())
+
+
+def test_a_late_answer_is_nobodys() -> None:
+    async def test() -> None:
+        AdminClient(lambda document: None).answered(AdminReply(3))
+
+    asyncio.run(test())
+
+
+def test_what_nobody_knows_is_refused() -> None:
+    with pytest.raises(ServingError, match="nobody knows"):
+        asyncio.run(admin_requests.perform(Remembering(), "dance", "{}"))

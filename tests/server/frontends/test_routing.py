@@ -1,0 +1,224 @@
+"""A front end's table, and its links to a real engine whose supervisor is played by a test."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from foldserve_engine.protocol import EngineKind
+from foldserve_server.engines import LoadReport
+from foldserve_server.engines.process.launch import LaunchedEngine, launch
+from foldserve_server.errors import ServableNotFound, Unavailable
+from foldserve_server.frontends import messages
+from foldserve_server.frontends.messages import (
+    EngineEntry,
+    EngineLinked,
+    EngineProfile,
+    ModelEntry,
+    ReleaseEngine,
+    VersionEntry,
+)
+from foldserve_server.frontends.policy_message import PolicyMessage
+from foldserve_server.frontends.shared_counters import SharedCounterStore
+from foldserve_server.frontends.worker.routing import Routing
+from foldserve_server.models.model_config import Specific
+from foldserve_server.models.query import ModelRef
+from foldserve_server.models.servable import ServableState
+from foldserve_server.models.table import Table
+from foldserve_server.stats.telemetry import Telemetry
+from tests.server.engines.conftest import path as path
+from tests.server.engines.fake_process import Command
+from tests.server.engines.support import FAKE, SETTINGS, Pipes, expected, rows
+
+FRONT = 5
+ON = replace(SETTINGS, front_ends=2)
+
+
+class House:
+    """A front end's routing, and the processes of one engine."""
+
+    def __init__(self, path: Path, launched: LaunchedEngine, book: SharedCounterStore) -> None:
+        self.path = path
+        self.launched = launched
+        self.routing = Routing(Table(Telemetry(book)), FRONT, dict.fromkeys(EngineKind, ON), book, 1.0)
+        self.table = self.routing.table
+
+    def link(self, engine: int = 1, to: LaunchedEngine | None = None) -> None:
+        launched = to or self.launched
+        report, ready = LoadReport.of(launched, ON), launched.ready
+        told = EngineProfile(str(self.path), EngineKind.ONNXRUNTIME, report, ready.credit_rows, ready.credit_bytes)
+        page = os.dup(launched.page.memory.descriptor)
+        self.routing.link(EngineLinked(engine, launched.epoch, told), [launched.link(FRONT).detach(), page])
+
+    def adopt(self, *versions: VersionEntry, available: bool = True, restarts: int = 0, **labels: int) -> None:
+        model = ModelEntry("m", versions, labels, True, PolicyMessage(specific=(1, 2)))
+        engines = (EngineEntry(1, available, restarts),)
+        self.routing.adopt(messages.TableSnapshot(1, True, (model,), engines))
+
+    async def predict(self, **ref: Any) -> np.ndarray:
+        with self.table.find(ModelRef("m", **ref)).lease() as engine:
+            return (await engine.predict(rows(3), None))["scores"]
+
+    async def release(self, reason: str | None = None) -> None:
+        await self.routing.release(ReleaseEngine(1, reason, 7), lambda engine: None)
+
+
+def version(number: int = 1, state: ServableState = ServableState.AVAILABLE, **changes: Any) -> VersionEntry:
+    entry = VersionEntry(number, number, int(state), False, "", "", 1, None)
+    return replace(entry, **changes)
+
+
+@pytest.fixture
+def play(path: Path) -> Callable[[Callable[[House], Awaitable[None]]], None]:
+    async def run(scenario: Callable[[House], Awaitable[None]]) -> None:
+        book = SharedCounterStore.create(3, 0, 1 << 20)
+        launched = await launch(path, ON, FAKE)
+        house = House(path, launched, book)
+        try:
+            async with asyncio.timeout(60):
+                await scenario(house)
+        finally:
+            await house.release("over")
+            await house.launched.discard()
+            book.memory.close()
+
+    return lambda scenario: asyncio.run(run(scenario))
+
+
+def test_a_version_answers_by_the_engine_it_is_linked_with(play: Any, path: Path) -> None:
+    async def scenario(house: House) -> None:
+        house.link()
+        house.adopt(
+            version(reason="so it is"), version(2, ServableState.END, engine=None, failed=True, cause="X"), stable=1
+        )
+        assert house.table.policy("m") == Specific(frozenset({1, 2}))
+        np.testing.assert_allclose(await house.predict(), expected(path, rows(3)), atol=1e-5)
+        np.testing.assert_allclose(await house.predict(label="stable"), expected(path, rows(3)), atol=1e-5)
+        two, one = house.table.status(ModelRef("m"))
+        assert (two.state, two.failed, two.cause) == (ServableState.END, True, "X")
+        assert (one.reason, one.available) == ("so it is", True)
+        engine = one.engine
+        assert (engine.kind, engine.max_batch_size, engine.path) == ("onnxruntime", 32, path)
+        assert engine.verdicts and "golden deviation" in engine.summary
+        assert (engine.load.max_rows, engine.load.rows, engine.load.sizes.total) == (16_384, 0, 2)
+        with pytest.raises(ServableNotFound):
+            await house.predict(version=2)
+
+    play(scenario)
+
+
+def test_what_is_adopted_is_all_there_is_and_a_version_stays_itself(play: Any) -> None:
+    async def scenario(house: House) -> None:
+        house.link()
+        house.adopt(version(), old=1)
+        before = house.table.find(ModelRef("m"))
+        await house.predict()
+        house.adopt(version(), new=1)
+        assert house.table.find(ModelRef("m", label="new")) is before and before.engine.load.sizes.total == 1
+        with pytest.raises(Exception, match="Unrecognized servable version label: old"):
+            house.table.find(ModelRef("m", label="old"))
+        house.routing.adopt(messages.TableSnapshot(2, True, (), ()))
+        assert house.table.names() == []
+
+    play(scenario)
+
+
+def test_a_front_end_that_never_saw_the_version_before_knows_that_there_was_one(play: Any) -> None:
+    async def scenario(house: House) -> None:
+        house.adopt(version(2, ServableState.LOADING, engine=None))
+        with pytest.raises(Unavailable, match="is loaded in the place of another"):
+            house.table.find(ModelRef("m"))
+
+    play(scenario)
+
+
+def test_an_engine_that_dies_is_asked_again_when_there_is_a_new_link(play: Any, path: Path) -> None:
+    async def scenario(house: House) -> None:
+        house.link()
+        house.adopt(version())
+        pipes = Pipes(path)
+        engine = house.table.find(ModelRef("m")).engine
+        held = asyncio.create_task(_ask(engine, Command.HOLD))
+        await pipes.entered()
+        queued = asyncio.create_task(_ask(engine, 4))
+        await asyncio.sleep(0)
+        house.launched.child.kill()
+        with pytest.raises(Unavailable, match="crashed and is being restarted") as caught:
+            await held
+        assert caught.value.retry_after_ms
+        house.adopt(version(), available=False)
+        assert not house.table.find(ModelRef("m")).available
+        with pytest.raises(Unavailable, match="being restarted"):
+            await house.predict()
+        before, house.launched = house.launched, await launch(house.path, ON, FAKE, house.launched)
+        before.close()
+        house.link()
+        house.adopt(version(), restarts=1)
+        np.testing.assert_allclose(await queued, expected(path, rows(4)), atol=1e-5)
+        assert house.table.find(ModelRef("m")).available and engine.load.restarts == 1
+
+    play(scenario)
+
+
+async def _ask(engine: Any, first: float) -> np.ndarray:
+    return np.asarray((await engine.predict(rows(first), None))["scores"])
+
+
+def test_a_version_is_released_when_its_last_caller_has_its_answer(play: Any, path: Path) -> None:
+    async def scenario(house: House) -> None:
+        house.link()
+        house.adopt(version())
+        servable = house.table.find(ModelRef("m"))
+        pipes = Pipes(path)
+        with servable.lease() as engine:
+            held = asyncio.create_task(_ask(engine, Command.HOLD))
+            await pipes.entered()
+            house.adopt(version(state=ServableState.UNLOADING))
+            releasing = asyncio.create_task(house.release())
+            await pipes.release()
+            assert (await held).shape == (1, 3)
+            assert not releasing.done(), "somebody may still ask"
+        await releasing
+        house.adopt(version(state=ServableState.END, engine=None))
+        assert house.table.status(ModelRef("m"))[0].state is ServableState.END
+
+    play(scenario)
+
+
+def test_a_release_that_gives_a_reason_waits_for_nobody(play: Any, path: Path) -> None:
+    async def scenario(house: House) -> None:
+        house.link()
+        house.adopt(version())
+        pipes = Pipes(path)
+        held = asyncio.create_task(_ask(house.table.find(ModelRef("m")).engine, Command.HOLD))
+        await pipes.entered()
+        await house.release("the grace is over")
+        with pytest.raises(Unavailable, match="the grace is over") as caught:
+            await held
+        assert caught.value.retry_after_ms == 7
+        await pipes.release()
+
+    play(scenario)
+
+
+def test_a_shadow_engine_is_shown_what_this_front_end_is_asked(play: Any) -> None:
+    async def scenario(house: House) -> None:
+        behind = await launch(house.path, ON, FAKE)
+        house.link()
+        house.link(2, behind)
+        house.adopt(version(shadow=2))
+        await house.predict()
+        engine = house.table.find(ModelRef("m")).engine
+        assert "shadowed by onnxruntime" in engine.summary
+        mirror = engine.mirror  # type: ignore[attr-defined]
+        await mirror.settled()
+        assert (engine.drift.compared, engine.drift.beyond) == (1, 0)  # type: ignore[union-attr]
+        await house.routing.release(ReleaseEngine(2, "over", None), lambda number: None)
+        await behind.discard()
+
+    play(scenario)

@@ -1,0 +1,267 @@
+"""Another set of models: all of it, or nothing."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from foldserve_server.context.rights import Rights
+from foldserve_server.errors import Forbidden, InvalidRequest, NotPossible, ReloadFailed, ServableNotFound
+from foldserve_server.models.admin import require_inside
+from foldserve_server.models.model_config import All, Latest, ModelConfig, Policy, Specific
+from foldserve_server.models.query import ModelRef
+from foldserve_server.models.servable import ServableState
+from foldserve_server.models.table import Table
+from foldserve_server.repository.config_reload import Reloader
+from foldserve_server.repository.reconciler_context import ReconcilerContext
+from foldserve_server.repository.source import FolderSource
+from foldserve_server.repository.watcher import Watcher
+from tests.server.fakes import Starter, write_version
+
+
+class House:
+    """A served repository, and reloads of it."""
+
+    def __init__(self, root: Path, patience_s: float = 30.0) -> None:
+        self.root = root
+        self.table = Table()
+        self.starter = Starter()
+        self.watcher = Watcher(FolderSource(root), ReconcilerContext(self.table, self.starter, 5.0))
+        self.reloader = Reloader(self.watcher, patience_s)
+
+    def model(self, name: str, policy: Policy | None = None, labels: Mapping[str, int] | None = None) -> ModelConfig:
+        return ModelConfig(name, self.root / name, policy or Latest(), labels or {})
+
+    async def look(self) -> None:
+        await self.watcher.look()
+        await self.watcher.settled()
+
+    async def reload(self, *models: ModelConfig) -> None:
+        await self.reloader.reload(models, "test")
+        await self.watcher.settled()
+
+    def available(self) -> dict[str, list[int]]:
+        found = {
+            name: [one.version for one in self.table.status(ModelRef(name)) if one.state is ServableState.AVAILABLE]
+            for name in self.table.names()
+        }
+        return {name: versions for name, versions in found.items() if versions}
+
+    def labelled(self, name: str, label: str) -> int:
+        return self.table.find(ModelRef(name, label=label)).version
+
+
+Scenario = Callable[[House], Awaitable[None]]
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Callable[[Scenario], None]:
+    async def run(scenario: Scenario) -> None:
+        house = House(tmp_path)
+        for name, version in (("m", 1), ("m", 2), ("m", 3), ("n", 1), ("o", 1)):
+            write_version(tmp_path, version, name=name)
+        await house.reload(house.model("m"), house.model("n"))
+        assert house.available() == {"m": [3], "n": [1]}
+        await scenario(house)
+        await house.watcher.close(0)
+        await house.reloader.close(5)
+
+    return lambda scenario: asyncio.run(run(scenario))
+
+
+Play = Callable[[Scenario], None]
+
+
+def test_the_new_set_takes_the_place_of_the_old_one(play: Play) -> None:
+    async def scenario(house: House) -> None:
+        await house.reload(house.model("m", Latest(2)), house.model("o"))
+        assert house.available() == {"m": [3, 2], "o": [1]}
+        with pytest.raises(ServableNotFound):
+            house.table.find(ModelRef("n"))
+        write_version(house.root, 4, name="o")
+        write_version(house.root, 1, name="p")
+        await house.look()
+        assert house.available() == {"m": [3, 2], "o": [4]}, "the new set is what is watched"
+
+    play(scenario)
+
+
+def test_nothing_is_loaded_again_that_serves(play: Play) -> None:
+    async def scenario(house: House) -> None:
+        house.starter.started.clear()
+        await house.reload(house.model("m", All()), house.model("n"))
+        assert sorted(house.starter.started) == ["m/1", "m/2"]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("broken", ["m/2", "o/1"])
+def test_one_version_that_fails_leaves_everything_as_it_was(play: Play, broken: str) -> None:
+    async def scenario(house: House) -> None:
+        house.starter.failing[broken] = "it is spoiled"
+        with pytest.raises(ReloadFailed) as caught:
+            await house.reload(house.model("m", Latest(2), {"canary": 3}), house.model("o"))
+        name, _, version = broken.partition("/")
+        assert f"{{name: {name} version: {version} due to error: it is spoiled}}" in str(caught.value)
+        assert house.available() == {"m": [3], "n": [1]}
+        assert "o" not in house.table.names(), "there is no trace of what was given up"
+        with pytest.raises(InvalidRequest):
+            house.labelled("m", "canary")
+        other = house.starter.engines.get("o/1" if broken == "m/2" else "m/2")
+        assert other is None or other.stopped.is_set()
+
+    play(scenario)
+
+
+def test_a_reload_takes_a_right_to_every_model_that_it_changes_or_ends(play: Play) -> None:
+    async def scenario(house: House) -> None:
+        of_m = Rights("deployment", frozenset({"m"}), admin=True)
+        m, n = house.model("m", Latest(2)), house.model("n")
+        for models, words in (
+            ((m, house.model("n", All())), "no right to change model 'n'"),
+            ((m, house.model("n", labels={"stable": 1})), "no right to change model 'n'"),
+            ((m, n, house.model("o")), "no right to change model 'o'"),
+            ((m,), "a model that would not be served any more"),
+        ):
+            with pytest.raises(Forbidden, match=words) as caught:
+                await house.reloader.reload(models, "test", of_m)
+            assert len(models) > 1 or "'n'" not in str(caught.value), "a name is not told to who has no right to it"
+            assert house.available() == {"m": [3], "n": [1]}
+        await house.reloader.reload((m, n), "test", of_m)
+        await house.watcher.settled()
+        assert house.available() == {"m": [3, 2], "n": [1]}
+
+    play(scenario)
+
+
+def test_until_all_of_it_is_ready_nothing_changes(play: Play) -> None:
+    async def scenario(house: House) -> None:
+        house.starter.gate.clear()
+        reload = asyncio.ensure_future(house.reload(house.model("m", Specific(frozenset({1}))), house.model("o")))
+        while len(house.starter.started) < 4:
+            await asyncio.sleep(0)
+        await house.watcher.look()
+        assert house.available() == {"m": [3], "n": [1]}
+        house.starter.gate.set()
+        await reload
+        assert house.available() == {"m": [1], "o": [1]}
+
+    play(scenario)
+
+
+def test_a_caller_who_leaves_takes_the_reload_back(play: Play) -> None:
+    async def scenario(house: House) -> None:
+        house.starter.gate.clear()
+        reload = asyncio.ensure_future(house.reload(house.model("o")))
+        while "o/1" not in house.starter.started:
+            await asyncio.sleep(0)
+        reload.cancel()
+        await asyncio.wait({reload})
+        assert house.starter.cancelled == ["o/1"] and house.available() == {"m": [3], "n": [1]}
+        house.starter.gate.set()
+        await house.reload(house.model("o"))
+        assert house.available() == {"o": [1]}
+
+    play(scenario)
+
+
+def test_a_reload_does_not_wait_for_ever(play: Play) -> None:
+    async def scenario(house: House) -> None:
+        house.starter.gate.clear()
+        house.reloader = Reloader(house.watcher, 0.0)
+        with pytest.raises(ReloadFailed, match="o version: 1 due to error: it was not loaded in time"):
+            await house.reload(house.model("o"))
+        assert house.available() == {"m": [3], "n": [1]} and house.starter.cancelled == ["o/1"]
+
+    play(scenario)
+
+
+def test_a_version_that_is_not_there_is_named(play: Play) -> None:
+    async def scenario(house: House) -> None:
+        for model, words in (
+            (house.model("m", Specific(frozenset({3, 9}))), "version 9 is not there"),
+            (house.model("x"), "no version is there in "),
+        ):
+            with pytest.raises(ReloadFailed, match=words):
+                await house.reload(model)
+        assert house.available() == {"m": [3], "n": [1]}
+
+    play(scenario)
+
+
+def test_no_model_at_all_changes_nothing(play: Play) -> None:
+    async def scenario(house: House) -> None:
+        await house.reload()
+        assert house.available() == {"m": [3], "n": [1]}
+
+    play(scenario)
+
+
+def test_labels_move_at_once_and_are_served(play: Play) -> None:
+    async def scenario(house: House) -> None:
+        await house.reload(house.model("m", All(), {"stable": 2, "canary": 3}))
+        assert (house.labelled("m", "stable"), house.labelled("m", "canary")) == (2, 3)
+        assert house.table.policy("m") == All(), "callers are told which versions are to serve"
+        await house.reload(house.model("m", All(), {"stable": 3}))
+        assert house.labelled("m", "stable") == 3
+        with pytest.raises(InvalidRequest, match=r"^Unrecognized servable version label: canary$"):
+            house.labelled("m", "canary")
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("policy", [Latest(), Specific(frozenset({1}))])
+def test_a_label_stands_only_for_a_version_that_will_serve(play: Play, policy: Policy) -> None:
+    async def scenario(house: House) -> None:
+        house.starter.started.clear()
+        with pytest.raises(NotPossible) as caught:
+            await house.reload(house.model("m", policy, {"stable": 2}), house.model("o"))
+        assert str(caught.value) == (
+            "Request to assign label to version 2 of model m, which is not currently available for inference"
+        )
+        assert not house.starter.started, "that is said before anything is loaded"
+
+    play(scenario)
+
+
+def test_a_model_moves_to_another_folder(play: Play) -> None:
+    async def scenario(house: House) -> None:
+        old = house.starter.engines["m/3"]
+        write_version(house.root / "elsewhere", 1, name="m")
+        write_version(house.root / "elsewhere", 3, name="m", created="later")
+        await house.reload(ModelConfig("m", house.root / "elsewhere" / "m", All()))
+        assert house.available() == {"m": [3, 1]}
+        await asyncio.wait_for(old.stopped.wait(), 5)
+        assert house.table.find(ModelRef("m", 3)).engine is house.starter.engines["m/3"] is not old
+
+    play(scenario)
+
+
+def test_a_refused_version_does_not_stand_in_the_way_of_other_models(play: Play) -> None:
+    async def scenario(house: House) -> None:
+        house.starter.failing["m/4"] = "it is spoiled"
+        write_version(house.root, 4)
+        await house.look()
+        await house.reload(house.model("m"), house.model("o"))
+        assert house.available() == {"m": [3], "o": [1]}
+
+    play(scenario)
+
+
+def test_a_model_that_was_left_can_come_back(play: Play) -> None:
+    async def scenario(house: House) -> None:
+        await house.reload(house.model("n"))
+        await house.reload(house.model("n"), house.model("m", labels={"stable": 3}))
+        assert house.available() == {"m": [3], "n": [1]} and house.labelled("m", "stable") == 3
+
+    play(scenario)
+
+
+def test_callers_are_kept_to_the_folders_that_are_allowed(tmp_path: Path) -> None:
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "inside" / "out").symlink_to("/etc")
+    require_inside([ModelConfig("m", tmp_path / "inside" / "m")], [tmp_path / "inside"])
+    for path in ("inside/../other", "inside/out", "inside-not"):
+        with pytest.raises(Forbidden, match="is not under --allowed-roots"):
+            require_inside([ModelConfig("m", tmp_path / path)], [tmp_path / "inside"])

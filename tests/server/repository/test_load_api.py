@@ -1,0 +1,217 @@
+"""Models that are loaded and unloaded because somebody asks for it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from foldserve_contract.bundle import MANIFEST
+from foldserve_server.errors import InvalidRequest, NotInRepository, ServableNotFound
+from foldserve_server.models.model_config import All, Latest, ModelConfig, Policy, Specific
+from foldserve_server.models.query import ModelRef
+from foldserve_server.models.servable import ServableState
+from foldserve_server.models.table import Table
+from foldserve_server.repository.config_reload import Reloader
+from foldserve_server.repository.load_api import LoadApi
+from foldserve_server.repository.reconciler_context import ReconcilerContext
+from foldserve_server.repository.source import FolderSource, ListedSource
+from foldserve_server.repository.watcher import Watcher
+from tests.server.fakes import Starter, write_version
+
+
+class House:
+    """A repository, what watches it, and what is asked of it."""
+
+    def __init__(self, root: Path, policy: Policy | None = None) -> None:
+        self.root = root
+        self.table = Table()
+        self.starter = Starter()
+        source = FolderSource(root) if policy is None else ListedSource((ModelConfig("m", root / "m", policy),), "test")
+        self.watcher = Watcher(source, ReconcilerContext(self.table, self.starter, 5.0))
+        self.explicit = LoadApi(self.watcher)
+
+    async def look(self) -> None:
+        await self.watcher.look()
+        await self.watcher.settled()
+
+    def serving(self, name: str = "m") -> list[int]:
+        return [one.version for one in self.table.status(ModelRef(name)) if one.state is ServableState.AVAILABLE]
+
+    def reason(self, version: int) -> str:
+        return self.table.status(ModelRef("m", version))[0].reason
+
+    async def gone(self, version: int) -> None:
+        while self.table.status(ModelRef("m", version))[0].state is not ServableState.END:
+            await asyncio.sleep(0)
+
+
+Scenario = Callable[[House], Awaitable[None]]
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Callable[..., None]:
+    async def run(scenario: Scenario, policy: Policy | None) -> None:
+        house = House(tmp_path, policy)
+        await scenario(house)
+        await house.watcher.close(0)
+
+    return lambda scenario, policy=None: asyncio.run(run(scenario, policy))
+
+
+def test_what_was_refused_is_tried_again_on_request(play: Callable[..., None]) -> None:
+    async def scenario(house: House) -> None:
+        write_version(house.root, 1)
+        house.starter.failing["m/1"] = "no memory for it"
+        await house.look()
+        await house.look()
+        assert house.starter.started == ["m/1"], "nobody asked"
+        with pytest.raises(InvalidRequest) as caught:
+            await house.explicit.load("m")
+        assert str(caught.value) == "load failed for model 'm': version 1 is at UNAVAILABLE state: no memory for it;"
+        house.starter.failing.clear()
+        await house.explicit.load("m")
+        assert house.serving() == [1] and house.starter.started == ["m/1"] * 3
+
+    play(scenario)
+
+
+def test_a_failure_is_told_although_an_older_version_serves(play: Callable[..., None]) -> None:
+    async def scenario(house: House) -> None:
+        write_version(house.root, 1)
+        await house.look()
+        write_version(house.root, 2)
+        house.starter.failing["m/2"] = "it deviates"
+        with pytest.raises(InvalidRequest, match="version 2 is at UNAVAILABLE state: it deviates;"):
+            await house.explicit.load("m")
+        assert house.serving() == [1]
+
+    play(scenario)
+
+
+def test_every_version_that_the_policy_wants_is_waited_for(play: Callable[..., None]) -> None:
+    async def scenario(house: House) -> None:
+        for version in (1, 2, 3):
+            write_version(house.root, version)
+        house.starter.failing["m/2"] = "it deviates"
+        with pytest.raises(InvalidRequest, match="version 2"):
+            await house.explicit.load("m")
+        assert house.serving() == [3, 1]
+
+    play(scenario, All())
+
+
+def test_a_version_that_is_named_and_not_there_is_a_failure(play: Callable[..., None]) -> None:
+    async def scenario(house: House) -> None:
+        write_version(house.root, 1)
+        with pytest.raises(InvalidRequest) as caught:
+            await house.explicit.load("m")
+        assert str(caught.value).endswith("version 7 is at UNAVAILABLE state: it is not there;")
+        assert house.serving() == [1]
+        write_version(house.root, 7)
+        await house.explicit.load("m")
+        assert house.serving() == [7, 1]
+
+    play(scenario, Specific(frozenset([1, 7])))
+
+
+def test_what_serves_is_not_loaded_again(play: Callable[..., None]) -> None:
+    async def scenario(house: House) -> None:
+        write_version(house.root, 1)
+        await house.explicit.load("m")
+        await house.explicit.load("m")
+        assert house.starter.started == ["m/1"] and house.serving() == [1]
+
+    play(scenario)
+
+
+def test_what_is_not_configured_or_holds_no_version_is_not_loaded(play: Callable[..., None]) -> None:
+    async def scenario(house: House) -> None:
+        write_version(house.root, 1, name="other")
+        (house.root / "m" / "1").mkdir(parents=True)
+        for name in ("other", "../m", ""):
+            with pytest.raises(NotInRepository) as caught:
+                await house.explicit.load(name)
+            assert str(caught.value) == f"failed to load '{name}', failed to poll from model repository"
+        with pytest.raises(NotInRepository, match="failed to load 'm', no version is available"):
+            await house.explicit.load("m")
+        for name in ("other", "nobody"):
+            with pytest.raises(ServableNotFound, match=f"Request for unknown model: '{name}' is not found"):
+                await house.explicit.unload(name)
+        assert not house.starter.started
+
+    play(scenario, Latest())
+
+
+def test_what_was_unloaded_stays_so_whatever_the_watcher_sees(play: Callable[..., None]) -> None:
+    async def scenario(house: House) -> None:
+        write_version(house.root, 1)
+        await house.look()
+        await house.explicit.unload("m")
+        assert house.serving() == []
+        await house.gone(1)
+        write_version(house.root, 2)
+        await house.look()
+        await house.look()
+        assert house.serving() == [] and house.starter.started == ["m/1"]
+        assert "unloaded on request" in house.reason(1) and house.starter.engines["m/1"].stopped.is_set()
+        await house.explicit.load("m")
+        assert house.serving() == [2] and house.starter.started == ["m/1", "m/2"]
+
+    play(scenario)
+
+
+def test_unloading_stops_what_is_being_loaded(play: Callable[..., None]) -> None:
+    async def scenario(house: House) -> None:
+        write_version(house.root, 1)
+        house.starter.gate.clear()
+        loading = asyncio.ensure_future(house.explicit.load("m"))
+        while not house.starter.started:
+            await asyncio.sleep(0)
+        await house.explicit.unload("m")
+        with pytest.raises(InvalidRequest, match="its loading was stopped"):
+            await loading
+        assert house.starter.cancelled == ["m/1"]
+        house.starter.gate.set()
+        await house.look()
+        assert house.serving() == []
+
+    play(scenario)
+
+
+def test_what_is_stopped_before_it_has_begun_is_over(play: Callable[..., None]) -> None:
+    async def scenario(house: House) -> None:
+        write_version(house.root, 1)
+        await house.watcher.look()
+        assert house.table.status(ModelRef("m"))[0].state is ServableState.LOADING and not house.starter.started
+        await house.explicit.unload("m")
+        await house.gone(1)
+        assert house.reason(1) == "its loading was stopped" and not house.starter.started
+
+    play(scenario)
+
+
+def test_a_set_of_models_that_names_it_brings_it_back(play: Callable[..., None]) -> None:
+    async def scenario(house: House) -> None:
+        write_version(house.root, 1)
+        await house.look()
+        await house.explicit.unload("m")
+        await house.gone(1)
+        await Reloader(house.watcher, 30.0).reload([ModelConfig("m", house.root / "m", labels={"stable": 1})], "test")
+        assert house.serving() == [1]
+
+    play(scenario)
+
+
+def test_a_directory_is_tried_as_it_stands(play: Callable[..., None]) -> None:
+    async def scenario(house: House) -> None:
+        path = write_version(house.root, 1)
+        (path / MANIFEST).write_text("half of a manifest")
+        await house.look()
+        assert not house.starter.started, "somebody may be copying it"
+        with pytest.raises(InvalidRequest, match="version 1 is at UNAVAILABLE state"):
+            house.starter.failing["m/1"] = "no manifest"
+            await house.explicit.load("m")
+        assert house.starter.started == ["m/1"]
+
+    play(scenario)

@@ -1,0 +1,138 @@
+import asyncio
+import base64
+import hashlib
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from foldserve_contract.bundle import Bundle
+from foldserve_server.models.engine import OutputDeviation
+from foldserve_server.models.servable import Servable
+from foldserve_server.models.table import Table
+from foldserve_server.stats.drift import Drift
+from tests.bundles import make_bundle, reseal
+from tests.server.fakes import FakeEngine, serving
+
+from .calls import ask, listening
+
+ROWS = {"instances": [[1, 2], [3, 4]]}
+
+
+def fetch(path: str, table: Table) -> tuple[int, str, Mapping[str, str]]:
+    async def scenario() -> tuple[int, str, Mapping[str, str]]:
+        async with listening(table) as caller, caller.session.get(path) as response:
+            return response.status, await response.text(), response.headers.copy()
+
+    return asyncio.run(scenario())
+
+
+def test_the_page_needs_nothing_but_itself_and_runs_nothing_else() -> None:
+    status, text, headers = fetch("/", Table())
+    assert status == 200 and headers["Content-Type"].startswith("text/html")
+    assert not re.findall(
+        r"(?:src|href)=[\"'](?!data:)|@import|url\(|//[a-z]+[.][a-z]+/", text.replace("www.w3.org/", "")
+    )
+    policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == policy["frame-ancestors"] == "'none'" and policy["connect-src"] == "'self'"
+    for kind in ("style", "script"):
+        (content,) = re.findall(f"<{kind}>(.*?)</{kind}>", text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert policy[f"{kind}-src"] == f"'sha256-{digest}'"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_the_state_tells_verdicts_counts_and_reasons() -> None:
+    async def scenario() -> None:
+        engine = FakeEngine()
+        engine.verdicts = (OutputDeviation("y", 2e-7, 1e-5), OutputDeviation("z", math.nan, 1.0))
+        engine.batches = "batches of up to 4 rows"
+        engine.drift = Drift("shadow", {"y": 1e-5, "z": 1.0})
+        engine.drift.skip()
+        engine.drift.skip()
+        engine.drift.note({"y": 2e-6, "z": math.inf}, "m/7")
+        table = serving(engine, version=7)
+        table.relabel("m", {"stable": 7, "canary": 7})
+        failed = Servable("m", 8)
+        table.begin(failed)
+        table.end(failed, "it deviates")
+        async with listening(table) as caller:
+            await caller.post("/v1/models/m:predict", ROWS)
+            await caller.post("/v1/models/m:predict", {})
+            await caller.post("/v1/models/m:predict", {"instances": [[1]]})
+            (model,) = (await caller.get("/page/state"))[1]["models"]
+        bad, good = model["versions"]
+        assert (model["name"], model["serving"]) == ("m", 7)
+        assert (bad["version"], bad["state"], bad["failed"], bad["reason"]) == (8, "END", True, "it deviates")
+        assert good["labels"] == ["canary", "stable"] and good["available"] and not good["report"]
+        assert good["verdicts"][0] == {"output": "y", "deviation": 2e-7, "bound": 1e-5}
+        assert good["verdicts"][1]["deviation"] is None
+        assert (good["successes"], good["failures"], good["rows"], good["batches"]) == (1, 1, 2, 1)
+        assert len(good["percentiles_ms"]) == 3 and good["percentiles_ms"][0] > 0
+        assert good["sizes"] == "batches of up to 4 rows" and bad["sizes"] == ""
+        assert good["shadow"]["outputs"] == [
+            {"output": "y", "deviation": 2e-6, "bound": 1e-5},
+            {"output": "z", "deviation": None, "bound": 1.0},
+        ]
+        counts = {key: good["shadow"][key] for key in ("engine", "compared", "beyond", "failed", "skipped")}
+        assert counts == {"engine": "shadow", "compared": 1, "beyond": 1, "failed": 0, "skipped": 2}
+        assert bad["shadow"] is None
+
+    asyncio.run(scenario())
+
+
+def test_a_server_without_models_says_so() -> None:
+    _, told = ask("/page/state")
+    assert told["models"] == []
+
+
+def test_signature_and_labels_are_told_once() -> None:
+    status, told = ask("/page/models/m/versions/1", None, lambda: serving(FakeEngine()))
+    assert status == 200
+    assert told["signature"]["inputs"] == [{"name": "x", "dtype": "float32", "shape": [-1, 2]}]
+    assert told["labels"] is None
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A version directory with a report."""
+    path = make_bundle(tmp_path, "m", 3)
+    (path / "report.html").write_text("<h1>proven</h1>")
+    reseal(path)
+    return path
+
+
+def table_of(path: Path) -> Table:
+    opened = Bundle.open(path)
+    engine = FakeEngine(opened.manifest, opened.digest)
+    engine.path = path
+    return serving(engine, version=3)
+
+
+def test_a_report_is_shown_as_it_was_sealed_and_can_do_nothing(bundle: Path) -> None:
+    status, text, headers = fetch("/reports/m/3", table_of(bundle))
+    assert (status, text) == (200, "<h1>proven</h1>")
+    policy = headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'") and "sandbox" in policy and "script-src" not in policy
+
+
+def test_a_report_that_was_changed_is_not_shown(bundle: Path) -> None:
+    table = table_of(bundle)
+    (bundle / "report.html").write_text("<h1>proved</h1>")
+    status, text, _ = fetch("/reports/m/3", table)
+    assert status == 404 and "no report that is as it was sealed" in text and str(bundle) not in text
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/reports/m/3/bundle.json", "/reports/m/3/../../bundle.json", "/reports/m/..%2f3", "/reports/n/3", "/reports/m/4"],
+)
+def test_no_other_file_is_shown(bundle: Path, path: str) -> None:
+    status, text, _ = fetch(path, table_of(bundle))
+    assert status == 404 and "error" in text
+
+
+def test_a_bundle_without_a_report_has_none(tmp_path: Path) -> None:
+    assert fetch("/reports/m/3", table_of(make_bundle(tmp_path, "m", 3)))[0] == 404
