@@ -41,10 +41,10 @@ FOREIGN = {
 }
 LAYERS = {
     "foldserve_exporter/folding/arithmetic.py": {"numpy"},
-    **dict.fromkeys(
-        (f"foldserve_server/{part}" for part in ("context", "stats", "models", "predict")),
-        {"numpy", "foldserve_contract", "foldserve_engine"},
-    ),
+    "foldserve_server/context": {"foldserve_contract"},
+    "foldserve_server/stats": {"foldserve_contract"},
+    "foldserve_server/models": {"foldserve_contract"},
+    "foldserve_server/predict": {"numpy", "foldserve_contract"},
 }
 ONE_PLACE_FOR_PRIVATE_KERAS = "foldserve_exporter/graph/keras_private.py"
 

@@ -1,4 +1,4 @@
-"""An engine whose only front end is this process."""
+"""An engine process whose only front end is this process."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +11,18 @@ from .client.engine_client import EngineClient
 from .client.pending import PendingRequests
 from .process.launch import ENGINE_COMMAND, LaunchedEngine, launch
 from .process.supervisor import EngineSupervisor
-from .report import LoadReport
 from .settings import EngineSettings
 
-_FRONT = 1
+_FRONT_END = 1
+
+
+class LocalCallers(EngineClient):
+    """The callers in this process: the `EngineCallers` of an engine that has no other front end."""
+
+    def join(self, launched: LaunchedEngine) -> None:
+        """See `EngineCallers`: the process was started by this one, and is killed when it gives up the link."""
+        largest = launched.ready.warmed[-1]
+        self.attach(launched.link(_FRONT_END), launched.epoch, launched.page, largest, launched.child.kill)
 
 
 class EngineProcess(EngineSupervisor):
@@ -22,10 +30,10 @@ class EngineProcess(EngineSupervisor):
 
     def __init__(self, path: Path, settings: EngineSettings, command: Sequence[str], launched: LaunchedEngine) -> None:
         """Made by `start`."""
-        report, ready = LoadReport.of(launched, settings), launched.ready
+        report, ready = launched.report, launched.ready
         credits = Credits(ready.credit_rows, ready.credit_bytes)
-        self._link = EngineClient(_FRONT, report.signature, report.max_batch_size, credits, settings)
-        super().__init__(path, settings, command, launched, self._link)
+        self._client = LocalCallers(_FRONT_END, report.signature, report.max_batch_size, credits, settings)
+        super().__init__(path, settings, command, launched, self._client)
 
     @classmethod
     async def start(
@@ -38,7 +46,7 @@ class EngineProcess(EngineSupervisor):
         Args:
             path: The version directory.
             settings: How it is to run.
-            command: What is executed, the descriptor of the control socket following.
+            command: The command that is executed, the descriptor of the control socket following.
 
         Raises:
             LoadFailed: It must not serve; the message is the reason.
@@ -56,29 +64,9 @@ class EngineProcess(EngineSupervisor):
 
     @property
     def queue(self) -> PendingRequests:
-        """What waits or is computed."""
-        return self._link.calls
+        """Requests that wait or are computed."""
+        return self._client.pending
 
     async def predict(self, inputs: Arrays, deadline_ns: int | None = None, exact: bool = False) -> dict[str, Array]:
-        """The outputs for one request.
-
-        Cancelling this means that the caller has left: what is not computed yet never will be.
-
-        Args:
-            inputs: Arrays that fit the signature, as the caller has checked.
-            deadline_ns: When the answer is of no use any more, on CLOCK_MONOTONIC.
-            exact: Whether a row's bits must depend on nothing but the row, as they always do where the settings are
-                deterministic.
-
-        Returns:
-            Arrays of the caller's own.
-
-        Raises:
-            QueueFull: Too many rows or bytes are waiting.
-            ResourceExhausted: The request is larger than any may be.
-            DeadlineExceeded: The deadline passed first.
-            Unavailable: The engine is restarting or has ended, or crashed while it computed this request.
-            EngineFailed: The engine could not compute it.
-            InvalidRequest: An input has another dtype than the signature's.
-        """
-        return await self._link.predict(inputs, deadline_ns, exact or self._settings.deterministic)
+        """See `EngineClient.predict`."""
+        return await self._client.predict(inputs, deadline_ns, exact)

@@ -1,7 +1,8 @@
-"""What is known of an engine that was put into service."""
+"""Report on an engine process that is ready: its bundle, golden verdict, batch sizes and start times."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from foldserve_contract.bundle import MANIFEST
 from foldserve_contract.digest import sha256
@@ -11,13 +12,12 @@ from foldserve_engine.gate.golden_check import GoldenVerdict
 from foldserve_engine.link.handshake import EngineReady, WarmedSize
 
 from ..errors import LoadFailed, NotNow
-from .process.launch import LaunchedEngine
 from .settings import EngineSettings
 
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What an engine process said when it was ready.
+    """An engine process as it reported itself when it was ready, and how it was started.
 
     Attributes:
         manifest: The bundle's.
@@ -72,23 +72,29 @@ class LoadReport:
         return f"batches of up to {self.max_batch_size} rows; warmed: {warmed}{placed}"
 
     @classmethod
-    def of(cls, launched: LaunchedEngine, settings: EngineSettings) -> "LoadReport":
-        """The report on an engine that is ready, and was started with these settings.
+    def of(cls, ready: EngineReady, path: Path, settings: EngineSettings, seconds: float, pid: int) -> "LoadReport":
+        """The report on an engine process that is ready.
+
+        Args:
+            ready: The process's message.
+            path: The version directory it loaded.
+            settings: How it was started.
+            seconds: Seconds from the start of the process to ready.
+            pid: The process.
 
         Raises:
             LoadFailed: The manifest is not the one that the engine loaded.
             NotNow: The manifest cannot be read again.
         """
-        ready = launched.ready
         return cls(
-            manifest=Manifest.from_bytes(ready.manifest.encode()) if ready.manifest else _manifest(launched, ready),
+            manifest=Manifest.from_bytes(ready.manifest.encode()) if ready.manifest else _manifest(path, ready.digest),
             digest=ready.digest,
             verdict=ready.verdict,
             warmed=ready.warmed,
             max_batch_size=ready.max_batch_size,
             stages=ready.stages,
-            seconds=launched.seconds,
-            pid=launched.child.pid,
+            seconds=seconds,
+            pid=pid,
             exact_rows=ready.exact_rows,
             verified=ready.manifest is None,
             buckets=ready.sizes,
@@ -100,13 +106,13 @@ class LoadReport:
         )
 
 
-def _manifest(launched: LaunchedEngine, ready: EngineReady) -> Manifest:
+def _manifest(path: Path, digest: str) -> Manifest:
     try:
-        content = (launched.path / MANIFEST).read_bytes()
+        content = (path / MANIFEST).read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise LoadFailed(f"{launched.path}: the bundle went away while it was loaded: {error}") from error
+        raise LoadFailed(f"{path}: the bundle went away while it was loaded: {error}") from error
     except OSError as error:
-        raise NotNow(f"{launched.path}: the manifest could not be read again: {error}") from error
-    if sha256(content) != ready.digest:
-        raise LoadFailed(f"{launched.path}: the bundle was changed while it was loaded; it is tried again on a change")
+        raise NotNow(f"{path}: the manifest could not be read again: {error}") from error
+    if sha256(content) != digest:
+        raise LoadFailed(f"{path}: the bundle was changed while it was loaded; it is tried again on a change")
     return Manifest.from_bytes(content)

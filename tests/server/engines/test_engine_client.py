@@ -21,8 +21,7 @@ from foldserve_engine.link.packets import (
 )
 from foldserve_engine.worker.request_memory import RequestMemory
 from foldserve_server.engines import EngineSettings
-from foldserve_server.engines.client.dispatcher import Dispatcher
-from foldserve_server.engines.client.pending import PendingRequests
+from foldserve_server.engines.client.engine_client import EngineClient
 from foldserve_server.engines.client.slabs import Slabs
 from foldserve_server.errors import EngineFailed, QueueFull, Unavailable
 from tests.server.engines.support import run
@@ -71,23 +70,22 @@ class FakeConnection:
 
 
 class Bench:
-    """A dispatcher, its calls, and an engine."""
+    """A client, its pending requests, and an engine."""
 
     def __init__(self, **settings: Any) -> None:
-        self.slabs = Slabs(SIGNATURE, 4, EngineSettings(**settings))
-        self.calls = PendingRequests(self.slabs.arena, Credits(100, 1 << 20), 1 << 20)
-        self.dispatcher = Dispatcher(self.slabs, self.calls)
+        self.client = EngineClient(3, SIGNATURE, 4, Credits(100, 1 << 20), EngineSettings(**settings))
+        self.pending = self.client.pending
         self.engine = self.attach()
 
     def attach(self, epoch: int = 1) -> FakeConnection:
         engine = FakeConnection(Origin(3, epoch))
-        self.dispatcher.attach(engine, engine.origin)  # type: ignore[arg-type]
+        self.client.connect(engine, epoch)  # type: ignore[arg-type]
         return engine
 
     async def ask(self, value: float) -> "asyncio.Task[dict[str, Array]]":
         """A request that was submitted."""
         inputs = {"x": np.full((1, 2), value, np.float32)}
-        task = asyncio.create_task(self.dispatcher.predict(inputs, None))
+        task = asyncio.create_task(self.client.predict(inputs, None))
         await asyncio.sleep(0)
         return task
 
@@ -99,7 +97,7 @@ def test_an_answer_reaches_its_caller_whatever_the_order() -> None:
         for submit in reversed(bench.engine.submits):
             bench.engine.answer(submit)
         assert [(await task)["y"].tolist() for task in tasks] == [[[2, 2]], [[4, 4]], [[6, 6]]]
-        assert len(bench.calls) == 0
+        assert len(bench.pending) == 0
 
     run(test())
 
@@ -109,7 +107,7 @@ def test_a_deadline_beyond_what_is_told_to_engines_is_as_good_as_none(deadline_n
     async def test() -> None:
         bench = Bench()
         inputs = {"x": np.full((1, 2), 3, np.float32)}
-        task = asyncio.create_task(bench.dispatcher.predict(inputs, deadline_ns))
+        task = asyncio.create_task(bench.client.predict(inputs, deadline_ns))
         await asyncio.sleep(0)
         bench.engine.answer(bench.engine.submits[0])
         assert (await task)["y"].tolist() == [[6, 6]]
@@ -122,8 +120,8 @@ def test_a_request_that_cannot_be_submitted_leaves_its_room(monkeypatch: pytest.
         bench = Bench()
         monkeypatch.setattr(bench.engine, "put", lambda *record, **how: [][0])
         with pytest.raises(IndexError):
-            await bench.dispatcher.predict({"x": np.zeros((1, 2), np.float32)}, None)
-        assert (len(bench.calls), bench.calls.rows, bench.calls.bytes) == (0, 0, 0)
+            await bench.client.predict({"x": np.zeros((1, 2), np.float32)}, None)
+        assert (len(bench.pending), bench.pending.rows, bench.pending.bytes) == (0, 0, 0)
 
     run(test())
 
@@ -158,7 +156,7 @@ def test_a_late_word_on_an_earlier_request_is_nobodys_answer() -> None:
         bench.engine.answer(second, generation=second.generation - 1)
         bench.engine.answer(second._replace(slot=999), generation=0)
         assert not task.done()
-        assert len(bench.calls) == 1
+        assert len(bench.pending) == 1
         bench.engine.answer(second)
         assert (await task)["y"].tolist() == [[4, 4]]
 
@@ -186,7 +184,7 @@ def test_credits_that_the_engine_grants_anew_hold_from_then_on() -> None:
         staying = await bench.ask(1)
         bench.engine.on_packet(Packet(PacketKind.CREDITS, memoryview(Credits(1, 1 << 20).pack()), ()))
         with pytest.raises(QueueFull):
-            await bench.dispatcher.predict({"x": np.zeros((1, 2), np.float32)}, None)
+            await bench.client.predict({"x": np.zeros((1, 2), np.float32)}, None)
         bench.engine.on_packet(Packet(PacketKind.CREDITS, memoryview(Credits(2, 1 << 20).pack()), ()))
         more = await bench.ask(2)
         for submit in bench.engine.submits:
@@ -203,7 +201,7 @@ def test_an_answer_said_twice_is_heard_once() -> None:
         for _ in range(2):
             bench.engine.answer(bench.engine.submits[0])
         assert (await task)["y"].tolist() == [[2, 2]]
-        assert len(bench.calls) == 0
+        assert len(bench.pending) == 0
 
     run(test())
 
@@ -215,16 +213,16 @@ def test_after_a_crash_only_the_batch_that_died_is_lost() -> None:
         left.cancel()
         await asyncio.wait([left])
         lost = bench.engine.submits[0]
-        bench.dispatcher.detach({(lost.slot, lost.generation)}, CRASHED)
+        bench.client.disconnect({(lost.slot, lost.generation)}, CRASHED)
         with pytest.raises(Unavailable, match="crashed"):
             await died
         with pytest.raises(Unavailable, match="crashed"):
-            await bench.dispatcher.predict({"x": np.zeros((1, 2), np.float32)}, None)
+            await bench.client.predict({"x": np.zeros((1, 2), np.float32)}, None)
         restarted = bench.attach(epoch=2)
         assert restarted.submits == [bench.engine.submits[1]]
         restarted.answer(restarted.submits[0])
         assert (await waiting)["y"].tolist() == [[4, 4]]
-        assert len(bench.calls) == 0
+        assert len(bench.pending) == 0
 
     run(test())
 
@@ -233,10 +231,10 @@ def test_whoever_leaves_while_there_is_no_engine_gives_the_slot_back_at_once() -
     async def test() -> None:
         bench = Bench()
         task = await bench.ask(1)
-        bench.dispatcher.detach((), CRASHED)
+        bench.client.disconnect((), CRASHED)
         task.cancel()
         await asyncio.wait([task])
-        assert len(bench.calls) == 0
+        assert len(bench.pending) == 0
         assert bench.attach(epoch=2).submits == []
 
     run(test())
@@ -256,7 +254,7 @@ def test_what_the_engine_cannot_do_is_an_error(outcome: Outcome) -> None:
 
 def test_the_arena_is_never_larger_than_what_may_be_queued() -> None:
     async def test() -> None:
-        arena = Bench(max_queue_bytes=4 << 20).slabs.arena
+        arena = Slabs(SIGNATURE, 4, EngineSettings(max_queue_bytes=4 << 20)).arena
         assert arena.size <= 4 << 20
 
     run(test())
@@ -265,12 +263,10 @@ def test_the_arena_is_never_larger_than_what_may_be_queued() -> None:
 def test_inputs_of_different_rows_are_refused_and_leave_nothing_behind() -> None:
     async def test() -> None:
         two = Signature((*SIGNATURE.inputs, TensorSpec("z", "float32", (-1, 2))), SIGNATURE.outputs)
-        slabs = Slabs(two, 4, EngineSettings())
-        calls = PendingRequests(slabs.arena, Credits(100, 1 << 20), 1 << 20)
-        dispatcher = Dispatcher(slabs, calls)
+        client = EngineClient(3, two, 4, Credits(100, 1 << 20), EngineSettings())
         inputs = {"x": np.zeros((3, 2), np.float32), "z": np.zeros((1, 2), np.float32)}
         with pytest.raises(Exception, match="'z' has shape"):
-            await dispatcher.predict(inputs, None)
-        assert len(calls) == 0
+            await client.predict(inputs)
+        assert len(client.pending) == 0
 
     run(test())

@@ -15,7 +15,6 @@ import pytest
 from foldserve_engine.link.packets import Credits
 from foldserve_server.engines.client.engine_client import EngineClient
 from foldserve_server.engines.process.launch import LaunchedEngine, launch
-from foldserve_server.engines.report import LoadReport
 from foldserve_server.errors import QueueFull, Unavailable
 from tests.server.engines.fake_process import Command
 from tests.server.engines.support import FAKE, SETTINGS, Pipes, expected, rows, run
@@ -30,7 +29,7 @@ class House:
     def __init__(self, path: Path, launched: LaunchedEngine, front_ends: int, **changes: int) -> None:
         self.settings = replace(SETTINGS, front_ends=front_ends, **changes)
         self.launched = launched
-        self.report = LoadReport.of(launched, self.settings)
+        self.report = launched.report
         self.links: dict[int, EngineClient] = {}
 
     def front(self, number: int) -> EngineClient:
@@ -140,7 +139,7 @@ def test_the_queue_is_shared_out_and_what_the_dead_had_goes_to_the_living(path: 
         async with house(path, 2, max_queue_rows=8) as made:
             made.front(1)
             staying = made.front(2)
-            assert staying.calls.max_rows == 4
+            assert staying.pending.max_rows == 4
             held = asyncio.create_task(staying.predict(rows(Command.HOLD), None, False))
             await pipes.entered()
             waiting = asyncio.create_task(staying.predict(rows(1, 2, 3), None, False))
@@ -150,10 +149,10 @@ def test_the_queue_is_shared_out_and_what_the_dead_had_goes_to_the_living(path: 
             made.kill(1)
             await pipes.release()
             await asyncio.gather(held, waiting)
-            while staying.calls.max_rows != 8:
+            while staying.pending.max_rows != 8:
                 await staying.predict(rows(1), None, False)
             made.front(3)
-            while staying.calls.max_rows != 4:
+            while staying.pending.max_rows != 4:
                 await staying.predict(rows(1), None, False)
 
     run(test())
@@ -177,7 +176,7 @@ def test_an_engine_that_dies_is_seen_by_every_front_end_and_frees_all_their_slot
                 link.lost(LOST)
             with pytest.raises(Unavailable, match="crashed"):
                 await held
-            assert [len(link.calls) for link in links] == [1, 1], "what was queued waits for the next engine"
+            assert [len(link.pending) for link in links] == [1, 1], "what was queued waits for the next engine"
             before = made.launched
             made.launched = await launch(path, made.settings, FAKE, before)
             before.close()
@@ -185,7 +184,7 @@ def test_an_engine_that_dies_is_seen_by_every_front_end_and_frees_all_their_slot
                 made.attach(link, number)
             for value, task in zip((1, 2), queued, strict=True):
                 np.testing.assert_allclose((await task)["scores"], expected(path, rows(value)), atol=1e-5)
-            assert [len(link.calls) for link in links] == [0, 0]
+            assert [len(link.pending) for link in links] == [0, 0]
             assert made.launched.epoch == 2 and sum(made.launched.page.stats.sizes) >= 2, "and counts go on"
 
     run(test())

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from foldserve_engine.protocol import EngineKind
-from foldserve_server.engines import LoadReport
 from foldserve_server.engines.process.launch import LaunchedEngine, launch
 from foldserve_server.errors import ServableNotFound, Unavailable
 from foldserve_server.frontends import messages
@@ -50,7 +49,7 @@ class House:
 
     def link(self, engine: int = 1, to: LaunchedEngine | None = None) -> None:
         launched = to or self.launched
-        report, ready = LoadReport.of(launched, ON), launched.ready
+        report, ready = launched.report, launched.ready
         told = EngineProfile(str(self.path), EngineKind.ONNXRUNTIME, report, ready.credit_rows, ready.credit_bytes)
         page = os.dup(launched.page.memory.descriptor)
         self.routing.link(EngineLinked(engine, launched.epoch, told), [launched.link(FRONT).detach(), page])

@@ -19,6 +19,7 @@ from foldserve_engine.link.status_page import StatusPage
 from ...errors import LoadFailed, NotNow
 from ...system import stall_timer
 from ..connection import PacketConnection
+from ..report import LoadReport
 from ..settings import MAX_SLOTS, EngineSettings
 from .child import ChildProcess
 from .throttle import throttled
@@ -39,8 +40,8 @@ class LaunchedEngine:
         child: The process.
         connection: Its channel.
         page: Where it says what it computes.
-        ready: What it said.
-        seconds: From start to ready.
+        ready: Its message when it was ready.
+        report: The same, with the bundle's manifest and the times of the start.
         epoch: Which process of the engine it is; counted from 1.
     """
 
@@ -49,7 +50,7 @@ class LaunchedEngine:
     connection: PacketConnection
     page: StatusPage
     ready: EngineReady
-    seconds: float
+    report: LoadReport
     epoch: int = 1
 
     def link(self, front: int) -> socket:
@@ -109,13 +110,14 @@ async def launch(
         connection.put(PacketKind.HELLO, dump(_hello(path, settings)), [os.dup(page.memory.descriptor)], at_once=True)
         async with throttled(child, settings.others if after is None else None):
             ready = await _first_word(child, words, settings)
+        report = LoadReport.of(ready, path, settings, time.perf_counter() - begin, child.pid)
     except BaseException:
         connection.close()
         page.memory.close()
         child.kill()
         await asyncio.shield(child.exited)
         raise
-    return LaunchedEngine(path, child, connection, page, ready, time.perf_counter() - begin, epoch)
+    return LaunchedEngine(path, child, connection, page, ready, report, epoch)
 
 
 def _start(command: Sequence[str], words: "asyncio.Queue[Packet | None]") -> tuple[ChildProcess, PacketConnection]:

@@ -14,7 +14,6 @@ from foldserve_engine.link.packets import PacketKind
 from ...errors import LoadFailed, NotNow, ServingError, Unavailable
 from ...system.stall_timer import StallTimer
 from .. import refusals
-from ..report import LoadReport
 from ..settings import EngineSettings
 from .launch import EngineStartFailed, LaunchedEngine, launch
 from .restart_policy import RestartBackoff
@@ -93,7 +92,7 @@ class EngineSupervisor:
         callers: EngineCallers,
     ) -> None:
         """Takes over a process that was started so, for those callers."""
-        self.report = LoadReport.of(launched, settings)
+        self.report = launched.report
         self.state = EngineState.AVAILABLE
         self.on_state: StateHook | None = None
         self._path, self._settings, self._command = path, settings, command
@@ -211,7 +210,7 @@ class EngineSupervisor:
         await asyncio.sleep(delay_s)
         try:
             launched = await launch(self._path, self._settings, self._command, self._launched)
-            report = await self._same_bundle(launched)
+            await self._require_same_bundle(launched)
         except NotNow as error:  # no crash, and no reason to give up a version that has done nothing wrong
             self._start_later(str(error), self._settings.restarts.longest_delay_s)
         except EngineStartFailed as error:
@@ -219,7 +218,7 @@ class EngineSupervisor:
         except LoadFailed as error:
             self._end(f"after a crash it was not put into service again: {error}")
         else:
-            self.report = report
+            self.report = launched.report
             self._reenter(launched)
 
     def _reenter(self, launched: LaunchedEngine) -> None:
@@ -232,16 +231,15 @@ class EngineSupervisor:
             self.restarts += 1
             self._announce(EngineState.AVAILABLE, "restarted after a crash")
 
-    async def _same_bundle(self, launched: LaunchedEngine) -> LoadReport:
-        """The report on a restarted engine, if it has loaded what was served before; else it is ended."""
-        try:
-            report = LoadReport.of(launched, self._settings)
-            if report.digest != self.report.digest:
-                raise LoadFailed("another bundle was found in its place")
-        except BaseException:
+    async def _require_same_bundle(self, launched: LaunchedEngine) -> None:
+        """Discards a restarted process that has loaded another bundle than the one that was served.
+
+        Raises:
+            LoadFailed: It has.
+        """
+        if launched.report.digest != self.report.digest:
             await launched.discard()
-            raise
-        return report
+            raise LoadFailed("another bundle was found in its place")
 
     def _end(self, reason: str) -> None:
         refusal = Unavailable(f"the engine has ended: {reason}")

@@ -9,7 +9,7 @@ from typing import Protocol
 from foldserve_contract.signature import Array, Arrays
 from foldserve_engine.link.packets import Credits
 
-from ...engines import EngineSettings, LoadReport
+from ...engines import EngineSettings
 from ...engines.process.launch import ENGINE_COMMAND, LaunchedEngine, launch
 from ...engines.process.supervisor import EngineSupervisor
 from ...errors import NotNow, ServingError, Unavailable
@@ -56,7 +56,7 @@ class FrontEndCallers:
     def join(self, launched: LaunchedEngine) -> None:
         """See `engines.process.supervisor.EngineCallers`."""
         self._launched = launched
-        report, ready = LoadReport.of(launched, self._settings), launched.ready
+        report, ready = launched.report, launched.ready
         self._profile = EngineProfile(
             str(launched.path), self._settings.kind, report, ready.credit_rows, ready.credit_bytes
         )

@@ -107,7 +107,7 @@ class RemoteEngine:
 
     async def predict(self, inputs: Arrays, deadline_ns: int | None = None, exact: bool = False) -> dict[str, Array]:
         """See `engines.EngineProcess.predict`."""
-        return await self._link.predict(inputs, deadline_ns, exact or self.report.deterministic)
+        return await self._link.predict(inputs, deadline_ns, exact)
 
     async def stop(self, grace_s: float) -> None:
         """Takes no more requests, and answers what was accepted, or gives it up after the grace."""
