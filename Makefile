@@ -26,10 +26,11 @@ test: $(READY) ## Run the test suite
 test-slow: $(READY) ## Run the tests that take minutes
 	$(BIN)/python -m pytest -q -m slow
 
-check: $(READY) ## Lint, types and tests
+check: $(READY) ## Lint, types, levels and tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q
 
 bench: $(READY) ## What the process hop costs

@@ -219,7 +219,9 @@ def ready_line(address: str, table: Table, options: ServerOptions) -> str:
     """What is served where, and what was refused, in one line."""
     known = [servable for name in table.names() for servable in table.status(ModelRef(name))]
     serving = [
-        f"{servable} ({servable.engine.summary})" for servable in known if servable.state is ServableState.AVAILABLE
+        f"{servable} ({servable.engine.info.summary})"
+        for servable in known
+        if servable.state is ServableState.AVAILABLE
     ]
     refused = [str(servable) for servable in known if servable.failed]
     said = ", ".join(serving) or f"nothing yet; watching {options.source} for bundles"

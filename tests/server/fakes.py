@@ -12,7 +12,7 @@ from foldserve_contract.digest import sha256
 from foldserve_contract.manifest import GoldenInfo, Manifest, OutputTolerance, Source
 from foldserve_contract.signature import DEFAULT_SIGNATURE, Array, Arrays, Signature, TensorSpec
 from foldserve_server.errors import LoadFailed, NotNow
-from foldserve_server.models.engine import BatchingInfo, EngineLoad, OutputDeviation
+from foldserve_server.models.engine import BatchingInfo, EngineInfo, EngineLoad, OutputDeviation
 from foldserve_server.models.servable import Servable
 from foldserve_server.models.table import Table
 from foldserve_server.stats.drift import Drift
@@ -48,16 +48,24 @@ class FakeEngine:
     """Doubles; `gate` holds answers back, `error` replaces them."""
 
     def __init__(self, bundle: Manifest | None = None, digest: str = "digest") -> None:
-        self.manifest = manifest() if bundle is None else bundle
-        self.max_batch_size = self.manifest.max_batch_size
-        self.digest = digest
-        self.path = Path("nowhere")
-        self.kind = self.summary = self.details = "fake"
-        self.verdicts = (OutputDeviation("y", 2e-7, 1e-5),)
-        self.caveat = self.batches = ""
-        self.seconds, self.warm_seconds = 2.5, 0.5
+        bundle = manifest() if bundle is None else bundle
+        self.info = EngineInfo(
+            path=Path("nowhere"),
+            manifest=bundle,
+            digest=digest,
+            kind="fake",
+            max_batch_size=bundle.max_batch_size,
+            verdicts=(OutputDeviation("y", 2e-7, 1e-5),),
+            batching=BatchingInfo(),
+            batches="",
+            summary="fake",
+            details="fake",
+            caveat="",
+            seconds=2.5,
+            warm_seconds=0.5,
+            pid=0,
+        )
         self.load = EngineLoad()
-        self.batching = BatchingInfo()
         self.drift: Drift | None = None
         self.available = True
         self.gate = asyncio.Event()

@@ -105,7 +105,7 @@ class Launcher:
         if self._options.device != "cpu":
             return None
         before = self._latest.get(name, lambda: None)()
-        measured = None if before is None else free_memory.private_bytes(before.pid)
+        measured = None if before is None else free_memory.private_bytes(before.info.pid)
         onnx = choose(path, self._options, name) is EngineKind.ONNXRUNTIME
         files = [file for file in (path / ONNX, path / ONNX_DATA) if is_there(file)] if onnx else [path]
         return free_memory.shortage(

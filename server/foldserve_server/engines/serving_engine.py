@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import Protocol
 
 from foldserve_contract.bundle import MANIFEST
-from foldserve_contract.manifest import Manifest
 from foldserve_contract.signature import Array, Arrays
 from foldserve_engine.gate.golden_check import OutputVerdict
 from foldserve_engine.link.batch_stats import SIZE_BOUNDS, WAIT_BOUNDS_US, BatchStats
 from foldserve_engine.protocol import EngineKind
 
-from ..models.engine import BatchingInfo, EngineLoad, OutputDeviation
+from ..models.engine import BatchingInfo, EngineInfo, EngineLoad, OutputDeviation
 from ..predict.shadow import Mirror
 from ..stats.drift import Drift
 from ..stats.telemetry import Histogram
 from . import EngineState, LoadReport, QueueState, StateHook
+
+_UNVERIFIED = f"it is served unverified: it has no {MANIFEST}, so that nothing is known of what it should answer"
 
 
 class EngineBackend(Protocol):
@@ -62,76 +63,37 @@ class EngineBackend(Protocol):
 
 
 class ServingEngine:
-    """An engine process behind the core's protocol.
+    """A `ModelEngine` over a backend, with a shadow engine where one is asked for.
 
     Attributes:
-        process: What runs it.
-        mirror: The second engine that a share of its requests is shown to.
+        process: The backend that computes.
+        mirror: The shadow engine to which a share of the requests is mirrored.
     """
 
     def __init__(self, process: EngineBackend, kind: EngineKind, path: Path, mirror: Mirror | None = None) -> None:
         self.process = process
+        self.mirror = mirror
         self._kind = kind
         self._path = path
-        self.mirror = mirror
+        self._report: LoadReport | None = None
+        self._info: EngineInfo | None = None
 
     @property
-    def path(self) -> Path:
-        """The version directory it was loaded from."""
-        return self._path
-
-    @property
-    def manifest(self) -> Manifest:
-        """What its bundle says."""
-        return self.process.report.manifest
-
-    @property
-    def max_batch_size(self) -> int:
-        """The most rows it runs at once."""
-        return self.process.report.max_batch_size
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the `bundle.json` it was loaded from."""
-        return self.process.report.digest
-
-    @property
-    def kind(self) -> str:
-        """`onnxruntime` or `tensorflow`."""
-        return self._kind.value
-
-    @property
-    def verdicts(self) -> tuple[OutputDeviation, ...]:
-        """What the gate measured, by output."""
-        return tuple(
-            OutputDeviation(one.output, one.deviation, one.bound) for one in self.process.report.verdict.outputs
-        )
+    def info(self) -> EngineInfo:
+        """See `ModelEngine`. Made once for each report: every request reads it."""
+        report = self.process.report
+        if self._info is None or self._report is not report:
+            self._report, self._info = report, self._describe(report)
+        return self._info
 
     @property
     def drift(self) -> Drift | None:
-        """How far a shadow engine's answers are from its own."""
+        """See `ModelEngine`."""
         return self.mirror.drift if self.mirror else None
 
     @property
-    def summary(self) -> str:
-        """Its kind, and how its golden samples came back."""
-        if self.caveat:
-            return f"{self._kind.value}, unverified"
-        worst = max(self.process.report.verdict.outputs, key=_share)
-        said = [
-            f"{self._kind.value}, golden deviation {one_figure(worst.deviation)} of {one_figure(worst.bound)} allowed"
-        ]
-        if self.process.report.deterministic:
-            said.append(f"exact in batches of {self.process.report.exact_rows}")
-        if self.process.report.placement:
-            said.append(f"on {self.process.report.placement}")
-        if self.mirror is not None:
-            said.append(f"shadowed by {self.mirror.drift.engine}")
-        return "; ".join(said)
-
-    @property
     def load(self) -> EngineLoad:
-        """What it has to do, and has done."""
+        """See `ModelEngine`."""
         queue, stats = self.process.queue, self.process.stats
         return EngineLoad(
             rows=queue.rows,
@@ -148,53 +110,12 @@ class ServingEngine:
         )
 
     @property
-    def caveat(self) -> str:
-        """What operators should know of it although it serves."""
-        if self.process.report.verified:
-            return ""
-        return f"it is served unverified: it has no {MANIFEST}, so that nothing is known of what it should answer"
-
-    @property
-    def seconds(self) -> float:
-        """See `models.engine.ModelEngine`."""
-        return self.process.report.seconds
-
-    @property
-    def warm_seconds(self) -> float:
-        """See `models.engine.ModelEngine`."""
-        return self.process.report.stages.get("warm", 0.0)
-
-    @property
-    def batching(self) -> BatchingInfo:
-        """See `models.engine.ModelEngine`."""
-        report = self.process.report
-        sizes = (report.exact_rows,) if report.deterministic else report.buckets
-        return BatchingInfo(report.device, sizes, report.together, report.delay_us)
-
-    @property
-    def batches(self) -> str:
-        """See `models.engine.ModelEngine`."""
-        return self.process.report.batches
-
-    @property
-    def details(self) -> str:
-        """How long each stage of its start took, and its process."""
-        report = self.process.report
-        stages = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in report.stages.items())
-        return f"{report.seconds:.2f} s: {stages}; pid {report.pid}"
-
-    @property
-    def pid(self) -> int:
-        """Its process."""
-        return self.process.report.pid
-
-    @property
     def available(self) -> bool:
-        """Whether it answers now."""
+        """See `ModelEngine`."""
         return self.process.available
 
     def watch(self, changed: Callable[[], None], ended: Callable[[str], None]) -> None:
-        """See `models.engine.ModelEngine`."""
+        """See `ModelEngine`."""
 
         def on_state(state: EngineState, reason: str) -> None:
             if state is EngineState.ENDED:
@@ -206,14 +127,14 @@ class ServingEngine:
             ended("it ended as soon as it was ready")
 
     async def predict(self, inputs: Arrays, deadline_ns: int | None, exact: bool = False) -> Mapping[str, Array]:
-        """See `models.engine.ModelEngine`."""
+        """See `ModelEngine`."""
         outputs = await self.process.predict(inputs, deadline_ns, exact)
         if self.mirror is not None:
             self.mirror.show(inputs, outputs)
         return outputs
 
     async def stop(self, grace_s: float) -> None:
-        """See `models.engine.ModelEngine`."""
+        """See `ModelEngine`."""
         try:
             await self.process.stop(grace_s)
         finally:
@@ -221,9 +142,50 @@ class ServingEngine:
             if self.mirror is not None:
                 await self.mirror.close()
 
+    def _describe(self, report: LoadReport) -> EngineInfo:
+        caveat = "" if report.verified else _UNVERIFIED
+        return EngineInfo(
+            path=self._path,
+            manifest=report.manifest,
+            digest=report.digest,
+            kind=self._kind.value,
+            max_batch_size=report.max_batch_size,
+            verdicts=tuple(OutputDeviation(one.output, one.deviation, one.bound) for one in report.verdict.outputs),
+            batching=_batching(report),
+            batches=report.batches,
+            summary=self._summary(report) if not caveat else f"{self._kind.value}, unverified",
+            details=_details(report),
+            caveat=caveat,
+            seconds=report.seconds,
+            warm_seconds=report.stages.get("warm", 0.0),
+            pid=report.pid,
+        )
+
+    def _summary(self, report: LoadReport) -> str:
+        worst = max(report.verdict.outputs, key=_share)
+        deviation, bound = one_figure(worst.deviation), one_figure(worst.bound)
+        parts = [f"{self._kind.value}, golden deviation {deviation} of {bound} allowed"]
+        if report.deterministic:
+            parts.append(f"exact in batches of {report.exact_rows}")
+        if report.placement:
+            parts.append(f"on {report.placement}")
+        if self.mirror is not None:
+            parts.append(f"shadowed by {self.mirror.drift.engine}")
+        return "; ".join(parts)
+
+
+def _batching(report: LoadReport) -> BatchingInfo:
+    sizes = (report.exact_rows,) if report.deterministic else report.buckets
+    return BatchingInfo(report.device, sizes, report.together, report.delay_us)
+
+
+def _details(report: LoadReport) -> str:
+    stages = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in report.stages.items())
+    return f"{report.seconds:.2f} s: {stages}; pid {report.pid}"
+
 
 def one_figure(value: float) -> str:
-    """One figure: `3e-8`, `0.02`."""
+    """The value in one significant figure: `3e-8`, `0.02`."""
     return re.sub(r"e([-+])0+", r"e\1", f"{value:.1g}")
 
 

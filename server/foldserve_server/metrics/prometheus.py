@@ -125,8 +125,8 @@ def _golden(serving: Iterable[tuple[Servable, ModelEngine]]) -> Iterator[Metric]
     )
     bound = GaugeMetricFamily("foldserve_golden_bound", "The deviation that was promised.", labels=labels)
     for one, engine in serving:
-        for verdict in engine.verdicts:
-            values = [one.name, str(one.version), engine.kind, verdict.output]
+        for verdict in engine.info.verdicts:
+            values = [one.name, str(one.version), engine.info.kind, verdict.output]
             deviation.add_metric(values, verdict.deviation)
             bound.add_metric(values, verdict.bound)
     yield deviation
@@ -166,7 +166,7 @@ def _batches(serving: Iterable[tuple[Servable, ModelEngine]]) -> Iterator[Metric
         load: EngineLoad = engine.load
         asked.add_metric(values, _buckets(load.requests), load.requests.sum)
         sizes.add_metric(values, _buckets(load.sizes), load.sizes.sum)
-        waits.add_metric([engine.kind, *values], _buckets(load.waits), load.waits.sum)
+        waits.add_metric([engine.info.kind, *values], _buckets(load.waits), load.waits.sum)
         for size, added in load.buckets.items():
             buckets.add_metric([str(size), *values], _buckets(added), added.sum)
         padding.add_metric(values, load.padding)

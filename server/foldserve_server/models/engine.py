@@ -1,4 +1,4 @@
-"""What the core asks of whatever runs a model."""
+"""A model version's engine, as those see it who ask it: what was loaded, how it does, and its predictions."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from ..stats.telemetry import Histogram
 
 @dataclass(frozen=True, slots=True)
 class OutputDeviation:
-    """How the golden samples came back in one output: the worst deviation of any, and what was promised."""
+    """The worst deviation of any golden sample in one output, and the promised bound."""
 
     output: str
     deviation: float
@@ -23,14 +23,14 @@ class OutputDeviation:
 
 @dataclass(frozen=True, slots=True)
 class EngineLoad:
-    """What an engine has to do, may have to do, and has done.
+    """The work of an engine: what waits, what may wait, and what was done.
 
     Attributes:
         rows: Rows that wait or are computed.
         bytes: Bytes of them.
-        max_rows: Rows that may.
-        max_bytes: Bytes that may.
-        restarts: Crashes after which it was started again.
+        max_rows: Most rows that may.
+        max_bytes: Most bytes that may.
+        restarts: Restarts after crashes.
         sizes: Rows of the batches, padding included.
         waits: Microseconds that requests waited for their batch.
         padding: Rows that were added to batches.
@@ -57,10 +57,10 @@ class BatchingInfo:
     """How requests become batches.
 
     Attributes:
-        device: Where they are computed: `cpu`, or a library and a GPU, such as `cuda:0`.
+        device: Where batches are computed: `cpu`, or a library and a GPU, such as `cuda:0`.
         sizes: The sizes that batches are padded up to; empty where they are not.
         together: Whether requests share batches.
-        delay_us: How long an unfilled batch waits for more rows.
+        delay_us: Microseconds that an unfilled batch waits for more rows.
     """
 
     device: str = "cpu"
@@ -69,75 +69,64 @@ class BatchingInfo:
     delay_us: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """An engine as it was loaded, warmed and checked; a restart replaces it as a whole.
+
+    Attributes:
+        path: The version directory it was loaded from.
+        manifest: The bundle's manifest.
+        digest: SHA-256 of the `bundle.json` it was loaded from.
+        kind: Its library: `onnxruntime` or `tensorflow`.
+        max_batch_size: Most rows of a batch.
+        verdicts: The gate's measurements, by output.
+        batching: How requests become batches.
+        batches: For people: sizes of the batches it computes, and which of them were warmed.
+        summary: For people, one line: engine, golden deviation, bound.
+        details: For the log: seconds of each stage of its start, process.
+        caveat: For operators: what to know of it although it serves; empty where there is nothing.
+        seconds: Seconds from the start of its process until it could serve.
+        warm_seconds: Seconds of that in which it warmed its batch sizes.
+        pid: Its process.
+    """
+
+    path: Path
+    manifest: Manifest
+    digest: str
+    kind: str
+    max_batch_size: int
+    verdicts: tuple[OutputDeviation, ...]
+    batching: BatchingInfo
+    batches: str
+    summary: str
+    details: str
+    caveat: str
+    seconds: float
+    warm_seconds: float
+    pid: int
+
+
 class ModelEngine(Protocol):
     """One version of a model, loaded, warmed and found to answer as it was verified."""
 
     @property
-    def path(self) -> Path:
-        """The version directory it was loaded from."""
-
-    @property
-    def manifest(self) -> Manifest:
-        """What its bundle says."""
-
-    @property
-    def max_batch_size(self) -> int:
-        """The most rows it runs at once."""
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the `bundle.json` it was loaded from."""
-
-    @property
-    def kind(self) -> str:
-        """`onnxruntime` or `tensorflow`."""
-
-    @property
-    def verdicts(self) -> tuple[OutputDeviation, ...]:
-        """What the gate measured, by output."""
-
-    @property
-    def drift(self) -> Drift | None:
-        """How far a shadow engine's answers are from its own; None where it has none."""
-
-    @property
-    def summary(self) -> str:
-        """What an operator wants to know of it in a line: engine, golden deviation, bound."""
+    def info(self) -> EngineInfo:
+        """What was loaded."""
 
     @property
     def load(self) -> EngineLoad:
-        """What it has to do, and has done."""
+        """Its work at this moment."""
 
     @property
-    def caveat(self) -> str:
-        """What operators should know of it although it serves; empty where there is nothing."""
-
-    @property
-    def seconds(self) -> float:
-        """How long it took from the start of its process until it could serve."""
-
-    @property
-    def warm_seconds(self) -> float:
-        """How much of that it ran batches, so that callers need not wait for the first ones."""
-
-    @property
-    def batching(self) -> BatchingInfo:
-        """How requests become batches."""
-
-    @property
-    def batches(self) -> str:
-        """In batches of which sizes it computes, and which of them were warmed; for people."""
-
-    @property
-    def details(self) -> str:
-        """What the log should keep of its start: seconds of each stage, process."""
+    def drift(self) -> Drift | None:
+        """Deviations of a shadow engine's answers from its own; None without a shadow engine."""
 
     @property
     def available(self) -> bool:
-        """Whether it answers now; not while it is started again after a crash."""
+        """Whether it answers now; not while it is restarted after a crash."""
 
     def watch(self, changed: Callable[[], None], ended: Callable[[str], None]) -> None:
-        """Says whom to tell that `available` changed, and that it ended for good, with the reason."""
+        """Registers callbacks: for every change of `available`, and for its end for good, with the reason."""
 
     async def predict(self, inputs: Arrays, deadline_ns: int | None, exact: bool = False) -> Mapping[str, Array]:
         """Every output for these inputs. A caller that leaves cancels.

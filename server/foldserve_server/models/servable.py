@@ -75,7 +75,9 @@ class Servable:
     @property
     def message(self) -> str:
         """What its status tells: the reason, and where it serves, in which batches it computes."""
-        batches = self._engine.batches if self._engine is not None and self.state is ServableState.AVAILABLE else ""
+        batches = (
+            self._engine.info.batches if self._engine is not None and self.state is ServableState.AVAILABLE else ""
+        )
         return "; ".join(part for part in (self.reason, batches) if part)
 
     def load(self) -> None:

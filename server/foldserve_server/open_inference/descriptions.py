@@ -32,11 +32,11 @@ _STATES = {
 def metadata(servable: Servable, versions: Iterable[int]) -> Any:
     """The ModelMetadataResponse; the batch is the first dimension of every shape."""
     engine = servable.engine
-    platform, _ = _PLATFORMS.get(engine.kind, (engine.kind, engine.kind))
+    platform, _ = _PLATFORMS.get(engine.info.kind, (engine.info.kind, engine.info.kind))
     message = ModelMetadataResponse(
         name=servable.name, versions=[str(version) for version in sorted(versions)], platform=platform
     )
-    signature = engine.manifest.signature
+    signature = engine.info.manifest.signature
     for specs, tensors in ((signature.inputs, message.inputs), (signature.outputs, message.outputs)):
         for spec in specs:
             tensors.add(name=spec.name, datatype=BY_DTYPE[spec.dtype].name, shape=spec.shape)
@@ -49,11 +49,11 @@ def config(servable: Servable, policy: Policy) -> Any:
     message = ModelConfigResponse()
     model = message.config
     model.name = servable.name
-    model.platform, model.backend = _PLATFORMS.get(engine.kind, (engine.kind, engine.kind))
-    model.max_batch_size = engine.max_batch_size
+    model.platform, model.backend = _PLATFORMS.get(engine.info.kind, (engine.info.kind, engine.info.kind))
+    model.max_batch_size = engine.info.max_batch_size
     _tell_policy(policy, model.version_policy)
-    _tell_batching(servable.name, engine.batching, model)
-    signature = engine.manifest.signature
+    _tell_batching(servable.name, engine.info.batching, model)
+    signature = engine.info.manifest.signature
     for specs, tensors in ((signature.inputs, model.input), (signature.outputs, model.output)):
         for spec in specs:
             _describe(spec, tensors.add())

@@ -51,9 +51,9 @@ class InferHandler:
         """
         servable, begun = find(self._table, ref), self._clock()
         engine = servable.engine
-        manifest = engine.manifest
+        manifest = engine.info.manifest
         try:
-            check(ref.name, manifest.signature, None if self._limits.split_large else engine.max_batch_size, asked)
+            check(ref.name, manifest.signature, None if self._limits.split_large else engine.info.max_batch_size, asked)
         except InvalidRequest as error:
             servable.tally.fail(error, self._clock() - begun)  # as the predictor does with what it refuses
             raise

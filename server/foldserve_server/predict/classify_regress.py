@@ -87,7 +87,7 @@ class ClassifyRegressHandler:
         return RegressionValues(answer.version, answer.outputs[spec.name].astype(np.float32).reshape(-1))
 
     def _signature(self, request: ExampleRequest) -> tuple[Manifest, Signature]:
-        manifest = self._table.find(request.model).engine.manifest
+        manifest = self._table.find(request.model).engine.info.manifest
         if request.signature not in manifest.signatures:
             raise InvalidRequest(f"No signature was found with the name: {request.signature}")
         return manifest, manifest.signatures[request.signature]

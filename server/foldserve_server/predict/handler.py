@@ -52,10 +52,12 @@ class PredictHandler:
 
     async def _answer(self, servable: Servable, query: Query) -> Prediction:
         with servable.lease() as engine:
-            signature = signature_named(engine.manifest, query.signature)
+            signature = signature_named(engine.info.manifest, query.signature)
             check_names(signature, query.inputs)
             wanted = wanted_outputs(signature, query.outputs)
-            rows = check_headers(signature, query.inputs, None if self._limits.split_large else engine.max_batch_size)
+            rows = check_headers(
+                signature, query.inputs, None if self._limits.split_large else engine.info.max_batch_size
+            )
             inputs = read(signature, query.inputs, self._limits)
             if not rows:
                 return Prediction(servable.version, {spec.name: _empty(spec) for spec in wanted})
@@ -64,7 +66,7 @@ class PredictHandler:
             begun = self._clock()
             outputs = await engine.predict(inputs, query.deadline_ns, query.exact)
             self._table.telemetry.take_up(sum(array.nbytes for array in outputs.values()))
-            self._table.telemetry.ran(servable.name, current_api(), engine.kind, rows, self._clock() - begun)
+            self._table.telemetry.ran(servable.name, current_api(), engine.info.kind, rows, self._clock() - begun)
         try:
             return Prediction(servable.version, {spec.name: outputs[spec.name] for spec in wanted})
         except KeyError as error:

@@ -44,9 +44,9 @@ class Mirror:
             book: Where is counted what is found; by default in one of its own.
             name: Under which name.
         """
-        manifest = shadow.manifest
+        manifest = shadow.info.manifest
         promised = {output: one.promised for output, one in manifest.tolerances.items()}
-        self.drift = Drift(shadow.kind, promised, book, name)
+        self.drift = Drift(shadow.info.kind, promised, book, name)
         self._where = f"{manifest.model}/{manifest.version}"
         self.shadow = shadow
         self._share = share

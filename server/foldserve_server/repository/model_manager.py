@@ -212,7 +212,7 @@ class ModelManager:
         was_refused = {self._refused.pop(version, None), self._short.pop(version, None)} != {None}
         servable = self._table.available(self.config.name, version)
         if was_refused and servable is not None:
-            servable.reason = servable.engine.caveat
+            servable.reason = servable.engine.info.caveat
 
     def _refuse(self, servable: Servable, sighting: VersionSnapshot, reason: str, cause: str) -> None:
         self._refused[sighting.version] = sighting.fingerprint
@@ -229,14 +229,14 @@ class ModelManager:
 
     def _swap(self, servable: Servable, sighting: VersionSnapshot, engine: ModelEngine) -> None:
         replaced = self._table.publish(servable, engine)
-        servable.reason = engine.caveat
-        self._loaded[servable.version] = engine.digest
-        if engine.digest != sighting.digest:  # it was changed in between: the next look tells
+        servable.reason = engine.info.caveat
+        self._loaded[servable.version] = engine.info.digest
+        if engine.info.digest != sighting.digest:  # it was changed in between: the next look tells
             self._later[servable.version] = sighting.fingerprint
         self._refused.pop(servable.version, None)
         self._short.pop(servable.version, None)
-        self._table.telemetry.loaded(servable.name, str(sighting.path), engine.seconds, engine.warm_seconds)
-        log.info("%s: serving (%s; %s)", servable, engine.summary, engine.details, extra=_about(servable))
+        self._table.telemetry.loaded(servable.name, str(sighting.path), engine.info.seconds, engine.info.warm_seconds)
+        log.info("%s: serving (%s; %s)", servable, engine.info.summary, engine.info.details, extra=_about(servable))
         engine.watch(self._table.changes.ring, lambda reason: self._ended(servable, sighting, engine, reason))
         if replaced is not None:
             self._retire(replaced, self._means.grace_s)

@@ -55,7 +55,7 @@ class PredictionServicer:
         ref = predict_messages.model_ref(request)
         metadata.check_fields(request.metadata_field)
         servable = self._table.find(ref)
-        return metadata.describe(servable.name, servable.version, servable.engine.manifest)
+        return metadata.describe(servable.name, servable.version, servable.engine.info.manifest)
 
     def _deadline(self, context: Any) -> int | None:
         remaining = context.time_remaining()

@@ -61,7 +61,7 @@ def test_for_a_gpu_batches_are_padded_to_sizes_that_were_warmed(path: Path) -> N
             assert (engine.stats.rows, engine.stats.padding) == (4, 1)
             said = "batches padded up to 1, 2, 4, 6 rows; warmed: 1, 2, 4, 6; on cuda:0, or so it says"
             assert engine.report.batches == said
-            assert "; on cuda:0, or so it says" in ServingEngine(engine, EngineKind.ONNXRUNTIME, path).summary
+            assert "; on cuda:0, or so it says" in ServingEngine(engine, EngineKind.ONNXRUNTIME, path).info.summary
 
     run(test())
 

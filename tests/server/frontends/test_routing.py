@@ -102,8 +102,8 @@ def test_a_version_answers_by_the_engine_it_is_linked_with(play: Any, path: Path
         assert (two.state, two.failed, two.cause) == (ServableState.END, True, "X")
         assert (one.reason, one.available) == ("so it is", True)
         engine = one.engine
-        assert (engine.kind, engine.max_batch_size, engine.path) == ("onnxruntime", 32, path)
-        assert engine.verdicts and "golden deviation" in engine.summary
+        assert (engine.info.kind, engine.info.max_batch_size, engine.info.path) == ("onnxruntime", 32, path)
+        assert engine.info.verdicts and "golden deviation" in engine.info.summary
         assert (engine.load.max_rows, engine.load.rows, engine.load.sizes.total) == (16_384, 0, 2)
         with pytest.raises(ServableNotFound):
             await house.predict(version=2)
@@ -213,7 +213,7 @@ def test_a_shadow_engine_is_shown_what_this_front_end_is_asked(play: Any) -> Non
         house.adopt(version(shadow=2))
         await house.predict()
         engine = house.table.find(ModelRef("m")).engine
-        assert "shadowed by onnxruntime" in engine.summary
+        assert "shadowed by onnxruntime" in engine.info.summary
         mirror = engine.mirror  # type: ignore[attr-defined]
         await mirror.settled()
         assert (engine.drift.compared, engine.drift.beyond) == (1, 0)  # type: ignore[union-attr]

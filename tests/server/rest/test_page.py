@@ -4,6 +4,7 @@ import hashlib
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,10 @@ def test_the_page_needs_nothing_but_itself_and_runs_nothing_else() -> None:
 def test_the_state_tells_verdicts_counts_and_reasons() -> None:
     async def scenario() -> None:
         engine = FakeEngine()
-        engine.verdicts = (OutputDeviation("y", 2e-7, 1e-5), OutputDeviation("z", math.nan, 1.0))
-        engine.batches = "batches of up to 4 rows"
+        engine.info = replace(
+            engine.info, verdicts=(OutputDeviation("y", 2e-7, 1e-5), OutputDeviation("z", math.nan, 1.0))
+        )
+        engine.info = replace(engine.info, batches="batches of up to 4 rows")
         engine.drift = Drift("shadow", {"y": 1e-5, "z": 1.0})
         engine.drift.skip()
         engine.drift.skip()
@@ -107,7 +110,7 @@ def bundle(tmp_path: Path) -> Path:
 def table_of(path: Path) -> Table:
     opened = Bundle.open(path)
     engine = FakeEngine(opened.manifest, opened.digest)
-    engine.path = path
+    engine.info = replace(engine.info, path=path)
     return serving(engine, version=3)
 
 

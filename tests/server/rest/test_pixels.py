@@ -39,7 +39,7 @@ def engine_of(path: Path, images: Array, *, synthetic: bool, stretched: int = 0)
     bundle = Bundle.open(path)
     told = replace(bundle.manifest.golden, samples=len(images), stretched=stretched, synthetic=synthetic)
     engine = FakeEngine(replace(bundle.manifest, golden=told), bundle.digest)
-    engine.path = path
+    engine.info = replace(engine.info, path=path)
     return engine
 
 

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -69,7 +70,7 @@ def test_the_configuration_tells_which_versions_serve_and_how_batches_are_formed
 ) -> None:
     def table() -> Table:
         engine = FakeEngine()
-        engine.batching = batching
+        engine.info = replace(engine.info, batching=batching)
         table = serving(engine)
         table.want("m", policy)
         return table
@@ -122,7 +123,7 @@ def test_statistics_tell_when_the_latest_answer_was_given() -> None:
 
 def test_the_index_gives_no_reason_for_what_simply_serves() -> None:
     engine = FakeEngine()
-    engine.batches = "batches of up to 4 rows"
+    engine.info = replace(engine.info, batches="batches of up to 4 rows")
     (told,) = ask("RepositoryIndex", INFERENCE_METHODS["RepositoryIndex"].request(), lambda: serving(engine)).models
     assert (told.state, told.reason) == ("READY", "")
 

@@ -1,6 +1,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -274,7 +275,7 @@ def test_bad_requests_for_metadata(request_: Any, code: grpc.StatusCode, message
 def test_the_status_lists_versions_highest_first_with_the_reason_of_a_failure() -> None:
     async def scenario() -> None:
         engine = FakeEngine()
-        engine.batches = "batches of up to 4 rows; warmed: 1, 4"
+        engine.info = replace(engine.info, batches="batches of up to 4 rows; warmed: 1, 4")
         table = serving(engine)
         serving(FakeEngine(), version=2, table=table)
         table.end(table.serving("m"), "x" * 2000)  # type: ignore[arg-type]

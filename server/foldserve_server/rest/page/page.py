@@ -71,7 +71,7 @@ class Page:
     async def model(self, request: web.Request) -> web.Response:
         """What does not change while a version serves: its signature, its labels, how it takes pixels."""
         engine = self._find(request).engine
-        manifest = engine.manifest
+        manifest = engine.info.manifest
         return _json(
             {
                 "signature": _signature(manifest.signature),
@@ -120,14 +120,14 @@ class Page:
     def _serving(self, servable: Servable) -> dict[str, Any]:
         engine, tally, load = servable.engine, servable.tally, servable.engine.load
         return {
-            "engine": engine.kind,
-            "key": f"{servable.version} {engine.digest}",
-            "max_batch_size": engine.max_batch_size,
-            "caveat": engine.caveat,
-            "sizes": engine.batches,
-            "verdicts": [_verdict(verdict) for verdict in engine.verdicts],
+            "engine": engine.info.kind,
+            "key": f"{servable.version} {engine.info.digest}",
+            "max_batch_size": engine.info.max_batch_size,
+            "caveat": engine.info.caveat,
+            "sizes": engine.info.batches,
+            "verdicts": [_verdict(verdict) for verdict in engine.info.verdicts],
             "shadow": None if engine.drift is None else _shadow(engine.drift),
-            "report": any(file.path == REPORT for file in engine.manifest.files),
+            "report": any(file.path == REPORT for file in engine.info.manifest.files),
             "at": self._clock(),
             "successes": tally.successes,
             "failures": tally.failures,
@@ -159,7 +159,7 @@ def page_policy(html: str) -> str:
 
 
 def _read_report(engine: ModelEngine) -> str:
-    return Bundle(engine.path, engine.manifest, engine.digest).read(REPORT).decode(errors="replace")
+    return Bundle(engine.info.path, engine.info.manifest, engine.info.digest).read(REPORT).decode(errors="replace")
 
 
 def _verdict(verdict: OutputDeviation) -> dict[str, Any]:

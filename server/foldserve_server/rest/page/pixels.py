@@ -28,16 +28,16 @@ class Pixels:
 
     async def range_of(self, engine: ModelEngine) -> Range | None:
         """What stands for black and white; None where the input is no image, or nobody can tell."""
-        inputs = engine.manifest.signature.inputs
+        inputs = engine.info.manifest.signature.inputs
         if len(inputs) != 1 or not _is_image(inputs[0]):
             return None
         if inputs[0].dtype == "uint8":
             return BYTES
-        if engine.digest not in self._known:
+        if engine.info.digest not in self._known:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            self._known[engine.digest] = await asyncio.to_thread(_seen, engine)
-        return self._known[engine.digest]
+            self._known[engine.info.digest] = await asyncio.to_thread(_seen, engine)
+        return self._known[engine.info.digest]
 
 
 def _is_image(spec: TensorSpec) -> bool:
@@ -47,11 +47,11 @@ def _is_image(spec: TensorSpec) -> bool:
 def _seen(engine: ModelEngine) -> Range | None:
     """The range of the golden samples, the stretched ones left out; of drawn ones, which have no ends, of most."""
     try:
-        golden = Bundle(engine.path, engine.manifest, engine.digest).golden()
+        golden = Bundle(engine.info.path, engine.info.manifest, engine.info.digest).golden()
     except (FoldserveError, OSError):  # a SavedModel without a manifest, or one that is gone
         return None
     (values,) = golden.inputs.values()
-    told = engine.manifest.golden
+    told = engine.info.manifest.golden
     samples = values[: golden.rows - told.stretched]
     if not samples.size:
         return None

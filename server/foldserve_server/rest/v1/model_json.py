@@ -37,7 +37,7 @@ def _version(servable: Servable) -> dict[str, Any]:
 def metadata(servable: Servable) -> dict[str, Any]:
     """What a GET of a model's metadata is answered."""
     spec = {"name": servable.name, "signature_name": "", "version": str(servable.version)}
-    signatures = {"signature_def": _signatures(servable.engine.manifest)}
+    signatures = {"signature_def": _signatures(servable.engine.info.manifest)}
     return {"model_spec": spec, "metadata": {"signature_def": signatures}}
 
 

@@ -77,7 +77,7 @@ class PredictRoutes:
         return "", (found["name"] or "") if found else ""
 
     async def _predict(self, ref: ModelRef, content: bytes) -> bytes:
-        signatures = self._table.find(ref).engine.manifest.signatures
+        signatures = self._table.find(ref).engine.info.manifest.signatures
         body = await self._read(content, signatures)
         answer = await self._predictor.predict(self._query(ref, body))
         return await self._write(answer, body.rows)
@@ -90,7 +90,7 @@ class PredictRoutes:
         return write_values(await self._tasks.regress(await self._examples(ref, content)))
 
     async def _examples(self, ref: ModelRef, content: bytes) -> ExampleRequest:
-        most = None if self._split_large else self._table.find(ref).engine.max_batch_size
+        most = None if self._split_large else self._table.find(ref).engine.info.max_batch_size
         key, examples = await self._offload.run(is_large(content), read_examples, content, most)
         return ExampleRequest(ref, examples, key, self._deadline())
 
