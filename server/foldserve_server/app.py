@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from .config.config_watch import ConfigWatch
 from .config.options import ServerOptions
+from .context.span import untraced
 from .engines.launcher import Launcher
 from .errors import CannotStart
 from .listeners import listen
@@ -19,10 +20,12 @@ from .models.table import Table
 from .repository.authorized_admin import AuthorizedAdmin
 from .repository.config_reload import Reloader
 from .repository.load_api import LoadApi
-from .repository.reconciler_context import ReconcilerContext
+from .repository.manager_context import ManagerContext
+from .repository.managers import ModelManagers
 from .repository.scanner import VersionScanner
 from .repository.source import FolderSource
 from .repository.watcher import Watcher
+from .stats.telemetry import Telemetry
 from .system.address import check_free, join
 from .system.descriptors import print_line
 from .system.garbage_collector import freeze_objects
@@ -61,7 +64,7 @@ async def serve(options: ServerOptions, words: Sequence[str] = ()) -> None:
 
     Args:
         options: How.
-        words: The command line that says so, for front ends in processes of their own.
+        words: The command line that says so, for front_ends ends in processes of their own.
 
     Raises:
         CannotStart: The repository is not there, or the port cannot be had.
@@ -77,12 +80,13 @@ async def serve(options: ServerOptions, words: Sequence[str] = ()) -> None:
 
         await serve_with_front_ends(options, words, stop, run)
         return
-    launcher, table = Launcher(options), Table()
+    launcher, table, telemetry = Launcher(options), Table(), Telemetry()
     tracing = Tracing.configured() if is_asked_for() else None
-    if tracing is not None:
-        table.tracer = tracing.span
+    tracer = untraced if tracing is None else tracing.span
     try:
-        await run(options, table, launcher, lambda admin: listen(options, table, admin), stop)
+        await run(
+            options, table, telemetry, launcher, lambda admin: listen(options, table, admin, telemetry, tracer), stop
+        )
     finally:
         if tracing is not None:
             await asyncio.to_thread(tracing.close)
@@ -91,51 +95,52 @@ async def serve(options: ServerOptions, words: Sequence[str] = ()) -> None:
 async def run(
     options: ServerOptions,
     table: Table,
+    telemetry: Telemetry,
     launcher: Launcher,
     start: Callable[[Admin], Coroutine[None, None, FrontEnds]],
     stop: asyncio.Event,
 ) -> None:
     """Loads, answers callers by fronts that are started meanwhile, and ends when it is told to stop."""
-    eye = VersionScanner(allow_unverified=options.engine.allow_unverified)
-    watcher = Watcher(
-        options.source,
-        ReconcilerContext(table, launcher.start, options.grace_s, options.stop_first, launcher.room),
-        eye,
+    managers = ModelManagers(
+        ManagerContext(table, launcher.start, telemetry, options.grace_s, options.stop_first, launcher.memory_shortage)
     )
-    reloader = Reloader(watcher, options.reload_timeout_s)
-    loading = asyncio.ensure_future(_load(watcher))  # beside the import of gRPC: both take their time
-    patience = 0.0
+    scanner = VersionScanner(allow_unverified=options.engine.allow_unverified)
+    watcher = Watcher(options.source, managers, scanner)
+    reloader = Reloader(watcher, managers, options.reload_timeout_s)
+    admin = AuthorizedAdmin(reloader, LoadApi(watcher, managers), options.roots)
+    loading = asyncio.ensure_future(_load(watcher, managers))  # beside the import of gRPC: both take their time
+    grace_left_s = 0.0
     try:
-        front = await _either(start(AuthorizedAdmin(reloader, LoadApi(watcher), options.roots)), stop)
-        if front is None:
+        front_ends = await _either(start(admin), stop)
+        if front_ends is None:
             log.info("stopping before anybody was answered")
             return
         try:
-            await _either(_serve(front, table, watcher, loading, reloader, options), stop)
-            patience = await _drain(front, options, stop)
+            await _either(_serve(front_ends, table, watcher, loading, reloader, options), stop)
+            grace_left_s = await _drain(front_ends, options, stop)
         finally:
-            await front.stop(0)
+            await front_ends.stop(0)
     finally:
         loading.cancel()
-        await asyncio.gather(watcher.close(patience), reloader.close(patience))
+        await asyncio.gather(managers.close(grace_left_s), reloader.close(grace_left_s))
 
 
 async def _serve(
-    front: FrontEnds,
+    front_ends: FrontEnds,
     table: Table,
     watcher: Watcher,
     loading: "asyncio.Future[None]",
     reloader: Reloader,
     options: ServerOptions,
 ) -> None:
-    await _unless_failed(front, loading)
+    await _unless_failed(front_ends, loading)
     freeze_objects()
-    front.begin()
-    _say(ready_line(join(options.host, front.port), table, options))
-    if front.rest_port is not None:
+    front_ends.begin()
+    _say(ready_line(join(options.host, front_ends.port), table, options))
+    if front_ends.rest_port is not None:
         scheme = "http" if options.transport.tls is None else "https"
-        _say(f"REST and a page for people on {scheme}://{join(options.host, front.rest_port)}/")
-    await asyncio.gather(watcher.run(options.poll_s), _watch_config(reloader, options), front.failed())
+        _say(f"REST and a page for people on {scheme}://{join(options.host, front_ends.rest_port)}/")
+    await asyncio.gather(watcher.run(options.poll_s), _watch_config(reloader, options), front_ends.failed())
 
 
 def _say(line: str) -> None:
@@ -144,9 +149,9 @@ def _say(line: str) -> None:
         log.warning("stdout cannot be written to (%s); it would say: %s", why_not, line)
 
 
-async def _unless_failed(front: FrontEnds, loading: "asyncio.Future[None]") -> None:
+async def _unless_failed(front_ends: FrontEnds, loading: "asyncio.Future[None]") -> None:
     """Returns when all is loaded; raises what keeps the fronts from going on."""
-    failing = asyncio.ensure_future(front.failed())
+    failing = asyncio.ensure_future(front_ends.failed())
     try:
         await asyncio.wait({failing, loading}, return_when=asyncio.FIRST_COMPLETED)
         if failing.done():
@@ -164,20 +169,20 @@ async def _watch_config(reloader: Reloader, options: ServerOptions) -> None:
         await watch.run(options.config_poll_s)
 
 
-async def _load(watcher: Watcher) -> None:
+async def _load(watcher: Watcher, managers: ModelManagers) -> None:
     await watcher.look()
-    await watcher.settled()
+    await managers.settled()
 
 
-async def _drain(front: FrontEnds, options: ServerOptions, again: asyncio.Event) -> float:
+async def _drain(front_ends: FrontEnds, options: ServerOptions, again: asyncio.Event) -> float:
     """Gives the seconds of the grace that are left."""
     again.clear()
     log.info("stopping: new work for %g s, accepted work for %g s more", options.drain_delay_s, options.grace_s)
-    front.drain()
+    front_ends.drain()
     await _either(asyncio.sleep(options.drain_delay_s), again)
     now = asyncio.get_running_loop().time
     end = now() + options.grace_s
-    await _either(front.stop(options.grace_s), again)
+    await _either(front_ends.stop(options.grace_s), again)
     return 0.0 if again.is_set() else max(0.0, end - now())
 
 

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 from .config.options import ServerOptions
 from .config.transport_options import TransportOptions
+from .context.span import Tracer, untraced
 from .errors import CannotStart
 from .models.admin import Admin
 from .models.table import Table
 from .security.tls import LiveTls
 from .security.tokens import read_tokens
+from .stats.telemetry import Telemetry
 from .system.address import join
 from .system.file_watch import FileWatch
 
@@ -64,18 +66,22 @@ class Listeners:
         await asyncio.gather(self.rpc.stop(grace_s), *others)
 
 
-async def listen(options: ServerOptions, table: Table, admin: Admin) -> Listeners:
+async def listen(
+    options: ServerOptions, table: Table, admin: Admin, telemetry: Telemetry, tracer: Tracer = untraced
+) -> Listeners:
     """Starts the servers. Their libraries are imported here, in a thread: that takes as long as models to load.
 
     Raises:
         CannotStart: An address cannot be had.
     """
     module = await asyncio.to_thread(import_module, f"{__package__}.rpc.server")
-    rpc: RpcServer = module.RpcServer(table, admin, options.limits, options.transport, module.monotonic_ns)
+    rpc: RpcServer = module.RpcServer(
+        table, admin, options.limits, options.transport, module.monotonic_ns, telemetry, tracer
+    )
     await rpc.start(join(options.host, options.port))
     log.info("listening on %s", join(options.host, rpc.port))
     try:
-        http = await _listen_http(options, table, admin, lambda: rpc.health.serving)
+        http = await _listen_http(options, table, admin, telemetry, tracer, lambda: rpc.health.serving)
         return Listeners(rpc, http, asyncio.ensure_future(watch_credentials(options.transport)))
     except BaseException:
         await rpc.stop(0)
@@ -83,13 +89,21 @@ async def listen(options: ServerOptions, table: Table, admin: Admin) -> Listener
 
 
 async def _listen_http(
-    options: ServerOptions, table: Table, admin: Admin, ready: Callable[[], bool]
+    options: ServerOptions, table: Table, admin: Admin, telemetry: Telemetry, tracer: Tracer, ready: Callable[[], bool]
 ) -> "HttpServer | None":
     if options.rest_port is None:
         return None
     module = await asyncio.to_thread(import_module, f"{__package__}.rest.server")
     http: HttpServer = module.HttpServer(
-        table, options.limits, options.transport, time.monotonic_ns, options.rest_timeout_s, admin, ready
+        table,
+        options.limits,
+        options.transport,
+        time.monotonic_ns,
+        options.rest_timeout_s,
+        admin,
+        ready,
+        telemetry,
+        tracer,
     )
     await http.start(options.host, options.rest_port)
     scheme = "http" if options.transport.tls is None else "https"

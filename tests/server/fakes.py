@@ -11,11 +11,13 @@ from foldserve_contract.bundle import MANIFEST
 from foldserve_contract.digest import sha256
 from foldserve_contract.manifest import GoldenInfo, Manifest, OutputTolerance, Source
 from foldserve_contract.signature import DEFAULT_SIGNATURE, Array, Arrays, Signature, TensorSpec
+from foldserve_server.context.span import Tracer, untraced
 from foldserve_server.errors import LoadFailed, NotNow
 from foldserve_server.models.engine import BatchingInfo, EngineInfo, EngineLoad, OutputDeviation
 from foldserve_server.models.servable import Servable
 from foldserve_server.models.table import Table
 from foldserve_server.stats.drift import Drift
+from foldserve_server.stats.telemetry import Telemetry
 
 SIGNATURE = Signature((TensorSpec("x", "float32", (-1, 2)),), (TensorSpec("y", "float32", (-1, 2)),))
 TWO_BY_TWO = Signature(
@@ -138,9 +140,28 @@ def write_version(root: Path, version: int, *, name: str = "m", created: str = "
     return path
 
 
-def serving(engine: FakeEngine, name: str = "m", version: int = 1, table: Table | None = None) -> Table:
+class CountedTable(Table):
+    """A table, and the telemetry and tracer of the servers that a test puts before it."""
+
+    def __init__(self, telemetry: Telemetry | None = None) -> None:
+        super().__init__()
+        self.telemetry = telemetry or Telemetry()
+        self.tracer: Tracer = untraced
+
+
+def telemetry_of(table: Table) -> Telemetry:
+    """The table's own, or a new one."""
+    return table.telemetry if isinstance(table, CountedTable) else Telemetry()
+
+
+def tracer_of(table: Table) -> Tracer:
+    """The table's own, if it has one."""
+    return table.tracer if isinstance(table, CountedTable) else untraced
+
+
+def serving(engine: FakeEngine, name: str = "m", version: int = 1, table: CountedTable | None = None) -> CountedTable:
     """A table in which the engine answers for one version."""
-    table = table or Table()
+    table = table or CountedTable()
     servable = Servable(name, version)
     table.begin(servable)
     table.publish(servable, engine)

@@ -96,8 +96,8 @@ class Launcher:
                     await started.stop(0)
             raise
 
-    def room(self, name: str, path: Path) -> str | None:
-        """Why there is no memory for a version beside what serves; None where there is, or nobody knows.
+    def memory_shortage(self, name: str, path: Path) -> str | None:
+        """The reason why no memory is free for a version beside what serves; None where enough is, or is not known.
 
         It is taken to need what the version before it takes, and not less than its files. What it takes of a GPU is
         known only once it is loaded.

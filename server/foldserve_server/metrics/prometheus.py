@@ -28,8 +28,9 @@ _LOADS = ":tensorflow:cc:saved_model:"
 class PrometheusMetrics:
     """Renders what is true when it is asked."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, telemetry: Telemetry) -> None:
         self._table = table
+        self._telemetry = telemetry
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
 
@@ -51,8 +52,8 @@ class PrometheusMetrics:
         return {name: totals[told] for name, told in asked.items()}
 
     def _collect(self) -> Iterator[Metric]:
-        yield from _requests(self._table.telemetry)
-        yield from _loads(self._table.telemetry)
+        yield from _requests(self._telemetry)
+        yield from _loads(self._telemetry)
         known = [one for name in self._table.names() for one in self._table.status(ModelRef(name))]
         yield _states(known)
         serving = [(one, one.engine) for one in known if one.state is ServableState.AVAILABLE]

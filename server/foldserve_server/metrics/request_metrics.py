@@ -7,20 +7,22 @@ from contextlib import contextmanager
 from ..context.call import Call
 from ..errors import ServingError
 from ..models.table import Table
-from ..stats.telemetry import UNKNOWN_MODEL
+from ..stats.telemetry import UNKNOWN_MODEL, Telemetry
 
 
 class RequestMetrics:
     """Counts what comes in by one entry point.
 
     Args:
-        table: Where it is counted.
+        table: Tells which models are known.
+        telemetry: Counts.
         clock: Nanoseconds.
         entrypoint: `GRPC` or `REST`.
     """
 
-    def __init__(self, table: Table, clock: Callable[[], int], entrypoint: str) -> None:
+    def __init__(self, table: Table, telemetry: Telemetry, clock: Callable[[], int], entrypoint: str) -> None:
         self._table = table
+        self._telemetry = telemetry
         self._clock = clock
         self._entrypoint = entrypoint
 
@@ -31,14 +33,14 @@ class RequestMetrics:
         try:
             yield
         except BaseException as error:
-            self._table.telemetry.failed(self._known(call.model), _status(error))
+            self._telemetry.failed(self._known(call.model), _status(error))
             raise
         took_ns = self._clock() - begun
-        self._table.telemetry.answered(self._known(call.model), call.api, self._entrypoint, took_ns)
+        self._telemetry.answered(self._known(call.model), call.api, self._entrypoint, took_ns)
 
     def turned_away(self, error: ServingError) -> None:
         """A request ended before anybody looked at what it is."""
-        self._table.telemetry.failed("", error.status)
+        self._telemetry.failed("", error.status)
 
     def _known(self, model: str) -> str:
         """The name, unless nobody knows it: callers must not make up metrics."""

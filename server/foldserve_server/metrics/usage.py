@@ -40,18 +40,18 @@ class Usage:
         Raises:
             Unavailable: The version does not serve.
         """
-        tally, load = servable.tally, servable.engine.load
-        success_ns = tally.success_ns
+        stats, load = servable.stats, servable.engine.load
+        success_ns = stats.success_ns
         return cls(
-            successes=tally.successes,
-            failures=tally.failed,
-            rows=tally.rows,
+            successes=stats.successes,
+            failures=stats.failed,
+            rows=stats.rows,
             executions=load.sizes.total,
             pending=load.pending,
             success_ns=success_ns,
-            failure_ns=tally.failure_ns,
+            failure_ns=stats.failure_ns,
             queue_ns=min(int(1000 * load.waits.sum), success_ns),
-            last_ms=tally.last_ms,
+            last_ms=stats.last_ms,
         )
 
     @property

@@ -1,10 +1,10 @@
-"""A bell that any number of tasks may wait for."""
+"""Notification of changes to any number of waiting tasks."""
 
 import asyncio
 
 
 class Changes:
-    """Wakes everyone who took a ticket before the change."""
+    """Wakes every task that took a ticket before the change."""
 
     def __init__(self) -> None:
         self._next = asyncio.Event()
@@ -14,6 +14,6 @@ class Changes:
         return self._next
 
     def ring(self) -> None:
-        """Something changed."""
+        """Announces a change."""
         self._next.set()
         self._next = asyncio.Event()

@@ -1,9 +1,10 @@
-"""One version of a model on its way from START to END."""
+"""One version of a model, from START to END."""
 
 import asyncio
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import IntEnum
 
 from ..errors import Unavailable
@@ -23,27 +24,38 @@ class ServableState(IntEnum):
     END = 50
 
 
-class Servable:
-    """A version, the state it is in and the callers it is answering.
+@dataclass(frozen=True, slots=True)
+class ServableStatus:
+    """The state of a version, replaced as a whole.
 
     Attributes:
-        failed: Whether END means that it could not be put into or kept in service.
+        failed: Whether END means that the version could not be put into or kept in service.
         cause: The kind of that failure in a word.
-        reason: What operators should know: why it failed, or why its replacement was refused.
-        tally: What it has answered.
-        serial: Tells it from every other of this process.
+        reason: For operators: why it failed, or why its replacement was refused.
+        engine: The engine that answers; None before it is AVAILABLE and after its END.
     """
 
-    def __init__(self, name: str, version: int, tally: ModelStats | None = None) -> None:
+    state: ServableState = ServableState.START
+    failed: bool = False
+    cause: str = ""
+    reason: str = ""
+    engine: ModelEngine | None = None
+
+
+class Servable:
+    """A version: its status, which `Table` alone changes, and the callers that it is answering.
+
+    Attributes:
+        serial: A number that no other version of this process has.
+        stats: Counts of its answers.
+    """
+
+    def __init__(self, name: str, version: int, stats: ModelStats | None = None) -> None:
         self.serial = next(_serials)
         self.name = name
         self.version = version
-        self.state = ServableState.START
-        self.failed = False
-        self.cause = ""
-        self.reason = ""
-        self.tally = tally or ModelStats()
-        self._engine: ModelEngine | None = None
+        self.stats = stats or ModelStats()
+        self._status = ServableStatus()
         self._callers = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -52,62 +64,62 @@ class Servable:
         return f"{self.name}/{self.version}"
 
     @property
-    def available(self) -> bool:
-        """Whether it answers at this moment."""
-        return self.state is ServableState.AVAILABLE and self._engine is not None and self._engine.available
+    def status(self) -> ServableStatus:
+        """State, failure and engine."""
+        return self._status
+
+    @property
+    def state(self) -> ServableState:
+        """See `ServableStatus`."""
+        return self._status.state
+
+    @property
+    def failed(self) -> bool:
+        """See `ServableStatus`."""
+        return self._status.failed
+
+    @property
+    def cause(self) -> str:
+        """See `ServableStatus`."""
+        return self._status.cause
+
+    @property
+    def reason(self) -> str:
+        """See `ServableStatus`."""
+        return self._status.reason
 
     @property
     def engine(self) -> ModelEngine:
-        """What answers.
+        """The engine that answers.
 
         Raises:
-            Unavailable: Nothing does, yet or any more.
+            Unavailable: None does, yet or any more.
         """
-        if self._engine is None:
+        if self._status.engine is None:
             raise Unavailable(f"{self} is not loaded")
-        return self._engine
+        return self._status.engine
 
     @property
-    def held(self) -> ModelEngine | None:
-        """Its engine, if it has one."""
-        return self._engine
+    def available(self) -> bool:
+        """Whether it answers at this moment."""
+        status = self._status
+        return status.state is ServableState.AVAILABLE and status.engine is not None and status.engine.available
 
     @property
     def message(self) -> str:
-        """What its status tells: the reason, and where it serves, in which batches it computes."""
-        batches = (
-            self._engine.info.batches if self._engine is not None and self.state is ServableState.AVAILABLE else ""
-        )
-        return "; ".join(part for part in (self.reason, batches) if part)
+        """The text of its status: the reason and, where it serves, the sizes of its batches."""
+        status = self._status
+        serves = status.engine is not None and status.state is ServableState.AVAILABLE
+        batches = status.engine.info.batches if status.engine is not None and serves else ""
+        return "; ".join(part for part in (status.reason, batches) if part)
 
-    def load(self) -> None:
-        """Its engine is being started."""
-        self.state = ServableState.LOADING
-
-    def serve(self, engine: ModelEngine) -> None:
-        """Its engine has passed the gate."""
-        self._engine = engine
-        self.state = ServableState.AVAILABLE
-
-    def unload(self) -> None:
-        """It takes no new callers."""
-        self.state = ServableState.UNLOADING
-
-    def end(self, failure: str | None = None, cause: str = "") -> None:
-        """It is over; with the failure that ended it, if one did."""
-        self.state = ServableState.END
-        self.failed = failure is not None
-        self.reason, self.cause = failure or "", cause
-        self._engine = None
-
-    def become(self, state: ServableState, failed: bool, reason: str, cause: str, engine: ModelEngine | None) -> None:
-        """Takes over what another process says of it."""
-        self.state, self.failed = state, failed
-        self.reason, self.cause, self._engine = reason, cause, engine
+    def enter(self, status: ServableStatus) -> None:
+        """Replaces the status. For `Table`: whoever else did this would leave its routes as they were."""
+        self._status = status
 
     @contextmanager
     def lease(self) -> Iterator[ModelEngine]:
-        """Its engine, which is not stopped before the caller is done."""
+        """Gives its engine, which is not stopped before the caller is done."""
         engine = self.engine
         self._callers += 1
         self._idle.clear()
@@ -119,5 +131,5 @@ class Servable:
                 self._idle.set()
 
     async def drained(self) -> None:
-        """Returns when nobody is waiting for an answer of it."""
+        """Returns when no caller is waiting for an answer of it."""
         await self._idle.wait()

@@ -1,31 +1,26 @@
 """The routing table: which version answers for a model."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from ..context.rights import current_rights, require_model
-from ..context.span import Tracer, untraced
 from ..errors import InvalidRequest, ServableNotFound, Unavailable
-from ..stats.telemetry import Telemetry
 from .changes import Changes
 from .engine import ModelEngine
 from .model_config import Latest, Policy
 from .query import ModelRef
-from .servable import Servable, ServableState
+from .servable import Servable, ServableState, ServableStatus
 
 
 class Table:
-    """Every version known, the one of each model that answers by default, and what versions are called.
+    """All versions, the one of each model that answers by default, and labels. It alone changes a version's status.
 
     Attributes:
         changes: Rings whenever an answer of the table may have changed.
-        telemetry: Where is counted what becomes of versions and requests.
-        tracer: Makes a span of every prediction.
     """
 
-    def __init__(self, telemetry: Telemetry | None = None) -> None:
-        """An empty table, which counts there."""
-        self.telemetry = telemetry or Telemetry()
-        self.tracer: Tracer = untraced
+    def __init__(self) -> None:
+        """An empty table."""
         self.changes = Changes()
         self._versions: dict[str, dict[int, Servable]] = {}
         self._serving: dict[str, Servable] = {}
@@ -37,38 +32,39 @@ class Table:
         """The version that answers.
 
         Raises:
-            Forbidden: Whoever asks has no right to the model.
-            InvalidRequest: No name, or a label that stands for nothing.
+            Forbidden: The caller has no right to the model.
+            InvalidRequest: No name, or an unknown label.
             ServableNotFound: No such model or version is in service.
             Unavailable: None is at this moment, while one is loaded in the place of another.
         """
         if not ref.name:
             raise InvalidRequest("ModelSpec has no name specified.")
         require_model(ref.name)
-        ref = self._meant(ref) if ref.label is None else self._unlabelled(ref.name, ref.label)
-        found = self._serving.get(ref.name)
-        if found is not None and ref.version is not None and ref.version != found.version:
-            found = self._versions[ref.name].get(ref.version)
-        if found is None or found.state is not ServableState.AVAILABLE:
+        ref = self._without_version_0(ref) if ref.label is None else self._unlabelled(ref.name, ref.label)
+        servable = self._serving.get(ref.name)
+        if servable is not None and ref.version is not None and ref.version != servable.version:
+            servable = self._versions[ref.name].get(ref.version)
+        if servable is None or servable.state is not ServableState.AVAILABLE:
             if self._is_exchanged(ref.name):
                 raise Unavailable(f"a version of {ref.name} is loaded in the place of another; try again")
             raise ServableNotFound(f"Servable not found for request: {ref}")
-        return found
+        return servable
 
     def _is_exchanged(self, name: str) -> bool:
-        """Whether nothing of the model answers because what did gave way to what is being loaded."""
-        loading = any(one.state is ServableState.LOADING for one in self._versions.get(name, {}).values())
+        """Tests whether no version of the model answers because the last one gave way to one that is being loaded."""
+        versions = self._versions.get(name, {}).values()
+        loading = any(servable.state is ServableState.LOADING for servable in versions)
         return loading and name in self._served and name not in self._serving
 
     def status(self, ref: ModelRef) -> list[Servable]:
-        """Every version of the model, highest first, or the one asked for; labels count for nothing here.
+        """Every version of the model, highest first, or the one asked for; labels are ignored.
 
         Raises:
-            Forbidden: Whoever asks has no right to the model.
+            Forbidden: The caller has no right to the model.
             ServableNotFound: There is none.
         """
         require_model(ref.name)
-        ref = self._meant(ref)
+        ref = self._without_version_0(ref)
         versions = self._versions.get(ref.name, {})
         if ref.version is not None:
             if ref.version not in versions:
@@ -79,76 +75,83 @@ class Table:
         return [versions[version] for version in sorted(versions, reverse=True)]
 
     def names(self) -> list[str]:
-        """Every model of which a version is known, and which whoever asks may ask for; sorted."""
+        """Every model of which a version is known and to which the caller has a right; sorted."""
         return sorted(filter(current_rights().allows, self._versions))
 
     def knows(self, name: str) -> bool:
-        """Whether a version of the model is, or was, there."""
+        """Tests whether a version of the model is, or was, there."""
         return name in self._versions
 
     def serving(self, name: str) -> Servable | None:
-        """The version that answers where none is asked for: the highest available one."""
+        """The model's default version: the highest available one."""
         return self._serving.get(name)
 
     def available(self, name: str, version: int) -> Servable | None:
         """The version of that number, if it is in service."""
-        found = self._versions.get(name, {}).get(version)
-        return found if found is not None and found.state is ServableState.AVAILABLE else None
+        servable = self._versions.get(name, {}).get(version)
+        return servable if servable is not None and servable.state is ServableState.AVAILABLE else None
 
     def labels(self, name: str) -> Mapping[str, int]:
         """The version each label of the model stands for."""
         return self._labels.get(name, {})
 
     def relabel(self, name: str, labels: Mapping[str, int]) -> None:
-        """From now on these are the model's labels, and no other; all of them at once."""
+        """Replaces the model's labels, all of them at once."""
         self._labels[name] = dict(labels)
         self.changes.ring()
 
     def policy(self, name: str) -> Policy:
-        """Which versions of the model are to serve."""
+        """The policy that chooses which versions of the model serve."""
         return self._policies.get(name, Latest())
 
-    def want(self, name: str, policy: Policy) -> None:
-        """From now on these versions of the model are to serve."""
+    def set_policy(self, name: str, policy: Policy) -> None:
+        """Replaces the policy that chooses which versions of the model serve."""
         self._policies[name] = policy
         self.changes.ring()
 
     def begin(self, servable: Servable) -> None:
         """A version is about to be loaded. It is not listed while another of its number serves."""
-        known = self._versions.setdefault(servable.name, {})
-        listed = known.get(servable.version)
+        versions = self._versions.setdefault(servable.name, {})
+        listed = versions.get(servable.version)
         if listed is None or listed.state is not ServableState.AVAILABLE:
-            known[servable.version] = servable
-        servable.load()
+            versions[servable.version] = servable
+        servable.enter(replace(servable.status, state=ServableState.LOADING))
         self.changes.ring()
 
     def publish(self, servable: Servable, engine: ModelEngine) -> Servable | None:
-        """From now on this version answers; gives the one of its number that did before, if another did."""
-        known = self._versions.setdefault(servable.name, {})
-        before = known.get(servable.version)
-        servable.serve(engine)
-        known[servable.version] = servable
+        """Puts a version into service; gives the one of its number that it replaces, if there is one."""
+        versions = self._versions.setdefault(servable.name, {})
+        before = versions.get(servable.version)
+        servable.enter(ServableStatus(ServableState.AVAILABLE, reason=engine.info.caveat, engine=engine))
+        versions[servable.version] = servable
         self._choose(servable.name)
-        return (
-            before
-            if before is not servable and before is not None and before.state is ServableState.AVAILABLE
-            else None
-        )
+        is_replaced = before is not None and before is not servable and before.state is ServableState.AVAILABLE
+        return before if is_replaced else None
+
+    def note(self, servable: Servable, reason: str) -> None:
+        """Replaces the reason in a version's status."""
+        servable.enter(replace(servable.status, reason=reason))
+        self.changes.ring()
 
     def unload(self, servable: Servable) -> None:
-        """The version takes no new callers."""
-        servable.unload()
+        """Lets a version take no new callers."""
+        servable.enter(replace(servable.status, state=ServableState.UNLOADING))
         self._choose(servable.name)
 
-    def end(self, servable: Servable, failure: str | None = None, cause: str = "") -> None:
-        """The version is over; with the failure that ended it, and its kind in a word."""
-        servable.end(failure, cause)
-        if cause:
-            self.telemetry.refused(servable.name, cause)
+    def end(self, servable: Servable, failure: str | None = None, cause: str = "", *, note: str = "") -> None:
+        """Ends a version.
+
+        Args:
+            servable: The version.
+            failure: The failure that ended it, if one did.
+            cause: The kind of that failure in a word.
+            note: For operators, where it was no failure.
+        """
+        servable.enter(ServableStatus(ServableState.END, failure is not None, cause, failure or note))
         self._choose(servable.name)
 
     def everything(self) -> Mapping[str, Mapping[int, Servable]]:
-        """Every version by model and number, whoever asks."""
+        """Every version by model and number, regardless of the caller's rights."""
         return self._versions
 
     @property
@@ -158,15 +161,27 @@ class Table:
 
     def adopt(
         self,
-        versions: Mapping[str, Mapping[int, Servable]],
+        versions: Mapping[str, Mapping[int, tuple[Servable, ServableStatus]]],
         labels: Mapping[str, Mapping[str, int]],
         served: Collection[str],
         policies: Mapping[str, Policy],
     ) -> None:
-        """Takes over another table: versions, labels, of which models a version has answered, and policies."""
+        """Becomes a copy of another process's table.
+
+        Args:
+            versions: Every version, and the status it has there, by model and number.
+            labels: See `labels`, by model.
+            served: See `served`.
+            policies: See `policy`, by model.
+        """
         self._served = set(served)
-        self._versions = {name: dict(known) for name, known in versions.items()}
-        self._labels = {name: dict(known) for name, known in labels.items()}
+        self._versions = {
+            name: {number: servable for number, (servable, _) in entries.items()} for name, entries in versions.items()
+        }
+        for entries in versions.values():
+            for servable, status in entries.values():
+                servable.enter(status)
+        self._labels = {name: dict(by_label) for name, by_label in labels.items()}
         self._policies = dict(policies)
         for name in self._serving.keys() - self._versions.keys():
             del self._serving[name]
@@ -175,7 +190,7 @@ class Table:
         self.changes.ring()
 
     def _choose(self, name: str) -> None:
-        """The highest available version answers for the model."""
+        """Makes the highest available version the model's default."""
         available = [
             servable for servable in self._versions[name].values() if servable.state is ServableState.AVAILABLE
         ]
@@ -185,8 +200,8 @@ class Table:
             self._served.add(name)
         self.changes.ring()
 
-    def _meant(self, ref: ModelRef) -> ModelRef:
-        """The same; 0 stands for no version where there is no such one: OpenVINO Model Server's clients say it so."""
+    def _without_version_0(self, ref: ModelRef) -> ModelRef:
+        """The reference; version 0 is the default version where there is no version 0, as OpenVINO's clients use it."""
         return ModelRef(ref.name) if ref.version == 0 and 0 not in self._versions.get(ref.name, {}) else ref
 
     def _unlabelled(self, name: str, label: str) -> ModelRef:

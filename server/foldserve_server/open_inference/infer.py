@@ -55,7 +55,7 @@ class InferHandler:
         try:
             check(ref.name, manifest.signature, None if self._limits.split_large else engine.info.max_batch_size, asked)
         except InvalidRequest as error:
-            servable.tally.fail(error, self._clock() - begun)  # as the predictor does with what it refuses
+            servable.stats.fail(error, self._clock() - begun)  # as the predictor does with what it refuses
             raise
         timeout = self._clock() + timeout_us * 1000 if timeout_us > 0 else None
         soonest = _soonest((deadline_ns, timeout))

@@ -1,4 +1,4 @@
-"""From a query to an answer."""
+"""Handler of predictions: from a query to its outputs."""
 
 from collections.abc import Callable
 
@@ -9,11 +9,12 @@ from foldserve_contract.manifest import Manifest
 from foldserve_contract.signature import Array, Signature, TensorSpec
 
 from ..context.call import current_api
-from ..context.span import Span
+from ..context.span import Span, Tracer, untraced
 from ..errors import DeadlineExceeded, EngineFailed, SignatureNotFound
 from ..models.query import Prediction, Query
 from ..models.servable import Servable
 from ..models.table import Table
+from ..stats.telemetry import Telemetry
 from .request_limits import RequestLimits
 from .validate import check_headers, check_names, read, wanted_outputs
 
@@ -21,12 +22,20 @@ Clock = Callable[[], int]
 
 
 class PredictHandler:
-    """Finds the version, checks the request against its signature, and has it computed."""
+    """Finds the version, checks the request against its signature, and has it computed.
 
-    def __init__(self, table: Table, limits: RequestLimits, clock: Clock) -> None:
+    Attributes:
+        telemetry: Counts rows, latencies and bytes in progress.
+    """
+
+    def __init__(
+        self, table: Table, limits: RequestLimits, clock: Clock, telemetry: Telemetry, tracer: Tracer = untraced
+    ) -> None:
         self._table = table
         self._limits = limits
         self._clock = clock
+        self.telemetry = telemetry
+        self._tracer = tracer
 
     async def predict(self, query: Query) -> Prediction:
         """The answer.
@@ -34,7 +43,7 @@ class PredictHandler:
         Raises:
             ServingError: There is none; see `errors`.
         """
-        with self._table.tracer(query.model.name) as span:
+        with self._tracer(query.model.name) as span:
             return await self._predict(query, span)
 
     async def _predict(self, query: Query, span: Span) -> Prediction:
@@ -43,10 +52,10 @@ class PredictHandler:
         try:
             answer = await self._answer(servable, query)
         except BaseException as error:
-            servable.tally.fail(error, self._clock() - begun)
+            servable.stats.fail(error, self._clock() - begun)
             raise
         rows, took_ns = next(iter(answer.outputs.values())).shape[0], self._clock() - begun
-        servable.tally.succeed(rows, took_ns)
+        servable.stats.succeed(rows, took_ns)
         span.served(servable.version, rows)
         return answer
 
@@ -65,8 +74,8 @@ class PredictHandler:
                 raise DeadlineExceeded("the deadline passed before the request was computed")
             begun = self._clock()
             outputs = await engine.predict(inputs, query.deadline_ns, query.exact)
-            self._table.telemetry.take_up(sum(array.nbytes for array in outputs.values()))
-            self._table.telemetry.ran(servable.name, current_api(), engine.info.kind, rows, self._clock() - begun)
+            self.telemetry.take_up(sum(array.nbytes for array in outputs.values()))
+            self.telemetry.ran(servable.name, current_api(), engine.info.kind, rows, self._clock() - begun)
         try:
             return Prediction(servable.version, {spec.name: outputs[spec.name] for spec in wanted})
         except KeyError as error:

@@ -1,4 +1,4 @@
-"""What may be asked from outside."""
+"""Administration requests of callers, within their rights."""
 
 import asyncio
 import logging
@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 class AuthorizedAdmin:
     """A `models.admin.Admin` that keeps callers to their rights and to the folders the operator allows."""
 
-    def __init__(self, reloader: Reloader, explicit: LoadApi, roots: Sequence[Path]) -> None:
+    def __init__(self, reloader: Reloader, load_api: LoadApi, roots: Sequence[Path]) -> None:
         self._reloader = reloader
-        self._explicit = explicit
+        self._load_api = load_api
         self._roots = roots
 
     async def reload(self, models: Sequence[ModelConfig], origin: str) -> None:
@@ -47,7 +47,7 @@ class AuthorizedAdmin:
         """
         _require(name)
         log.info("%s asks to load model %s", current_rights().holder, name)
-        await _apart(self._explicit.load(name))
+        await _apart(self._load_api.load(name))
 
     async def unload(self, name: str) -> None:
         """See `models.admin.Admin`.
@@ -57,7 +57,7 @@ class AuthorizedAdmin:
         """
         _require(name)
         log.info("%s asks to unload model %s", current_rights().holder, name)
-        await _apart(self._explicit.unload(name))
+        await _apart(self._load_api.unload(name))
 
 
 def _require(name: str) -> None:

@@ -1,4 +1,4 @@
-"""Which versions of a model should serve, and what to do next to get there."""
+"""Decision which versions of a model should serve, and what to do next to get there."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from .scanner import VersionSnapshot
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What to do next.
+    """The next step towards the versions that should serve.
 
     Attributes:
         load: The version to load; None where there is nothing better than what serves.
@@ -36,8 +36,8 @@ def decide(
         refused: The fingerprint under which each failed version failed.
     """
     wanted = eligible(listing, policy, loaded, refused)
-    load = next((sighting for sighting in wanted if is_loadable(sighting, loaded, refused)), None)
-    keep = {sighting.version for sighting in wanted}
+    load = next((snapshot for snapshot in wanted if is_loadable(snapshot, loaded, refused)), None)
+    keep = {snapshot.version for snapshot in wanted}
     return Step(load, frozenset(loaded.keys() - keep if keep else ()))
 
 
@@ -46,17 +46,17 @@ def eligible(
 ) -> list[VersionSnapshot]:
     """The versions that should serve, of those that serve or may be tried; highest first."""
     usable = {
-        sighting.version: sighting
-        for sighting in listing
-        if sighting.version in loaded or is_loadable(sighting, loaded, refused)
+        snapshot.version: snapshot
+        for snapshot in listing
+        if snapshot.version in loaded or is_loadable(snapshot, loaded, refused)
     }
     return [usable[version] for version in sorted(policy.choose(usable.keys()), reverse=True)]
 
 
-def is_loadable(sighting: VersionSnapshot, loaded: Mapping[int, str], refused: Mapping[int, str]) -> bool:
-    """Whether it may be loaded, and is not what serves."""
+def is_loadable(snapshot: VersionSnapshot, loaded: Mapping[int, str], refused: Mapping[int, str]) -> bool:
+    """Tests whether a version may be loaded and is not the one that serves."""
     return (
-        sighting.ready
-        and refused.get(sighting.version) != sighting.fingerprint
-        and loaded.get(sighting.version) != sighting.digest
+        snapshot.ready
+        and refused.get(snapshot.version) != snapshot.fingerprint
+        and loaded.get(snapshot.version) != snapshot.digest
     )

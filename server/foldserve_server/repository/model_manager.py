@@ -1,4 +1,4 @@
-"""Keeps one model at the versions it should be at."""
+"""Reconciles one model with its version directories: loads, swaps, retires."""
 
 import asyncio
 import contextlib
@@ -11,8 +11,9 @@ from ..models.engine import ModelEngine
 from ..models.model_config import ModelConfig
 from ..models.servable import Servable, ServableState
 from .decide import Step, decide
-from .reconciler_context import ReconcilerContext, VerifiedVersion
+from .manager_context import ManagerContext, VerifiedVersion
 from .scanner import VersionSnapshot
+from .version_record import VersionRecords
 
 _SUSPENDED = "it was unloaded on request, and is out of service until somebody asks to load it"
 _ENDED, _NO_MEMORY = "EngineEnded", "NoMemory"  # causes that no error has
@@ -20,88 +21,86 @@ log = logging.getLogger(__name__)
 
 
 class ModelManager:
-    """Loads one version at a time, puts it into service, and lets those that are not wanted any more finish.
+    """Loads one version at a time, puts it into service, and retires versions that should not serve any more.
 
     It owns the model's engines: nothing else stops one that serves.
 
     Attributes:
-        config: What is wanted.
-        suspended: Whether an operator took the model out of service: then nothing is loaded, whatever comes.
+        config: The model's configuration.
+        suspended: Whether an operator took the model out of service: then nothing is loaded, whatever a scan finds.
     """
 
-    def __init__(self, config: ModelConfig, means: ReconcilerContext) -> None:
+    def __init__(self, config: ModelConfig, context: ManagerContext) -> None:
         self.config = config
-        self._means = means
-        self._table = means.table
+        self.suspended = False
+        self._context = context
+        self._table = context.table
+        self._records = VersionRecords()
         self._listing: tuple[VersionSnapshot, ...] = ()
         self._missing: frozenset[int] = frozenset()
-        self._refused: dict[int, str] = {}
-        self._short: dict[int, str] = {}
-        self._later: dict[int, str] = {}
-        self._loaded: dict[int, str] = {}
         self._loading: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
         self._closed = False
-        self.suspended = False
-        self._table.want(config.name, config.policy)
+        self._table.set_policy(config.name, config.policy)
         self._table.relabel(config.name, config.labels)
 
     @property
     def loaded(self) -> Mapping[int, str]:
         """The digest of each version that serves."""
-        return self._loaded
+        return self._records.loaded
 
     @property
     def refused(self) -> Mapping[int, str]:
-        """The fingerprint under which each failed version failed."""
-        return self._refused
+        """The fingerprint under which each refused version was refused."""
+        return self._records.refused
 
     def see(self, listing: Iterable[VersionSnapshot]) -> None:
-        """Takes note of the versions that are there, and acts on it.
+        """Takes the result of a scan, and acts on it.
 
-        A directory may be away for a moment while it is exchanged: what serves counts as there until it is missed
-        twice in a row.
+        A directory may be away for a moment while it is exchanged: a version that serves counts as there until it is
+        missing twice in a row.
         """
         now = tuple(listing)
         if not now and self._listing:
             log.warning("%s: no version is there any more; what serves keeps serving", self.config.name)
-        missing = frozenset(self._loaded.keys() - {sighting.version for sighting in now})
+        missing = frozenset(self.loaded.keys() - {snapshot.version for snapshot in now})
         spared = missing - self._missing
         self._missing = missing
-        self._listing = now + tuple(sighting for sighting in self._listing if sighting.version in spared)
-        self._later.clear()
-        for sighting in now:
-            if self._loaded.get(sighting.version) == sighting.digest:
-                self._forgive(sighting.version)
+        self._listing = now + tuple(snapshot for snapshot in self._listing if snapshot.version in spared)
+        self._records.new_scan()
+        for snapshot in now:
+            if self._records[snapshot.version].loaded == snapshot.digest:
+                self._forgive(snapshot.version)
         self._step()
 
     def again(self, listing: Iterable[VersionSnapshot]) -> None:
-        """Takes the model into service, with these versions; those that were refused are tried once more."""
+        """Puts the model into service with these versions; refused ones are tried once more."""
         self.suspended = False
-        self._refused.clear()
-        self._short.clear()
+        self._records.forgive()
         self.see(listing)
 
     def suspend(self) -> None:
         """Takes the model out of service, until `again` or `adopt`."""
         self.suspended = True
-        self._abandon(self._means.grace_s)
+        self._abandon(self._context.grace_s)
 
     async def settled(self) -> None:
-        """Returns when nothing is being loaded."""
+        """Returns when no version is being loaded."""
         while self._loading is not None:
             await asyncio.wait({self._loading})
 
-    def adopt(self, config: ModelConfig, listing: Iterable[VersionSnapshot], held: Iterable[VerifiedVersion]) -> None:
-        """From now on this is what is wanted, and what was loaded for it serves; all of it at once."""
+    def adopt(
+        self, config: ModelConfig, listing: Iterable[VersionSnapshot], verified: Iterable[VerifiedVersion]
+    ) -> None:
+        """Replaces the configuration and serves the versions that were loaded for it, all at once."""
         if self._loading is not None:
             self._loading.cancel()
         self.config = config
         self.suspended = False
         self._listing, self._missing = tuple(listing), frozenset()
-        for one in held:
-            self._swap(Servable(config.name, one.sighting.version), one.sighting, one.engine)
-        self._table.want(config.name, config.policy)
+        for version in verified:
+            self._swap(Servable(config.name, version.snapshot.version), version.snapshot, version.engine)
+        self._table.set_policy(config.name, config.policy)
         self._table.relabel(config.name, config.labels)
         self._step()
 
@@ -125,19 +124,22 @@ class ModelManager:
     def _abandon(self, grace_s: float) -> None:
         if self._loading is not None:
             self._loading.cancel()
-        for version in list(self._loaded):
+        for version in list(self.loaded):
             self._leave(version, grace_s)
 
     def _step(self) -> None:
+        """Takes the next step towards the versions that should serve, unless one is under way."""
         if self._loading is not None or self._closed or self.suspended:
             return
-        step = decide(self._listing, self.config.policy, self._loaded, self._refused | self._later)
+        step = decide(self._listing, self.config.policy, self.loaded, self._records.untried)
         if step.load is None:
+            # everything that should serve does: versions that it replaces are retired now, never before
             for version in step.leave:
-                self._leave(version, self._means.grace_s)
-        elif self._has_room(step):
+                self._leave(version, self._context.grace_s)
+        elif self._has_memory(step):
+            # the version is listed in the turn in which others make way: callers never see that there is nothing
             first, servable = self._make_way(step), Servable(self.config.name, step.load.version)
-            self._table.begin(servable)  # in the turn in which way is made: callers never see that there is nothing
+            self._table.begin(servable)
             self._loading = asyncio.get_running_loop().create_task(self._load(servable, step.load, first))
             self._loading.add_done_callback(partial(self._step_again, servable))
 
@@ -148,108 +150,113 @@ class ModelManager:
             self._loading = None
             self._step()
 
-    def _has_room(self, step: Step) -> bool:
-        """Whether the version fits beside what serves. It is asked again at every look, and said once."""
-        if step.load is None or (self._means.stop_first and (step.leave or step.load.version in self._loaded)):
+    def _has_memory(self, step: Step) -> bool:
+        """Tests whether the version fits beside what serves; asked again at every scan, a shortage is reported once."""
+        if step.load is None or (self._context.stop_first and (step.leave or step.load.version in self.loaded)):
             return True
-        reason = self._means.room(self.config.name, step.load.path)
-        if reason is not None and self._short.get(step.load.version) != step.load.fingerprint:
+        reason = self._context.memory_shortage(self.config.name, step.load.path)
+        if reason is not None and self._records[step.load.version].reported != step.load.fingerprint:
             servable = Servable(self.config.name, step.load.version)
             self._table.begin(servable)
             self._end_for_now(servable, step.load, reason, _NO_MEMORY, "it is tried again when there is")
         return reason is None
 
-    def _end_for_now(self, servable: Servable, sighting: VersionSnapshot, reason: str, cause: str, again: str) -> None:
-        """It is not its own fault. What is said of it is said once until it changes."""
-        if self._short.get(sighting.version) == sighting.fingerprint:
+    def _end_for_now(self, servable: Servable, snapshot: VersionSnapshot, reason: str, cause: str, again: str) -> None:
+        """Ends a version that is not to blame; that is reported once until its directory changes."""
+        record = self._records[snapshot.version]
+        if record.reported == snapshot.fingerprint:
             self._table.end(servable, reason)
         else:
-            self._short[sighting.version] = sighting.fingerprint
-            self._say_refused(servable, reason, cause, again)
+            record.reported = snapshot.fingerprint
+            self._report_refusal(servable, reason, cause, again)
 
     def _make_way(self, step: Step) -> set["asyncio.Task[None]"]:
-        """Stops what the version replaces, where only one of them fits; gives what is to be waited for."""
-        if not self._means.stop_first or step.load is None:
+        """Stops what the version replaces, where only one of them fits; gives the tasks to be waited for."""
+        if not self._context.stop_first or step.load is None:
             return set()
         before = set(self._retiring)
-        for version in step.leave | (self._loaded.keys() & {step.load.version}):
-            self._leave(version, self._means.grace_s)
+        for version in step.leave | (self.loaded.keys() & {step.load.version}):
+            self._leave(version, self._context.grace_s)
         return self._retiring - before
 
-    async def _load(self, servable: Servable, sighting: VersionSnapshot, first: set["asyncio.Task[None]"]) -> None:
-        level = logging.DEBUG if self._short.get(sighting.version) == sighting.fingerprint else logging.INFO
-        log.log(level, "%s: loading %s", servable, sighting.path, extra=_about(servable))
+    async def _load(self, servable: Servable, snapshot: VersionSnapshot, first: set["asyncio.Task[None]"]) -> None:
+        is_reported = self._records[snapshot.version].reported == snapshot.fingerprint
+        level = logging.DEBUG if is_reported else logging.INFO
+        log.log(level, "%s: loading %s", servable, snapshot.path, extra=_log_fields(servable))
         try:
             if first:
                 await asyncio.wait(first)
-            engine = await self._means.start(servable.name, sighting.path)
+            engine = await self._context.start(servable.name, snapshot.path)
         except NotNow as error:
-            self._put_off(servable, sighting, str(error), error.cause)
+            self._put_off(servable, snapshot, str(error), error.cause)
         except LoadFailed as error:
-            self._not_loaded(servable, sighting, " ".join(str(error).split()), error.cause)
+            self._not_loaded(servable, snapshot, " ".join(str(error).split()), error.cause)
         except Exception as error:
             log.exception("%s: starting its engine failed", servable)
             reason = f"its engine could not be started: {error}"
-            self._not_loaded(servable, sighting, reason, type(error).__name__)
+            self._not_loaded(servable, snapshot, reason, type(error).__name__)
         else:
-            self._swap(servable, sighting, engine)
+            self._swap(servable, snapshot, engine)
 
-    def _put_off(self, servable: Servable, sighting: VersionSnapshot, reason: str, cause: str) -> None:
-        """Has it tried again at the next look; that is said once."""
-        self._later[sighting.version] = sighting.fingerprint
-        self._end_for_now(servable, sighting, reason, cause, "it is tried again at every look")
+    def _put_off(self, servable: Servable, snapshot: VersionSnapshot, reason: str, cause: str) -> None:
+        """Has a version tried again at the next scan; that is reported once."""
+        self._records[snapshot.version].deferred = snapshot.fingerprint
+        self._end_for_now(servable, snapshot, reason, cause, "it is tried again at every look")
         self._loading = None
         self._step()
 
-    def _not_loaded(self, servable: Servable, sighting: VersionSnapshot, reason: str, cause: str) -> None:
-        self._table.telemetry.not_loaded(servable.name, str(sighting.path))
-        self._refuse(servable, sighting, reason, cause)
+    def _not_loaded(self, servable: Servable, snapshot: VersionSnapshot, reason: str, cause: str) -> None:
+        self._context.telemetry.not_loaded(servable.name, str(snapshot.path))
+        self._refuse(servable, snapshot, reason, cause)
         self._loading = None
-        self._step()  # at once: what is loaded in its place is on its way before anybody asks for it
+        self._step()  # at once: what is loaded in its place is on its way before any caller asks for it
 
     def _forgive(self, version: int) -> None:
-        """What was refused in the place of a version that serves is gone, and its own directory is back."""
-        was_refused = {self._refused.pop(version, None), self._short.pop(version, None)} != {None}
+        """Forgets the refused replacement of a version that serves, whose own directory is back."""
+        record = self._records[version]
+        was_refused = (record.refused, record.reported) != (None, None)
+        record.refused = record.reported = None
         servable = self._table.available(self.config.name, version)
         if was_refused and servable is not None:
-            servable.reason = servable.engine.info.caveat
+            self._table.note(servable, servable.engine.info.caveat)
 
-    def _refuse(self, servable: Servable, sighting: VersionSnapshot, reason: str, cause: str) -> None:
-        self._refused[sighting.version] = sighting.fingerprint
-        self._say_refused(servable, reason, cause, "it is tried again when its directory changes")
+    def _refuse(self, servable: Servable, snapshot: VersionSnapshot, reason: str, cause: str) -> None:
+        self._records[snapshot.version].refused = snapshot.fingerprint
+        self._report_refusal(servable, reason, cause, "it is tried again when its directory changes")
 
-    def _say_refused(self, servable: Servable, reason: str, cause: str, again: str) -> None:
+    def _report_refusal(self, servable: Servable, reason: str, cause: str, again: str) -> None:
+        """Ends a version with a failure, in the table, the metrics and the log."""
         self._table.end(servable, reason, cause)
+        self._context.telemetry.refused(servable.name, cause)
         replaced = self._table.available(servable.name, servable.version)
         if replaced is not None:
-            replaced.reason = f"its replacement was refused: {reason}"
+            self._table.note(replaced, f"its replacement was refused: {reason}")
         serving = self._table.serving(servable.name)
         keeps = f"{serving} keeps serving" if serving else "nothing of this model serves"
-        log.error("%s: refused: %s; %s; %s", servable, reason, keeps, again, extra=_about(servable))
+        log.error("%s: refused: %s; %s; %s", servable, reason, keeps, again, extra=_log_fields(servable))
 
-    def _swap(self, servable: Servable, sighting: VersionSnapshot, engine: ModelEngine) -> None:
+    def _swap(self, servable: Servable, snapshot: VersionSnapshot, engine: ModelEngine) -> None:
+        """Puts a loaded version into service, and retires the one of its number that it replaces."""
         replaced = self._table.publish(servable, engine)
-        servable.reason = engine.info.caveat
-        self._loaded[servable.version] = engine.info.digest
-        if engine.info.digest != sighting.digest:  # it was changed in between: the next look tells
-            self._later[servable.version] = sighting.fingerprint
-        self._refused.pop(servable.version, None)
-        self._short.pop(servable.version, None)
-        self._table.telemetry.loaded(servable.name, str(sighting.path), engine.info.seconds, engine.info.warm_seconds)
-        log.info("%s: serving (%s; %s)", servable, engine.info.summary, engine.info.details, extra=_about(servable))
-        engine.watch(self._table.changes.ring, lambda reason: self._ended(servable, sighting, engine, reason))
+        record, info = self._records[servable.version], engine.info
+        record.loaded, record.refused, record.reported = info.digest, None, None
+        if info.digest != snapshot.digest:  # it was changed in between: the next scan finds that
+            record.deferred = snapshot.fingerprint
+        self._context.telemetry.loaded(servable.name, str(snapshot.path), info.seconds, info.warm_seconds)
+        log.info("%s: serving (%s; %s)", servable, info.summary, info.details, extra=_log_fields(servable))
+        engine.watch(self._table.changes.ring, lambda reason: self._ended(servable, snapshot, engine, reason))
         if replaced is not None:
-            self._retire(replaced, self._means.grace_s)
+            self._retire(replaced, self._context.grace_s)
 
-    def _ended(self, servable: Servable, sighting: VersionSnapshot, engine: ModelEngine, reason: str) -> None:
+    def _ended(self, servable: Servable, snapshot: VersionSnapshot, engine: ModelEngine, reason: str) -> None:
         if self._table.available(servable.name, servable.version) is servable:
-            del self._loaded[servable.version]
-            self._refuse(servable, sighting, reason, _ENDED)
+            self._records[servable.version].loaded = None
+            self._refuse(servable, snapshot, reason, _ENDED)
             self._spawn(_stop(servable, engine, 0))
             self._step()
 
     def _leave(self, version: int, grace_s: float) -> None:
-        del self._loaded[version]
+        self._records[version].loaded = None
         servable = self._table.available(self.config.name, version)
         if servable is not None:
             self._retire(servable, grace_s)
@@ -263,9 +270,8 @@ class ModelManager:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(servable.drained(), grace_s)
         await _stop(servable, engine, grace_s)
-        self._table.end(servable)
-        servable.reason = _SUSPENDED if self.suspended else ""
-        log.info("%s: unloaded", servable, extra=_about(servable))
+        self._table.end(servable, note=_SUSPENDED if self.suspended else "")
+        log.info("%s: unloaded", servable, extra=_log_fields(servable))
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -273,10 +279,10 @@ class ModelManager:
         task.add_done_callback(self._retiring.discard)
 
 
-def _about(servable: Servable) -> dict[str, str | int]:
-    """What a structured log says of a line about a version."""
-    about: dict[str, str | int] = {"model": servable.name, "version": servable.version}
-    return about | ({"cause": servable.cause} if servable.cause else {})
+def _log_fields(servable: Servable) -> dict[str, str | int]:
+    """Fields of a structured log line about a version."""
+    fields: dict[str, str | int] = {"model": servable.name, "version": servable.version}
+    return fields | ({"cause": servable.cause} if servable.cause else {})
 
 
 async def _stop(servable: Servable, engine: ModelEngine, grace_s: float) -> None:

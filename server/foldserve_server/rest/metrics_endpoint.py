@@ -8,6 +8,7 @@ from aiohttp import web
 
 from ..config.transport_options import TRITON_METRICS
 from ..models.table import Table
+from ..stats.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from ..metrics.prometheus import PrometheusMetrics
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 class MetricsEndpoint:
     """Renders the metrics; their library is imported by the first who asks, in a thread."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, telemetry: Telemetry) -> None:
         self._table = table
+        self._telemetry = telemetry
         self._metrics: PrometheusMetrics | None = None
 
     def routes(self, path: str | None) -> list[web.RouteDef]:
@@ -28,5 +30,5 @@ class MetricsEndpoint:
         """GET."""
         module = await asyncio.to_thread(import_module, "foldserve_server.metrics.prometheus")
         if self._metrics is None:
-            self._metrics = module.PrometheusMetrics(self._table)
+            self._metrics = module.PrometheusMetrics(self._table, self._telemetry)
         return web.Response(body=self._metrics.render(), headers={"Content-Type": module.CONTENT_TYPE})

@@ -13,6 +13,7 @@ from aiohttp.web_protocol import RequestHandler
 from ..config.transport_options import TransportOptions
 from ..context.call import Call, set_call
 from ..context.rights import set_rights
+from ..context.span import Tracer, untraced
 from ..errors import CannotStart, EngineFailed, ServingError, Unauthenticated
 from ..metrics.request_metrics import RequestMetrics
 from ..models.admin import Admin
@@ -22,6 +23,7 @@ from ..open_inference.infer import InferHandler
 from ..predict.handler import Clock, PredictHandler
 from ..predict.request_limits import RequestLimits
 from ..security.admission import AdmissionGate
+from ..stats.telemetry import Telemetry
 from ..system.version import NAME
 from . import metrics_endpoint, request_body, status
 from .idle_timeout import IdleTimeout
@@ -55,15 +57,17 @@ class HttpServer:
         timeout_s: float,
         admin: Admin,
         ready: Callable[[], bool],
+        telemetry: Telemetry,
+        tracer: Tracer = untraced,
     ) -> None:
         """A prediction may take `timeout_s`, 0 for any time; `ready` tells whether the server as a whole is."""
         self.port = 0
-        self.door = AdmissionGate(transport.max_inflight_bytes, transport.max_concurrent_rpcs, table.telemetry.take_up)
+        self.door = AdmissionGate(transport.max_inflight_bytes, transport.max_concurrent_rpcs, telemetry.take_up)
         self._transport = transport
-        self._ledger = RequestMetrics(table, clock, "REST")
+        self._ledger = RequestMetrics(table, telemetry, clock, "REST")
         self._offload = JsonPool(transport.max_message_bytes, timeout_s)
         self._clock, self._timeout_ns = clock, int(timeout_s * 1e9)
-        predictor = PredictHandler(table, limits, clock)
+        predictor = PredictHandler(table, limits, clock, telemetry, tracer)
         most = transport.max_message_bytes
         self._rest = PredictRoutes(table, predictor, self._offload, self._deadline, most, limits.split_large)
         inference = InferHandler(table, predictor, limits, clock)
@@ -73,7 +77,7 @@ class HttpServer:
         app.router.add_route("*", "/{v1:[vV]1}/{rest:.*}", self._rest.answer)
         app.router.add_routes(self._v2.routes())
         app.router.add_routes(Page(table, clock).routes())
-        app.router.add_routes(metrics_endpoint.MetricsEndpoint(table).routes(transport.metrics_path))
+        app.router.add_routes(metrics_endpoint.MetricsEndpoint(table, telemetry).routes(transport.metrics_path))
         self._runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, logger=filtered_log(), auto_decompress=False
         )

@@ -16,6 +16,7 @@ from ..metrics.request_metrics import RequestMetrics
 from ..models.admin import Admin
 from ..models.table import Table
 from ..security.admission import AdmissionGate
+from ..stats.telemetry import Telemetry
 from . import predict_messages
 from .unary import Handlers, ServiceEntry, service_handler
 
@@ -23,8 +24,9 @@ from .unary import Handlers, ServiceEntry, service_handler
 class ModelServicer:
     """GetModelStatus and HandleReloadConfigRequest."""
 
-    def __init__(self, table: Table, admin: Admin) -> None:
+    def __init__(self, table: Table, admin: Admin, telemetry: Telemetry) -> None:
         self._table = table
+        self._telemetry = telemetry
         self._admin = admin
 
     async def get_model_status(self, request: Any, context: Any) -> Any:
@@ -52,7 +54,7 @@ class ModelServicer:
         if not names:
             return {}
         module = await asyncio.to_thread(import_module, "foldserve_server.metrics.prometheus")
-        return dict(module.PrometheusMetrics(self._table).counters(names))
+        return dict(module.PrometheusMetrics(self._table, self._telemetry).counters(names))
 
     def handlers(self, door: AdmissionGate, ledger: RequestMetrics) -> Handlers:
         """What gRPC dispatches to."""

@@ -14,6 +14,7 @@ from foldserve_contract.protos.methods import MODEL_SERVICE, PREDICTION_SERVICE
 from foldserve_contract.protos.open_inference import INFERENCE_SERVICE
 
 from ..config.transport_options import TransportOptions
+from ..context.span import Tracer, untraced
 from ..errors import CannotStart
 from ..metrics.request_metrics import RequestMetrics
 from ..models.admin import Admin
@@ -22,6 +23,7 @@ from ..open_inference.infer import InferHandler
 from ..predict.handler import PredictHandler
 from ..predict.request_limits import RequestLimits
 from ..security.admission import AdmissionGate
+from ..stats.telemetry import Telemetry
 from . import health, reflection
 from .authentication import TokenInterceptor
 from .live_credentials import live_credentials
@@ -38,19 +40,26 @@ class RpcServer:
     """Listens from `start` on; `port` is then the real one."""
 
     def __init__(
-        self, table: Table, admin: Admin, limits: RequestLimits, transport: TransportOptions, clock: Callable[[], int]
+        self,
+        table: Table,
+        admin: Admin,
+        limits: RequestLimits,
+        transport: TransportOptions,
+        clock: Callable[[], int],
+        telemetry: Telemetry,
+        tracer: Tracer = untraced,
     ) -> None:
         self.health = health.HealthServicer(table, _SERVICES)
         self.port = 0
-        self.door = AdmissionGate(transport.max_inflight_bytes, transport.max_concurrent_rpcs, table.telemetry.take_up)
+        self.door = AdmissionGate(transport.max_inflight_bytes, transport.max_concurrent_rpcs, telemetry.take_up)
         self._transport = transport
         self._reflection = reflection.ReflectionServicer((*_SERVICES, health.SERVICE))
-        ledger = RequestMetrics(table, clock, "GRPC")
+        ledger = RequestMetrics(table, telemetry, clock, "GRPC")
         self._server = grpc.aio.server(
             interceptors=[] if transport.access is None else [TokenInterceptor(transport.access, ledger)],
             options=_options(transport),
         )
-        predictor = PredictHandler(table, limits, clock)
+        predictor = PredictHandler(table, limits, clock, telemetry, tracer)
         self._inference = InferenceServicer(
             InferHandler(table, predictor, limits, clock), clock, ModelCalls(table, self.health, admin)
         )
@@ -58,7 +67,7 @@ class RpcServer:
             PredictionServicer(
                 table, predictor, clock, transport.max_message_bytes, not transport.tensor_content
             ).handlers(self.door, ledger),
-            ModelServicer(table, admin).handlers(self.door, ledger),
+            ModelServicer(table, admin, telemetry).handlers(self.door, ledger),
             self._inference.handlers(self.door, ledger),
             *self._reflection.handlers(),
         )

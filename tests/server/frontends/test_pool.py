@@ -21,7 +21,6 @@ from foldserve_server.frontends.supervisor.shared_engine import SharedEngine
 from foldserve_server.models.model_config import Latest
 from foldserve_server.models.servable import Servable, ServableState
 from foldserve_server.models.table import Table
-from foldserve_server.stats.telemetry import Telemetry
 from tests.server.fakes import FakeEngine, manifest
 from tests.server.frontends.test_admin_requests import Remembering
 
@@ -41,7 +40,7 @@ class House:
         )
         seats = front_ends + 1
         self.book = SharedCounterStore.create(seats, seats - 1)
-        self.table = Table(Telemetry(self.book))
+        self.table = Table()
         command = (sys.executable, "-P", str(ACTOR), str(folder))
         self.fleet = FrontEndPool(PoolPlan(options, ("words",), command, QUICK), self.table, self.book)
 
@@ -105,7 +104,7 @@ def test_changes_of_one_moment_are_one_table_and_settled_waits_for_everybody(tmp
         house.publish(2)
         house.table.unload(old)
         house.table.relabel("m", {"stable": 2})
-        house.table.want("m", Latest(2))
+        house.table.set_policy("m", Latest(2))
         settling = asyncio.create_task(house.fleet.settled())
         while house.epochs(1)[-1] == before:
             await asyncio.sleep(0.01)

@@ -29,7 +29,6 @@ from foldserve_server.models.model_config import Specific
 from foldserve_server.models.query import ModelRef
 from foldserve_server.models.servable import ServableState
 from foldserve_server.models.table import Table
-from foldserve_server.stats.telemetry import Telemetry
 from tests.server.engines.conftest import path as path
 from tests.server.engines.fake_process import Command
 from tests.server.engines.support import FAKE, SETTINGS, Pipes, expected, rows
@@ -44,7 +43,7 @@ class House:
     def __init__(self, path: Path, launched: LaunchedEngine, book: SharedCounterStore) -> None:
         self.path = path
         self.launched = launched
-        self.routing = Routing(Table(Telemetry(book)), FRONT, dict.fromkeys(EngineKind, ON), book, 1.0)
+        self.routing = Routing(Table(), FRONT, dict.fromkeys(EngineKind, ON), book, 1.0)
         self.table = self.routing.table
 
     def link(self, engine: int = 1, to: LaunchedEngine | None = None) -> None:

@@ -24,12 +24,11 @@ from foldserve_server.metrics.request_metrics import RequestMetrics
 from foldserve_server.models.engine import EngineLoad
 from foldserve_server.models.query import InputTensor, ModelRef, Query
 from foldserve_server.models.servable import Servable
-from foldserve_server.models.table import Table
 from foldserve_server.predict.handler import PredictHandler
 from foldserve_server.predict.request_limits import RequestLimits
 from foldserve_server.stats.drift import Drift
 from foldserve_server.stats.telemetry import Histogram
-from tests.server.fakes import FakeEngine, serving
+from tests.server.fakes import CountedTable, FakeEngine, serving
 
 THEIRS, TRITONS = ":tensorflow:serving:", "nv_inference_"
 Sample = tuple[str, tuple[tuple[str, str], ...]]
@@ -46,8 +45,8 @@ class Clock:
         return self.now
 
 
-def scrape(table: Table) -> dict[Sample, float]:
-    text = PrometheusMetrics(table).render().decode()
+def scrape(table: CountedTable) -> dict[Sample, float]:
+    text = PrometheusMetrics(table, table.telemetry).render().decode()
     return {
         (_plain(sample.name), tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
@@ -64,7 +63,7 @@ def one(samples: Mapping[Sample, float], name: str, **labels: str) -> float:
     return samples[name, tuple(sorted(labels.items()))]
 
 
-def ask(table: Table, name: str = "m", rows: int = 3, width: int = 2) -> None:
+def ask(table: CountedTable, name: str = "m", rows: int = 3, width: int = 2) -> None:
     array = np.zeros((rows, width), np.float32)
     query = Query(ModelRef(name), {"x": InputTensor("float32", array.shape, lambda: array)})
     clock = Clock()
@@ -72,8 +71,8 @@ def ask(table: Table, name: str = "m", rows: int = 3, width: int = 2) -> None:
 
     def answer() -> None:
         set_call(call)
-        with contextlib.suppress(ServingError), RequestMetrics(table, clock, "REST").counted(call):
-            asyncio.run(PredictHandler(table, RequestLimits(), clock).predict(query))
+        with contextlib.suppress(ServingError), RequestMetrics(table, table.telemetry, clock, "REST").counted(call):
+            asyncio.run(PredictHandler(table, RequestLimits(), clock, table.telemetry).predict(query))
 
     contextvars.copy_context().run(answer)
 
@@ -115,10 +114,11 @@ def test_latencies_are_in_microseconds_and_of_answered_requests_only() -> None:
 
 def test_refusals_are_counted_by_cause() -> None:
     table = serving(FakeEngine())
-    for cause in ("GoldenMismatch", "GoldenMismatch", "DigestMismatch", ""):
+    for cause in ("GoldenMismatch", "GoldenMismatch", "DigestMismatch"):
         servable = Servable("m", 2)
         table.begin(servable)
         table.end(servable, "a reason", cause)
+        table.telemetry.refused("m", cause)
     samples = scrape(table)
     assert one(samples, "foldserve_gate_refusals_total", model_name="m", cause="GoldenMismatch") == 2
     assert one(samples, "foldserve_gate_refusals_total", model_name="m", cause="DigestMismatch") == 1
@@ -169,7 +169,7 @@ def test_what_a_shadow_engine_found_is_told() -> None:
 def test_the_type_of_each_metric_is_told_under_its_own_name() -> None:
     table = serving(FakeEngine())
     ask(table)
-    lines = PrometheusMetrics(table).render().decode().splitlines()
+    lines = PrometheusMetrics(table, table.telemetry).render().decode().splitlines()
     assert f"# TYPE {THEIRS}request_count counter" in lines
     assert f'{THEIRS}request_count{{model_name="m",status="OK"}} 1' in lines
     latency = 'request_latency_count{model_name="m",API="predict",entrypoint="REST"} 1'
@@ -195,7 +195,7 @@ def test_requests_and_batches_are_told_under_triton_s_names() -> None:
     }
     assert durations["request"] in range(4000, 12_001, 1000), "a few readings of the clock, a millisecond each"
     assert sum(durations.values()) == 2 * durations["request"] - 1500, "all that is no waiting is computing"
-    lines = PrometheusMetrics(table).render().decode().splitlines()
+    lines = PrometheusMetrics(table, table.telemetry).render().decode().splitlines()
     assert "# TYPE nv_inference_count counter" in lines and "# TYPE nv_inference_pending_request_count gauge" in lines
     assert 'nv_inference_request_failure{model="m",reason="OTHER",version="7"} 0' in lines
 
@@ -215,7 +215,7 @@ def test_requests_and_batches_are_told_under_triton_s_names() -> None:
 def test_what_is_not_answered_is_counted_by_triton_s_reason(error: BaseException, reason: str) -> None:
     table = serving(FakeEngine())
     servable = table.find(ModelRef("m"))
-    servable.tally.fail(error, 3_000_000)
+    servable.stats.fail(error, 3_000_000)
     samples = scrape(table)
     told = {
         one: one_of_them
@@ -223,7 +223,7 @@ def test_what_is_not_answered_is_counted_by_triton_s_reason(error: BaseException
         if (one_of_them := samples[f"{TRITONS}request_failure", (("model", "m"), ("reason", one), ("version", "1"))])
     }
     assert told == {reason: 1}
-    assert servable.tally.failures == 1 and servable.tally.failure_ns == 3_000_000
+    assert servable.stats.failures == 1 and servable.stats.failure_ns == 3_000_000
 
 
 def test_attempts_to_load_are_counted_where_tensorflow_counts_them() -> None:
@@ -236,7 +236,7 @@ def test_attempts_to_load_are_counted_where_tensorflow_counts_them() -> None:
     assert one(samples, f"{loads}load_attempt_count_total", status="fail", model_path="/models/m/2") == 1
     assert one(samples, f"{loads}load_latency_total", **path) == 2_500_000
     assert one(samples, f"{THEIRS}model_warmup_latency_sum", status="OK", **path) == 500_000
-    lines = PrometheusMetrics(table).render().decode().splitlines()
+    lines = PrometheusMetrics(table, table.telemetry).render().decode().splitlines()
     assert f"# TYPE {loads}load_attempt_count counter" in lines, "theirs carry no _total"
 
 
@@ -249,7 +249,7 @@ def test_a_token_sees_the_figures_of_its_models_alone() -> None:
 
     def text() -> str:
         set_rights(Rights("reader", frozenset(["m"])))
-        return PrometheusMetrics(table).render().decode()
+        return PrometheusMetrics(table, table.telemetry).render().decode()
 
     told = contextvars.copy_context().run(text)
     assert "other" not in told and told.count('"m"') > 10

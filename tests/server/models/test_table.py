@@ -4,7 +4,7 @@ import pytest
 
 from foldserve_server.errors import InvalidRequest, ServableNotFound, Unavailable
 from foldserve_server.models.query import ModelRef
-from foldserve_server.models.servable import Servable, ServableState
+from foldserve_server.models.servable import Servable, ServableState, ServableStatus
 from foldserve_server.models.table import Table
 from tests.server.fakes import FakeEngine, serving
 
@@ -160,14 +160,13 @@ def test_while_one_version_gives_way_to_another_callers_are_to_come_again() -> N
 
 def test_a_table_that_is_taken_over_tells_the_same_of_a_version_that_gives_way() -> None:
     table, first, second = Table(), Servable("m", 1), Servable("m", 2)
-    first.serve(FakeEngine())
-    table.adopt({"m": {1: first}}, {}, ["m"], {})
+    serves = ServableStatus(ServableState.AVAILABLE, engine=FakeEngine())
+    leaves, loads = ServableStatus(ServableState.UNLOADING), ServableStatus(ServableState.LOADING)
+    table.adopt({"m": {1: (first, serves)}}, {}, ["m"], {})
     assert table.find(ModelRef("m")) is first
-    first.unload()
-    second.load()
-    table.adopt({"m": {1: first, 2: second}}, {}, ["m"], {})
+    table.adopt({"m": {1: (first, leaves), 2: (second, loads)}}, {}, ["m"], {})
     with pytest.raises(Unavailable, match="in the place of another"):
         table.find(ModelRef("m"))
-    table.adopt({"m": {1: first}}, {}, ["m"], {})
+    table.adopt({"m": {1: (first, leaves)}}, {}, ["m"], {})
     with pytest.raises(ServableNotFound):
         table.find(ModelRef("m"))

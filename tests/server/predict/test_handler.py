@@ -10,6 +10,7 @@ from foldserve_server.errors import DeadlineExceeded, EngineFailed, InvalidReque
 from foldserve_server.models.query import InputTensor, ModelRef, Prediction, Query
 from foldserve_server.predict.handler import PredictHandler
 from foldserve_server.predict.request_limits import RequestLimits
+from foldserve_server.stats.telemetry import Telemetry
 from tests.server.fakes import TWO_BY_TWO, FakeEngine, manifest, serving
 
 ROWS = np.arange(6, dtype=np.float32).reshape(3, 2)
@@ -27,7 +28,9 @@ def predict(
     asked: Query, engine: FakeEngine | None = None, limits: RequestLimits | None = None, now: int = 0
 ) -> Prediction:
     return asyncio.run(
-        PredictHandler(serving(engine or FakeEngine()), limits or RequestLimits(), lambda: now).predict(asked)
+        PredictHandler(serving(engine or FakeEngine()), limits or RequestLimits(), lambda: now, Telemetry()).predict(
+            asked
+        )
     )
 
 
@@ -171,7 +174,7 @@ def test_a_version_is_drained_when_its_last_caller_has_its_answer() -> None:
         engine.gate.clear()
         table = serving(engine)
         servable = table.find(ModelRef("m"))
-        predictor = PredictHandler(table, RequestLimits(), lambda: 0)
+        predictor = PredictHandler(table, RequestLimits(), lambda: 0, Telemetry())
         calls = [asyncio.ensure_future(predictor.predict(query())) for _ in range(2)]
         await engine.entered.wait()
         drained = asyncio.ensure_future(servable.drained())

@@ -14,9 +14,11 @@ from foldserve_server.models.query import ModelRef
 from foldserve_server.models.servable import ServableState
 from foldserve_server.models.table import Table
 from foldserve_server.repository.config_reload import Reloader
-from foldserve_server.repository.reconciler_context import ReconcilerContext
+from foldserve_server.repository.manager_context import ManagerContext
+from foldserve_server.repository.managers import ModelManagers
 from foldserve_server.repository.source import FolderSource
 from foldserve_server.repository.watcher import Watcher
+from foldserve_server.stats.telemetry import Telemetry
 from tests.server.fakes import Starter, write_version
 
 
@@ -27,19 +29,20 @@ class House:
         self.root = root
         self.table = Table()
         self.starter = Starter()
-        self.watcher = Watcher(FolderSource(root), ReconcilerContext(self.table, self.starter, 5.0))
-        self.reloader = Reloader(self.watcher, patience_s)
+        self.managers = ModelManagers(ManagerContext(self.table, self.starter, Telemetry(), 5.0))
+        self.watcher = Watcher(FolderSource(root), self.managers)
+        self.reloader = Reloader(self.watcher, self.managers, patience_s)
 
     def model(self, name: str, policy: Policy | None = None, labels: Mapping[str, int] | None = None) -> ModelConfig:
         return ModelConfig(name, self.root / name, policy or Latest(), labels or {})
 
     async def look(self) -> None:
         await self.watcher.look()
-        await self.watcher.settled()
+        await self.managers.settled()
 
     async def reload(self, *models: ModelConfig) -> None:
         await self.reloader.reload(models, "test")
-        await self.watcher.settled()
+        await self.managers.settled()
 
     def available(self) -> dict[str, list[int]]:
         found = {
@@ -64,7 +67,7 @@ def play(tmp_path: Path) -> Callable[[Scenario], None]:
         await house.reload(house.model("m"), house.model("n"))
         assert house.available() == {"m": [3], "n": [1]}
         await scenario(house)
-        await house.watcher.close(0)
+        await house.managers.close(0)
         await house.reloader.close(5)
 
     return lambda scenario: asyncio.run(run(scenario))
@@ -129,7 +132,7 @@ def test_a_reload_takes_a_right_to_every_model_that_it_changes_or_ends(play: Pla
             assert len(models) > 1 or "'n'" not in str(caught.value), "a name is not told to who has no right to it"
             assert house.available() == {"m": [3], "n": [1]}
         await house.reloader.reload((m, n), "test", of_m)
-        await house.watcher.settled()
+        await house.managers.settled()
         assert house.available() == {"m": [3, 2], "n": [1]}
 
     play(scenario)
@@ -169,7 +172,7 @@ def test_a_caller_who_leaves_takes_the_reload_back(play: Play) -> None:
 def test_a_reload_does_not_wait_for_ever(play: Play) -> None:
     async def scenario(house: House) -> None:
         house.starter.gate.clear()
-        house.reloader = Reloader(house.watcher, 0.0)
+        house.reloader = Reloader(house.watcher, house.managers, 0.0)
         with pytest.raises(ReloadFailed, match="o version: 1 due to error: it was not loaded in time"):
             await house.reload(house.model("o"))
         assert house.available() == {"m": [3], "n": [1]} and house.starter.cancelled == ["o/1"]

@@ -14,9 +14,11 @@ from foldserve_server.models.servable import ServableState
 from foldserve_server.models.table import Table
 from foldserve_server.repository.config_reload import Reloader
 from foldserve_server.repository.load_api import LoadApi
-from foldserve_server.repository.reconciler_context import ReconcilerContext
+from foldserve_server.repository.manager_context import ManagerContext
+from foldserve_server.repository.managers import ModelManagers
 from foldserve_server.repository.source import FolderSource, ListedSource
 from foldserve_server.repository.watcher import Watcher
+from foldserve_server.stats.telemetry import Telemetry
 from tests.server.fakes import Starter, write_version
 
 
@@ -28,12 +30,13 @@ class House:
         self.table = Table()
         self.starter = Starter()
         source = FolderSource(root) if policy is None else ListedSource((ModelConfig("m", root / "m", policy),), "test")
-        self.watcher = Watcher(source, ReconcilerContext(self.table, self.starter, 5.0))
-        self.explicit = LoadApi(self.watcher)
+        self.managers = ModelManagers(ManagerContext(self.table, self.starter, Telemetry(), 5.0))
+        self.watcher = Watcher(source, self.managers)
+        self.explicit = LoadApi(self.watcher, self.managers)
 
     async def look(self) -> None:
         await self.watcher.look()
-        await self.watcher.settled()
+        await self.managers.settled()
 
     def serving(self, name: str = "m") -> list[int]:
         return [one.version for one in self.table.status(ModelRef(name)) if one.state is ServableState.AVAILABLE]
@@ -54,7 +57,7 @@ def play(tmp_path: Path) -> Callable[..., None]:
     async def run(scenario: Scenario, policy: Policy | None) -> None:
         house = House(tmp_path, policy)
         await scenario(house)
-        await house.watcher.close(0)
+        await house.managers.close(0)
 
     return lambda scenario, policy=None: asyncio.run(run(scenario, policy))
 
@@ -197,7 +200,9 @@ def test_a_set_of_models_that_names_it_brings_it_back(play: Callable[..., None])
         await house.look()
         await house.explicit.unload("m")
         await house.gone(1)
-        await Reloader(house.watcher, 30.0).reload([ModelConfig("m", house.root / "m", labels={"stable": 1})], "test")
+        await Reloader(house.watcher, house.managers, 30.0).reload(
+            [ModelConfig("m", house.root / "m", labels={"stable": 1})], "test"
+        )
         assert house.serving() == [1]
 
     play(scenario)

@@ -10,24 +10,28 @@ from foldserve_server.errors import ServingError
 from foldserve_server.models.query import ModelRef
 from foldserve_server.models.servable import ServableState
 from foldserve_server.models.table import Table
-from foldserve_server.repository.reconciler_context import ReconcilerContext
+from foldserve_server.repository.manager_context import ManagerContext
+from foldserve_server.repository.managers import ModelManagers
 from foldserve_server.repository.source import FolderSource, ModelSource
 from foldserve_server.repository.watcher import Watcher
+from foldserve_server.stats.telemetry import Telemetry
 from tests.server.fakes import Starter, write_version
 
 
 class House:
     """A repository, a watcher over it, and engines that are none."""
 
-    def __init__(self, root: Path, source: ModelSource | None = None, **means: Any) -> None:
+    def __init__(self, root: Path, source: ModelSource | None = None, **context: Any) -> None:
         self.root = root
         self.table = Table()
         self.starter = Starter()
-        self.watcher = Watcher(source or FolderSource(root), ReconcilerContext(self.table, self.starter, 5.0, **means))
+        self.telemetry = Telemetry()
+        self.managers = ModelManagers(ManagerContext(self.table, self.starter, self.telemetry, 5.0, **context))
+        self.watcher = Watcher(source or FolderSource(root), self.managers)
 
     async def look(self) -> None:
         await self.watcher.look()
-        await self.watcher.settled()
+        await self.managers.settled()
 
     def serving(self, name: str = "m") -> int | None:
         servable = self.table.serving(name)
@@ -48,7 +52,7 @@ def play(tmp_path: Path) -> Callable[[Scenario], None]:
     async def run(scenario: Scenario) -> None:
         house = House(tmp_path)
         await scenario(house)
-        await house.watcher.close(0)
+        await house.managers.close(0)
 
     return lambda scenario: asyncio.run(run(scenario))
 
@@ -198,7 +202,7 @@ def test_an_engine_that_ends_is_refused_and_the_version_below_serves(play: Calla
         await house.look()
         house.starter.engines["m/2"].ended("five crashes in 60 s")
         assert house.serving() is None and house.reason(2) == "five crashes in 60 s"
-        await house.watcher.settled()
+        await house.managers.settled()
         assert house.serving() == 1 and house.state(2) is ServableState.END
 
     play(scenario)
@@ -218,7 +222,7 @@ def test_stop_first_frees_the_memory_of_the_old_version_before_the_new_one_is_lo
         assert seen == [("m/2", True), ("m/1", True)]
         assert house.serving() == 1, "a new version that fails is followed by the old one"
         assert house.starter.engines["m/1"] is not old
-        await house.watcher.close(0)
+        await house.managers.close(0)
 
     asyncio.run(scenario())
 
@@ -245,7 +249,7 @@ def test_stop_first_never_tells_callers_that_there_is_no_such_model(tmp_path: Pa
             await house.look()
         asking.cancel()
         assert told == {"m/1", "m/3", "Unavailable"}
-        await house.watcher.close(0)
+        await house.managers.close(0)
 
     asyncio.run(scenario())
 
@@ -255,7 +259,7 @@ def test_a_version_for_which_there_is_no_memory_waits_and_does_not_harm_the_old_
 ) -> None:
     async def scenario() -> None:
         short: list[str] = []
-        house = House(tmp_path, room=lambda name, path: next(iter(short), None))
+        house = House(tmp_path, memory_shortage=lambda name, path: next(iter(short), None))
         write_version(house.root, 1)
         await house.look()
         short.append("it takes about 4 GiB, and 1 GiB is free")
@@ -267,7 +271,7 @@ def test_a_version_for_which_there_is_no_memory_waits_and_does_not_harm_the_old_
         short.clear()
         await house.look()
         assert house.serving() == 2, "it is loaded as soon as there is room, without a change"
-        await house.watcher.close(0)
+        await house.managers.close(0)
 
     asyncio.run(scenario())
 
@@ -285,7 +289,7 @@ def test_a_version_that_cannot_be_started_now_is_tried_again_at_every_look(
         assert house.starter.started == ["m/1", "m/2", "m/2", "m/2"]
         assert house.serving() == 1 and house.state(2) is ServableState.END
         assert house.reason(2) == "no engine process can be started"
-        assert caplog.text.count("m/2: refused") == 1 and house.table.telemetry.refusals == {("m", "NotNow"): 1}
+        assert caplog.text.count("m/2: refused") == 1 and house.telemetry.refusals == {("m", "NotNow"): 1}
         house.starter.exhausted = False
         await house.look()
         assert house.serving() == 2, "nothing of it had to change"
@@ -316,7 +320,7 @@ def test_closing_kills_the_candidate_and_stops_what_serves(tmp_path: Path) -> No
         write_version(house.root, 2)
         await house.watcher.look()
         await asyncio.sleep(0)
-        await house.watcher.close(5)
+        await house.managers.close(5)
         assert house.starter.cancelled == ["m/2"]
         assert house.starter.engines["m/1"].stopped.is_set()
 
@@ -329,7 +333,7 @@ def test_the_folder_of_a_single_model_is_served_under_the_name_given(tmp_path: P
         house = House(tmp_path, FolderSource(tmp_path / "anything", "digits", single=True))
         await house.look()
         assert house.serving("digits") == 3
-        await house.watcher.close(0)
+        await house.managers.close(0)
 
     asyncio.run(scenario())
 
@@ -348,10 +352,10 @@ def test_it_looks_after_every_interval(tmp_path: Path) -> None:
 
         with pytest.raises(asyncio.CancelledError):
             await house.watcher.run(0.5, wait)
-        await house.watcher.settled()
+        await house.managers.settled()
         assert waits == [0.5] * 3 and house.serving() == 1
         await house.watcher.run(0)
 
-        await house.watcher.close(0)
+        await house.managers.close(0)
 
     asyncio.run(scenario())

@@ -14,6 +14,7 @@ from foldserve_server.models.table import Table
 from foldserve_server.predict.request_limits import RequestLimits
 from foldserve_server.rest.server import HttpServer
 from foldserve_server.rpc.server import monotonic_ns
+from tests.server.fakes import telemetry_of, tracer_of
 from tests.server.rpc.calls import FakeAdmin
 
 MAX_BYTES = 1 << 20
@@ -52,6 +53,8 @@ async def listening(
         timeout_s,
         admin or FakeAdmin(),
         lambda: True,
+        telemetry_of(table),
+        tracer_of(table),
     )
     await http.start("127.0.0.1", 0)
     try:

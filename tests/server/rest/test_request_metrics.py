@@ -2,14 +2,13 @@
 
 import asyncio
 
-from foldserve_server.models.table import Table
-from tests.server.fakes import FakeEngine, serving
+from tests.server.fakes import CountedTable, FakeEngine, serving
 
 from .calls import MAX_BYTES, listening
 
 
 def test_requests_are_counted_by_verb_and_model() -> None:
-    async def scenario() -> Table:
+    async def scenario() -> CountedTable:
         table = serving(FakeEngine())
         async with listening(table) as caller:
             await caller.post("/v1/models/m:predict", {"instances": [[1, 2]]})

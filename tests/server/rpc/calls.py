@@ -19,6 +19,7 @@ from foldserve_server.models.model_config import ModelConfig
 from foldserve_server.models.table import Table
 from foldserve_server.predict.request_limits import RequestLimits
 from foldserve_server.rpc.server import RpcServer, monotonic_ns
+from tests.server.fakes import telemetry_of, tracer_of
 
 METHODS = {**PREDICTION_METHODS, **MODEL_METHODS, **INFERENCE_METHODS}
 ROWS = np.arange(6, dtype=np.float32).reshape(3, 2)
@@ -93,6 +94,8 @@ async def listening(
         limits or RequestLimits(),
         transport or TransportOptions(max_message_bytes=MAX_BYTES),
         monotonic_ns,
+        telemetry_of(table),
+        tracer_of(table),
     )
     await rpc.start("127.0.0.1:0")
     if started:

@@ -72,7 +72,7 @@ def test_the_configuration_tells_which_versions_serve_and_how_batches_are_formed
         engine = FakeEngine()
         engine.info = replace(engine.info, batching=batching)
         table = serving(engine)
-        table.want("m", policy)
+        table.set_policy("m", policy)
         return table
 
     method = INFERENCE_METHODS["ModelConfig"]
@@ -105,7 +105,7 @@ def test_statistics_tell_when_the_latest_answer_was_given() -> None:
     async def scenario() -> tuple[list[int], Servable]:
         table = serving(FakeEngine())
         servable = table.find(ModelRef("m"))
-        servable.tally = ModelStats(now=iter((1_000, 2_500)).__next__)
+        servable.stats = ModelStats(now=iter((1_000, 2_500)).__next__)
         told = []
         async with listening(table) as caller:
             for _ in range(3):
@@ -117,8 +117,8 @@ def test_statistics_tell_when_the_latest_answer_was_given() -> None:
 
     told, servable = asyncio.run(scenario())
     assert told == [0, 1_000, 2_500]
-    servable.tally.fail(RuntimeError(), 1)
-    assert servable.tally.last_ms == 2_500, "a failure is no answer"
+    servable.stats.fail(RuntimeError(), 1)
+    assert servable.stats.last_ms == 2_500, "a failure is no answer"
 
 
 def test_the_index_gives_no_reason_for_what_simply_serves() -> None:

@@ -11,6 +11,7 @@ from foldserve_contract.protos.methods import MODEL_METHODS
 from foldserve_server.errors import Forbidden, NotPossible, ReloadFailed, ServingError
 from foldserve_server.models.model_config import All, Latest, ModelConfig, Specific
 from foldserve_server.models.table import Table
+from tests.server.fakes import CountedTable
 from tests.server.rpc.calls import FakeAdmin, listening
 
 METHOD = "HandleReloadConfigRequest"
@@ -107,7 +108,7 @@ def test_a_failed_reload_is_worded_as_tensorflow_serving_words_it() -> None:
 
 
 def test_the_answer_tells_how_far_counters_went_on_meanwhile() -> None:
-    table = Table()
+    table = CountedTable()
 
     class Loading(FakeAdmin):
         async def reload(self, models: Sequence[ModelConfig], origin: str) -> None:

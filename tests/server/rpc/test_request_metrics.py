@@ -7,16 +7,15 @@ from typing import Any
 from foldserve_contract.protos.methods import PREDICTION_METHODS
 from foldserve_contract.protos.open_inference import INFERENCE_METHODS, ModelInferRequest
 from foldserve_contract.signature import Signature, TensorSpec
-from foldserve_server.models.table import Table
 from foldserve_server.rpc.classify_regress_service import CLASSIFY
-from tests.server.fakes import FakeEngine, manifest, serving
+from tests.server.fakes import CountedTable, FakeEngine, manifest, serving
 
 from .calls import ROWS, Caller, listening, predict_request
 
 ONE_VALUE = Signature((TensorSpec("x", "float32", (-1, 1)),), (TensorSpec("y", "float32", (-1, 1)),))
 
 
-def latencies(table: Table) -> dict[tuple[str, str, str], int]:
+def latencies(table: CountedTable) -> dict[tuple[str, str, str], int]:
     return {key: histogram.total for key, histogram in table.telemetry.latency.items()}
 
 
@@ -43,7 +42,7 @@ async def stream(caller: Caller, request: Any) -> None:
 
 
 def test_every_method_is_told_apart() -> None:
-    async def scenario() -> Table:
+    async def scenario() -> CountedTable:
         table = serving(FakeEngine())
         async with listening(table) as caller:
             await caller.call("Predict", predict_request())
@@ -63,7 +62,7 @@ def test_every_method_is_told_apart() -> None:
 
 
 def test_a_request_of_many_tasks_is_one_request() -> None:
-    async def scenario() -> Table:
+    async def scenario() -> CountedTable:
         table = serving(FakeEngine(manifest(signature=ONE_VALUE)))
         async with listening(table) as caller:
             await caller.call("Classify", examples("Classify"))

@@ -12,7 +12,7 @@ from ..shared_counters import SharedCounterStore
 from .pool import FrontEndPool, PoolPlan
 
 Run = Callable[
-    [ServerOptions, Table, Launcher, Callable[[Admin], Coroutine[None, None, FrontEndPool]], asyncio.Event],
+    [ServerOptions, Table, Telemetry, Launcher, Callable[[Admin], Coroutine[None, None, FrontEndPool]], asyncio.Event],
     Awaitable[None],
 ]
 
@@ -32,7 +32,7 @@ async def serve_with_front_ends(options: ServerOptions, words: Sequence[str], st
     """
     seats = options.front_ends + 1
     book = SharedCounterStore.create(seats, own=seats - 1)
-    table = Table(Telemetry(book))
+    table = Table()
     fleet = FrontEndPool(PoolPlan(options, tuple(words)), table, book)
 
     async def start(admin: Admin) -> FrontEndPool:
@@ -40,6 +40,6 @@ async def serve_with_front_ends(options: ServerOptions, words: Sequence[str], st
         return fleet
 
     try:
-        await run(options, table, Launcher(options, fleet.start_engine), start, stop)
+        await run(options, table, Telemetry(book), Launcher(options, fleet.start_engine), start, stop)
     finally:
         await fleet.stop(0)

@@ -1,4 +1,4 @@
-"""The routing table as front ends are told of it."""
+"""Snapshot of the routing table, as it is sent to front ends."""
 
 from collections.abc import Iterable
 
@@ -28,7 +28,7 @@ def snapshot(table: Table, engines: Iterable[SharedEngine], started: bool) -> me
 
 
 def _version(servable: Servable) -> VersionEntry:
-    engine = servable.held
+    engine = servable.status.engine
     shadow = engine.mirror.shadow if isinstance(engine, ServingEngine) and engine.mirror is not None else None
     return VersionEntry(
         servable=servable.serial,

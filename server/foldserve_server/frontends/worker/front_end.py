@@ -22,6 +22,7 @@ from foldserve_engine.worker import process_limits
 
 from ...config.command import parse_front
 from ...config.options import ServerOptions
+from ...context.span import untraced
 from ...engines.launcher import settings_of
 from ...errors import CannotStart
 from ...listeners import Listeners, listen
@@ -67,6 +68,7 @@ class FrontEndWorker:
         self._routing: Routing | None = None
         self._front: Listeners | None = None
         self._tracing: Tracing | None = None
+        self._telemetry: Telemetry | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._started = self._draining = False
         self._done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -100,8 +102,8 @@ class FrontEndWorker:
                 self._spawn(self._routing.release(document, lambda engine: self._post.send(EngineReleased(engine))))
             case StartListening():
                 self._spawn(self._listen())
-            case Ping() if self._routing is not None:
-                self._routing.table.telemetry.look_up()
+            case Ping() if self._telemetry is not None:
+                self._telemetry.look_up()
                 self._post.send(Pong(document.number))
             case AdminReply():
                 self._admin.answered(document)
@@ -128,10 +130,10 @@ class FrontEndWorker:
         self._options = replace(command.options, port=welcome.port, rest_port=welcome.rest_port, transport=shared)
         book = SharedCounterStore.attach(descriptors[0], welcome.seats, welcome.seat)
         book.clear(welcome.seat, QUEUE)
-        table = Table(Telemetry(book))
+        table = Table()
+        self._telemetry = Telemetry(book)
         if is_asked_for():
             self._tracing = Tracing.configured()
-            table.tracer = self._tracing.span
         settings = {kind: settings_of(kind, self._options) for kind in EngineKind}
         self._routing = Routing(table, welcome.front, settings, book, self._options.engine.shadow_share)
 
@@ -148,10 +150,11 @@ class FrontEndWorker:
             self._front.drain()
 
     async def _listen(self) -> None:
-        if self._options is None or self._routing is None:
+        if self._options is None or self._routing is None or self._telemetry is None:
             raise RuntimeError("it was told to listen before it was told where")
+        tracer = untraced if self._tracing is None else self._tracing.span
         try:
-            self._front = await listen(self._options, self._routing.table, self._admin)
+            self._front = await listen(self._options, self._routing.table, self._admin, self._telemetry, tracer)
         except CannotStart as error:
             self._fail(str(error))
             return

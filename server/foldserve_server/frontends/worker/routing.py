@@ -8,7 +8,7 @@ from foldserve_engine.protocol import EngineKind
 from ...engines import EngineSettings
 from ...engines.serving_engine import ServingEngine
 from ...errors import Unavailable
-from ...models.servable import Servable, ServableState
+from ...models.servable import Servable, ServableState, ServableStatus
 from ...models.table import Table
 from ...predict.shadow import Mirror
 from ...stats.counters import CounterStore
@@ -105,10 +105,10 @@ class Routing:
         if serving is not None and serving.mirror is not None:
             serving.mirror.leave()
 
-    def _versions(self, model: ModelEntry) -> dict[int, Servable]:
+    def _versions(self, model: ModelEntry) -> dict[int, tuple[Servable, ServableStatus]]:
         return {entry.version: self._servable(model.name, entry) for entry in model.versions}
 
-    def _servable(self, name: str, entry: VersionEntry) -> Servable:
+    def _servable(self, name: str, entry: VersionEntry) -> tuple[Servable, ServableStatus]:
         servable = self._servables.get(entry.servable)
         if servable is None:
             servable = Servable(name, entry.version, ModelStats(self._book, str(entry.servable)))
@@ -116,8 +116,7 @@ class Routing:
         engine = self._engine(entry)
         if entry.engine is not None and engine is not None:
             self._answering.setdefault(entry.engine, set()).add(servable)
-        servable.become(ServableState(entry.state), entry.failed, entry.reason, entry.cause, engine)
-        return servable
+        return servable, ServableStatus(ServableState(entry.state), entry.failed, entry.cause, entry.reason, engine)
 
     def _engine(self, entry: VersionEntry) -> ServingEngine | None:
         """What answers for a version, which stays the same as long as the engine does."""

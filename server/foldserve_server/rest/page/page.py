@@ -118,7 +118,7 @@ class Page:
         return told | (self._serving(servable) if servable.state is ServableState.AVAILABLE else {})
 
     def _serving(self, servable: Servable) -> dict[str, Any]:
-        engine, tally, load = servable.engine, servable.tally, servable.engine.load
+        engine, stats, load = servable.engine, servable.stats, servable.engine.load
         return {
             "engine": engine.info.kind,
             "key": f"{servable.version} {engine.info.digest}",
@@ -129,12 +129,12 @@ class Page:
             "shadow": None if engine.drift is None else _shadow(engine.drift),
             "report": any(file.path == REPORT for file in engine.info.manifest.files),
             "at": self._clock(),
-            "successes": tally.successes,
-            "failures": tally.failures,
-            "rows": tally.rows,
+            "successes": stats.successes,
+            "failures": stats.failures,
+            "rows": stats.rows,
             "batches": load.sizes.total,
             "padding": load.padding,
-            "percentiles_ms": [value / 1e6 for value in tally.percentiles_ns(*_SHARES)],
+            "percentiles_ms": [value / 1e6 for value in stats.percentiles_ns(*_SHARES)],
         }
 
 

@@ -1,4 +1,4 @@
-"""What keepers work with, and what they are handed."""
+"""Dependencies of model managers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,33 +6,37 @@ from pathlib import Path
 
 from ..models.engine import ModelEngine, StartEngine
 from ..models.table import Table
+from ..stats.telemetry import Telemetry
 from .scanner import VersionSnapshot
 
 MemoryCheck = Callable[[str, Path], str | None]
-"""Why there is no memory for a version directory beside what serves; None where there is enough, or nobody knows."""
+"""Why no memory is free for a version directory beside what serves; None where enough is, or is not known."""
 
 
 @dataclass(frozen=True, slots=True)
-class ReconcilerContext:
-    """What keepers work with.
+class ManagerContext:
+    """What every `ModelManager` works with.
 
     Attributes:
+        table: The routing table, which managers change.
         start: Starts engines.
-        grace_s: How long a version that is left may take for its last answers.
+        telemetry: Counts loads and refusals.
+        grace_s: Seconds that a version taken out of service may take for its last answers.
         stop_first: Whether what serves is stopped before its successor is started: for devices that hold only one.
-        room: Asked before a version is loaded.
+        memory_shortage: Asked before a version is loaded.
     """
 
     table: Table
     start: StartEngine
+    telemetry: Telemetry
     grace_s: float
     stop_first: bool = False
-    room: MemoryCheck = lambda name, path: None
+    memory_shortage: MemoryCheck = lambda name, path: None
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedVersion:
     """A version that passed the gate and does not serve yet."""
 
-    sighting: VersionSnapshot
+    snapshot: VersionSnapshot
     engine: ModelEngine
