@@ -8,7 +8,7 @@ engine → supervisor  READY document in a memfd       FAILED reason in words
 front end → engine   ATTACH arena                    SUBMIT/CANCEL records as WORK
 engine → front end   RESULTS records                 CREDITS that may be in flight
 ```
-DOCUMENTS are what a supervisor and its front ends say to one another. A PING is answered by the turn that it makes an
+MESSAGES are those between a supervisor and its front ends. A PING is answered by the turn that it makes an
 engine take, which is counted on the status page. There is no message to stop: the engine ends when
 the supervisor closes its socket, and forgets a front end that closes its own. Every record names the front end and the
 epoch of the engine it is meant for; whatever names others is stale.
@@ -37,7 +37,7 @@ class PacketKind(IntEnum):
     RESULTS = 6
     LINK = 7
     CREDITS = 8
-    DOCUMENTS = 9
+    MESSAGES = 9
     PING = 10
 
 

@@ -81,7 +81,7 @@ def _options(said: argparse.Namespace, source: FolderSource | ListedSource) -> S
     )
 
 
-def parse_front(words: Sequence[str]) -> ServeCommand:
+def parse_front_end(words: Sequence[str]) -> ServeCommand:
     """The command as a front end in a process of its own needs it, which is not told what is served.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Documents with descriptors between the supervisor and a front end, over a socket that neither side waits for."""
+"""Channel of messages with descriptors between the supervisor and a front end, on which neither side ever blocks."""
 
 import json
 import os
@@ -22,37 +22,37 @@ OnMessage = Callable[[Any, Sequence[int]], None]
 
 
 class MessageChannel:
-    """One end. What is large goes through memory of its own."""
+    """One end of the channel. A message larger than a packet goes through shared memory of its own."""
 
-    def __init__(self, sock: socket, on_document: OnMessage, on_end: Callable[[], None]) -> None:
+    def __init__(self, sock: socket, on_message: OnMessage, on_end: Callable[[], None]) -> None:
         """Owns the socket from then on.
 
         Args:
             sock: One end of a pair.
-            on_document: Called with every document and its descriptors, which are then the called one's.
-            on_end: Called once when there is no other side any more.
+            on_message: Called with every message and its descriptors, which it owns then.
+            on_end: Called once when the other end is closed.
         """
-        self.on_document = on_document
+        self.on_message = on_message
         self._closed = False
         self._connection = PacketConnection(sock, self._on_packet, on_end)
 
-    def send(self, document: Any, descriptors: Sequence[int] = ()) -> None:
-        """Sends a document. The descriptors are given away with it."""
+    def send(self, message: Any, descriptors: Sequence[int] = ()) -> None:
+        """Sends a message. The descriptors are given away with it."""
         if self._closed:
             close_all(descriptors)
             return
-        content = json.dumps(to_json(document), allow_nan=False).encode()
-        number, given = _NUMBERS[type(document)], list(descriptors)
+        content = json.dumps(to_json(message), allow_nan=False).encode()
+        number, given = _NUMBERS[type(message)], list(descriptors)
         if len(content) > _LARGEST:
-            memory = SharedMemory.create(len(content), "document")
+            memory = SharedMemory.create(len(content), "message")
             memory.map[:] = content
             given.append(memory.descriptor)
             content = b""
         head = _HEAD.pack(number, len(given), len(content))
-        self._connection.put(PacketKind.DOCUMENTS, head + content, given, at_once=True)
+        self._connection.put(PacketKind.MESSAGES, head + content, given, at_once=True)
 
     def close(self) -> None:
-        """Closes it; nothing is called any more."""
+        """Closes this end; no callback is called any more."""
         self._closed = True
         self._connection.close()
 
@@ -63,10 +63,11 @@ class MessageChannel:
             taken = [next(descriptors) for _ in range(given)]
             if not content:
                 content = _read(taken.pop())
-            self.on_document(from_json(MESSAGE_TYPES[number], json.loads(content)), taken)
+            self.on_message(from_json(MESSAGE_TYPES[number], json.loads(content)), taken)
 
 
 def _split(payload: memoryview) -> Iterator[tuple[int, int, bytes]]:
+    """The messages of a packet: number of the type, number of descriptors, content."""
     at = 0
     while at < len(payload):
         number, given, size = _HEAD.unpack_from(payload, at)
@@ -84,6 +85,6 @@ def _read(descriptor: int) -> bytes:
 
 
 def close_all(descriptors: Sequence[int]) -> None:
-    """Closes descriptors that nobody wants."""
+    """Closes descriptors that are not used."""
     for descriptor in descriptors:
         os.close(descriptor)

@@ -1,50 +1,51 @@
-"""What the supervisor and a front end say to one another.
+"""Messages between the supervisor and a front end.
 
 ```
-supervisor → front end   WELCOME, the books   LINKED, a socket and a page   TABLE   LISTEN   RELEASE   DRAIN   STOP
-                         ANSWERED   PING
-front end → supervisor   ADOPTED   LISTENING   FAILED   RELEASED   ASKED   WITHDRAWN   PONG
+supervisor → front end   FrontEndHello, the counters   EngineLinked, a socket and a status page   TableSnapshot
+                         StartListening   ReleaseEngine   Drain   Stop   AdminReply   Ping
+front end → supervisor   TableAck   Listening   ListenFailed   EngineReleased   AdminRequest   CancelAdminRequest   Pong
 ```
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from foldserve_engine.protocol import EngineKind
 
 from ..engines import LoadReport
-from .policy_message import PolicyMessage
+from ..models.model_config import Latest, Policy
+from .admin_messages import AdminReply, AdminRequest, CancelAdminRequest
 
 
 @dataclass(frozen=True, slots=True)
 class FrontEndHello:
-    """Who a front end is.
+    """The first message to a front end: its identity, and how it is to run.
 
     Attributes:
-        front: Its number; no other ever has it.
-        seat: Whose place it takes, from 0.
-        seats: How many books there are: one for each seat, and the supervisor's.
+        front_end: Its number; no other front end ever has it.
+        slot: The slot it fills, from 0; a front end that crashes is replaced in its slot.
+        slots: How many slots the counters have: one for each front end, and the supervisor's.
         parent: The supervisor's process.
-        words: The command line that the server was started with.
-        port: Where to listen.
-        rest_port: Where REST and the page are; None for not here.
+        arguments: The command line that the server was started with.
+        port: The port for gRPC.
+        rest_port: The port for REST and the page; None where they are not here.
     """
 
-    front: int
-    seat: int
-    seats: int
+    front_end: int
+    slot: int
+    slots: int
     parent: int
-    words: tuple[str, ...]
+    arguments: tuple[str, ...]
     port: int
     rest_port: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """It takes callers.
+    """The front end accepts callers.
 
     Attributes:
-        rest_port: The real one.
+        rest_port: The port on which REST really is.
     """
 
     rest_port: int | None
@@ -52,7 +53,7 @@ class Listening:
 
 @dataclass(frozen=True, slots=True)
 class ListenFailed:
-    """It cannot listen, and why."""
+    """The front end cannot listen, for that reason."""
 
     reason: str
 
@@ -64,7 +65,7 @@ class EngineProfile:
     Attributes:
         path: The version directory.
         kind: Its library.
-        report: What it said when it was ready.
+        report: Its load report.
         credit_rows: Rows that all front ends together may have in flight.
         credit_bytes: Bytes of them.
     """
@@ -78,7 +79,7 @@ class EngineProfile:
 
 @dataclass(frozen=True, slots=True)
 class EngineLinked:
-    """A process of an engine, and with it a socket to it, and the page on which it says what it computes.
+    """A process of an engine; a socket to it and its status page come with the message.
 
     Attributes:
         engine: The engine's number.
@@ -92,12 +93,12 @@ class EngineLinked:
 
 @dataclass(frozen=True, slots=True)
 class VersionEntry:
-    """A version as it stands.
+    """A version in a table snapshot.
 
     Attributes:
-        servable: Tells it from others of its name and number.
-        engine: What answers; None where nothing does.
-        shadow: The engine that a share of its requests is shown to.
+        servable: A number that no other version has.
+        engine: The engine that answers; None where none does.
+        shadow: The engine to which a share of its requests is mirrored.
     """
 
     servable: int
@@ -112,18 +113,23 @@ class VersionEntry:
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """A model, its versions and labels, whether a version of it has answered, and which are to."""
+    """A model in a table snapshot.
+
+    Attributes:
+        served: Whether a version of it has ever answered.
+        policy: The policy that chooses which versions serve.
+    """
 
     name: str
     versions: tuple[VersionEntry, ...]
     labels: Mapping[str, int]
     served: bool
-    wanted: PolicyMessage = PolicyMessage(latest=1)  # noqa: RUF009
+    policy: Policy = field(default_factory=Latest)
 
 
 @dataclass(frozen=True, slots=True)
 class EngineEntry:
-    """An engine as it stands: whether it answers, and how often it was started again."""
+    """An engine in a table snapshot: whether it answers, and how often it was restarted."""
 
     engine: int
     available: bool
@@ -136,7 +142,7 @@ class TableSnapshot:
 
     Attributes:
         epoch: Counts the tables.
-        started: Whether all that was there at the start is loaded or refused.
+        started: Whether every model that was there at the start is loaded or refused.
     """
 
     epoch: int
@@ -154,16 +160,16 @@ class TableAck:
 
 @dataclass(frozen=True, slots=True)
 class StartListening:
-    """The table that was adopted is the newest: callers may come."""
+    """The table that was acknowledged is the newest: callers may come."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseEngine:
-    """An engine is to be asked nothing more.
+    """An engine is to get no more requests from this front end.
 
     Attributes:
-        reason: What those who wait are told now; None where they are to be answered.
-        retry_after_ms: When they are to come again.
+        reason: The error for the callers that wait for it; None where they are to be answered first.
+        retry_after_ms: When they may try again.
     """
 
     engine: int
@@ -173,79 +179,33 @@ class ReleaseEngine:
 
 @dataclass(frozen=True, slots=True)
 class EngineReleased:
-    """Nobody waits for the engine any more."""
+    """No caller of this front end waits for the engine any more."""
 
     engine: int
 
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Health says that nothing serves."""
+    """Health is to report that nothing serves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """No more callers; those that are there are answered within the grace."""
+    """No more callers are to be accepted; those that wait are answered within the grace."""
 
     grace_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class AdminRequest:
-    """What a caller wants of the supervisor.
-
-    Attributes:
-        number: Names the question.
-        verb: What is wanted.
-        content: With what, as JSON.
-        holder: Who asks; see `context.rights.Rights`.
-        models: What the caller has a right to; None for everything.
-        admin: Whether the caller may change what is served.
-    """
-
-    number: int
-    verb: str
-    content: str
-    holder: str
-    models: tuple[str, ...] | None
-    admin: bool
-
-
-@dataclass(frozen=True, slots=True)
-class CancelAdminRequest:
-    """Whoever asked has left."""
-
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class AdminReply:
-    """What became of a question.
-
-    Attributes:
-        error: The name of the error; None where there is none.
-        message: Its words.
-        reasons: Of a `ReloadFailed`.
-        retry_after_ms: Of an `Unavailable`.
-    """
-
-    number: int
-    error: str | None = None
-    message: str = ""
-    reasons: Mapping[str, str] | None = None
-    retry_after_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Ping:
-    """Is anybody there?"""
+    """A heartbeat request."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """Whoever answers callers is: the answer to the ping of that number."""
+    """The heartbeat: the answer of the front end's event loop to the ping of that number."""
 
     number: int
 

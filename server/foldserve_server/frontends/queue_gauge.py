@@ -1,4 +1,4 @@
-"""What is in flight to an engine, shown by each front end and read by all."""
+"""Requests in flight to an engine, counted by each front end and read by all."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ QUEUE = "queue"
 
 @dataclass(slots=True)
 class QueueGauge:
-    """What all front ends together have in flight; see `engines.process.supervisor.QueueState`."""
+    """The requests, rows and bytes that all front ends together have in flight; see `QueueState`."""
 
     requests: int
     rows: int
@@ -20,12 +20,12 @@ class QueueGauge:
     max_bytes: int
 
 
-def own_counters(book: CounterStore, engine: int) -> Counters:
-    """Where a front end shows its requests, rows and bytes in flight."""
-    return book.words((QUEUE, str(engine)), 3)
+def own_counters(store: CounterStore, engine: int) -> Counters:
+    """This front end's requests, rows and bytes in flight to an engine."""
+    return store.counters((QUEUE, str(engine)), 3)
 
 
-def read_queue(book: CounterStore, engine: int, credits: Credits) -> QueueGauge:
-    """What all show, of what the engine grants."""
-    requests, rows, size = book.sums(QUEUE).get((str(engine),), [0, 0, 0])
+def read_queue(store: CounterStore, engine: int, credits: Credits) -> QueueGauge:
+    """The sum over all front ends, beside what the engine grants."""
+    requests, rows, size = store.totals(QUEUE).get((str(engine),), [0, 0, 0])
     return QueueGauge(requests, rows, size, *credits)

@@ -1,8 +1,8 @@
-"""What all front ends count, in one memory: a book for each seat, written by who sits there and read by everybody.
+"""Counters of all front ends in one shared memory: a slot for each, written by its process and read by all.
 
-What a front end has counted outlives it, and whoever takes its seat goes on counting. An entry of a book is the number
-of words of its key, the number of its own words, the key as JSON, and the words; the first word of a book says where
-the next entry goes, and is written last.
+The counts of a front end outlive it, and its successor in the slot goes on counting. An entry of a slot is the number
+of words of its key, the number of its counters, the key as JSON, and the counters, in words of 8 bytes; the first word
+of a slot is the offset of the next entry, and is written last.
 """
 
 import json
@@ -21,72 +21,71 @@ Entries = dict[Key, memoryview]
 
 
 class SharedCounterStore:
-    """The books of all seats, as one of them sees them: a `stats.counters.CounterStore`."""
+    """The counters of all slots, as the process of one of them sees them: a `CounterStore`."""
 
-    def __init__(self, memory: SharedMemory, seats: int, own: int) -> None:
-        """The memory of that many books, of which the one is written here."""
+    def __init__(self, memory: SharedMemory, slots: int, own: int) -> None:
+        """The memory of that many slots, of which `own` is written here."""
         self.memory = memory
-        size = memory.size // seats
-        self._books = [_SlotCounters(memory.map, seat * size, size) for seat in range(seats)]
-        self._own = self._books[own]
+        size = memory.size // slots
+        self._slots = [_SlotCounters(memory.map, slot * size, size) for slot in range(slots)]
+        self._own = self._slots[own]
         self._full = False
 
     @classmethod
-    def create(cls, seats: int, own: int, book_bytes: int = SLOT_BYTES) -> "SharedCounterStore":
-        """Books in which nothing was counted yet."""
-        book = cls(SharedMemory.create(seats * book_bytes, "counts"), seats, own)
-        for one in book._books:
-            one.begin()
-        return book
+    def create(cls, slots: int, own: int, slot_bytes: int = SLOT_BYTES) -> "SharedCounterStore":
+        """A store without counters."""
+        store = cls(SharedMemory.create(slots * slot_bytes, "counters"), slots, own)
+        for slot in store._slots:
+            slot.begin()
+        return store
 
     @classmethod
-    def attach(cls, descriptor: int, seats: int, own: int) -> "SharedCounterStore":
-        """The books that the supervisor made."""
-        return cls(SharedMemory.attach(descriptor), seats, own)
+    def attach(cls, descriptor: int, slots: int, own: int) -> "SharedCounterStore":
+        """The store that the supervisor made."""
+        return cls(SharedMemory.attach(descriptor), slots, own)
 
-    def words(self, key: Key, count: int) -> memoryview | list[int]:
-        """See `stats.counters.CounterStore`."""
-        found = self._own.entries().get(key)
-        if found is not None and len(found) == count:
-            return found
+    def counters(self, key: Key, count: int) -> memoryview | list[int]:
+        """See `CounterStore`. Where the memory is full, counters that no other process sees."""
+        counters = self._own.entries().get(key)
+        if counters is not None and len(counters) == count:
+            return counters
         added = self._own.add(key, count)
         if added is not None:
             return added
         if not self._full:
             self._full = True
-            log.warning("there is no room to count %s for everybody to see: it is missing in the metrics", key)
+            log.warning("there is no room to count %s for all processes to see: it is missing in the metrics", key)
         return [0] * count
 
-    def every(self, key: Key) -> Sequence[Sequence[int]]:
-        """See `stats.counters.CounterStore`."""
-        found = (book.entries().get(key) for book in self._books)
-        return [words.tolist() for words in found if words is not None]
+    def by_process(self, key: Key) -> Sequence[Sequence[int]]:
+        """See `CounterStore`."""
+        entries = (slot.entries().get(key) for slot in self._slots)
+        return [counters.tolist() for counters in entries if counters is not None]
 
-    def sums(self, kind: str) -> dict[Key, list[int]]:
-        """See `stats.counters.CounterStore`."""
-        found: dict[Key, list[int]] = {}
-        for book in self._books:
-            for key, words in list(book.entries().items()):
+    def totals(self, kind: str) -> dict[Key, list[int]]:
+        """See `CounterStore`."""
+        totals: dict[Key, list[int]] = {}
+        for slot in self._slots:
+            for key, counters in list(slot.entries().items()):
                 if key[0] == kind:
-                    before = found.get(key[1:])
-                    now = words.tolist()
-                    found[key[1:]] = now if before is None else [sum(pair) for pair in zip(before, now, strict=True)]
-        return found
+                    before, own = totals.get(key[1:]), counters.tolist()
+                    totals[key[1:]] = own if before is None else [sum(pair) for pair in zip(before, own, strict=True)]
+        return totals
 
-    def read(self, seat: int, key: Key) -> Sequence[int]:
-        """The words under a key of who sits there; a 0 where there are none."""
-        found = self._books[seat].entries().get(key)
-        return (0,) if found is None else found.tolist()
+    def read(self, slot: int, key: Key) -> Sequence[int]:
+        """The counters under a key of one slot; a single 0 where there are none."""
+        counters = self._slots[slot].entries().get(key)
+        return (0,) if counters is None else counters.tolist()
 
-    def clear(self, seat: int, kind: str) -> None:
-        """Sets what is counted of a kind back to 0: what a front end that is gone had in hand."""
-        for key, words in self._books[seat].entries().items():
+    def clear(self, slot: int, kind: str) -> None:
+        """Resets the counters of a kind to 0: what was in progress in a process that has ended."""
+        for key, counters in self._slots[slot].entries().items():
             if key[0] == kind:
-                words[:] = memoryview(bytes(words.nbytes)).cast("q")
+                counters[:] = memoryview(bytes(counters.nbytes)).cast("q")
 
 
 class _SlotCounters:
-    """One seat's."""
+    """The counters of one slot."""
 
     def __init__(self, memory: mmap, start: int, size: int) -> None:
         self._words = memoryview(memory)[start : start + size].cast("q")
@@ -97,13 +96,13 @@ class _SlotCounters:
         self._words[0] = 1
 
     def entries(self) -> Entries:
-        """Every entry there is by now."""
-        for key, words in self._news():
-            self._entries[key] = words
+        """Every entry that was added so far."""
+        for key, counters in self._new_entries():
+            self._entries[key] = counters
         return self._entries
 
     def add(self, key: Key, count: int) -> memoryview | None:
-        """A new entry; None where there is no room for it."""
+        """A new entry; None where the slot is full."""
         text = json.dumps(key).encode()
         size = -(-len(text) // _WORD)
         begin = self._words[0] + 2 + size
@@ -115,7 +114,7 @@ class _SlotCounters:
         self._words[0] = begin + count
         return self.entries()[key]
 
-    def _news(self) -> Iterator[tuple[Key, memoryview]]:
+    def _new_entries(self) -> Iterator[tuple[Key, memoryview]]:
         while self._read < self._words[0]:
             size, count = self._words[self._read : self._read + 2].tolist()
             begin = self._read + 2 + size

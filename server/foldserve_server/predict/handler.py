@@ -74,7 +74,7 @@ class PredictHandler:
                 raise DeadlineExceeded("the deadline passed before the request was computed")
             begun = self._clock()
             outputs = await engine.predict(inputs, query.deadline_ns, query.exact)
-            self.telemetry.take_up(sum(array.nbytes for array in outputs.values()))
+            self.telemetry.start_message(sum(array.nbytes for array in outputs.values()))
             self.telemetry.ran(servable.name, current_api(), engine.info.kind, rows, self._clock() - begun)
         try:
             return Prediction(servable.version, {spec.name: outputs[spec.name] for spec in wanted})

@@ -1,4 +1,4 @@
-"""Shows a share of the requests to a second engine, after their callers were answered, and compares."""
+"""Shadow engine: a share of the requests is mirrored to it after their callers were answered, and compared."""
 
 import asyncio
 import logging
@@ -20,11 +20,11 @@ MOST_AT_ONCE = 8
 
 
 class Mirror:
-    """A second engine that nobody waits for.
+    """Mirrors requests to a shadow engine, for which no caller waits.
 
     Attributes:
-        drift: What was found.
-        shadow: The second engine.
+        drift: The deviations.
+        shadow: The shadow engine.
     """
 
     def __init__(
@@ -32,21 +32,21 @@ class Mirror:
         shadow: ModelEngine,
         share: float,
         draw: Callable[[], float] = random.random,
-        book: CounterStore | None = None,
+        store: CounterStore | None = None,
         name: str = "",
     ) -> None:
         """Owns the engine from then on.
 
         Args:
-            shadow: The second engine.
-            share: The share of requests that it is shown, from 0 to 1.
-            draw: Gives numbers from 0 up to 1.
-            book: Where is counted what is found; by default in one of its own.
-            name: Under which name.
+            shadow: The shadow engine.
+            share: The share of requests that is mirrored, from 0 to 1.
+            draw: Gives random numbers from 0 up to 1.
+            store: Counters of the deviations; by default a store of its own.
+            name: The name of the version there.
         """
         manifest = shadow.info.manifest
-        promised = {output: one.promised for output, one in manifest.tolerances.items()}
-        self.drift = Drift(shadow.info.kind, promised, book, name)
+        promised = {output: bounds.promised for output, bounds in manifest.tolerances.items()}
+        self.drift = Drift(shadow.info.kind, promised, store, name)
         self._where = f"{manifest.model}/{manifest.version}"
         self.shadow = shadow
         self._share = share
@@ -54,7 +54,7 @@ class Mirror:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def show(self, inputs: Arrays, outputs: Arrays) -> None:
-        """Perhaps has the inputs computed once more; returns at once."""
+        """Mirrors the request if it is drawn; returns at once."""
         if self._draw() >= self._share:
             return
         if len(self._tasks) >= MOST_AT_ONCE or not self.shadow.available:
@@ -65,24 +65,24 @@ class Mirror:
         task.add_done_callback(self._tasks.discard)
 
     async def settled(self) -> None:
-        """Returns when everything that was shown is compared."""
+        """Returns when every mirrored request is compared."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
     def leave(self) -> None:
-        """Leaves what is not compared yet."""
+        """Gives up comparisons that are not done yet."""
         for task in self._tasks:
             task.cancel()
 
     async def close(self) -> None:
-        """Leaves what is not compared yet, and ends the engine."""
+        """Gives up comparisons that are not done yet, and ends the engine."""
         self.leave()
         await self.shadow.stop(0)
 
     async def _compare(self, inputs: Arrays, outputs: Arrays) -> None:
         try:
             answers = await self.shadow.predict(inputs, None)
-            found = await asyncio.to_thread(deviations, outputs, answers)
+            by_output = await asyncio.to_thread(deviations, outputs, answers)
         except ServingError as error:
             self.drift.fail()
             log.info("%s: %s did not answer: %s", self._where, self.drift.engine, error)
@@ -90,7 +90,7 @@ class Mirror:
             self.drift.fail()
             log.exception("%s: comparing with %s failed", self._where, self.drift.engine)
         else:
-            self.drift.note(found, self._where)
+            self.drift.record(by_output, self._where)
 
 
 def deviations(outputs: Arrays, answers: Arrays) -> dict[str, float]:

@@ -62,7 +62,7 @@ class HttpServer:
     ) -> None:
         """A prediction may take `timeout_s`, 0 for any time; `ready` tells whether the server as a whole is."""
         self.port = 0
-        self.door = AdmissionGate(transport.max_inflight_bytes, transport.max_concurrent_rpcs, telemetry.take_up)
+        self.door = AdmissionGate(transport.max_inflight_bytes, transport.max_concurrent_rpcs, telemetry.start_message)
         self._transport = transport
         self._ledger = RequestMetrics(table, telemetry, clock, "REST")
         self._offload = JsonPool(transport.max_message_bytes, timeout_s)

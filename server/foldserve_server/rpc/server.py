@@ -51,7 +51,7 @@ class RpcServer:
     ) -> None:
         self.health = health.HealthServicer(table, _SERVICES)
         self.port = 0
-        self.door = AdmissionGate(transport.max_inflight_bytes, transport.max_concurrent_rpcs, telemetry.take_up)
+        self.door = AdmissionGate(transport.max_inflight_bytes, transport.max_concurrent_rpcs, telemetry.start_message)
         self._transport = transport
         self._reflection = reflection.ReflectionServicer((*_SERVICES, health.SERVICE))
         ledger = RequestMetrics(table, telemetry, clock, "GRPC")

@@ -1,4 +1,4 @@
-"""Where is counted: whole numbers under keys, of this process or of several that are read as one."""
+"""Named integer counters, of this process or summed over several."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -8,44 +8,44 @@ Key = tuple[str, ...]
 
 
 class Counters(Protocol):
-    """Some whole numbers."""
+    """A fixed number of integers under one key."""
 
-    def __getitem__(self, at: int, /) -> int:
-        """One of them."""
+    def __getitem__(self, index: int, /) -> int:
+        """The counter at that index."""
 
-    def __setitem__(self, at: int, value: int, /) -> None:
-        """Changes one of them."""
+    def __setitem__(self, index: int, value: int, /) -> None:
+        """Sets the counter at that index."""
 
 
 class CounterStore(Protocol):
-    """Words under keys. A key's first part is its kind; it never has another number of words."""
+    """Counters under keys. A key's first part is its kind; a key always has the same number of counters."""
 
-    def words(self, key: Key, count: int) -> Counters:
-        """This process's words under a key, to be changed at will; at first they are 0."""
+    def counters(self, key: Key, count: int) -> Counters:
+        """This process's counters under a key, at first 0, to be changed in place."""
 
-    def every(self, key: Key) -> Sequence[Sequence[int]]:
-        """The words under a key of each process that has any."""
+    def by_process(self, key: Key) -> Sequence[Sequence[int]]:
+        """The counters under a key of each process that has any."""
 
-    def sums(self, kind: str) -> dict[Key, list[int]]:
-        """The words of all processes added up, by the rest of the key."""
+    def totals(self, kind: str) -> dict[Key, list[int]]:
+        """The counters of a kind, summed over all processes, by the rest of the key."""
 
 
 class PrivateCounterStore:
-    """The book of one process that is read by no other."""
+    """The counters of a single process."""
 
     def __init__(self) -> None:
-        """Nothing was counted yet."""
+        """No counter exists yet."""
         self._kinds: dict[str, dict[Key, list[int]]] = defaultdict(dict)
 
-    def words(self, key: Key, count: int) -> list[int]:
-        """See `CounterStore.words`."""
+    def counters(self, key: Key, count: int) -> list[int]:
+        """See `CounterStore`."""
         return self._kinds[key[0]].setdefault(key[1:], [0] * count)
 
-    def every(self, key: Key) -> Sequence[Sequence[int]]:
-        """See `CounterStore.every`."""
-        found = self._kinds[key[0]].get(key[1:])
-        return () if found is None else (found,)
+    def by_process(self, key: Key) -> Sequence[Sequence[int]]:
+        """See `CounterStore`."""
+        counters = self._kinds[key[0]].get(key[1:])
+        return () if counters is None else (counters,)
 
-    def sums(self, kind: str) -> dict[Key, list[int]]:
-        """See `CounterStore.sums`."""
-        return {key: list(words) for key, words in self._kinds[kind].items()}
+    def totals(self, kind: str) -> dict[Key, list[int]]:
+        """See `CounterStore`."""
+        return {key: list(counters) for key, counters in self._kinds[kind].items()}

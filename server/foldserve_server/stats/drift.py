@@ -1,4 +1,4 @@
-"""How far another engine's answers were from those that callers got."""
+"""Deviations of a shadow engine's answers from those that callers got."""
 
 import logging
 import math
@@ -14,7 +14,7 @@ _COMPARED, _BEYOND, _FAILED, _SKIPPED, _WORST = range(5)
 
 
 class Drift:
-    """Figures of one version since it was put into service.
+    """Deviation statistics of one version since it was put into service.
 
     Attributes:
         engine: The engine whose answers are compared: `onnxruntime` or `tensorflow`.
@@ -22,14 +22,14 @@ class Drift:
     """
 
     def __init__(
-        self, engine: str, bounds: Mapping[str, float], book: CounterStore | None = None, name: str = ""
+        self, engine: str, bounds: Mapping[str, float], store: CounterStore | None = None, name: str = ""
     ) -> None:
-        """Counts under a name in the book; by default in a book of its own."""
+        """Counts under a name in the store, by default in one of its own."""
         self.engine = engine
         self.bounds = bounds
-        self._book = PrivateCounterStore() if book is None else book
+        self._store = PrivateCounterStore() if store is None else store
         self._key: Key = ("drift", name)
-        self._words = self._book.words(self._key, _WORST + len(bounds))
+        self._counters = self._store.counters(self._key, _WORST + len(bounds))
 
     @property
     def compared(self) -> int:
@@ -38,59 +38,59 @@ class Drift:
 
     @property
     def beyond(self) -> int:
-        """How many of them deviated by more than was promised."""
+        """Compared requests that deviated by more than was promised."""
         return self._sum(_BEYOND)
 
     @property
     def failed(self) -> int:
-        """Requests that the other engine did not answer."""
+        """Requests that the shadow engine did not answer."""
         return self._sum(_FAILED)
 
     @property
     def skipped(self) -> int:
-        """Requests that were drawn and not mirrored, because the other engine was still busy with earlier ones."""
+        """Requests that were drawn and not mirrored, because the shadow engine was still busy with earlier ones."""
         return self._sum(_SKIPPED)
 
     @property
     def worst(self) -> dict[str, float]:
-        """max|one − other| of any request, by output; infinity where only one of them was finite."""
-        every = self._book.every(self._key)
+        """max|output − shadow output| of any request, by output; infinity where only one of them was finite."""
+        processes = self._store.by_process(self._key)
         return {
-            name: max((_float(words[_WORST + at]) for words in every), default=0.0)
-            for at, name in enumerate(self.bounds)
+            name: max((_float(counters[_WORST + index]) for counters in processes), default=0.0)
+            for index, name in enumerate(self.bounds)
         }
 
     def fail(self) -> None:
-        """The other engine did not answer a request."""
-        self._words[_FAILED] += 1
+        """Counts a request that the shadow engine did not answer."""
+        self._counters[_FAILED] += 1
 
     def skip(self) -> None:
-        """A request was drawn and not mirrored."""
-        self._words[_SKIPPED] += 1
+        """Counts a request that was drawn and not mirrored."""
+        self._counters[_SKIPPED] += 1
 
-    def note(self, deviations: Mapping[str, float], where: str) -> None:
-        """Takes in what one request deviated by; warns where that is more than promised, and more than ever before."""
-        self._words[_COMPARED] += 1
+    def record(self, deviations: Mapping[str, float], where: str) -> None:
+        """Records the deviations of one request; warns where they exceed the promise and every one before."""
+        self._counters[_COMPARED] += 1
         beyond = {name for name, value in deviations.items() if not tolerance.within(value, self.bounds[name])}
-        self._words[_BEYOND] += bool(beyond)
-        for at, name in enumerate(self.bounds):
+        self._counters[_BEYOND] += bool(beyond)
+        for index, name in enumerate(self.bounds):
             value = deviations.get(name, 0.0)
             size = math.inf if math.isnan(value) else value
-            before = _float(self._words[_WORST + at])
+            before = _float(self._counters[_WORST + index])
             if name in beyond and size > before:
                 log.warning(
                     "%s: %s answers otherwise: output %r deviates by %.3g; %.3g is promised",
                     where, self.engine, name, size, self.bounds[name],
                 )  # fmt: skip
-            self._words[_WORST + at] = _word(max(size, before))
+            self._counters[_WORST + index] = _bits(max(size, before))
 
-    def _sum(self, at: int) -> int:
-        return sum(words[at] for words in self._book.every(self._key))
+    def _sum(self, index: int) -> int:
+        return sum(counters[index] for counters in self._store.by_process(self._key))
 
 
-def _word(value: float) -> int:
+def _bits(value: float) -> int:
     return int(struct.unpack("q", struct.pack("d", value))[0])
 
 
-def _float(word: int) -> float:
-    return float(struct.unpack("d", struct.pack("q", word))[0])
+def _float(bits: int) -> float:
+    return float(struct.unpack("d", struct.pack("q", bits))[0])

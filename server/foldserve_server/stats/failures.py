@@ -1,4 +1,4 @@
-"""Why requests were not answered, as Triton tells it apart."""
+"""Reasons of failed requests, in Triton's terms."""
 
 import asyncio
 from enum import StrEnum
@@ -10,10 +10,10 @@ class FailureReason(StrEnum):
     """Triton's reasons.
 
     Attributes:
-        REJECTED: It waited too long, or too many did.
-        CANCELED: Its caller left.
-        BACKEND: The engine could not compute it, or was not there.
-        OTHER: Everything else; most of all, the request was wrong.
+        REJECTED: The request waited too long, or too many did.
+        CANCELED: The caller left.
+        BACKEND: The engine could not compute it, or was not available.
+        OTHER: Everything else; most of all, an invalid request.
     """
 
     REJECTED = "REJECTED"
@@ -23,8 +23,8 @@ class FailureReason(StrEnum):
 
     @classmethod
     def of(cls, error: BaseException) -> "FailureReason":
-        """What an error counts as."""
-        return next((failure for kinds, failure in _KINDS if isinstance(error, kinds)), cls.OTHER)
+        """The reason that an error counts as."""
+        return next((reason for kinds, reason in _KINDS if isinstance(error, kinds)), cls.OTHER)
 
 
 _KINDS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], FailureReason], ...] = (

@@ -1,4 +1,4 @@
-"""What a version has answered since it was put into service."""
+"""Statistics of a version since it was put into service."""
 
 import math
 import time
@@ -11,7 +11,7 @@ RECENT = 1024
 _SUCCESSES, _ROWS, _SUCCESS_NS, _FAILURE_NS, _FAILURES = range(5)
 _LAST_MS = _FAILURES + len(FailureReason)
 _RING = _LAST_MS + 1
-_PLACES = {failure: _FAILURES + place for place, failure in enumerate(FailureReason)}
+_INDEX = {reason: _FAILURES + index for index, reason in enumerate(FailureReason)}
 
 
 def _epoch_ms() -> int:
@@ -19,28 +19,28 @@ def _epoch_ms() -> int:
 
 
 class ModelStats:
-    """Counts, and how long the latest answers took."""
+    """Counts of answers and failures, and the latencies of the latest answers."""
 
-    def __init__(self, book: CounterStore | None = None, name: str = "", now: Callable[[], int] = _epoch_ms) -> None:
-        """Counts under a name in the book; by default in a book of its own. `now` gives milliseconds since 1970."""
+    def __init__(self, store: CounterStore | None = None, name: str = "", now: Callable[[], int] = _epoch_ms) -> None:
+        """Counts under a name in the store, by default in one of its own; `now` gives milliseconds since 1970."""
         self._now = now
-        self._book = PrivateCounterStore() if book is None else book
-        self._key: Key = ("tally", name)
-        self._words = self._book.words(self._key, _RING + RECENT)
+        self._store = PrivateCounterStore() if store is None else store
+        self._key: Key = ("model_stats", name)
+        self._counters = self._store.counters(self._key, _RING + RECENT)
 
     def succeed(self, rows: int, took_ns: int) -> None:
-        """A request was answered."""
-        words = self._words
-        words[_RING + words[_SUCCESSES] % RECENT] = took_ns
-        words[_SUCCESSES] += 1
-        words[_ROWS] += rows
-        words[_SUCCESS_NS] += took_ns
-        words[_LAST_MS] = self._now()
+        """Counts a request that was answered."""
+        counters = self._counters
+        counters[_RING + counters[_SUCCESSES] % RECENT] = took_ns
+        counters[_SUCCESSES] += 1
+        counters[_ROWS] += rows
+        counters[_SUCCESS_NS] += took_ns
+        counters[_LAST_MS] = self._now()
 
     def fail(self, error: BaseException, took_ns: int) -> None:
-        """A request was not answered, but with that error."""
-        self._words[_PLACES[FailureReason.of(error)]] += 1
-        self._words[_FAILURE_NS] += took_ns
+        """Counts a request that ended with an error."""
+        self._counters[_INDEX[FailureReason.of(error)]] += 1
+        self._counters[_FAILURE_NS] += took_ns
 
     @property
     def successes(self) -> int:
@@ -49,13 +49,13 @@ class ModelStats:
 
     @property
     def failures(self) -> int:
-        """Requests that were not, whoever was to blame."""
+        """Requests that failed, for any reason."""
         return sum(self.failed.values())
 
     @property
     def failed(self) -> dict[FailureReason, int]:
-        """Requests that were not, by reason."""
-        return {failure: self._sum(place) for failure, place in _PLACES.items()}
+        """Requests that failed, by reason."""
+        return {reason: self._sum(index) for reason, index in _INDEX.items()}
 
     @property
     def rows(self) -> int:
@@ -64,24 +64,25 @@ class ModelStats:
 
     @property
     def success_ns(self) -> int:
-        """What all answers took, from the decoded request to the outputs."""
+        """Nanoseconds of all answers, from the decoded request to the outputs."""
         return self._sum(_SUCCESS_NS)
 
     @property
     def failure_ns(self) -> int:
-        """What all failures took."""
+        """Nanoseconds of all failures."""
         return self._sum(_FAILURE_NS)
 
     @property
     def last_ms(self) -> int:
-        """When the latest answer was given, in milliseconds since 1970; 0 before there was one."""
-        return max((words[_LAST_MS] for words in self._book.every(self._key)), default=0)
+        """Time of the latest answer in milliseconds since 1970; 0 before the first."""
+        return max((counters[_LAST_MS] for counters in self._store.by_process(self._key)), default=0)
 
     def percentiles_ns(self, *shares: float) -> list[int]:
-        """For each share, what so many of the latest answers took at most; empty where there are none."""
-        rings = (words[_RING : _RING + min(words[_SUCCESSES], RECENT)] for words in self._book.every(self._key))
+        """For each share, the nanoseconds within which it of the latest answers was given; empty without any."""
+        processes = self._store.by_process(self._key)
+        rings = (counters[_RING : _RING + min(counters[_SUCCESSES], RECENT)] for counters in processes)
         ranked = sorted(took_ns for ring in rings for took_ns in ring)
         return [ranked[max(0, math.ceil(share * len(ranked)) - 1)] for share in shares] if ranked else []
 
-    def _sum(self, at: int) -> int:
-        return sum(words[at] for words in self._book.every(self._key))
+    def _sum(self, index: int) -> int:
+        return sum(counters[index] for counters in self._store.by_process(self._key))

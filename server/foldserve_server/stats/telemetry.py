@@ -1,4 +1,4 @@
-"""What happened since the start, counted: by whoever does it, read by whoever is asked for metrics."""
+"""Counts of requests, loads and refusals since the start, for metrics."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -11,13 +11,13 @@ from .counters import Counters, CounterStore, Key, PrivateCounterStore
 MICROSECONDS = tuple(10 * 1.8**power for power in range(33))  # TensorFlow Serving's buckets
 EXAMPLES = tuple(2.0**power for power in range(15))  # and those it counts examples in
 UNKNOWN_MODEL = "unknown"
-BUSY_BYTES: Key = ("hand",)  # where bytes are counted that were taken in hand since this process last looked up
+BUSY_BYTES: Key = ("busy_bytes",)  # of messages that this process has begun to read or write since its last heartbeat
 _PRECISION = 1000
 
 
 @dataclass(slots=True)
 class Histogram:
-    """How many values fell into each bucket, their number and their sum.
+    """Number of values in each bucket, and their sum.
 
     Attributes:
         bounds: The upper bound of each bucket but the last, which has none.
@@ -32,7 +32,7 @@ class Histogram:
 
     @property
     def total(self) -> int:
-        """How many values there were."""
+        """Number of values."""
         return sum(self.counts)
 
     def add(self, value: float) -> None:
@@ -42,27 +42,27 @@ class Histogram:
 
 
 class Telemetry:
-    """All that is counted.
+    """Counts by model, status, method and cause.
 
     Attributes:
-        book: Where.
+        store: The counters.
     """
 
-    def __init__(self, book: CounterStore | None = None) -> None:
-        """Counts in the book; by default in one of its own."""
-        self.book = PrivateCounterStore() if book is None else book
+    def __init__(self, store: CounterStore | None = None) -> None:
+        """Counts in the store; by default in one of its own."""
+        self.store = PrivateCounterStore() if store is None else store
         self._own: dict[Key, Counters] = {}
-        self._hand = self.book.words(BUSY_BYTES, 1)
+        self._busy_bytes = self.store.counters(BUSY_BYTES, 1)
 
     @property
     def requests(self) -> Counter[tuple[str, str]]:
-        """By model and status; the model is empty where none was named."""
+        """Requests by model and status; the model is empty where none was named."""
         return self._counts("requests")
 
     @property
     def rows(self) -> Counter[str]:
         """Rows that were answered, by model."""
-        return Counter({model: words[0] for (model,), words in self.book.sums("rows").items()})
+        return Counter({model: counters[0] for (model,), counters in self.store.totals("rows").items()})
 
     @property
     def latency(self) -> dict[tuple[str, str, str], Histogram]:
@@ -76,12 +76,12 @@ class Telemetry:
 
     @property
     def examples(self) -> dict[tuple[str], Histogram]:
-        """How many examples requests to classify and to regress held, by model."""
+        """Examples of requests to classify and to regress, by model."""
         return self._histograms("examples", EXAMPLES)
 
     @property
     def refusals(self) -> Counter[tuple[str, str]]:
-        """Versions that were not put or not kept into service, by model and cause."""
+        """Versions that were not put or not kept in service, by model and cause."""
         return self._counts("refusals")
 
     @property
@@ -91,7 +91,7 @@ class Telemetry:
 
     @property
     def load_us(self) -> Counter[tuple[str, str]]:
-        """Microseconds of those that succeeded, in all, by model and path."""
+        """Microseconds of the attempts that succeeded, in all, by model and path."""
         return self._counts("load_us")
 
     @property
@@ -99,63 +99,63 @@ class Telemetry:
         """Microseconds in which every batch size was warmed, by model and path."""
         return self._histograms("warmups", MICROSECONDS)
 
-    def take_up(self, size: int) -> None:
-        """A message of so many bytes is about to be read or written, which may keep this process from all else."""
-        self._hand[0] += size
+    def start_message(self, size: int) -> None:
+        """Adds `size` to the bytes in progress; the supervisor extends this process's heartbeat timeout by them."""
+        self._busy_bytes[0] += size
 
-    def look_up(self) -> None:
-        """This process is there for whoever watches it."""
-        self._hand[0] = 0
+    def heartbeat(self) -> None:
+        """Resets the bytes in progress: the event loop runs."""
+        self._busy_bytes[0] = 0
 
     def answered(self, model: str, api: str, entrypoint: str, took_ns: int) -> None:
-        """A request was answered."""
+        """Counts a request that was answered."""
         self._add(("requests", model, "OK"))
-        self._note(("latency", model, api, entrypoint), took_ns)
+        self._record(("latency", model, api, entrypoint), took_ns)
 
     def failed(self, model: str, status: str) -> None:
-        """A request was not."""
+        """Counts a request that failed."""
         self._add(("requests", model, status))
 
     def ran(self, model: str, api: str, engine: str, rows: int, took_ns: int) -> None:
-        """An engine answered so many rows."""
+        """Counts rows that an engine answered."""
         self._add(("rows", model), rows)
-        self._note(("runtime", model, api, engine), took_ns)
+        self._record(("runtime", model, api, engine), took_ns)
 
-    def held(self, model: str, examples: int) -> None:
-        """A request held so many examples, and was answered."""
-        self._note(("examples", model), examples * _PRECISION, EXAMPLES)
+    def answered_examples(self, model: str, examples: int) -> None:
+        """Counts the examples of a request that was answered."""
+        self._record(("examples", model), examples * _PRECISION, EXAMPLES)
 
     def loaded(self, model: str, path: str, took_s: float, warm_s: float) -> None:
-        """A version was loaded, and warmed meanwhile."""
+        """Counts a version that was loaded and warmed."""
         self._add(("loads", model, path, "success"))
         self._add(("load_us", model, path), round(took_s * 1e6))
-        self._note(("warmups", model, path), round(warm_s * 1e9))
+        self._record(("warmups", model, path), round(warm_s * 1e9))
 
     def not_loaded(self, model: str, path: str) -> None:
-        """A version was tried and refused."""
+        """Counts a version that was tried and refused."""
         self._add(("loads", model, path, "fail"))
 
     def refused(self, model: str, cause: str) -> None:
-        """A version was not put into service, or was given up."""
+        """Counts a version that was not put into service, or was given up."""
         self._add(("refusals", model, cause))
 
     def _add(self, key: Key, count: int = 1) -> None:
-        words = self._own.get(key)
-        if words is None:
-            words = self._own[key] = self.book.words(key, 1)
-        words[0] += count
+        counters = self._own.get(key)
+        if counters is None:
+            counters = self._own[key] = self.store.counters(key, 1)
+        counters[0] += count
 
-    def _note(self, key: Key, thousandths: int, bounds: Sequence[float] = MICROSECONDS) -> None:
+    def _record(self, key: Key, thousandths: int, bounds: Sequence[float] = MICROSECONDS) -> None:
         """Counts a value: first the buckets, then the sum, in thousandths."""
-        words = self._own.get(key)
-        if words is None:
-            words = self._own[key] = self.book.words(key, len(bounds) + 2)
-        words[bisect_left(bounds, thousandths / _PRECISION)] += 1
-        words[len(bounds) + 1] += thousandths
+        counters = self._own.get(key)
+        if counters is None:
+            counters = self._own[key] = self.store.counters(key, len(bounds) + 2)
+        counters[bisect_left(bounds, thousandths / _PRECISION)] += 1
+        counters[len(bounds) + 1] += thousandths
 
     def _counts(self, kind: str) -> Counter[Any]:
-        return Counter({key: words[0] for key, words in self.book.sums(kind).items()})
+        return Counter({key: counters[0] for key, counters in self.store.totals(kind).items()})
 
     def _histograms(self, kind: str, bounds: Sequence[float]) -> dict[Any, Histogram]:
-        found = self.book.sums(kind)
-        return {key: Histogram(bounds, words[:-1], words[-1] / _PRECISION) for key, words in found.items()}
+        totals = self.store.totals(kind).items()
+        return {key: Histogram(bounds, counters[:-1], counters[-1] / _PRECISION) for key, counters in totals}

@@ -29,17 +29,17 @@ def test_an_engine_without_a_batch_may_do_nothing_for_ten_seconds() -> None:
 
 def test_stillness_is_the_time_for_which_the_same_was_seen() -> None:
     stillness = StallTimer(1.0)
-    assert [stillness.look("a", now) for now in (5.0, 6.0, 7.5)] == [0.0, 1.0, 2.5]
-    assert [stillness.look("b", now) for now in (8.5, 9.5)] == [0.0, 1.0]
-    assert [stillness.look(None, now) for now in (10.5, 11.5)] == [0.0, 0.0]
-    assert stillness.look("b", 12.5) == 0.0
+    assert [stillness.observe("a", now) for now in (5.0, 6.0, 7.5)] == [0.0, 1.0, 2.5]
+    assert [stillness.observe("b", now) for now in (8.5, 9.5)] == [0.0, 1.0]
+    assert [stillness.observe(None, now) for now in (10.5, 11.5)] == [0.0, 0.0]
+    assert stillness.observe("b", 12.5) == 0.0
 
 
 def test_time_in_which_the_watcher_itself_was_held_up_is_not_counted() -> None:
     stillness = StallTimer(1.0)
-    assert stillness.look("a", 0.0) == 0.0
-    assert stillness.look("a", 3600.0) == 2.0
-    assert stillness.look("a", 3601.0) == 3.0
+    assert stillness.observe("a", 0.0) == 0.0
+    assert stillness.observe("a", 3600.0) == 2.0
+    assert stillness.observe("a", 3601.0) == 3.0
 
 
 def test_waiting_counts_the_time_in_which_somebody_looked() -> None:

@@ -29,7 +29,7 @@ class Actor:
     def __init__(self, folder: Path, sock: socket) -> None:
         self.folder = folder
         self.front = 0
-        self.post = MessageChannel(sock, self.hear, lambda: os._exit(1))
+        self.channel = MessageChannel(sock, self.hear, lambda: os._exit(1))
         self.done = asyncio.Event()
 
     def hear(self, document: Any, descriptors: Sequence[int]) -> None:
@@ -37,10 +37,10 @@ class Actor:
         while isinstance(document, Ping) and (self.folder / f"spins-{self.front}").exists():
             pass
         if isinstance(document, Ping):
-            self.post.send(Pong(document.number))
+            self.channel.send(Pong(document.number))
             return
         if isinstance(document, FrontEndHello):
-            self.front = document.front
+            self.front = document.front_end
             if (self.folder / "dies").exists():
                 os.kill(os.getpid(), signal.SIGKILL)
         with (self.folder / f"heard-{self.front}").open("a") as heard:
@@ -49,7 +49,7 @@ class Actor:
             self.adopt(document.epoch)
         elif isinstance(document, StartListening):
             refuses = (self.folder / "refuses").exists()
-            self.post.send(ListenFailed("it was told to refuse") if refuses else Listening(None))
+            self.channel.send(ListenFailed("it was told to refuse") if refuses else Listening(None))
         elif isinstance(document, Stop):
             self.done.set()
 
@@ -57,7 +57,7 @@ class Actor:
         if (self.folder / f"deaf-{self.front}").exists():
             asyncio.get_running_loop().call_later(0.01, self.adopt, epoch)
         else:
-            self.post.send(TableAck(epoch))
+            self.channel.send(TableAck(epoch))
 
 
 async def main() -> None:

@@ -8,10 +8,10 @@ PATIENCE = HeartbeatPolicy(idle_s=10.0, longest_s=40.0)
 OWED = (3, 7)
 
 
-def seconds_until_given_up(pulse: Heartbeat, busy: float = 0.0, hand: int = 1 << 40) -> tuple[int, float]:
-    """After how many looks, a second apart, and what it has missed then; it computes that share of the time."""
+def seconds_until_given_up(heartbeat: Heartbeat, busy: float = 0.0, busy_bytes: int = 1 << 40) -> tuple[int, float]:
+    """After how many checks, a second apart, and what it has missed then; it computes that share of the time."""
     for now in range(1000):
-        missed_s = pulse.missed(OWED, busy * now, hand, float(now))
+        missed_s = heartbeat.overdue(OWED, busy * now, busy_bytes, float(now))
         if missed_s is not None:
             return now, missed_s
     raise AssertionError("it was never given up")
@@ -27,26 +27,26 @@ def test_who_computes_meanwhile_has_as_long_as_a_large_message_takes() -> None:
 
 
 def test_who_computes_with_nothing_large_in_hand_spins_and_is_given_up_after_the_timeout() -> None:
-    assert seconds_until_given_up(Heartbeat(PATIENCE), busy=1.0, hand=100) == (11, pytest.approx(10.0, abs=1e-3))
-    assert seconds_until_given_up(Heartbeat(PATIENCE), busy=1.0, hand=40 << 20) == (21, 20.0)
+    assert seconds_until_given_up(Heartbeat(PATIENCE), busy=1.0, busy_bytes=100) == (11, pytest.approx(10.0, abs=1e-3))
+    assert seconds_until_given_up(Heartbeat(PATIENCE), busy=1.0, busy_bytes=40 << 20) == (21, 20.0)
 
 
 def test_who_answers_now_and_then_is_never_given_up() -> None:
-    pulse = Heartbeat(PATIENCE)
+    heartbeat = Heartbeat(PATIENCE)
     for now in range(1000):
-        assert pulse.missed((now // 9, 0), 0.0, 0, float(now)) is None
+        assert heartbeat.overdue((now // 9, 0), 0.0, 0, float(now)) is None
 
 
 def test_who_owes_nothing_is_never_given_up() -> None:
-    pulse = Heartbeat(PATIENCE)
-    assert all(pulse.missed(None, 0.0, 0, float(now)) is None for now in range(1000))
+    heartbeat = Heartbeat(PATIENCE)
+    assert all(heartbeat.overdue(None, 0.0, 0, float(now)) is None for now in range(1000))
 
 
 def test_nobody_is_given_up_because_the_watcher_was_stopped_too() -> None:
-    pulse = Heartbeat(PATIENCE)
-    assert pulse.missed(OWED, 0.0, 0, 0.0) is None
-    assert pulse.missed(OWED, 0.0, 0, 3600.0) is None
-    assert pulse.missed(None, 0.0, 0, 3601.0) is None
+    heartbeat = Heartbeat(PATIENCE)
+    assert heartbeat.overdue(OWED, 0.0, 0, 0.0) is None
+    assert heartbeat.overdue(OWED, 0.0, 0, 3600.0) is None
+    assert heartbeat.overdue(None, 0.0, 0, 3601.0) is None
 
 
 @pytest.mark.parametrize(("timeout_s", "interval_s"), [(10.0, 1.0), (60.0, 1.0), (0.5, 0.05)])

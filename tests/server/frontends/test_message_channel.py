@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from foldserve_engine.link.channel import pair
+from foldserve_server.context.rights import Rights
+from foldserve_server.frontends.admin_messages import ReloadRequest
 from foldserve_server.frontends.message_channel import MessageChannel, close_all
 from foldserve_server.frontends.messages import (
     AdminReply,
@@ -18,6 +20,7 @@ from foldserve_server.frontends.messages import (
     TableSnapshot,
     VersionEntry,
 )
+from foldserve_server.models.model_config import ModelConfig, Specific
 
 
 def run(test: Any) -> None:
@@ -56,7 +59,11 @@ def test_documents_come_as_they_were_sent_and_in_order() -> None:
             Drain(),
             table("é" * 10),
             Listening(None),
-            AdminRequest(1, "reload", "{}", "x", None, True),
+            AdminRequest(
+                1,
+                ReloadRequest((ModelConfig("m", Path("/m"), Specific(frozenset({2}))),), "x"),
+                Rights("x", None, True),
+            ),
             AdminReply(1, reasons={"a": "b"}),
         ]
         for document in sent:

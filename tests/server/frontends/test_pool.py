@@ -22,7 +22,7 @@ from foldserve_server.models.model_config import Latest
 from foldserve_server.models.servable import Servable, ServableState
 from foldserve_server.models.table import Table
 from tests.server.fakes import FakeEngine, manifest
-from tests.server.frontends.test_admin_requests import Remembering
+from tests.server.frontends.test_admin_messages import Remembering
 
 ACTOR = Path(__file__).with_name("actor.py")
 PATIENCE_S = 60
@@ -30,7 +30,7 @@ QUICK = RestartPolicy(limit=3, window_s=60, first_delay_s=0.01, longest_delay_s=
 
 
 class House:
-    """A fleet of front ends that do as the files in a folder tell them; see `actor`."""
+    """A pool of front ends that do as the files in a folder tell them; see `actor`."""
 
     def __init__(self, folder: Path, front_ends: int = 2, timeout_s: float = 30.0) -> None:
         self.folder = folder
@@ -38,11 +38,11 @@ class House:
             parse([str(folder), "--port=0", "--rest_api_port=0", f"--front-ends={front_ends}"]).options,
             front_end_timeout_s=timeout_s,
         )
-        seats = front_ends + 1
-        self.book = SharedCounterStore.create(seats, seats - 1)
+        slots = front_ends + 1
+        self.counters = SharedCounterStore.create(slots, slots - 1)
         self.table = Table()
         command = (sys.executable, "-P", str(ACTOR), str(folder))
-        self.fleet = FrontEndPool(PoolPlan(options, ("words",), command, QUICK), self.table, self.book)
+        self.pool = FrontEndPool(PoolPlan(options, ("words",), command, QUICK), self.table, self.counters)
 
     def heard(self, front: int) -> list[dict[str, Any]]:
         """What a front end was told."""
@@ -69,10 +69,10 @@ def play(folder: Path, scenario: Scenario, **how: Any) -> None:
             try:
                 await scenario(house)
             finally:
-                for resident in house.fleet.living():
-                    resident.child.kill()  # a stopped one ends too
-                await house.fleet.stop(0)
-                house.book.memory.close()
+                for front_end in house.pool.running():
+                    front_end.child.kill()  # a stopped one ends too
+                await house.pool.stop(0)
+                house.counters.memory.close()
 
     asyncio.run(run())
 
@@ -80,12 +80,12 @@ def play(folder: Path, scenario: Scenario, **how: Any) -> None:
 def test_everybody_is_told_who_it_is_and_the_whole_table_before_it_listens(tmp_path: Path) -> None:
     async def scenario(house: House) -> None:
         house.publish(1)
-        await house.fleet.start(Remembering())
+        await house.pool.start(Remembering())
         for front in (1, 2):
             welcome, first, *_ = house.heard(front)
-            assert welcome["kind"] == "FrontEndHello" and welcome["words"] == ["words"]
-            assert (welcome["front"], welcome["seat"], welcome["seats"]) == (front, front - 1, 3)
-            assert (welcome["parent"], welcome["port"]) == (os.getpid(), house.fleet.port)
+            assert welcome["kind"] == "FrontEndHello" and welcome["arguments"] == ["words"]
+            assert (welcome["front_end"], welcome["slot"], welcome["slots"]) == (front, front - 1, 3)
+            assert (welcome["parent"], welcome["port"]) == (os.getpid(), house.pool.port)
             assert (
                 first["kind"] == "TableSnapshot"
                 and first["models"][0]["versions"][0]["state"] == ServableState.AVAILABLE
@@ -97,7 +97,7 @@ def test_everybody_is_told_who_it_is_and_the_whole_table_before_it_listens(tmp_p
 
 def test_changes_of_one_moment_are_one_table_and_settled_waits_for_everybody(tmp_path: Path) -> None:
     async def scenario(house: House) -> None:
-        await house.fleet.start(Remembering())
+        await house.pool.start(Remembering())
         before = house.epochs(1)[-1]
         (tmp_path / "deaf-2").touch()
         old = house.publish(1)
@@ -105,7 +105,7 @@ def test_changes_of_one_moment_are_one_table_and_settled_waits_for_everybody(tmp
         house.table.unload(old)
         house.table.relabel("m", {"stable": 2})
         house.table.set_policy("m", Latest(2))
-        settling = asyncio.create_task(house.fleet.settled())
+        settling = asyncio.create_task(house.pool.settled())
         while house.epochs(1)[-1] == before:
             await asyncio.sleep(0.01)
         assert not settling.done()
@@ -114,7 +114,7 @@ def test_changes_of_one_moment_are_one_table_and_settled_waits_for_everybody(tmp
         assert house.epochs(1)[-1] == house.epochs(2)[-1] == before + 1
         (model,) = house.heard(1)[-1]["models"]
         assert [(one["version"], one["state"]) for one in model["versions"]] == [(1, 40), (2, 30)]
-        assert model["labels"] == {"stable": 2} and model["wanted"]["latest"] == 2
+        assert model["labels"] == {"stable": 2} and model["policy"] == {"type": "Latest", "count": 2}
 
     play(tmp_path, scenario)
 
@@ -123,15 +123,15 @@ def test_who_adopts_nothing_in_time_is_ended_and_settled_waits_for_it_no_longer(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario(house: House) -> None:
-        await house.fleet.start(Remembering())
-        stopped = house.fleet.living()[1]
+        await house.pool.start(Remembering())
+        stopped = house.pool.running()[1]
         os.kill(stopped.pid, signal.SIGSTOP)
         house.publish(1)
-        await house.fleet.settled()
+        await house.pool.settled()
         assert stopped.child.exited.done()
         assert "front end 2 did not answer its supervisor within 2 s" in caplog.text
-        while not all(one.listening for one in house.fleet.living()) or len(house.fleet.living()) < 2:
-            await house.fleet.changes.ticket().wait()
+        while not all(one.listening for one in house.pool.running()) or len(house.pool.running()) < 2:
+            await house.pool.changes.ticket().wait()
         assert house.heard(3)[1]["models"], "its successor has the current table from the beginning"
 
     play(tmp_path, scenario, timeout_s=2.0)
@@ -139,14 +139,14 @@ def test_who_adopts_nothing_in_time_is_ended_and_settled_waits_for_it_no_longer(
 
 def test_who_answers_nothing_is_ended_though_nothing_changes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def scenario(house: House) -> None:
-        await house.fleet.start(Remembering())
-        staying, stopped = house.fleet.living()
+        await house.pool.start(Remembering())
+        staying, stopped = house.pool.running()
         os.kill(stopped.pid, signal.SIGSTOP)
         await asyncio.shield(stopped.child.exited)
         assert "front end 2 did not answer its supervisor within 2 s" in caplog.text
-        while not all(one.listening for one in house.fleet.living()) or len(house.fleet.living()) < 2:
-            await house.fleet.changes.ticket().wait()
-        assert staying in house.fleet.living(), "who answers is left alone"
+        while not all(one.listening for one in house.pool.running()) or len(house.pool.running()) < 2:
+            await house.pool.changes.ticket().wait()
+        assert staying in house.pool.running(), "who answers is left alone"
         assert house.epochs(1) == house.epochs(3)[-1:], "nothing has changed"
 
     play(tmp_path, scenario, timeout_s=2.0)
@@ -157,8 +157,8 @@ def test_who_spins_without_a_large_message_in_hand_is_ended_as_soon(
 ) -> None:
     async def scenario(house: House) -> None:
         (tmp_path / "spins-2").touch()
-        await house.fleet.start(Remembering())
-        _, spinning = house.fleet.living()
+        await house.pool.start(Remembering())
+        _, spinning = house.pool.running()
         await asyncio.shield(spinning.child.exited)
         assert "front end 2 did not answer its supervisor within 2 s" in caplog.text
 
@@ -169,7 +169,7 @@ def test_a_front_end_that_cannot_listen_keeps_the_server_from_starting(tmp_path:
     async def scenario(house: House) -> None:
         (tmp_path / "refuses").touch()
         with pytest.raises(CannotStart, match="it was told to refuse"):
-            await house.fleet.start(Remembering())
+            await house.pool.start(Remembering())
 
     play(tmp_path, scenario)
 
@@ -178,7 +178,7 @@ def test_front_ends_that_die_too_often_end_the_server(tmp_path: Path) -> None:
     async def scenario(house: House) -> None:
         (tmp_path / "dies").touch()
         with pytest.raises(FrontEndsFailed, match=r"3 times within 60 s; at last front end \d was ended by SIGKILL"):
-            await house.fleet.start(Remembering())
+            await house.pool.start(Remembering())
 
     play(tmp_path, scenario)
 
@@ -187,9 +187,9 @@ def test_front_ends_that_cannot_be_started_are_tried_again_and_then_given_up(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario(house: House) -> None:
-        house.fleet._plan = replace(house.fleet._plan, command=("/nowhere/python",))
+        house.pool._plan = replace(house.pool._plan, command=("/nowhere/python",))
         with pytest.raises(FrontEndsFailed, match="at last none could be started"):
-            await house.fleet.start(Remembering())
+            await house.pool.start(Remembering())
 
     play(tmp_path, scenario)
     assert caplog.text.count("no front end can be started") >= 3
@@ -197,25 +197,25 @@ def test_front_ends_that_cannot_be_started_are_tried_again_and_then_given_up(
 
 def test_what_a_dead_front_end_had_in_hand_is_nobodys(tmp_path: Path) -> None:
     async def scenario(house: House) -> None:
-        await house.fleet.start(Remembering())
-        SharedCounterStore.attach(house.book.memory.descriptor, 3, 1).words(("queue", "4"), 3)[0] = 9
-        assert house.book.sums("queue") == {("4",): [9, 0, 0]}
-        dying = house.fleet.living()[1]
+        await house.pool.start(Remembering())
+        SharedCounterStore.attach(house.counters.memory.descriptor, 3, 1).counters(("queue", "4"), 3)[0] = 9
+        assert house.counters.totals("queue") == {("4",): [9, 0, 0]}
+        dying = house.pool.running()[1]
         dying.child.kill()
         await asyncio.shield(dying.child.exited)
-        while dying in house.fleet.living():
+        while dying in house.pool.running():
             await asyncio.sleep(0)
-        assert house.book.sums("queue") == {("4",): [0, 0, 0]}
+        assert house.counters.totals("queue") == {("4",): [0, 0, 0]}
 
     play(tmp_path, scenario)
 
 
 def test_nobody_is_started_again_while_the_server_stops(tmp_path: Path) -> None:
     async def scenario(house: House) -> None:
-        await house.fleet.start(Remembering())
-        house.fleet.drain()
-        await house.fleet.stop(5)
-        assert not house.fleet.living()
+        await house.pool.start(Remembering())
+        house.pool.drain()
+        await house.pool.stop(5)
+        assert not house.pool.running()
         for front in (1, 2):
             assert [one["kind"] for one in house.heard(front)[-2:]] == ["Drain", "Stop"]
 
@@ -224,9 +224,9 @@ def test_nobody_is_started_again_while_the_server_stops(tmp_path: Path) -> None:
 
 def test_a_second_fleet_cannot_have_the_port(tmp_path: Path) -> None:
     async def scenario(house: House) -> None:
-        options = parse([str(tmp_path), f"--port={house.fleet.port}", "--front-ends=2"]).options
+        options = parse([str(tmp_path), f"--port={house.pool.port}", "--front-ends=2"]).options
         with pytest.raises(CannotStart, match="Address already in use"):
-            FrontEndPool(PoolPlan(options, ()), house.table, house.book)
+            FrontEndPool(PoolPlan(options, ()), house.table, house.counters)
 
     play(tmp_path, scenario)
 

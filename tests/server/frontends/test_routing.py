@@ -22,7 +22,6 @@ from foldserve_server.frontends.messages import (
     ReleaseEngine,
     VersionEntry,
 )
-from foldserve_server.frontends.policy_message import PolicyMessage
 from foldserve_server.frontends.shared_counters import SharedCounterStore
 from foldserve_server.frontends.worker.routing import Routing
 from foldserve_server.models.model_config import Specific
@@ -54,7 +53,7 @@ class House:
         self.routing.link(EngineLinked(engine, launched.epoch, told), [launched.link(FRONT).detach(), page])
 
     def adopt(self, *versions: VersionEntry, available: bool = True, restarts: int = 0, **labels: int) -> None:
-        model = ModelEntry("m", versions, labels, True, PolicyMessage(specific=(1, 2)))
+        model = ModelEntry("m", versions, labels, True, Specific(frozenset({1, 2})))
         engines = (EngineEntry(1, available, restarts),)
         self.routing.adopt(messages.TableSnapshot(1, True, (model,), engines))
 

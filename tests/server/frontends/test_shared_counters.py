@@ -47,8 +47,8 @@ def test_a_tally_and_a_drift_are_those_of_all(books: list[SharedCounterStore]) -
     assert tallies[1].percentiles_ns(0.5, 1.0) == [2000, 3000]
     assert {one.last_ms for one in tallies} == {50}, "the latest of all"
     drifts = [Drift("tensorflow", {"y": 1.0, "z": 1.0}, book, "1") for book in books]
-    drifts[0].note({"y": 0.25, "z": 0.0}, "m/1")
-    drifts[1].note({"y": 0.5, "z": float("nan")}, "m/1")
+    drifts[0].record({"y": 0.25, "z": 0.0}, "m/1")
+    drifts[1].record({"y": 0.5, "z": float("nan")}, "m/1")
     drifts[1].skip()
     assert (drifts[2].compared, drifts[2].beyond, drifts[2].skipped) == (2, 1, 1)
     assert drifts[2].worst == {"y": 0.5, "z": float("inf")}
@@ -73,22 +73,22 @@ def test_an_entry_that_was_never_finished_is_not_there_and_leaves_nothing(books:
     raw = memoryview(books[0].memory.map).cast("q")
     begin = raw[0]
     raw[begin : begin + 16] = memoryview(bytes([255] * 128)).cast("q")  # its writer died before it said so
-    assert books[1].sums("x") == {}
-    words = books[0].words(("x", "y"), 10)
+    assert books[1].totals("x") == {}
+    words = books[0].counters(("x", "y"), 10)
     assert list(words) == [0] * 10
     words[3] = 5
-    assert books[1].sums("x") == {("y",): [0, 0, 0, 5, 0, 0, 0, 0, 0, 0]}
+    assert books[1].totals("x") == {("y",): [0, 0, 0, 5, 0, 0, 0, 0, 0, 0]}
 
 
 def test_what_a_dead_front_end_had_in_hand_is_taken_back_and_what_it_counted_is_not(
     books: list[SharedCounterStore],
 ) -> None:
-    books[1].words(("queue", "1"), 3)[0] = 7
-    books[2].words(("queue", "1"), 3)[0] = 3
-    books[1].words(("rows", "m"), 1)[0] = 4
+    books[1].counters(("queue", "1"), 3)[0] = 7
+    books[2].counters(("queue", "1"), 3)[0] = 3
+    books[1].counters(("rows", "m"), 1)[0] = 4
     books[0].clear(1, "queue")
-    assert books[2].sums("queue") == {("1",): [3, 0, 0]}
-    assert books[2].sums("rows") == {("m",): [4]}
+    assert books[2].totals("queue") == {("1",): [3, 0, 0]}
+    assert books[2].totals("rows") == {("m",): [4]}
 
 
 def test_a_book_that_is_full_says_so_and_counts_on_for_itself(
@@ -97,16 +97,16 @@ def test_a_book_that_is_full_says_so_and_counts_on_for_itself(
     key = ("kind", "x" * 100)
     size = len(json.dumps(key))
     for number in range((1 << 16) // 8 // SEATS):
-        words = books[0].words(("kind", f"{number:0100}"), size)
+        words = books[0].counters(("kind", f"{number:0100}"), size)
         words[0] += 1
     assert caplog.text.count("no room to count") == 1
-    assert 0 < len(books[1].sums("kind")) < (1 << 16)
+    assert 0 < len(books[1].totals("kind")) < (1 << 16)
 
 
 def test_what_one_has_in_hand_is_its_own_until_it_looks_up(books: list[SharedCounterStore]) -> None:
     tellers = [Telemetry(book) for book in books]
-    tellers[1].take_up(70)
-    tellers[1].take_up(7)
+    tellers[1].start_message(70)
+    tellers[1].start_message(7)
     assert [books[0].read(seat, BUSY_BYTES)[0] for seat in range(SEATS)] == [0, 77, 0]
-    tellers[1].look_up()
+    tellers[1].heartbeat()
     assert books[0].read(1, BUSY_BYTES)[0] == 0

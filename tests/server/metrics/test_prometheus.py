@@ -156,7 +156,7 @@ def test_what_a_shadow_engine_found_is_told() -> None:
     engine.drift.fail()
     engine.drift.skip()
     engine.drift.skip()
-    engine.drift.note({"y": 0.5}, "m/1")
+    engine.drift.record({"y": 0.5}, "m/1")
     samples = scrape(serving(engine))
     labels = {"model_name": "m", "version": "1", "engine": "shadow"}
     assert one(samples, "foldserve_shadow_deviation", output="y", **labels) == 0.5

@@ -55,7 +55,7 @@ def test_the_state_tells_verdicts_counts_and_reasons() -> None:
         engine.drift = Drift("shadow", {"y": 1e-5, "z": 1.0})
         engine.drift.skip()
         engine.drift.skip()
-        engine.drift.note({"y": 2e-6, "z": math.inf}, "m/7")
+        engine.drift.record({"y": 2e-6, "z": math.inf}, "m/7")
         table = serving(engine, version=7)
         table.relabel("m", {"stable": 7, "canary": 7})
         failed = Servable("m", 8)

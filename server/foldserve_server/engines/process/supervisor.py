@@ -102,7 +102,7 @@ class EngineSupervisor:
         self._launched = launched
         self._restarting: asyncio.Task[None] | None = None
         self._watchdog: asyncio.TimerHandle | None = None
-        self._stillness = StallTimer(settings.watchdog.interval_s)
+        self._stall_timer = StallTimer(settings.watchdog.interval_s)
         self._hung = self._stopping = False
         self.restarts = 0
         try:
@@ -169,7 +169,7 @@ class EngineSupervisor:
         """Looks whether the process stands still, now and every interval from now."""
         policy, launched = self._settings.watchdog, self._launched
         running, turns = launched.page.running(), launched.page.turns
-        still_s = self._stillness.look((launched.epoch, turns, running and running.started_ns), self._loop.time())
+        still_s = self._stall_timer.observe((launched.epoch, turns, running and running.started_ns), self._loop.time())
         if is_hang(still_s, running, launched.ready.warmed, policy):
             _log.error("the engine of %s hangs, and is killed", self._path)
             self._hung = True

@@ -1,68 +1,66 @@
-"""Where the supervisor answers what callers of front ends want changed."""
+"""Administration requests of the front ends' callers, carried out by the supervisor."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 
-from ...context.rights import Rights, set_rights
-from ...errors import EngineFailed, ReloadFailed, ServingError, Unavailable
+from ...context.rights import set_rights
+from ...errors import EngineFailed, ServingError
 from ...models.admin import Admin
-from ..admin_requests import perform
-from ..messages import AdminReply, AdminRequest, CancelAdminRequest
+from ..admin_messages import AdminReply, AdminRequest, CancelAdminRequest, LoadRequest, ReloadRequest
 from .front_end_process import FrontEndProcess
 
 log = logging.getLogger(__name__)
 
 
 class AdminService:
-    """Answers each question once, unless whoever asked has left."""
+    """Replies to each request once, unless its caller has left."""
 
     def __init__(self, admin: Admin, settled: Callable[[], Awaitable[None]]) -> None:
-        """Changes are made by the admin, and answered when they are settled."""
+        """Changes are made by the admin; a reply is sent when they are `settled` in every front end."""
         self._admin = admin
         self._settled = settled
-        self._open: dict[tuple[int, int], asyncio.Task[None]] = {}
+        self._running: dict[tuple[int, int], asyncio.Task[None]] = {}
 
-    def ask(self, resident: FrontEndProcess, asked: AdminRequest) -> None:
-        """A front end asks."""
-        key = (resident.front, asked.number)
-        task = asyncio.get_running_loop().create_task(self._answer(resident, asked), context=Context())
-        self._open[key] = task
-        task.add_done_callback(lambda _: self._open.pop(key, None))
+    def begin(self, front_end: FrontEndProcess, request: AdminRequest) -> None:
+        """Carries out a request; the reply is sent later."""
+        key = (front_end.number, request.number)
+        task = asyncio.get_running_loop().create_task(self._reply(front_end, request), context=Context())
+        self._running[key] = task
+        task.add_done_callback(lambda _: self._running.pop(key, None))
 
-    def withdraw(self, resident: FrontEndProcess, withdrawn: CancelAdminRequest) -> None:
-        """The caller has left: what was begun is taken back."""
-        task = self._open.get((resident.front, withdrawn.number))
+    def cancel(self, front_end: FrontEndProcess, cancelled: CancelAdminRequest) -> None:
+        """Takes back a request whose caller has left."""
+        task = self._running.get((front_end.number, cancelled.number))
         if task is not None:
             task.cancel()
 
-    def forget(self, resident: FrontEndProcess) -> None:
-        """The front end is gone, and all its callers with it."""
-        for (front, _), task in list(self._open.items()):
-            if front == resident.front:
+    def cancel_all(self, front_end: FrontEndProcess) -> None:
+        """Takes back every request of a front end whose process has ended."""
+        for (number, _), task in list(self._running.items()):
+            if number == front_end.number:
                 task.cancel()
 
-    async def _answer(self, resident: FrontEndProcess, asked: AdminRequest) -> None:
-        models = None if asked.models is None else frozenset(asked.models)
-        set_rights(Rights(asked.holder, models, asked.admin))
+    async def _reply(self, front_end: FrontEndProcess, request: AdminRequest) -> None:
+        set_rights(request.rights)
         try:
-            await perform(self._admin, asked.verb, asked.content)
+            await self._carry_out(request)
             await self._settled()
         except ServingError as error:
-            resident.post.send(_refusal(asked.number, error))
+            front_end.channel.send(AdminReply.failed(request.number, error))
         except Exception:
-            log.exception("%s, which a caller asked for, failed", asked.verb)
-            resident.post.send(_refusal(asked.number, EngineFailed(asked.verb)))
+            name = type(request.request).__name__
+            log.exception("%s of a caller failed", name)
+            front_end.channel.send(AdminReply.failed(request.number, EngineFailed(name)))
         else:
-            resident.post.send(AdminReply(asked.number))
+            front_end.channel.send(AdminReply(request.number))
 
-
-def _refusal(number: int, error: ServingError) -> AdminReply:
-    return AdminReply(
-        number,
-        type(error).__name__,
-        str(error),
-        error.reasons if isinstance(error, ReloadFailed) else None,
-        error.retry_after_ms if isinstance(error, Unavailable) else None,
-    )
+    async def _carry_out(self, request: AdminRequest) -> None:
+        match request.request:
+            case ReloadRequest(models, origin):
+                await self._admin.reload(models, origin)
+            case LoadRequest(name):
+                await self._admin.load(name)
+            case unload:
+                await self._admin.unload(unload.name)

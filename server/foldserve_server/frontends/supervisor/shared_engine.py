@@ -1,4 +1,4 @@
-"""An engine that is asked by front ends in processes of their own."""
+"""An engine shared by front ends in processes of their own."""
 
 import asyncio
 import os
@@ -24,94 +24,94 @@ class FrontEndRegistry(Protocol):
     """The front ends, as an engine needs them.
 
     Attributes:
-        changes: Rings when one has released an engine, or is gone.
+        changes: Rings when a front end has released an engine, or has ended.
     """
 
     changes: Changes
 
-    def living(self) -> Iterable[FrontEndProcess]:
-        """Those that are there."""
+    def running(self) -> Iterable[FrontEndProcess]:
+        """The front ends whose processes have not ended."""
 
     async def settled(self) -> None:
         """Returns when all of them answer by the newest table."""
 
 
 class FrontEndCallers:
-    """Every front end: the `engines.process.supervisor.EngineCallers` of one engine.
+    """All front ends: the `EngineCallers` of one engine.
 
     Attributes:
         closed: Done when the engine is over.
     """
 
-    def __init__(self, number: int, settings: EngineSettings, residents: FrontEndRegistry) -> None:
-        """Nobody asks the engine of that number, which is run so, yet."""
+    def __init__(self, number: int, settings: EngineSettings, front_ends: FrontEndRegistry) -> None:
+        """No front end asks the engine of that number, which is run with these settings, yet."""
         self._number = number
         self._settings = settings
-        self._residents = residents
+        self._front_ends = front_ends
         self._profile: EngineProfile | None = None
         self._launched: LaunchedEngine | None = None
         self._over = False
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def join(self, launched: LaunchedEngine) -> None:
-        """See `engines.process.supervisor.EngineCallers`."""
+        """See `EngineCallers`."""
         self._launched = launched
         report, ready = launched.report, launched.ready
         self._profile = EngineProfile(
             str(launched.path), self._settings.kind, report, ready.credit_rows, ready.credit_bytes
         )
-        for resident in self._residents.living():
-            self.link(resident)
+        for front_end in self._front_ends.running():
+            self.link(front_end)
 
-    def link(self, resident: FrontEndProcess) -> None:
-        """Gives a front end a link, if there is anything to be linked with.
+    def link(self, front_end: FrontEndProcess) -> None:
+        """Gives a front end a link, if there is a process to link it with.
 
         Raises:
             OSError: There is no descriptor left.
         """
-        launched, known = self._launched, self._profile
-        if launched is None or known is None or self._over:
+        launched, profile = self._launched, self._profile
+        if launched is None or profile is None or self._over:
             return
-        told = EngineLinked(self._number, launched.epoch, known)
-        sock = launched.link(resident.front)
-        resident.engines.add(self._number)
-        resident.post.send(told, [sock.detach(), os.dup(launched.page.memory.descriptor)])
+        message = EngineLinked(self._number, launched.epoch, profile)
+        sock = launched.link(front_end.number)
+        front_end.engines.add(self._number)
+        front_end.channel.send(message, [sock.detach(), os.dup(launched.page.memory.descriptor)])
 
     def lost(self, refusal: Unavailable) -> None:
-        """See `engines.process.supervisor.EngineCallers`: front ends see the end of their links."""
+        """See `EngineCallers`: front ends see the end of their links."""
         self._launched = None
 
     def refuse(self, refusal: Unavailable) -> None:
-        """See `engines.process.supervisor.EngineCallers`: front ends are told when it is their turn, see `answered`."""
+        """See `EngineCallers`: front ends refuse when the engine is released, see `answered`."""
         self._over = True
 
     def fail(self, error: ServingError) -> None:
-        """See `engines.process.supervisor.EngineCallers`."""
+        """See `EngineCallers`."""
         self._over = True
         retry = error.retry_after_ms if isinstance(error, Unavailable) else None
         self._release(ReleaseEngine(self._number, str(error), retry))
 
     async def answered(self) -> None:
         """See `EngineCallers`: first every front end answers by a table without the engine."""
-        await self._residents.settled()
+        await self._front_ends.settled()
         self._release(ReleaseEngine(self._number, None, None))
         while self._holders():
-            change = self._residents.changes.ticket()
+            change = self._front_ends.changes.ticket()
             if self._holders():
                 await change.wait()
 
     def close(self) -> None:
-        """See `engines.process.supervisor.EngineCallers`."""
+        """See `EngineCallers`."""
         self._over = True
         if not self.closed.done():
             self.closed.set_result(None)
 
-    def _release(self, release: ReleaseEngine) -> None:
-        for resident in self._holders():
-            resident.post.send(release)
+    def _release(self, message: ReleaseEngine) -> None:
+        for front_end in self._holders():
+            front_end.channel.send(message)
 
     def _holders(self) -> list[FrontEndProcess]:
-        return [resident for resident in self._residents.living() if self._number in resident.engines]
+        return [front_end for front_end in self._front_ends.running() if self._number in front_end.engines]
 
 
 class SharedEngine(EngineSupervisor):
@@ -129,13 +129,13 @@ class SharedEngine(EngineSupervisor):
         settings: EngineSettings,
         command: Sequence[str],
         launched: LaunchedEngine,
-        residents: FrontEndRegistry,
-        book: CounterStore,
+        front_ends: FrontEndRegistry,
+        counters: CounterStore,
     ) -> None:
         """Made by `start`."""
         self.number = number
-        self.callers = FrontEndCallers(number, settings, residents)
-        self._book = book
+        self.callers = FrontEndCallers(number, settings, front_ends)
+        self._counters = counters
         super().__init__(path, settings, command, launched, self.callers)
 
     @classmethod
@@ -144,8 +144,8 @@ class SharedEngine(EngineSupervisor):
         number: int,
         path: Path,
         settings: EngineSettings,
-        residents: FrontEndRegistry,
-        book: CounterStore,
+        front_ends: FrontEndRegistry,
+        counters: CounterStore,
         command: Sequence[str] = ENGINE_COMMAND,
     ) -> "SharedEngine":
         """As `EngineProcess.start`.
@@ -155,7 +155,7 @@ class SharedEngine(EngineSupervisor):
         """
         launched = await launch(path, settings, command)
         try:
-            return cls(number, path, settings, command, launched, residents, book)
+            return cls(number, path, settings, command, launched, front_ends, counters)
         except OSError as error:
             await asyncio.shield(launched.discard())
             raise NotNow(f"the front ends cannot be given a link to it: {error}") from error
@@ -165,15 +165,15 @@ class SharedEngine(EngineSupervisor):
 
     @property
     def queue(self) -> queue_gauge.QueueGauge:
-        """What waits or is computed, of all front ends."""
+        """Requests of all front ends that wait or are computed."""
         ready = self._launched.ready
-        return queue_gauge.read_queue(self._book, self.number, Credits(ready.credit_rows, ready.credit_bytes))
+        return queue_gauge.read_queue(self._counters, self.number, Credits(ready.credit_rows, ready.credit_bytes))
 
     @property
     def entry(self) -> EngineEntry:
-        """How it stands."""
+        """Its entry in the table snapshot."""
         return EngineEntry(self.number, self.available, self.restarts)
 
     async def predict(self, inputs: Arrays, deadline_ns: int | None = None, exact: bool = False) -> dict[str, Array]:
-        """Raises Unavailable: only front ends ask."""
+        """Raises Unavailable: the supervisor answers no predictions."""
         raise Unavailable("this process answers no predictions; its front ends do")

@@ -17,12 +17,14 @@ Run = Callable[
 ]
 
 
-async def serve_with_front_ends(options: ServerOptions, words: Sequence[str], stop: asyncio.Event, run: Run) -> None:
+async def serve_with_front_ends(
+    options: ServerOptions, arguments: Sequence[str], stop: asyncio.Event, run: Run
+) -> None:
     """Runs the server with front ends in processes of their own.
 
     Args:
         options: How.
-        words: The command line that says so.
+        arguments: The command line that the server was started with.
         stop: Set when it is to end.
         run: Loads and watches, with whatever answers callers.
 
@@ -30,16 +32,16 @@ async def serve_with_front_ends(options: ServerOptions, words: Sequence[str], st
         CannotStart: The port cannot be had, or a front end cannot listen.
         FrontEndsFailed: Front ends end again and again.
     """
-    seats = options.front_ends + 1
-    book = SharedCounterStore.create(seats, own=seats - 1)
+    slots = options.front_ends + 1
+    counters = SharedCounterStore.create(slots, own=slots - 1)
     table = Table()
-    fleet = FrontEndPool(PoolPlan(options, tuple(words)), table, book)
+    pool = FrontEndPool(PoolPlan(options, tuple(arguments)), table, counters)
 
     async def start(admin: Admin) -> FrontEndPool:
-        await fleet.start(admin)
-        return fleet
+        await pool.start(admin)
+        return pool
 
     try:
-        await run(options, table, Telemetry(book), Launcher(options, fleet.start_engine), start, stop)
+        await run(options, table, Telemetry(counters), Launcher(options, pool.start_engine), start, stop)
     finally:
-        await fleet.stop(0)
+        await pool.stop(0)

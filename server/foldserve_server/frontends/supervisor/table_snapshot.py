@@ -5,13 +5,11 @@ from collections.abc import Iterable
 from ...engines.serving_engine import ServingEngine
 from ...models.servable import Servable
 from ...models.table import Table
-from .. import messages
-from ..messages import EngineEntry, ModelEntry, VersionEntry
-from ..policy_message import PolicyMessage
+from ..messages import EngineEntry, ModelEntry, TableSnapshot, VersionEntry
 from .shared_engine import SharedEngine
 
 
-def snapshot(table: Table, engines: Iterable[SharedEngine], started: bool) -> messages.TableSnapshot:
+def snapshot(table: Table, engines: Iterable[SharedEngine], started: bool) -> TableSnapshot:
     """The table as it stands, of epoch 0."""
     models = (
         ModelEntry(
@@ -19,12 +17,12 @@ def snapshot(table: Table, engines: Iterable[SharedEngine], started: bool) -> me
             tuple(_version(versions[number]) for number in sorted(versions)),
             dict(table.labels(name)),
             name in table.served,
-            PolicyMessage.of(table.policy(name)),
+            table.policy(name),
         )
         for name, versions in sorted(table.everything().items())
     )
     entries: tuple[EngineEntry, ...] = tuple(engine.entry for engine in engines)
-    return messages.TableSnapshot(0, started, tuple(models), entries)
+    return TableSnapshot(0, started, tuple(models), entries)
 
 
 def _version(servable: Servable) -> VersionEntry:

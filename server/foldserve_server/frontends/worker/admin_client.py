@@ -1,4 +1,4 @@
-"""What callers of a front end want changed, put before the supervisor."""
+"""Client of the supervisor's administration: carries the requests of a front end's callers to it."""
 
 import asyncio
 import itertools
@@ -7,49 +7,54 @@ from typing import Any
 
 from ...context.rights import current_rights
 from ...models.model_config import ModelConfig
-from .. import admin_requests
-from ..messages import AdminReply, AdminRequest, CancelAdminRequest
+from ..admin_messages import (
+    AdminReply,
+    AdminRequest,
+    CancelAdminRequest,
+    LoadRequest,
+    ReloadRequest,
+    UnloadRequest,
+)
 
 
 class AdminClient:
-    """A `models.admin.Admin` that asks the supervisor, which has the last word on rights."""
+    """A `models.admin.Admin` that forwards to the supervisor, which checks the caller's rights."""
 
     def __init__(self, send: Callable[[Any], None]) -> None:
-        """Questions are sent so."""
+        """Messages are sent by that function."""
         self._send = send
         self._numbers = itertools.count(1)
-        self._open: dict[int, asyncio.Future[None]] = {}
+        self._pending: dict[int, asyncio.Future[None]] = {}
 
     async def reload(self, models: Sequence[ModelConfig], origin: str) -> None:
         """See `models.admin.Admin`. Cancelling it takes the reload back."""
-        await self._ask(admin_requests.RELOAD, admin_requests.reload(models, origin))
+        await self._request(ReloadRequest(tuple(models), origin))
 
     async def load(self, name: str) -> None:
         """See `models.admin.Admin`."""
-        await self._ask(admin_requests.LOAD, admin_requests.named(name))
+        await self._request(LoadRequest(name))
 
     async def unload(self, name: str) -> None:
         """See `models.admin.Admin`."""
-        await self._ask(admin_requests.UNLOAD, admin_requests.named(name))
+        await self._request(UnloadRequest(name))
 
-    def answered(self, answer: AdminReply) -> None:
-        """The supervisor has answered."""
-        waiting = self._open.pop(answer.number, None)
-        if waiting is None or waiting.done():
+    def on_reply(self, reply: AdminReply) -> None:
+        """Settles the request that the supervisor has answered."""
+        future = self._pending.pop(reply.number, None)
+        if future is None or future.done():
             return
-        if answer.error is None:
-            waiting.set_result(None)
+        error = reply.exception
+        if error is None:
+            future.set_result(None)
         else:
-            waiting.set_exception(admin_requests.failure(answer))
+            future.set_exception(error)
 
-    async def _ask(self, verb: str, content: str) -> None:
-        granted = current_rights()
+    async def _request(self, request: ReloadRequest | LoadRequest | UnloadRequest) -> None:
         number = next(self._numbers)
-        waiting = self._open[number] = asyncio.get_running_loop().create_future()
-        models = None if granted.models is None else tuple(sorted(granted.models))
-        self._send(AdminRequest(number, verb, content, granted.holder, models, granted.admin))
+        future = self._pending[number] = asyncio.get_running_loop().create_future()
+        self._send(AdminRequest(number, request, current_rights()))
         try:
-            await waiting
+            await future
         finally:
-            if self._open.pop(number, None) is not None:  # whoever asked has left
+            if self._pending.pop(number, None) is not None:  # the caller has left
                 self._send(CancelAdminRequest(number))

@@ -20,7 +20,7 @@ from typing import Any
 from foldserve_engine.protocol import EngineKind
 from foldserve_engine.worker import process_limits
 
-from ...config.command import parse_front
+from ...config.command import parse_front_end
 from ...config.options import ServerOptions
 from ...context.span import untraced
 from ...engines.launcher import settings_of
@@ -32,10 +32,9 @@ from ...system.allocator import keep_freed_pages
 from ...system.garbage_collector import freeze_objects
 from ...system.log import configure
 from ...tracing import Tracing, is_asked_for
-from .. import messages
+from ..admin_messages import AdminReply
 from ..message_channel import MessageChannel, close_all
 from ..messages import (
-    AdminReply,
     Drain,
     EngineLinked,
     EngineReleased,
@@ -48,6 +47,7 @@ from ..messages import (
     StartListening,
     Stop,
     TableAck,
+    TableSnapshot,
 )
 from ..queue_gauge import QUEUE
 from ..shared_counters import SharedCounterStore
@@ -58,15 +58,15 @@ log = logging.getLogger(__name__)
 
 
 class FrontEndWorker:
-    """What a front end is told, and does about it."""
+    """Handles the supervisor's messages: links, tables, start and stop of listening."""
 
     def __init__(self, sock: socket) -> None:
         """Owns the socket from then on."""
-        self._post = MessageChannel(sock, self._hear, _end_at_once)
-        self._admin = AdminClient(self._post.send)
+        self._channel = MessageChannel(sock, self._on_message, _end_at_once)
+        self._admin = AdminClient(self._channel.send)
         self._options: ServerOptions | None = None
         self._routing: Routing | None = None
-        self._front: Listeners | None = None
+        self._listeners: Listeners | None = None
         self._tracing: Tracing | None = None
         self._telemetry: Telemetry | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -74,101 +74,103 @@ class FrontEndWorker:
         self._done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> int:
-        """Returns when it was told to stop, and has: the exit status."""
+        """Returns the exit status when the front end has stopped."""
         status = await self._done
         if self._tracing is not None:
             await asyncio.to_thread(self._tracing.close)
-        self._post.close()
+        self._channel.close()
         return status
 
-    def _hear(self, document: Any, descriptors: Sequence[int]) -> None:
+    def _on_message(self, message: Any, descriptors: Sequence[int]) -> None:
         try:
-            self._do(document, descriptors)
+            self._handle(message, descriptors)
         except CannotStart as error:
             self._fail(str(error))
         except Exception:
-            log.exception("a front end cannot do what it is told")
+            log.exception("a front end cannot handle %s", type(message).__name__)
             os._exit(1)
 
-    def _do(self, document: Any, descriptors: Sequence[int]) -> None:
-        match document:
+    def _handle(self, message: Any, descriptors: Sequence[int]) -> None:
+        match message:
             case FrontEndHello():
-                self._begin(document, descriptors)
+                self._begin(message, descriptors)
             case EngineLinked() if self._routing is not None:
-                self._routing.link(document, descriptors)
-            case messages.TableSnapshot() if self._routing is not None:
-                self._adopt(document, self._routing)
+                self._routing.link(message, descriptors)
+            case TableSnapshot() if self._routing is not None:
+                self._adopt(message, self._routing)
             case ReleaseEngine() if self._routing is not None:
-                self._spawn(self._routing.release(document, lambda engine: self._post.send(EngineReleased(engine))))
+                self._spawn(self._routing.release(message, lambda engine: self._channel.send(EngineReleased(engine))))
             case StartListening():
                 self._spawn(self._listen())
             case Ping() if self._telemetry is not None:
-                self._telemetry.look_up()
-                self._post.send(Pong(document.number))
+                self._telemetry.heartbeat()
+                self._channel.send(Pong(message.number))
             case AdminReply():
-                self._admin.answered(document)
+                self._admin.on_reply(message)
             case Drain():
                 self._draining = True
-                self._tell_health()
+                self._update_health()
             case Stop():
-                self._spawn(self._stop(document.grace_s))
+                self._spawn(self._stop(message.grace_s))
             case _:
                 close_all(descriptors)
-                raise RuntimeError(f"{type(document).__name__} is out of place")
+                raise RuntimeError(f"{type(message).__name__} is unexpected in this state")
 
-    def _begin(self, welcome: FrontEndHello, descriptors: Sequence[int]) -> None:
-        process_limits.die_with_parent(welcome.parent)
-        command = parse_front(welcome.words)
+    def _begin(self, hello: FrontEndHello, descriptors: Sequence[int]) -> None:
+        # the process: its end with the supervisor, its log, its memory
+        process_limits.die_with_parent(hello.parent)
+        command = parse_front_end(hello.arguments)
         configure(command.log_style, command.log_level)
         keep_freed_pages()
-        self._spawn(_import_grpc())  # beside the links
-        shared = replace(
+        self._spawn(_import_grpc())  # while engines are linked
+        # the options, with the ports and the socket that this slot has
+        transport = replace(
             command.options.transport,
             shared_port=True,
-            socket_path=command.options.transport.socket_path if welcome.seat == 0 else None,
+            socket_path=command.options.transport.socket_path if hello.slot == 0 else None,
         )
-        self._options = replace(command.options, port=welcome.port, rest_port=welcome.rest_port, transport=shared)
-        book = SharedCounterStore.attach(descriptors[0], welcome.seats, welcome.seat)
-        book.clear(welcome.seat, QUEUE)
-        table = Table()
-        self._telemetry = Telemetry(book)
+        self._options = replace(command.options, port=hello.port, rest_port=hello.rest_port, transport=transport)
+        # counters, shared with all front ends; those of the process before in this slot go on
+        counters = SharedCounterStore.attach(descriptors[0], hello.slots, hello.slot)
+        counters.clear(hello.slot, QUEUE)
+        self._telemetry = Telemetry(counters)
         if is_asked_for():
             self._tracing = Tracing.configured()
         settings = {kind: settings_of(kind, self._options) for kind in EngineKind}
-        self._routing = Routing(table, welcome.front, settings, book, self._options.engine.shadow_share)
+        self._routing = Routing(Table(), hello.front_end, settings, counters, self._options.engine.shadow_share)
 
-    def _adopt(self, told: messages.TableSnapshot, routing: Routing) -> None:
-        routing.adopt(told)
-        self._started = told.started
-        self._tell_health()
-        self._post.send(TableAck(told.epoch))
+    def _adopt(self, snapshot: TableSnapshot, routing: Routing) -> None:
+        routing.adopt(snapshot)
+        self._started = snapshot.started
+        self._update_health()
+        self._channel.send(TableAck(snapshot.epoch))
 
-    def _tell_health(self) -> None:
-        if self._front is not None and self._started:
-            self._front.begin()
-        if self._front is not None and self._draining:
-            self._front.drain()
+    def _update_health(self) -> None:
+        if self._listeners is not None and self._started:
+            self._listeners.begin()
+        if self._listeners is not None and self._draining:
+            self._listeners.drain()
 
     async def _listen(self) -> None:
         if self._options is None or self._routing is None or self._telemetry is None:
-            raise RuntimeError("it was told to listen before it was told where")
+            raise RuntimeError("StartListening came before FrontEndHello")
         tracer = untraced if self._tracing is None else self._tracing.span
         try:
-            self._front = await listen(self._options, self._routing.table, self._admin, self._telemetry, tracer)
+            self._listeners = await listen(self._options, self._routing.table, self._admin, self._telemetry, tracer)
         except CannotStart as error:
             self._fail(str(error))
             return
         freeze_objects()
-        self._tell_health()
-        self._post.send(Listening(self._front.rest_port))
+        self._update_health()
+        self._channel.send(Listening(self._listeners.rest_port))
 
     async def _stop(self, grace_s: float) -> None:
-        if self._front is not None:
-            await self._front.stop(grace_s)
+        if self._listeners is not None:
+            await self._listeners.stop(grace_s)
         self._end(0)
 
     def _fail(self, reason: str) -> None:
-        self._post.send(ListenFailed(reason))
+        self._channel.send(ListenFailed(reason))
         self._end(1)
 
     def _end(self, status: int) -> None:
@@ -178,22 +180,22 @@ class FrontEndWorker:
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._settled)
+        task.add_done_callback(self._on_done)
 
-    def _settled(self, task: "asyncio.Task[None]") -> None:
+    def _on_done(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a front end cannot do what it is told", exc_info=error)
+            log.error("a task of a front end failed", exc_info=error)
             os._exit(1)
 
 
 def _end_at_once() -> None:
-    """The supervisor is gone."""
+    """Ends the process: the supervisor is gone."""
     os._exit(1)
 
 
 async def _import_grpc() -> None:
-    with contextlib.suppress(ImportError):  # whoever listens says so
+    with contextlib.suppress(ImportError):  # reported where the listeners are started
         await asyncio.to_thread(import_module, "foldserve_server.rpc.server")
 
 

@@ -21,19 +21,19 @@ from ..messages import EngineEntry, EngineLinked, EngineProfile
 
 
 class RemoteEngine:
-    """A `serving.Process` in another process than its supervisor's.
+    """An `EngineBackend` in another process than its supervisor's.
 
     Attributes:
-        report: What the engine said when it was ready.
+        report: Its load report.
         kind: Its library.
         path: The version directory.
-        state: Whether it answers, as the supervisor says.
-        restarts: How often it was started again.
+        state: Whether it answers, as reported by the supervisor.
+        restarts: How often it was restarted.
         on_state: Called with every new state.
     """
 
     def __init__(
-        self, front: int, number: int, profile: EngineProfile, settings: EngineSettings, book: CounterStore
+        self, front_end: int, number: int, profile: EngineProfile, settings: EngineSettings, store: CounterStore
     ) -> None:
         """Without a process yet; see `attach`.
 
@@ -46,98 +46,98 @@ class RemoteEngine:
         self.restarts = 0
         self.on_state: StateHook | None = None
         self._credits = Credits(profile.credit_rows, profile.credit_bytes)
-        self._book, self._number = book, number
-        shown = queue_gauge.own_counters(book, number)
+        self._store, self._number = store, number
+        gauge = queue_gauge.own_counters(store, number)
         self._settings = settings
-        self._link = EngineClient(
-            front, self.report.signature, self.report.max_batch_size, self._credits, settings, shown
+        self._client = EngineClient(
+            front_end, self.report.signature, self.report.max_batch_size, self._credits, settings, gauge
         )
         self._page: StatusPage | None = None
         self._attached = self._released = self._closed = False
 
     @property
     def available(self) -> bool:
-        """Whether it takes requests now."""
+        """Whether it accepts requests now."""
         return self.state is EngineState.AVAILABLE and not self._released
 
     @property
     def stats(self) -> BatchStats:
-        """What batches it was given, of any front end."""
+        """Statistics of its batches, for all front ends."""
         return self._page.stats if self._page is not None else BatchStats()
 
     @property
     def batches(self) -> int:
-        """How many batches the process has begun, for any front end."""
+        """Number of batches that the process has begun, for all front ends."""
         return self._page.batches if self._page is not None else 0
 
     @property
     def computing(self) -> int:
-        """Requests in the batch that runs, of any front end."""
+        """Number of requests in the running batch, of all front ends."""
         return self._page.computing if self._page is not None else 0
 
     @property
     def queue(self) -> queue_gauge.QueueGauge:
-        """What waits or is computed, of all front ends."""
-        return queue_gauge.read_queue(self._book, self._number, self._credits)
+        """Requests of all front ends that wait or are computed."""
+        return queue_gauge.read_queue(self._store, self._number, self._credits)
 
-    def attach(self, told: EngineLinked, descriptors: Sequence[int]) -> None:
-        """Takes a process of the engine: a socket to it, and its page.
+    def attach(self, message: EngineLinked, descriptors: Sequence[int]) -> None:
+        """Takes a process of the engine: a socket to it, and its status page.
 
         Raises:
-            OSError: What waits cannot be given to it.
+            OSError: Waiting requests cannot be given to it.
         """
         sock = socket(fileno=descriptors[0])
         if self._attached:  # the end of the process before was not seen yet
             self._lose()
-        self.report = told.profile.report
+        self.report = message.profile.report
         memory = SharedMemory.attach(descriptors[1])
         memory.close()  # the mapping stays
         self._page = StatusPage(memory)
         self._attached = True
-        self._link.attach(sock, told.epoch, self._page, self.report.warmed[-1], self._lose)
+        self._client.attach(sock, message.epoch, self._page, self.report.warmed[-1], self._lose)
 
-    def told(self, entry: EngineEntry) -> None:
-        """Takes over what the supervisor says of it."""
+    def mirror(self, entry: EngineEntry) -> None:
+        """Mirrors the state published by the supervisor."""
         self.restarts = entry.restarts
         state = EngineState.AVAILABLE if entry.available else EngineState.RESTARTING
         if state is not self.state:
             self.state = state
             if self.on_state is not None:
-                self.on_state(state, "so the supervisor says")
+                self.on_state(state, "reported by the supervisor")
 
     async def predict(self, inputs: Arrays, deadline_ns: int | None = None, exact: bool = False) -> dict[str, Array]:
-        """See `engines.EngineProcess.predict`."""
-        return await self._link.predict(inputs, deadline_ns, exact)
+        """See `EngineClient.predict`."""
+        return await self._client.predict(inputs, deadline_ns, exact)
 
     async def stop(self, grace_s: float) -> None:
-        """Takes no more requests, and answers what was accepted, or gives it up after the grace."""
+        """Accepts no more requests, and answers those that wait, or gives them up after the grace."""
         self.refuse()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
-                await self._link.answered()
+                await self._client.answered()
         self.give_up(refusals.unloaded())
 
     def refuse(self) -> None:
-        """Takes no more requests."""
+        """Accepts no more requests."""
         self._released = True
-        self._link.refuse(refusals.unloading(self.path))
+        self._client.refuse(refusals.unloading(self.path))
 
     async def answered(self) -> None:
-        """Returns once nobody is waiting."""
-        await self._link.answered()
+        """Returns once no caller is waiting."""
+        await self._client.answered()
 
     def give_up(self, refusal: Unavailable) -> None:
-        """Answers whoever waits with the refusal, and closes the link."""
+        """Answers the callers that wait with the refusal, and closes the link."""
         if self._attached:
             self._attached = False
-            self._link.lost(refusal)
-        self._link.fail(refusal)
+            self._client.lost(refusal)
+        self._client.fail(refusal)
         if not self._closed:
             self._closed = True
-            self._link.close()
+            self._client.close()
 
     def _lose(self) -> None:
-        """The process is gone, and another one may come."""
+        """Handles the end of the process; another one may follow."""
         self._attached = False
         delay_s = self._settings.restarts.first_delay_s
-        self._link.lost(refusals.restarting(delay_s, self.report.seconds))
+        self._client.lost(refusals.restarting(delay_s, self.report.seconds))

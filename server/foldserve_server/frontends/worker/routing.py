@@ -1,6 +1,5 @@
-"""The routing table of a front end: what the supervisor says, with links to the engines."""
+"""Routing of a front end: a copy of the supervisor's table, with links to the engines."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from foldserve_engine.protocol import EngineKind
@@ -13,15 +12,12 @@ from ...models.table import Table
 from ...predict.shadow import Mirror
 from ...stats.counters import CounterStore
 from ...stats.model_stats import ModelStats
-from .. import messages
-from ..messages import EngineLinked, ModelEntry, ReleaseEngine, VersionEntry
+from ..messages import EngineLinked, ModelEntry, ReleaseEngine, TableSnapshot, VersionEntry
 from .remote_engine import RemoteEngine
-
-log = logging.getLogger(__name__)
 
 
 class Routing:
-    """Keeps a table as it is told.
+    """Keeps this front end's table a copy of the supervisor's, with links to the engines.
 
     Attributes:
         table: The table.
@@ -30,71 +26,70 @@ class Routing:
     def __init__(
         self,
         table: Table,
-        front: int,
+        front_end: int,
         settings: Mapping[EngineKind, EngineSettings],
-        book: CounterStore,
+        store: CounterStore,
         shadow_share: float,
     ) -> None:
-        """Nothing was told yet.
+        """The table is empty until the first snapshot.
 
         Args:
             table: The table.
-            front: This front end's number.
+            front_end: This front end's number.
             settings: How engines of each kind are run.
-            book: Where is counted.
-            shadow_share: The share of requests that shadow engines are shown.
+            store: Counters of versions and queues.
+            shadow_share: The share of requests that is mirrored to shadow engines.
         """
         self.table = table
-        self._front = front
+        self._front_end = front_end
         self._settings = settings
-        self._book = book
+        self._store = store
         self._shadow_share = shadow_share
         self._engines: dict[int, RemoteEngine] = {}
         self._serving: dict[int, ServingEngine] = {}
         self._servables: dict[int, Servable] = {}
         self._answering: dict[int, set[Servable]] = {}
 
-    def link(self, told: EngineLinked, descriptors: Sequence[int]) -> None:
+    def link(self, message: EngineLinked, descriptors: Sequence[int]) -> None:
         """Takes a process of an engine.
 
         Raises:
             OSError: There is no memory or descriptor left.
         """
-        engine = self._engines.get(told.engine)
+        engine = self._engines.get(message.engine)
         if engine is None:
-            settings = self._settings[told.profile.kind]
-            engine = RemoteEngine(self._front, told.engine, told.profile, settings, self._book)
-            self._engines[told.engine] = engine
-        engine.attach(told, descriptors)
+            settings = self._settings[message.profile.kind]
+            engine = RemoteEngine(self._front_end, message.engine, message.profile, settings, self._store)
+            self._engines[message.engine] = engine
+        engine.attach(message, descriptors)
 
-    def adopt(self, told: messages.TableSnapshot) -> None:
-        """From now on this is the table."""
-        for entry in told.engines:
+    def adopt(self, snapshot: TableSnapshot) -> None:
+        """Makes the table a copy of the snapshot."""
+        for entry in snapshot.engines:
             if entry.engine in self._engines:
-                self._engines[entry.engine].told(entry)
+                self._engines[entry.engine].mirror(entry)
         self.table.adopt(
-            {model.name: self._versions(model) for model in told.models},
-            {model.name: model.labels for model in told.models},
-            {model.name for model in told.models if model.served},
-            {model.name: model.wanted.policy for model in told.models},
+            {model.name: self._versions(model) for model in snapshot.models},
+            {model.name: model.labels for model in snapshot.models},
+            {model.name for model in snapshot.models if model.served},
+            {model.name: model.policy for model in snapshot.models},
         )
-        known = {entry.servable for model in told.models for entry in model.versions}
-        for serial in self._servables.keys() - known:
+        listed = {entry.servable for model in snapshot.models for entry in model.versions}
+        for serial in self._servables.keys() - listed:
             del self._servables[serial]
 
-    async def release(self, told: ReleaseEngine, released: Callable[[int], None]) -> None:
-        """Asks an engine nothing more, and says so once nobody waits for it."""
-        engine = self._engines.get(told.engine)
+    async def release(self, message: ReleaseEngine, released: Callable[[int], None]) -> None:
+        """Sends an engine no more requests, and calls `released` once no caller waits for it."""
+        engine = self._engines.get(message.engine)
         if engine is not None:
-            if told.reason is None:
-                for servable in list(self._answering.get(told.engine, ())):
+            if message.reason is None:
+                for servable in list(self._answering.get(message.engine, ())):
                     await servable.drained()
                 engine.refuse()
                 await engine.answered()
-            self._forget(
-                told.engine, engine, Unavailable(told.reason or "the engine was unloaded", told.retry_after_ms)
-            )
-        released(told.engine)
+            refusal = Unavailable(message.reason or "the engine was unloaded", message.retry_after_ms)
+            self._forget(message.engine, engine, refusal)
+        released(message.engine)
 
     def _forget(self, number: int, engine: RemoteEngine, refusal: Unavailable) -> None:
         if self._engines.pop(number, None) is None:
@@ -106,12 +101,13 @@ class Routing:
             serving.mirror.leave()
 
     def _versions(self, model: ModelEntry) -> dict[int, tuple[Servable, ServableStatus]]:
-        return {entry.version: self._servable(model.name, entry) for entry in model.versions}
+        return {entry.version: self._version(model.name, entry) for entry in model.versions}
 
-    def _servable(self, name: str, entry: VersionEntry) -> tuple[Servable, ServableStatus]:
+    def _version(self, name: str, entry: VersionEntry) -> tuple[Servable, ServableStatus]:
+        """A version, which stays the same object as long as it is listed, and its status."""
         servable = self._servables.get(entry.servable)
         if servable is None:
-            servable = Servable(name, entry.version, ModelStats(self._book, str(entry.servable)))
+            servable = Servable(name, entry.version, ModelStats(self._store, str(entry.servable)))
             self._servables[entry.servable] = servable
         engine = self._engine(entry)
         if entry.engine is not None and engine is not None:
@@ -119,7 +115,7 @@ class Routing:
         return servable, ServableStatus(ServableState(entry.state), entry.failed, entry.cause, entry.reason, engine)
 
     def _engine(self, entry: VersionEntry) -> ServingEngine | None:
-        """What answers for a version, which stays the same as long as the engine does."""
+        """The engine that answers for a version, the same object as long as the engine lives."""
         process = self._engines.get(entry.engine or 0)
         if entry.engine is None or process is None:
             return None
@@ -129,8 +125,8 @@ class Routing:
         return self._serving[entry.engine]
 
     def _mirror(self, entry: VersionEntry) -> Mirror | None:
-        behind = self._engines.get(entry.shadow or 0)
-        if behind is None:
+        process = self._engines.get(entry.shadow or 0)
+        if process is None:
             return None
-        shadow = ServingEngine(behind, behind.kind, behind.path)
-        return Mirror(shadow, self._shadow_share, book=self._book, name=str(entry.servable))
+        shadow = ServingEngine(process, process.kind, process.path)
+        return Mirror(shadow, self._shadow_share, store=self._store, name=str(entry.servable))

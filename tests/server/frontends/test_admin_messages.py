@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from foldserve_contract.records import RecordError, from_json, to_json
 from foldserve_server import errors
 from foldserve_server.context.rights import Rights, current_rights, set_rights
 from foldserve_server.errors import ReloadFailed, ServingError
-from foldserve_server.frontends import admin_requests
-from foldserve_server.frontends.messages import AdminReply, AdminRequest, CancelAdminRequest
+from foldserve_server.frontends.admin_messages import AdminReply, AdminRequest, CancelAdminRequest, LoadRequest
 from foldserve_server.frontends.supervisor import admin_service
 from foldserve_server.frontends.worker.admin_client import AdminClient
 from foldserve_server.models.model_config import All, Latest, ModelConfig, Specific
@@ -53,25 +53,25 @@ class Between:
 
     def __init__(self) -> None:
         self.behind = Remembering()
-        self.front = 7
+        self.number = 7
         self.engines: set[int] = set()
         self.settled = 0
-        self.desk = admin_service.AdminService(self.behind, self.settle)
+        self.service = admin_service.AdminService(self.behind, self.settle)
         self.admin = AdminClient(self.carry)
-        self.post = self
+        self.channel = self
 
     async def settle(self) -> None:
         self.settled += 1
 
     def carry(self, document: object) -> None:
         if isinstance(document, AdminRequest):
-            self.desk.ask(self, document)  # type: ignore[arg-type]
+            self.service.begin(self, document)  # type: ignore[arg-type]
         elif isinstance(document, CancelAdminRequest):
-            self.desk.withdraw(self, document)  # type: ignore[arg-type]
+            self.service.cancel(self, document)  # type: ignore[arg-type]
 
     def send(self, document: object) -> None:
         assert isinstance(document, AdminReply)
-        self.admin.answered(document)
+        self.admin.on_reply(document)
 
 
 def test_a_reload_reaches_the_supervisor_as_it_was_asked_and_returns_when_it_is_settled() -> None:
@@ -156,7 +156,7 @@ def test_a_front_end_that_dies_takes_back_what_its_callers_had_asked() -> None:
         asking = asyncio.create_task(between.admin.reload(MODELS, "somebody"))
         while not between.behind.asked:
             await asyncio.sleep(0)
-        between.desk.forget(between)  # type: ignore[arg-type]
+        between.service.cancel_all(between)  # type: ignore[arg-type]
         await asyncio.wait_for(between.behind.cancelled.wait(), 5)
         asking.cancel()
 
@@ -180,11 +180,13 @@ def test_two_questions_are_told_apart() -> None:
 
 def test_a_late_answer_is_nobodys() -> None:
     async def test() -> None:
-        AdminClient(lambda document: None).answered(AdminReply(3))
+        AdminClient(lambda message: None).on_reply(AdminReply(3))
 
     asyncio.run(test())
 
 
-def test_what_nobody_knows_is_refused() -> None:
-    with pytest.raises(ServingError, match="nobody knows"):
-        asyncio.run(admin_requests.perform(Remembering(), "dance", "{}"))
+def test_a_request_that_is_none_of_the_three_is_refused() -> None:
+    content = to_json(AdminRequest(1, LoadRequest("m"), Rights("holder")))
+    assert from_json(AdminRequest, content) == AdminRequest(1, LoadRequest("m"), Rights("holder"))
+    with pytest.raises(RecordError, match="dance"):
+        from_json(AdminRequest, {**content, "request": {"type": "dance", "name": "m"}})
