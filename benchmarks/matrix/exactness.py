@@ -15,16 +15,16 @@ def of_the_limit(folder: Path, signature: Signature, expected: Expectation) -> d
         AssertionError: An artifact does not pass: its failures.
     """
     from foldserve_engine.onnx.onnx_engine import OnnxEngine
-    from foldserve_engine.protocol import EngineOptions
+    from foldserve_engine.spec import EngineSpec
     from foldserve_engine.tensorflow_engine import TensorFlowEngine
     from foldserve_exporter.verify.batches import ask, plan_batches
     from foldserve_exporter.verify.judge import judge
 
     content = (folder / "model.onnx").read_bytes()
     engines = {
-        SAVED_MODEL: TensorFlowEngine.from_directory(folder, signature, EngineOptions()),
-        ONNX: OnnxEngine.from_bytes(content, signature, EngineOptions(optimise=False)),
-        OPTIMISED: OnnxEngine.from_bytes(content, signature, EngineOptions()),
+        SAVED_MODEL: TensorFlowEngine.from_directory(folder, signature, EngineSpec()),
+        ONNX: OnnxEngine.from_bytes(content, signature, EngineSpec(optimise=False)),
+        OPTIMISED: OnnxEngine.from_bytes(content, signature, EngineSpec()),
     }
     batches = plan_batches(expected.rows)
     shares = {}

@@ -11,7 +11,7 @@ import pytest
 from foldserve_contract.bundle import Bundle
 from foldserve_contract.manifest import Source
 from foldserve_engine.load import load_engine
-from foldserve_engine.protocol import EngineKind
+from foldserve_engine.spec import EngineKind
 from foldserve_exporter import export_model
 from foldserve_exporter.errors import Refused
 from foldserve_exporter.graph import cut, rebuild, trace

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from foldserve_contract.manifest import Source
 from foldserve_contract.tolerance import deviation, within
 from foldserve_engine.onnx.onnx_engine import OnnxEngine
-from foldserve_engine.protocol import EngineOptions
+from foldserve_engine.spec import EngineSpec
 from foldserve_exporter.emit.fusions import fuse
 from foldserve_exporter.emit.onnx_model import write_onnx
 from foldserve_exporter.emit.saved_model import serving_function
@@ -69,7 +69,7 @@ def test_a_conversion_has_these_nodes_and_answers_as_the_reference(name: str, tm
         assert {kind: found[kind] for kind in ARITHMETIC if found[kind]} == expected
     asked = expect(folded, ExportOptions(tmp_path, "m"))
     for optimise in (False, True):
-        engine = OnnxEngine.from_bytes(path.read_bytes(), folded.signature, EngineOptions(optimise=optimise))
+        engine = OnnxEngine.from_bytes(path.read_bytes(), folded.signature, EngineSpec(optimise=optimise))
         answers = engine.run(asked.rows.judged_inputs)
         for output, reference in asked.reference.outputs.items():
             assert within(deviation(answers[output], reference), asked.reference.limit(output))

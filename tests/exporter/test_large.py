@@ -16,7 +16,7 @@ from foldserve_engine.errors import ArtifactUnusable
 from foldserve_engine.load import load_engine
 from foldserve_engine.onnx.artifact_files import OnnxFiles
 from foldserve_engine.onnx.onnx_engine import OnnxEngine
-from foldserve_engine.protocol import EngineKind, EngineOptions
+from foldserve_engine.spec import EngineKind, EngineSpec
 from foldserve_exporter import artifacts, export_model
 from foldserve_exporter.emit.large import write_large_onnx
 from foldserve_exporter.errors import Refused
@@ -63,7 +63,7 @@ def files(path: Path) -> OnnxFiles:
 
 @pytest.mark.parametrize("optimise", [True, False])
 def test_it_answers_as_the_reference(written: Path, folded: FoldedModel, expected: Expectation, optimise: bool) -> None:
-    engine = OnnxEngine.from_bytes(files(written), folded.signature, EngineOptions(optimise=optimise))
+    engine = OnnxEngine.from_bytes(files(written), folded.signature, EngineSpec(optimise=optimise))
     answers = engine.run(expected.rows.judged_inputs)["scores"]
     assert np.ptp(expected.reference.outputs["scores"], axis=0).max() > 0.1
     assert within(deviation(answers, expected.reference.outputs["scores"]), expected.reference.bound("scores"))

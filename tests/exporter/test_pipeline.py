@@ -19,7 +19,7 @@ from foldserve_engine.device import Device
 from foldserve_engine.gate.bounds import golden_bounds
 from foldserve_engine.gate.golden_check import check_golden
 from foldserve_engine.load import load_engine
-from foldserve_engine.protocol import EngineKind, EngineOptions
+from foldserve_engine.spec import EngineKind, EngineSpec
 from foldserve_exporter import artifacts, export_model, pipeline
 from foldserve_exporter.cli import main
 from foldserve_exporter.diagnosis.finding import Kind, Severity
@@ -80,7 +80,7 @@ def expected(model: Any, inputs: np.ndarray) -> np.ndarray:
 def test_both_artifacts_answer_as_the_model_in_inference(
     exported: Exported, model: Any, samples: np.ndarray, kind: EngineKind
 ) -> None:
-    engine = load_engine(Bundle.open(exported.path), kind, EngineOptions())
+    engine = load_engine(Bundle.open(exported.path), kind, EngineSpec())
     try:
         served = engine.run({"image": samples})["probabilities"]
     finally:
@@ -135,7 +135,7 @@ def test_golden_samples_come_from_the_samples_and_pass_in_an_engine(exported: Ex
     golden = bundle.golden()
     given = {row.tobytes() for row in samples}
     assert all(row.tobytes() in given for row in golden.inputs["image"][:32])
-    engine = load_engine(bundle, EngineKind.ONNXRUNTIME, EngineOptions())
+    engine = load_engine(bundle, EngineKind.ONNXRUNTIME, EngineSpec())
     assert check_golden(engine, golden, golden_bounds(bundle.manifest, EngineKind.ONNXRUNTIME, Device())).passed
 
 

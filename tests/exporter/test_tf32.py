@@ -17,7 +17,7 @@ from foldserve_engine.device import Device
 from foldserve_engine.gate.bounds import golden_bounds
 from foldserve_engine.gate.golden_check import check_golden
 from foldserve_engine.onnx.onnx_engine import OnnxEngine
-from foldserve_engine.protocol import EngineKind, EngineOptions
+from foldserve_engine.spec import EngineKind, EngineSpec
 from foldserve_exporter import export_model
 from foldserve_exporter.emit.tf32 import round_to_tf32, with_tf32
 from foldserve_exporter.errors import Refused
@@ -29,7 +29,7 @@ from foldserve_exporter.verify.reference import Reference
 from .models import randomise
 
 GPU = Device.parse("cuda:0")
-PLAIN = EngineOptions(optimise=False)
+PLAIN = EngineSpec(optimise=False)
 LOW = np.uint32((1 << 13) - 1)
 
 

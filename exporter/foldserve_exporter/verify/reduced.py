@@ -7,7 +7,7 @@ from foldserve_contract import tolerance
 from foldserve_contract.errors import FoldserveError
 from foldserve_contract.signature import Signature
 from foldserve_engine.onnx.onnx_engine import OnnxEngine
-from foldserve_engine.protocol import EngineOptions
+from foldserve_engine.spec import EngineSpec
 
 from ..emit.tf32 import with_tf32
 from ..errors import Refused
@@ -36,7 +36,7 @@ def tf32_promises(
     """
     batches = plan_batches(rows)
     try:
-        engine = OnnxEngine.from_bytes(with_tf32(content), signature, EngineOptions(optimise=False))
+        engine = OnnxEngine.from_bytes(with_tf32(content), signature, EngineSpec(optimise=False))
         answers = ask(engine.run, rows, batches)
     except Refused:
         raise

@@ -7,7 +7,7 @@ from typing import Any
 
 from foldserve_contract.bundle import ONNX_DATA
 from foldserve_contract.signature import Array, Arrays
-from foldserve_engine.protocol import EngineOptions
+from foldserve_engine.spec import EngineSpec
 
 from .job import Candidate, CandidateKind, Job
 
@@ -22,7 +22,7 @@ def open_candidate(candidate: Candidate, job: Job) -> Run:
 def _open_saved_model(candidate: Candidate, job: Job) -> Run:
     from foldserve_engine.tensorflow_engine import TensorFlowEngine
 
-    return TensorFlowEngine.from_directory(Path(candidate.path), job.signature, EngineOptions()).run
+    return TensorFlowEngine.from_directory(Path(candidate.path), job.signature, EngineSpec()).run
 
 
 def _open_onnx(candidate: Candidate, job: Job) -> Run:
@@ -32,7 +32,7 @@ def _open_onnx(candidate: Candidate, job: Job) -> Run:
     path = Path(candidate.path)
     data = path.with_name(ONNX_DATA)
     external = {ONNX_DATA: data.read_bytes()} if data.exists() else {}
-    options = EngineOptions(optimise=candidate.optimise)
+    options = EngineSpec(optimise=candidate.optimise)
     return OnnxEngine.from_bytes(OnnxFiles(path.read_bytes(), external), job.signature, options).run
 
 

@@ -7,7 +7,7 @@ from foldserve_contract.manifest import Manifest
 
 from ..device import Device, DeviceKind
 from ..errors import PrecisionNotPromised
-from ..protocol import EngineKind
+from ..spec import EngineKind
 
 
 def golden_bounds(manifest: Manifest, kind: EngineKind, device: Device, *, tf32: bool = False) -> dict[str, float]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foldserve_contract.errors import UnsafePath
+from foldserve_contract.options import values_of
 from foldserve_contract.repository import check_name
 
 from ..errors import CannotStart, Forbidden
@@ -17,7 +18,7 @@ from ..security.tls import LiveTls
 from ..security.tokens import read_tokens
 from ..system.address import check_socket
 from .flags import FOLDER_VARIABLE, WITHOUT_MEANING, parser
-from .options import REST_PORT, EngineOptions, ServerOptions
+from .options import REST_PORT, EngineFlags, ServerOptions
 from .transport_options import CONNECTION_AGE_S, METRICS, TransportOptions
 
 _REMOTE = ("gs://", "s3://", "hdfs://", "http://", "https://")
@@ -199,36 +200,18 @@ def _metrics_path(said: argparse.Namespace) -> str | None:
     return read_monitoring(Path(said.monitoring_config_file).absolute())
 
 
-def _engine(said: argparse.Namespace) -> EngineOptions:
+def _engine(said: argparse.Namespace) -> EngineFlags:
     largest = said.allowed_batch_sizes[-1] if said.allowed_batch_sizes else None
     if largest is not None and said.max_batch_size not in (None, largest):
         raise CannotStart(
             "Last entry in allowed_batch_sizes must match max_batch_size;"
             f" last entry was {largest}; expected {said.max_batch_size}"
         )
-    kind = next((kind for name, kind in reversed(said.engine) if not name), "auto")
-    if said.shadow_engine == kind:
-        raise CannotStart(f"--engine and --shadow_engine are both {kind}: a shadow engine must be the other one")
-    return EngineOptions(
-        kind=kind,
-        kinds={name: kind for name, kind in said.engine if name},
-        device=said.device,
-        threads=said.threads,
-        max_batch_size=said.max_batch_size or largest,
-        allowed_batch_sizes=said.allowed_batch_sizes,
-        batch_timeout_micros=said.batch_timeout_micros,
-        max_queue_rows=said.max_queue_rows,
-        together=said.enable_batching,
-        max_queue_bytes=said.max_queue_bytes,
-        load_timeout_s=said.load_timeout,
-        memory_limit_bytes=said.engine_memory_limit,
-        deterministic=said.deterministic,
-        tf32=said.tf32,
-        graph_rows=said.cuda_graph_rows,
-        allow_unverified=said.allow_unverified,
-        shadow=said.shadow_engine,
-        shadow_share=said.shadow_share,
-    )
+    choice = next((kind for name, kind in reversed(said.engine) if not name), "auto")
+    if said.shadow_engine == choice:
+        raise CannotStart(f"--engine and --shadow_engine are both {choice}: a shadow engine must be the other one")
+    values = values_of(EngineFlags, said) | {"max_batch_size": said.max_batch_size or largest}
+    return EngineFlags(**values, choice=choice, choices={name: kind for name, kind in said.engine if name})
 
 
 def _connection_age_s(said: argparse.Namespace) -> float | None:

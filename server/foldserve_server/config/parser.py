@@ -3,6 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
+from foldserve_contract.options import flags_of
+
 from . import converters
 
 _METAVARS: dict[object, str] = {
@@ -57,6 +59,23 @@ class FlagParser(argparse.ArgumentParser):
     def switch(self, name: str, help: str, default: bool = False) -> None:
         """Adds `--name`, which may also be `--name=true` and `--name=false`."""
         self.flag(name, help, type=converters.boolean, nargs="?", const=True, default=default, metavar="true|false")
+
+    def options(self, record: type, group: str = "") -> None:
+        """Adds the flags that a record declares for a group."""
+        for flag in flags_of(record).values():
+            if flag.group != group:
+                continue
+            if flag.is_switch:
+                self.switch(flag.name, flag.help, flag.default)
+                continue
+            how: dict[str, object] = {"default": flag.default}
+            if flag.parse:
+                how["type"] = getattr(converters, flag.parse)
+            if flag.choices:
+                how["choices"] = flag.choices
+            if flag.metavar:
+                how["metavar"] = flag.metavar
+            self.flag(flag.name, flag.help, **how)
 
     def spell(self, words: Sequence[str]) -> list[str]:
         """The words with every known flag spelled as it was added."""

@@ -15,9 +15,9 @@ from foldserve_contract.plain import is_plain
 from foldserve_contract.repository import is_there, read_small
 from foldserve_engine.errors import RuntimeConflict
 from foldserve_engine.onnx.onnx_engine import check_installed, folder_of
-from foldserve_engine.protocol import EngineKind
+from foldserve_engine.spec import SPEC_FIELDS, EngineKind
 
-from ..config.options import EngineOptions, ServerOptions
+from ..config.options import EngineFlags, ServerOptions
 from ..errors import CannotStart
 from ..predict.shadow import Mirror
 from ..system import free_memory
@@ -76,7 +76,7 @@ class Launcher:
         """Where there are few cores, one that loads would slow down all those who serve."""
         if len(os.sched_getaffinity(0)) >= _ENOUGH_CORES:
             return self._settings[kind]
-        return replace(self._settings[kind], others=self._batches)
+        return replace(self._settings[kind], batches_of_others=self._batches)
 
     def _batches(self) -> int:
         """How many batches the latest version of every model has begun so far."""
@@ -125,9 +125,9 @@ def check_runtime() -> None:
         raise CannotStart(str(error)) from error
 
 
-def choose(path: Path, options: EngineOptions, name: str) -> EngineKind:
+def choose(path: Path, options: EngineFlags, name: str) -> EngineKind:
     """The engine asked for; where any may be, ONNX Runtime if the bundle has a model for it."""
-    kind = options.kinds.get(name, options.kind)
+    kind = options.choices.get(name, options.choice)
     if kind in _KINDS:
         return _KINDS[kind]
     if is_plain(path):
@@ -144,7 +144,7 @@ def _seals_onnx(path: Path) -> bool:
     return any(file.path == ONNX for file in manifest.files)
 
 
-def choose_shadow(path: Path, options: EngineOptions, kind: EngineKind) -> EngineKind | None:
+def choose_shadow(path: Path, options: EngineFlags, kind: EngineKind) -> EngineKind | None:
     """The engine that a share of the requests is shown to, unless it is the one that answers, or cannot be."""
     if options.shadow is None or _KINDS[options.shadow] is kind or is_plain(path):
         return None
@@ -161,26 +161,12 @@ def settings_of(kind: EngineKind, options: ServerOptions) -> EngineSettings:
     Raises:
         CannotStart: None can be run so.
     """
-    asked = options.engine
+    flags = options.engine
+    spec = {name: getattr(flags, name) for name in SPEC_FIELDS}
+    spec |= {"kind": kind, "front_ends": options.front_ends}
     try:
         return EngineSettings(
-            kind=kind,
-            device=asked.device,
-            threads=asked.threads,
-            max_batch_size=asked.max_batch_size,
-            allowed_batch_sizes=asked.allowed_batch_sizes,
-            batch_timeout_micros=asked.batch_timeout_micros,
-            max_queue_rows=asked.max_queue_rows,
-            max_queue_bytes=asked.max_queue_bytes,
-            max_request_bytes=options.transport.max_message_bytes,
-            load_timeout_s=asked.load_timeout_s,
-            memory_limit_bytes=asked.memory_limit_bytes,
-            together=asked.together,
-            deterministic=asked.deterministic,
-            tf32=asked.tf32,
-            graph_rows=asked.graph_rows,
-            allow_unverified=asked.allow_unverified,
-            front_ends=options.front_ends,
+            **spec, max_request_bytes=options.transport.max_message_bytes, load_timeout_s=flags.load_timeout_s
         )
     except (ValueError, FoldserveError) as error:
         raise CannotStart(str(error)) from error

@@ -9,7 +9,7 @@ from foldserve_contract.bundle import MANIFEST
 from foldserve_contract.signature import Array, Arrays
 from foldserve_engine.gate.golden_check import OutputVerdict
 from foldserve_engine.link.batch_stats import SIZE_BOUNDS, WAIT_BOUNDS_US, BatchStats
-from foldserve_engine.protocol import EngineKind
+from foldserve_engine.spec import EngineKind
 
 from ..models.engine import BatchingInfo, EngineInfo, EngineLoad, OutputDeviation
 from ..predict.shadow import Mirror

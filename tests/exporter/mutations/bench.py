@@ -19,7 +19,8 @@ from foldserve_contract.manifest import Manifest, Source
 from foldserve_contract.tolerance import deviation, within
 from foldserve_engine.link.handshake import EngineHello
 from foldserve_engine.load import load_engine
-from foldserve_engine.protocol import Engine, EngineKind
+from foldserve_engine.protocol import Engine
+from foldserve_engine.spec import EngineKind, EngineSpec
 from foldserve_engine.worker.startup import start
 from foldserve_engine.worker.startup_stages import StageTimer
 from foldserve_exporter import export_model
@@ -208,22 +209,8 @@ def _candidates(key: str, spoiled: Spoiled) -> Iterable[Candidate]:
 
 
 def _hello(directory: Path, kind: EngineKind) -> EngineHello:
-    return EngineHello(
-        bundle=str(directory),
-        kind=kind,
-        device="cpu",
-        threads=0,
-        optimise=True,
-        spinning=False,
-        max_batch_size=None,
-        allowed_batch_sizes=(),
-        batch_timeout_ns=0,
-        credit_rows=1024,
-        credit_bytes=1 << 30,
-        memory_limit_bytes=None,
-        load_on_one_core=False,
-        parent=os.getpid(),
-    )
+    spec = EngineSpec(kind=kind, max_queue_rows=1024, max_queue_bytes=1 << 30, load_on_one_core=False)
+    return EngineHello(str(directory), os.getpid(), spec)
 
 
 def thinned(spoils: Iterable[Any], most: int) -> list[Any]:

@@ -9,7 +9,7 @@ import pytest
 from foldserve_contract.bundle import Bundle
 from foldserve_contract.manifest import Manifest, Recalibration
 from foldserve_engine.load import load_engine
-from foldserve_engine.protocol import EngineKind, EngineOptions
+from foldserve_engine.spec import EngineKind, EngineSpec
 from foldserve_exporter import export_model, recalibrate
 from foldserve_exporter.cli import main
 from foldserve_exporter.diagnosis.finding import Kind
@@ -29,7 +29,7 @@ def test_a_sick_model_is_well_in_its_bundle_and_as_it_was_in_memory(tmp_path: Pa
     assert snapshot(model) == before
     held, wanted = held_back()
     bundle = Bundle.open(exported.path)
-    engine = load_engine(bundle, EngineKind.ONNXRUNTIME, EngineOptions())
+    engine = load_engine(bundle, EngineKind.ONNXRUNTIME, EngineSpec())
     try:
         served = engine.run({"image": held})["probabilities"]
     finally:

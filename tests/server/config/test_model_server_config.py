@@ -116,4 +116,4 @@ def test_the_file_is_applied_when_it_was_written_and_not_before(file: Path, capl
 
 def test_each_model_may_have_its_engine() -> None:
     engine = parse(["models", "--engine=tensorflow", "--engine", "a=onnx"]).options.engine
-    assert engine.kind == "tensorflow" and engine.kinds == {"a": "onnx"}
+    assert engine.choice == "tensorflow" and engine.choices == {"a": "onnx"}

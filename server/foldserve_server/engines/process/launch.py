@@ -107,8 +107,13 @@ async def launch(
         page.memory.close()
         raise NotNow(f"no engine process can be started: {error}") from error
     try:
-        connection.put(PacketKind.HELLO, dump(_hello(path, settings)), [os.dup(page.memory.descriptor)], at_once=True)
-        async with throttled(child, settings.others if after is None else None):
+        connection.put(
+            PacketKind.HELLO,
+            dump(EngineHello(str(path.absolute()), os.getpid(), settings.spec)),
+            [os.dup(page.memory.descriptor)],
+            at_once=True,
+        )
+        async with throttled(child, settings.batches_of_others if after is None else None):
             ready = await _first_word(child, words, settings)
         report = LoadReport.of(ready, path, settings, time.perf_counter() - begin, child.pid)
     except BaseException:
@@ -163,29 +168,3 @@ def _ready(packet: Packet) -> EngineReady:
         raise LoadFailed(f"the engine process began with a packet of kind {packet.kind.name}")
     with contextlib.closing(SharedMemory.attach(packet.descriptors[0])) as memory:
         return parse(EngineReady, memory.map[:])
-
-
-def _hello(path: Path, settings: EngineSettings) -> EngineHello:
-    return EngineHello(
-        bundle=str(path.absolute()),
-        kind=settings.kind.value,
-        device=settings.device,
-        threads=settings.threads,
-        optimise=settings.optimise,
-        spinning=settings.spinning,
-        max_batch_size=settings.max_batch_size,
-        allowed_batch_sizes=settings.allowed_batch_sizes,
-        batch_timeout_ns=settings.batch_timeout_micros * 1000,
-        credit_rows=settings.max_queue_rows,
-        credit_bytes=settings.max_queue_bytes,
-        memory_limit_bytes=settings.memory_limit_bytes,
-        load_on_one_core=settings.load_on_one_core,
-        parent=os.getpid(),
-        together=settings.together,
-        deterministic=settings.deterministic,
-        allow_unverified=settings.allow_unverified,
-        background=settings.background,
-        front_ends=settings.front_ends,
-        tf32=settings.tf32,
-        graph_rows=settings.graph_rows,
-    )

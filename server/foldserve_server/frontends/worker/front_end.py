@@ -17,7 +17,7 @@ from importlib import import_module
 from socket import socket
 from typing import Any
 
-from foldserve_engine.protocol import EngineKind
+from foldserve_engine.spec import EngineKind
 from foldserve_engine.worker import process_limits
 
 from ...config.command import parse_front_end
