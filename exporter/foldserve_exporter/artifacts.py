@@ -10,7 +10,7 @@ from foldserve_contract.bundle import GOLDEN, ONNX
 from foldserve_contract.golden import Golden
 from foldserve_contract.signature import Signature
 
-from .emit.large import SINGLE_FILE_BYTES, weight_bytes, write_large_onnx
+from .emit.external_data import SINGLE_FILE_BYTES, weight_bytes, write_onnx_with_external_data
 from .emit.onnx_model import write_onnx
 from .emit.purity import require_pure
 from .emit.saved_model import serving_function, write_saved_model
@@ -40,7 +40,7 @@ def write_models(folded: NamedModel, signature: Signature, directory: Path) -> N
     with _disk_errors():
         write_saved_model(function, folded, directory)
         if weight_bytes(folded) > SINGLE_FILE_BYTES:
-            write_large_onnx(folded, signature, directory / ONNX)
+            write_onnx_with_external_data(folded, signature, directory / ONNX)
         else:
             write_onnx(function, signature, directory / ONNX)
 

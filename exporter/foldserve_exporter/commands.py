@@ -73,9 +73,9 @@ def _run(program: str, body: Callable[[], int], otherwise: str) -> int:
     warnings.filterwarnings("ignore", module=r"(tf_keras|keras|tensorflow|tf2onnx|onnx)\b")
     import_quietly()
     reset_defaults()
-    from .load.modules import search_here
+    from .load.modules import search_working_directory
 
-    search_here()
+    search_working_directory()
     try:
         return body()
     except FoldserveError as error:

@@ -16,8 +16,8 @@ from .diagnosis.examined import Examination, Subject, examine, gaps_of, joined
 from .diagnosis.findings import Findings, find
 from .folding import PlanEntry, fold_graph
 from .graph import Graph, cut, rebuild, trace
-from .graph.opaque import is_savable, unread
-from .load.digest import digest_of_weights
+from .graph.unreadable_layer import is_savable, unreadable_ops
+from .load.digest import weights_digest
 from .load.loader import Loaded, load_model
 from .naming import NamedModel
 from .options import ExportOptions
@@ -73,7 +73,7 @@ def open_model(model: Any, options: ExportOptions) -> Loaded:
     """A model file is loaded; a model object is taken as it is, and known by the digest of its weights."""
     if isinstance(model, str | Path):
         return load_model(Path(model), trust_code=options.trust_code, custom_objects=options.custom_objects)
-    source = Source(f"{type(model).__name__} {model.name!r} in memory", digest_of_weights(model))
+    source = Source(f"{type(model).__name__} {model.name!r} in memory", weights_digest(model))
     return Loaded(model, source, modules=options.custom_objects)
 
 
@@ -104,7 +104,7 @@ def fold_model(loaded: Loaded, options: ExportOptions = PLAIN) -> FoldedModel:
         labels=_class_names(signature, options),
         preprocessing=options.preprocess,
         recalibration=recalibrated,
-        unread=tuple((op.path, is_savable(op)) for op in unread(folded_graph)),
+        unread=tuple((op.path, is_savable(op)) for op in unreadable_ops(folded_graph)),
     )
 
 

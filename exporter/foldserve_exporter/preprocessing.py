@@ -17,7 +17,7 @@ import keras
 from .errors import Refused
 from .graph import Graph, Ref, trace
 from .graph.ir import INPUT
-from .graph.layout import is_moved
+from .graph.layout import is_layout_permute
 from .options import OptionsError
 
 _TORCH_MEAN, _TORCH_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -98,11 +98,11 @@ def _channel_axis(graph: Graph, preprocessing: Preprocessing) -> int:
     wanted = max(len(preprocessing.scale), len(preprocessing.offset))
     if wanted == 1:
         return last
-    axes = (1, last) if last > 1 and any(map(is_moved, graph.nodes)) else (last,)
+    axes = (1, last) if last > 1 and any(map(is_layout_permute, graph.nodes)) else (last,)
     fitting = [axis for axis in axes if spec.shape[axis] == wanted]
     if len(fitting) == 1:
         return fitting[0]
-    if fitting and any(map(is_moved, graph.readers(Ref(INPUT, 0)))):
+    if fitting and any(map(is_layout_permute, graph.readers(Ref(INPUT, 0)))):
         return 1
     found = " or ".join(str(spec.shape[axis]) for axis in axes)
     raise Refused(f"--preprocess {preprocessing.name} is for {wanted} channels; input {spec.name!r} has {found}")

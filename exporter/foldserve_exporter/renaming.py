@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from .graph import Graph, TensorSpec
+from .graph import Graph, TensorInfo
 from .options import OptionsError
 
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -62,5 +62,5 @@ class Renames:
             raise OptionsError(f"--rename: several inputs or outputs would be called {', '.join(map(repr, twice))}")
         return renamed
 
-    def _renamed(self, specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+    def _renamed(self, specs: tuple[TensorInfo, ...]) -> tuple[TensorInfo, ...]:
         return tuple(replace(spec, name=self.names.get(spec.name, spec.name)) for spec in specs)

@@ -9,7 +9,7 @@ import numpy as np
 from foldserve_contract.signature import Array, Arrays
 
 from ..graph import Graph, Op
-from ..graph.names import op_names
+from ..graph.unique_names import op_names
 from ..naming import NamedModel
 from ..predictions.change import Change, changes
 from ..predictions.running import copied, predict, rows_of

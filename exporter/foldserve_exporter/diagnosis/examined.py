@@ -14,7 +14,7 @@ import numpy as np
 from foldserve_contract.signature import Array, Arrays
 
 from ..graph import Graph, Op
-from ..graph.names import op_names
+from ..graph.unique_names import op_names
 from ..predictions.change import Change, changes
 from ..recalibration.statistics import LayerStatistics
 from ..verify.evaluation import Unfolded

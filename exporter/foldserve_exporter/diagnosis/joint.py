@@ -8,7 +8,7 @@ import numpy as np
 from foldserve_contract.signature import Arrays
 
 from ..graph import Graph, Op
-from ..graph.names import op_names
+from ..graph.unique_names import op_names
 from ..naming import NamedModel
 from ..predictions.running import rows_of
 from ..recalibration.locate import lent_values

@@ -10,7 +10,7 @@ from foldserve_contract.signature import Array, Arrays
 
 from ..graph import Graph
 from ..graph import keras_private as private
-from ..graph.silence import is_silent
+from ..graph.inference_mode import is_training_only
 from ..naming import NamedModel
 from ..recalibration.locate import lent_values
 
@@ -58,7 +58,7 @@ def structured(named: NamedModel, inputs: Arrays) -> Any:
 
 def silent_layers(model: Any) -> tuple[str, ...]:
     """Paths of the layers that are random in training: dropout, noise, augmentation."""
-    return tuple(dict.fromkeys(path for path, layer in _paths(model) if is_silent(layer)))
+    return tuple(dict.fromkeys(path for path, layer in _paths(model) if is_training_only(layer)))
 
 
 def drawing_layer(model: Any, moved: Collection[int]) -> str | None:

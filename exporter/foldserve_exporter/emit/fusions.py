@@ -15,22 +15,22 @@ _MATRIX = 2
 def fuse(model: Any) -> None:
     """Changes the model in place; every tensor that is left has the values that it had."""
     for rewrite in (_normal_distributions, _biases, _convolution_biases, _hard_sigmoids, _hard_swishes):
-        rewritten(model, rewrite)
+        apply_rewrite(model, rewrite)
 
 
-def rewritten(model: Any, rewrite: "Callable[[Index], Rewritten]") -> None:
+def apply_rewrite(model: Any, rewrite: "Callable[[GraphIndex], Replacements]") -> None:
     """Changes the model in place by one rewriting."""
-    _write(model.graph, dict(rewrite(Index(model))))
+    _replace_nodes(model.graph, dict(rewrite(GraphIndex(model))))
 
 
-class Index:
+class GraphIndex:
     """Who makes and who reads what."""
 
     def __init__(self, model: Any) -> None:
         self.graph = model.graph
         self.constants = {tensor.name: tensor for tensor in self.graph.initializer}
         self.makers = {name: node for node in self.graph.node for name in node.output}
-        self._reads = Counter(names_read(self.graph))
+        self._reads = Counter(used_names(self.graph))
         self._shapes: dict[str, tuple[int, ...]] | None = None
         self._model = model
 
@@ -63,7 +63,7 @@ class Index:
         return None if tensor is None else tuple(tensor.dims)
 
     def holds(self, name: str, number: float) -> bool:
-        """Whether a constant is a number, or that number over and over."""
+        """True if a constant is a number, or that number over and over."""
         value = self.value(name)
         return value is not None and value.dtype.kind == "f" and bool(np.all(value == np.float32(number)))
 
@@ -80,21 +80,21 @@ class Index:
         return self._shapes.get(name)
 
 
-def names_read(graph: Any) -> Iterator[str]:
+def used_names(graph: Any) -> Iterator[str]:
     """Every name that is read, by the bodies of loops and branches too."""
     yield from (value.name for value in graph.output)
     for node in graph.node:
         yield from node.input
         for attribute in node.attribute:
             for inner in (attribute.g, *attribute.graphs):
-                yield from names_read(inner)
+                yield from used_names(inner)
 
 
-Rewritten = Iterator[tuple[str, list[Any]]]
+Replacements = Iterator[tuple[str, list[Any]]]
 """By the first output of a node, the nodes that stand in its place; none where another one does its work."""
 
 
-def _biases(index: Index) -> Rewritten:
+def _biases(index: GraphIndex) -> Replacements:
     """MatMul of matrices and Add, with or without a Reshape between them: one Gemm."""
     for add in index.graph.node:
         parts = index.split(add) if add.op_type == "Add" else None
@@ -118,7 +118,7 @@ def _biases(index: Index) -> Rewritten:
             yield reshape.output[0], [moved]
 
 
-def _convolution_biases(index: Index) -> Rewritten:
+def _convolution_biases(index: GraphIndex) -> Replacements:
     """What is added to a convolution is its bias, behind the Squeeze too that makes a series of an image of one row."""
     for add in index.graph.node:
         parts = index.split(add) if add.op_type == "Add" else None
@@ -140,7 +140,7 @@ def _convolution_biases(index: Index) -> Rewritten:
             yield squeeze.output[0], [helper.make_node("Squeeze", list(squeeze.input), list(add.output), squeeze.name)]
 
 
-def _bias_shape(index: Index, conv: Any, squeeze: Any | None) -> tuple[int, ...] | None:
+def _bias_shape(index: GraphIndex, conv: Any, squeeze: Any | None) -> tuple[int, ...] | None:
     """The shape that a bias has where it is added: (1, channels, 1, …), less the axes that were squeezed."""
     kernel = index.sizes(conv.input[1])
     axes = np.zeros(0) if squeeze is None else index.value(squeeze.input[1]) if len(squeeze.input) > 1 else None
@@ -151,30 +151,30 @@ def _bias_shape(index: Index, conv: Any, squeeze: Any | None) -> tuple[int, ...]
     return (1, channels, *(1,) * (len(kernel) - len(axes) - _MATRIX))
 
 
-def _flat_bias(index: Index, bias: NDArray[Any], product: Any, summed: str) -> NDArray[Any] | None:
+def _flat_bias(index: GraphIndex, bias: NDArray[Any], product: Any, summed: str) -> NDArray[Any] | None:
     """The bias as one value for each column of the product, if that is what it is."""
     left, right = index.shape(product.input[0]), index.sizes(product.input[1]) or index.shape(product.input[1])
     if left is None or right is None or len(left) != _MATRIX or len(right) != _MATRIX:
         return None
     own = bias.shape[next((axis for axis, size in enumerate(bias.shape) if size != 1), bias.ndim - 1) :]
     made = index.makers[summed]
-    known = [index.shape(summed) or (), _asked(index, made.input[1]) if made.op_type == "Reshape" else ()]
+    known = [index.shape(summed) or (), _requested_sizes(index, made.input[1]) if made.op_type == "Reshape" else ()]
     if not own or bias.size != right[1] or not any(shape[-len(own) :] == own for shape in known):
         return None
     return bias.reshape(-1)
 
 
-def _asked(index: Index, name: str) -> tuple[int, ...]:
+def _requested_sizes(index: GraphIndex, name: str) -> tuple[int, ...]:
     """The last of the sizes that a Reshape is asked for, as far as they are constant."""
     value, maker = index.value(name), index.makers.get(name)
     if value is not None:
         return tuple(int(size) for size in value)
     if maker is not None and maker.op_type in ("Cast", "Concat"):
-        return _asked(index, maker.input[-1])
+        return _requested_sizes(index, maker.input[-1])
     return ()
 
 
-def _normal_distributions(index: Index) -> Rewritten:
+def _normal_distributions(index: GraphIndex) -> Replacements:
     """TensorFlow's exact GELU has erfc(−x·c), which is 1 + erf(x·c)."""
     for erfc in index.graph.node:
         scaled = index.maker(erfc.input[0], "Mul") if erfc.op_type == "Erfc" else None
@@ -196,7 +196,7 @@ def _normal_distributions(index: Index) -> Rewritten:
         )
 
 
-def _hard_sigmoids(index: Index) -> Rewritten:
+def _hard_sigmoids(index: GraphIndex) -> Replacements:
     """min(max(x + 3, 0), 6)/6."""
     for scaled in index.graph.node:
         parts = index.split(scaled) if scaled.op_type == "Mul" else None
@@ -213,12 +213,12 @@ def _hard_sigmoids(index: Index) -> Rewritten:
         yield scaled.output[0], [gate]
 
 
-def _keeps_shape(index: Index, shifted: tuple[NDArray[Any], str, str], add: Any) -> bool:
-    """Whether the constant does not stretch what it is added to."""
+def _keeps_shape(index: GraphIndex, shifted: tuple[NDArray[Any], str, str], add: Any) -> bool:
+    """True if the constant does not stretch what it is added to."""
     return shifted[0].size == 1 and index.shape(shifted[2]) == index.shape(add.output[0])
 
 
-def _hard_swishes(index: Index) -> Rewritten:
+def _hard_swishes(index: GraphIndex) -> Replacements:
     """X times its hard-sigmoid."""
     for product in index.graph.node:
         if product.op_type != "Mul":
@@ -231,11 +231,11 @@ def _hard_swishes(index: Index) -> Rewritten:
                 break
 
 
-def _write(graph: Any, replaced: dict[str, list[Any]]) -> None:
+def _replace_nodes(graph: Any, replaced: dict[str, list[Any]]) -> None:
     nodes = [new for node in graph.node for new in replaced.get(node.output[0], [node])]
     del graph.node[:]
     graph.node.extend(nodes)
-    used = set(names_read(graph))
+    used = set(used_names(graph))
     kept = [tensor for tensor in graph.initializer if tensor.name in used]
     del graph.initializer[:]
     graph.initializer.extend(kept)

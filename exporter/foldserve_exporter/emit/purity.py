@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..errors import Refused
-from ..graph.draws import DRAWS, RANDOM
+from ..graph.random_ops import RANDOM_IN_INFERENCE, RANDOM_OP
 
 _WRITES = re.compile(r"Assign(Add|Sub)?(VariableOp)?$|^Resource(Scatter|Apply)|^Scatter(Add|Update)$")
 _TABLES = re.compile(r"^(LookupTable|HashTable|MutableHashTable)")
@@ -24,14 +24,14 @@ def require_pure(function: Any) -> None:
     """
     operations = tuple(_operations(function.get_concrete_function().graph))
     _refuse(operations, _TABLES, _LOOKS_UP)
-    _refuse(operations, RANDOM, DRAWS)  # first: who draws keeps a seed, too
+    _refuse(operations, RANDOM_OP, RANDOM_IN_INFERENCE)  # first: who draws keeps a seed, too
     _refuse(operations, _WRITES, _MOVES)
 
 
 def _refuse(operations: Iterable[tuple[str, str]], kinds: re.Pattern[str], words: str) -> None:
     for name, kind in operations:
         if kinds.search(kind):
-            raise Refused(f"{_place(name)}: {words}")
+            raise Refused(f"{_layer_path(name)}: {words}")
 
 
 def _operations(graph: Any) -> Iterator[tuple[str, str]]:
@@ -44,7 +44,7 @@ def _operations(graph: Any) -> Iterator[tuple[str, str]]:
             yield f"{function.signature.name}/{node.name}", node.op
 
 
-def _place(name: str) -> str:
+def _layer_path(name: str) -> str:
     """The path of the layer behind an operation: TensorFlow puts the model's name before and its own behind."""
     path = re.sub(r"^__inference_|_\d+/|(?<=/)PartitionedCall/", "/", name)
     parts = [part for part in path.split("/") if part]

@@ -10,9 +10,9 @@ from onnx import helper, numpy_helper
 
 from foldserve_contract.signature import Array
 
-from .fusions import fuse, names_read, rewritten
-from .missing import written_out
-from .signs import sign_bits
+from .decompositions import decompose
+from .fusions import apply_rewrite, fuse, used_names
+from .sign_bits import compare_reciprocals
 
 _SPATIAL = (2, 3)
 
@@ -24,8 +24,8 @@ def repair(model: Any) -> None:
     padding that ONNX Runtime would lose.
     """
     fuse(model)
-    rewritten(model, sign_bits)
-    written_out(model.graph)
+    apply_rewrite(model, compare_reciprocals)
+    decompose(model.graph)
     _exact_sizes(model)
     _keep_padding_before_pooling(model)
 
@@ -68,12 +68,12 @@ def _exact_sizes(model: Any) -> None:
     nodes = [part for node in model.graph.node for part in (*before_it.get(node.output[0], ()), node)]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    drop_unread(model.graph)
+    drop_unused(model.graph)
 
 
-def drop_unread(graph: Any) -> None:
+def drop_unused(graph: Any) -> None:
     """Leaves out the constants that nobody reads, of which ONNX Runtime would complain at every load."""
-    read = set(names_read(graph))
+    read = set(used_names(graph))
     kept = [tensor for tensor in graph.initializer if tensor.name in read]
     del graph.initializer[:]
     graph.initializer.extend(kept)

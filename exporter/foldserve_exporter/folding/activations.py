@@ -28,17 +28,17 @@ def _known(op: Op) -> str | None:
 
 
 def is_linear(op: Op) -> bool:
-    """Whether a layer applies no activation."""
+    """True if a layer applies no activation."""
     return _known(op) == "linear"
 
 
 def passes_scale(op: Op, affine: Affine) -> bool:
-    """Whether f(s·x) = s·f(x): f is straight on both sides of zero, no scale is negative and there is no shift."""
+    """True if f(s·x) = s·f(x): f is straight on both sides of zero, no scale is negative and there is no shift."""
     return not affine.has_shift and affine.keeps_order and _is_homogeneous(op)
 
 
 def is_activation(op: Op) -> bool:
-    """Whether an op is an activation and nothing else."""
+    """True if an op is an activation and nothing else."""
     return op.kind in (_L.ReLU, _L.LeakyReLU, _L.PReLU, _L.Activation) or operations.name_of(op) in _OPERATIONS
 
 

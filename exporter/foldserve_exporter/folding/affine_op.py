@@ -23,7 +23,7 @@ def affine_op(path: str, affine: Affine, axis: int, size: Floats | None = None) 
 
 
 def is_affine(node: Node) -> bool:
-    """Whether a node is an affine map."""
+    """True if a node is an affine map."""
     return node.op.kind is AffineMap
 
 
@@ -37,26 +37,26 @@ def axis_of(op: Op) -> int:
     return int(op.config["axis"])
 
 
-def size_of(op: Op) -> Floats | None:
+def magnitude_of(op: Op) -> Floats | None:
     """How large the values are that an affine op is given, by channel, or None where nothing tells."""
     return op.weight("size")
 
 
 def with_affine(op: Op, affine: Affine) -> Op:
     """The op with another map along the same axis."""
-    return affine_op(op.path, affine, axis_of(op), size_of(op))
+    return affine_op(op.path, affine, axis_of(op), magnitude_of(op))
 
 
-def given_mapped(op: Op, by: Affine) -> Op:
+def with_mapped_input(op: Op, by: Affine) -> Op:
     """The op as it stands when the values that it is given have been mapped by ``by``."""
-    size = size_of(op)
+    size = magnitude_of(op)
     size = None if size is None else size * np.abs(by.scale) + np.abs(by.shift)
     return affine_op(op.path, affine_of(op), axis_of(op), size)
 
 
-def given_unmapped(op: Op, of: Affine) -> Op:
+def with_unmapped_input(op: Op, of: Affine) -> Op:
     """The op as it stands when a map ``of`` no longer stands before it; where that was 0 nothing tells the size."""
-    size = size_of(op)
+    size = magnitude_of(op)
     if size is None or not of.is_moderate:
         return affine_op(op.path, affine_of(op), axis_of(op))
     return affine_op(op.path, affine_of(op), axis_of(op), (size + np.abs(of.shift)) / np.abs(of.scale))

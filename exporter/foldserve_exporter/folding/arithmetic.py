@@ -33,28 +33,28 @@ class Affine:
 
     @property
     def has_shift(self) -> bool:
-        """Whether any channel is shifted."""
+        """True if any channel is shifted."""
         return bool(np.any(self.shift != 0))
 
     @property
     def has_scale(self) -> bool:
-        """Whether any channel is scaled by something other than one."""
+        """True if any channel is scaled by something other than one."""
         return bool(np.any(self.scale != 1))
 
     @property
     def is_identity(self) -> bool:
-        """Whether nothing is changed."""
+        """True if nothing is changed."""
         return not self.has_scale and not self.has_shift
 
     @property
     def is_moderate(self) -> bool:
-        """Whether every scale can be divided by without a loss."""
+        """True if every scale can be divided by without a loss."""
         size = np.abs(self.scale)
         return bool(np.all((size < _MODERATE) & (size > 1 / _MODERATE)))
 
     @property
     def keeps_order(self) -> bool:
-        """Whether greater inputs never give smaller outputs, so that a maximum may be taken before or after."""
+        """True if greater inputs never give smaller outputs, so that a maximum may be taken before or after."""
         return bool(np.all(self.scale >= 0))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..graph import Node, Op, Ref, Weight
 from .arithmetic import Affine, Array, along, backward_last_axis
-from .refusal import Refusal, Why
+from .refusal import Refusal, RefusalReason
 
 ATTENTION = keras.layers.MultiHeadAttention
 _READ = ("query", "key", "value")
@@ -72,4 +72,4 @@ def _with(op: Op, pairs: list[Pair]) -> Op:
 
 
 def _refusal(node: Node) -> Refusal:
-    return Refusal(Why.NOT_A_HOST, f"{node.op.path} has no kernel for that input and axis")
+    return Refusal(RefusalReason.NOT_A_HOST, f"{node.op.path} has no kernel for that input and axis")

@@ -5,7 +5,7 @@ import numpy as np
 
 from ..errors import Refused
 from ..graph import Node, Op
-from ..graph.instantiate import assign, instantiate
+from ..graph.instantiate import assign_weights, instantiate
 from .affine_op import affine_of, affine_op, axis_of
 from .arithmetic import Affine, Array, Floats, along, from_statistics
 
@@ -61,7 +61,7 @@ def _check_call(node: Node, op: Op) -> None:
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     layer = instantiate(node.op, node.op.name, "float32")
     layer.build(shape)
-    assign(layer, node.op)
+    assign_weights(layer, node.op)
     affine, axis = affine_of(op), axis_of(op)
     expected = x * along(affine.scale, axis, x.ndim) + along(affine.shift, axis, x.ndim)
     got = np.asarray(layer(x, training=False))

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..graph import Node, Op, Weight
 from .arithmetic import Affine, Array, Floats, along, backward_axis
-from .refusal import Refusal, Why
+from .refusal import Refusal, RefusalReason
 
 _EQUATION = re.compile(r"(\.\.\.)?([A-Za-z]+)(\.\.\.)?,([A-Za-z]+)->(\.\.\.)?([A-Za-z]+)(\.\.\.)?")
 
@@ -42,7 +42,9 @@ def absorb_einsum(node: Node, axis: int, affine: Affine) -> Op | Refusal:
     letter = equation.letter(equation.output, axis, len(node.outputs[0].shape))
     kernel = _kernel(node.op)
     if kernel is None or letter is None or letter not in equation.kernel:
-        return Refusal(Why.OTHER_AXIS, f"the kernel of {node.op.path} has no axis for the normalized axis {axis}")
+        return Refusal(
+            RefusalReason.OTHER_AXIS, f"the kernel of {node.op.path} has no axis for the normalized axis {axis}"
+        )
     at, rank = equation.output.index(letter), len(equation.output)
     bias = _wide_bias(node, equation) * along(affine.scale, at, rank) + along(affine.shift, at, rank)
     return _with(node, equation, backward_axis(kernel, affine, equation.kernel.index(letter)), bias, letter)
@@ -54,13 +56,15 @@ def forward_einsum(node: Node, axis: int, rank: int, affine: Affine) -> Op | Ref
     letter = equation.letter(equation.input, axis, rank)
     kernel = _kernel(node.op)
     if kernel is None or letter is None or letter not in equation.kernel:
-        return Refusal(Why.OTHER_AXIS, f"the kernel of {node.op.path} has no axis for the normalized axis {axis}")
+        return Refusal(
+            RefusalReason.OTHER_AXIS, f"the kernel of {node.op.path} has no axis for the normalized axis {axis}"
+        )
     at = equation.kernel.index(letter)
     folded = backward_axis(kernel, affine, at)
     if not affine.has_shift:
         return replace(node.op, weights=(Weight("kernel", folded), *node.op.weights[1:]))
     if set(equation.input) - set(equation.kernel) - set(equation.output):
-        return Refusal(Why.POSITION, f"{node.op.path} sums over axes that its kernel does not weigh")
+        return Refusal(RefusalReason.POSITION, f"{node.op.path} sums over axes that its kernel does not weigh")
     kept = "".join(c for c in equation.output if c in equation.kernel)
     shifted = np.asarray(kernel, np.float64) * along(affine.shift, at, kernel.ndim)
     summed = np.einsum(f"{equation.kernel}->{kept}", shifted)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..graph import Node, Op, Weight
 from .arithmetic import Affine, Array, forward_bias, forward_kernel
-from .refusal import Refusal, Why
+from .refusal import Refusal, RefusalReason
 
 _L = keras.layers
 CELLS = (_L.LSTM, _L.GRU, _L.SimpleRNN)
@@ -18,7 +18,7 @@ CELLS = (_L.LSTM, _L.GRU, _L.SimpleRNN)
 def forward_recurrent(node: Node, position: int, axis: int, affine: Affine) -> Op | Refusal:
     """Take up the map on the steps that a layer reads; the states it may be given are another matter."""
     if position != 0 or axis != 2:
-        return Refusal(Why.OTHER_AXIS, f"{node.op.path} reads no channels along axis {axis} of that input")
+        return Refusal(RefusalReason.OTHER_AXIS, f"{node.op.path} reads no channels along axis {axis} of that input")
     if node.op.kind is _L.Bidirectional:
         return _both_directions(node, affine)
     config, weights = _absorbed(node.op.kind, node.op.config, node.op.weights, affine)
@@ -33,7 +33,7 @@ def _both_directions(node: Node, affine: Affine) -> Op | Refusal:
         inner = config.get(name)
         kind = getattr(_L, inner["class_name"], None) if isinstance(inner, Mapping) else None
         if kind not in CELLS or inner is None or inner.get("registered_name"):
-            return Refusal(Why.NOT_A_HOST, f"{node.op.path} wraps a layer that takes up no affine map")
+            return Refusal(RefusalReason.NOT_A_HOST, f"{node.op.path} wraps a layer that takes up no affine map")
         changed, absorbed = _absorbed(kind, inner["config"], part, affine)
         config[name] = {**inner, "config": changed}
         weights += absorbed

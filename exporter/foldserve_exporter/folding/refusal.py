@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Why(StrEnum):
+class RefusalReason(StrEnum):
     """The reasons, one name each."""
 
     MODEL_INPUT = "model_input"
@@ -21,10 +21,10 @@ class Why(StrEnum):
     DYNAMIC_SHAPE = "dynamic_shape"
 
 
-_USUALLY = {
-    Why.OTHER_AXIS: "normalize the channels of the layer before it",
-    Why.NOT_A_HOST: "put it directly behind a convolution or a dense layer, before the activation",
-    Why.DYNAMIC_SHAPE: "give the Input a fixed shape",
+_USUAL_REMEDIES = {
+    RefusalReason.OTHER_AXIS: "normalize the channels of the layer before it",
+    RefusalReason.NOT_A_HOST: "put it directly behind a convolution or a dense layer, before the activation",
+    RefusalReason.DYNAMIC_SHAPE: "give the Input a fixed shape",
 }
 
 
@@ -32,13 +32,13 @@ _USUALLY = {
 class Refusal:
     """A named reason in words that say which layer, and what the model's author could do about it."""
 
-    why: Why
-    words: str
+    reason: RefusalReason
+    message: str
     remedy: str = ""
 
 
-def told(start: str, *refusals: Refusal) -> str:
+def with_remedies(start: str, *refusals: Refusal) -> str:
     """The whole reason, with whatever would let the normalization fold wholly."""
-    remedies = [refusal.remedy or _USUALLY.get(refusal.why, "") for refusal in refusals]
-    given = list(dict.fromkeys(filter(None, remedies))) or [_USUALLY[Why.NOT_A_HOST]]
+    remedies = [refusal.remedy or _USUAL_REMEDIES.get(refusal.reason, "") for refusal in refusals]
+    given = list(dict.fromkeys(filter(None, remedies))) or [_USUAL_REMEDIES[RefusalReason.NOT_A_HOST]]
     return f"{start}. To fold it wholly, {', or '.join(given)}; then train again"

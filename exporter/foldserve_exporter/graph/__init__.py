@@ -6,19 +6,19 @@ inference from such a graph, in float32 or in float64. Nothing in a graph knows 
 
 from . import operations
 from .cut import cut
-from .ir import Graph, Map, Node, Op, Reading, Ref, TensorSpec, Weight
+from .from_keras import trace
+from .ir import ChannelAffine, Graph, Node, Op, Ref, TensorInfo, Use, Weight
 from .precision import float32_only
 from .rebuild import rebuild
-from .trace import trace
 
 __all__ = [
+    "ChannelAffine",
     "Graph",
-    "Map",
     "Node",
     "Op",
-    "Reading",
     "Ref",
-    "TensorSpec",
+    "TensorInfo",
+    "Use",
     "Weight",
     "cut",
     "float32_only",

@@ -8,9 +8,9 @@ import keras
 
 from ..errors import Refused
 from . import keras_private as private
-from .config import for_inference
 from .ir import Op
-from .opaque import build_like, deafen
+from .layer_config import inference_config
+from .unreadable_layer import build_like, silence_training
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def policy(dtype: str) -> Iterator[None]:
 
 
 def is_stock(kind: type[Any]) -> bool:
-    """Whether a class comes with Keras."""
+    """True if a class comes with Keras."""
     return kind.__module__.split(".")[0] == "keras"
 
 
@@ -37,12 +37,12 @@ def instantiate(op: Op, name: str, dtype: str) -> Any:
     """
     if op.template is not None and not isinstance(op.template, keras.layers.Layer):
         return _operation(op.template, name, dtype)
-    config = for_inference(op.config, name, dtype, is_stock(op.kind))
+    config = inference_config(op.config, name, dtype, is_stock(op.kind))
     if op.template is not None:
         return private.cloned_lambda(op.template, config)
     try:
         with policy(dtype):
-            return _quietened(op, op.kind.from_config(config))
+            return _in_inference_mode(op, op.kind.from_config(config))
     except Refused:
         raise
     except Exception as error:
@@ -52,15 +52,15 @@ def instantiate(op: Op, name: str, dtype: str) -> Any:
         ) from error
 
 
-def assign(layer: Any, op: Op) -> None:
+def assign_weights(layer: Any, op: Op) -> None:
     """Set a built layer's weights from the op's, each cast once to the dtype of its variable.
 
     Raises:
         Refused: the new layer's weights are not those of the old one.
     """
     variables = layer.weights if op.weights else []
-    expected = [(_told(weight.name), tuple(weight.value.shape)) for weight in op.weights]
-    found = [(_told(variable.name), tuple(variable.shape)) for variable in variables]
+    expected = [(_comparable_name(weight.name), tuple(weight.value.shape)) for weight in op.weights]
+    found = [(_comparable_name(variable.name), tuple(variable.shape)) for variable in variables]
     if expected != found:
         raise Refused(f"{op.path}: made again, the {op.kind.__name__} has weights {found} instead of {expected}.")
     for variable, weight in zip(variables, op.weights, strict=True):
@@ -69,11 +69,11 @@ def assign(layer: Any, op: Op) -> None:
         layer.finalize_state()
 
 
-def _quietened(op: Op, layer: Any) -> Any:
-    if op.opaque is None:
+def _in_inference_mode(op: Op, layer: Any) -> Any:
+    if op.unreadable is None:
         return _frozen(layer)
-    build_like(layer, op.opaque.layer)
-    deafen(layer, op)
+    build_like(layer, op.unreadable.layer)
+    silence_training(layer, op)
     return layer
 
 
@@ -85,7 +85,7 @@ def _frozen(layer: Any) -> Any:
     return layer
 
 
-def _told(name: str) -> str:
+def _comparable_name(name: str) -> str:
     """A weight that its layer gave no name is called ``variable`` and a running number."""
     return "variable" if name.startswith("variable") else name
 

@@ -71,7 +71,7 @@ def input_layer(tensor: Any) -> Any:
 
 
 def is_optional(tensor: Any) -> bool:
-    """Whether a model's input may be left out."""
+    """True if a model's input may be left out."""
     history = getattr(tensor, "_keras_history", None)
     return history is not None and bool(getattr(history.operation, "optional", False))
 
@@ -87,7 +87,7 @@ def children(layer: Any) -> list[Any]:
 
 
 def has_own_build(layer: Any) -> bool:
-    """Whether a layer's class says how to build it."""
+    """True if a layer's class says how to build it."""
     return not getattr(type(layer).build, "_is_default", False)
 
 
@@ -137,18 +137,18 @@ def build_shapes(layer: Any) -> Mapping[str, Any] | None:
 
 
 def accepts(layer: Any, argument: str) -> bool:
-    """Whether ``layer.call`` takes an argument of this name."""
+    """True if ``layer.call`` takes an argument of this name."""
     return argument in layer._call_signature.parameters
 
 
-def dense(tensor: Any) -> Any:
+def marked_dense(tensor: Any) -> Any:
     """The symbolic tensor, told to be dense: Keras takes for sparse what is multiplied by a constant."""
     tensor._sparse = False
     return tensor
 
 
 @contextmanager
-def lent_call_history(layer: Any) -> Iterator[None]:
+def restored_call_history(layer: Any) -> Iterator[None]:
     """Let symbolic calls happen on a layer and all below it, and forget them afterwards."""
     layers = [layer, *sublayers(layer)]
     kept = [(each, list(each._inbound_nodes), list(each._outbound_nodes)) for each in layers]

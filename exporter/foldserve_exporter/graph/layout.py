@@ -12,8 +12,8 @@ from typing import Any
 import keras
 
 from . import operations
-from .elementwise import is_by_value, with_own_activations
-from .ir import INPUT, Graph, Node, Op, Ref, TensorSpec
+from .elementwise import has_elementwise_activation, split_activations
+from .ir import INPUT, Graph, Node, Op, Ref, TensorInfo
 
 _L = keras.layers
 _STEMS = (
@@ -21,17 +21,17 @@ _STEMS = (
     "GlobalMaxPooling", "ZeroPadding", "Cropping", "UpSampling",
 )  # fmt: skip
 _SIZED = [stem + rank for stem in _STEMS for rank in ("1D", "2D", "3D")]
-_AWARE = frozenset(
+_LAYOUT_AWARE = frozenset(
     getattr(_L, name)
     for name in [*_SIZED, *(f"Conv{n}DTranspose" for n in (1, 2, 3)), "Flatten", "Resizing", "CenterCrop"]
     if hasattr(_L, name)
 )
 _LAST = "channels_last"
-_AXIS = frozenset((_L.BatchNormalization, _L.Concatenate, _L.Softmax))
-_BY_VALUE = frozenset(
+_AXIS_AWARE = frozenset((_L.BatchNormalization, _L.Concatenate, _L.Softmax))
+_ELEMENTWISE = frozenset(
     (_L.ReLU, _L.LeakyReLU, _L.ELU, _L.Identity, _L.Add, _L.Subtract, _L.Multiply, _L.Average, _L.Maximum, _L.Minimum)
 )
-_BY_VALUE_OPERATIONS = frozenset(
+_ELEMENTWISE_OPERATIONS = frozenset(
     ("Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Gelu", "Silu", "Sigmoid", "HardSigmoid", "HardSilu", "Tanh")
 )
 
@@ -40,23 +40,25 @@ def channels_last(graph: Graph) -> Graph:
     """The graph with every channels-first layer made channels-last; the graph itself where there is none."""
     if not any(_is_first(node.op) for node in graph.nodes):
         return graph
-    return _Mover(with_own_activations(graph, _is_first)).run()  # softmax, say, looks at the last axis as it is meant
+    return _LayoutRewriter(
+        split_activations(graph, _is_first)
+    ).run()  # softmax, say, looks at the last axis as it is meant
 
 
-def is_moved(node: Node) -> bool:
-    """Whether a node is what `channels_last` put before a layer that took channels first."""
+def is_layout_permute(node: Node) -> bool:
+    """True if a node is what `channels_last` put before a layer that took channels first."""
     return node.op.kind is _L.Permute and node.op.name == _LAST
 
 
 def _is_first(op: Op) -> bool:
-    return op.kind in _AWARE and op.config.get("data_format") == "channels_first"
+    return op.kind in _LAYOUT_AWARE and op.config.get("data_format") == "channels_first"
 
 
-class _Mover:
+class _LayoutRewriter:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.nodes: list[Node] = []
-        self.specs: dict[Ref, TensorSpec] = {Ref(INPUT, i): spec for i, spec in enumerate(graph.inputs)}
+        self.specs: dict[Ref, TensorInfo] = {Ref(INPUT, i): spec for i, spec in enumerate(graph.inputs)}
         self.moved: dict[Ref, Ref] = {}
         self.meant: dict[Ref, Ref] = {ref: ref for ref in self.specs}
         self.ops: dict[int, Op] = {}
@@ -82,21 +84,21 @@ class _Mover:
         """What works value by value, or along one axis, works on moved tensors."""
         rank = len(node.outputs[0].shape)
         op = node.op
-        if op.kind in _AXIS:
+        if op.kind in _AXIS_AWARE:
             op = self._once(op, _axis_moved(op.config, rank))
         self._add(replace(node.rewired(self._as_moved), op=op), moved=True)
 
     def _takes_moved(self, node: Node) -> bool:
-        """Whether a node works on moved tensors as well, and has one among its inputs, all of one rank."""
+        """True if a node works on moved tensors as well, and has one among its inputs, all of one rank."""
         refs = node.inputs
         ranks = {len(self.graph.spec(ref).shape) for ref in refs}
         if len(ranks) != 1 or not any(self.moved.get(ref) == ref for ref in refs):
             return False
-        if node.op.kind in _AXIS | _BY_VALUE:
+        if node.op.kind in _AXIS_AWARE | _ELEMENTWISE:
             return True
         if node.op.template is not None:
-            return operations.name_of(node.op) in _BY_VALUE_OPERATIONS and len(refs) == 1
-        return node.op.kind is _L.Activation and is_by_value(node.op)
+            return operations.name_of(node.op) in _ELEMENTWISE_OPERATIONS and len(refs) == 1
+        return node.op.kind is _L.Activation and has_elementwise_activation(node.op)
 
     def _once(self, op: Op, config: Mapping[str, Any]) -> Op:
         """One new op for a shared one."""
@@ -127,7 +129,7 @@ class _Mover:
         spec = self.specs[ref]
         op = Op(name, _L.Permute, {"name": name, "dtype": "float32", "dims": tuple(dims)})
         shape = (spec.shape[0], *(spec.shape[axis] for axis in dims))
-        node = Node(self.next_key, op, (ref,), {}, (TensorSpec(name, shape, spec.dtype),))
+        node = Node(self.next_key, op, (ref,), {}, (TensorInfo(name, shape, spec.dtype),))
         self.next_key += 1
         self.nodes.append(node)
         self.specs[node.ref] = node.outputs[0]
@@ -144,6 +146,6 @@ def _moved(axis: int, rank: int) -> int:
     return axis if axis == 0 else rank - 1 if axis == 1 else axis - 1
 
 
-def _spec_moved(spec: TensorSpec) -> TensorSpec:
+def _spec_moved(spec: TensorInfo) -> TensorInfo:
     batch, channels, *sizes = spec.shape
     return replace(spec, shape=(batch, *sizes, channels))

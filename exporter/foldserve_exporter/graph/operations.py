@@ -11,7 +11,7 @@ from .ir import Op
 
 def cast(dtype: str) -> Any:
     """The operation behind ``keras.ops.cast``."""
-    return _behind(keras.ops.cast(keras.KerasTensor((None,), "int32" if "float" in dtype else "float32"), dtype))
+    return _operation_of(keras.ops.cast(keras.KerasTensor((None,), "int32" if "float" in dtype else "float32"), dtype))
 
 
 def to_float(path: str) -> Op:
@@ -51,11 +51,11 @@ def name_of(op: Op) -> str | None:
 
 
 def _op(path: str, result: Any) -> Op:
-    operation = _behind(result)
+    operation = _operation_of(result)
     return Op(path, type(operation), template=private.detached(operation))
 
 
-def _behind(result: Any) -> Any:
+def _operation_of(result: Any) -> Any:
     node = private.producer(result)
     assert node is not None
     return node.operation

@@ -6,10 +6,10 @@ import keras
 
 from ..errors import Refused
 from . import keras_private as private
-from .instantiate import assign, instantiate
+from .instantiate import assign_weights, instantiate
 from .ir import Graph, Node, Op, Ref, map_refs
-from .names import op_names
-from .precision import is_foreign, without_float64
+from .precision import is_custom_code, lacks_float64_kernel
+from .unique_names import op_names
 
 
 def rebuild(graph: Graph, dtype: str = "float32") -> Any:
@@ -71,16 +71,16 @@ class _Builder:
         known = id(node.op) in self.layers
         results = self._tried(node.op, args, kwargs)
         for position, tensor in enumerate(keras.tree.flatten(results)):
-            self.tensors[Ref(node.key, position)] = private.dense(tensor)
+            self.tensors[Ref(node.key, position)] = private.marked_dense(tensor)
         if not known and node.op.weights:
-            assign(self.layers[id(node.op)], node.op)
+            assign_weights(self.layers[id(node.op)], node.op)
 
     def _tried(self, op: Op, args: Any, kwargs: Any) -> Any:
         """Call a layer; code of the user's that takes float32 alone is given float32, in a float64 model too."""
         try:
             return self._layer(op, self.dtype)(*args, **kwargs)
         except Exception as error:
-            if self.dtype == "float32" or not is_foreign(op.kind):
+            if self.dtype == "float32" or not is_custom_code(op.kind):
                 raise Refused(
                     f"{op.path}: a {op.kind.__name__} cannot be called in {self.dtype} for inference: {error}"
                 ) from error
@@ -89,7 +89,7 @@ class _Builder:
 
     def _layer(self, op: Op, dtype: str) -> Any:
         if id(op) not in self.layers:
-            dtype = "float32" if without_float64(op.kind) else dtype
+            dtype = "float32" if lacks_float64_kernel(op.kind) else dtype
             self.layers[id(op)] = instantiate(op, self.names[id(op)], dtype)
         return self.layers[id(op)]
 

@@ -17,7 +17,7 @@ def digest(path: Path) -> str:
     return sha256("".join(f"{sha256_file(each)}  {name}\n" for name, each in files).encode())
 
 
-def digest_of_weights(model: Any) -> str:
+def weights_digest(model: Any) -> str:
     """SHA-256 over a model's variables in order: what a model that came from no file is known by."""
     whole = hashlib.sha256()
     for variable in model.variables:

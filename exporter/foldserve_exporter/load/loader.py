@@ -12,12 +12,12 @@ from foldserve_contract.manifest import Source
 
 from ..brief import brief
 from ..errors import CannotLoad, ExportError
-from .digest import digest, digest_of_weights
-from .kinds import Kind, kind_of
+from .digest import digest, weights_digest
 from .legacy.archive import read_archive
 from .legacy.directory import read_directory
 from .legacy.h5_file import read_h5
-from .legacy.saved import Saved
+from .legacy.stored_model import StoredModel
+from .model_format import ModelFormat, detect_format
 from .modules import ModelFunction, import_modules, objects_of
 from .safety import read_config, refuse_code
 
@@ -56,9 +56,9 @@ def load_model(path: Path, *, trust_code: bool = False, custom_objects: Sequence
     if function := ModelFunction.named_by(str(path)):
         return _call(function, trust_code, custom_objects)
     modules = tuple(custom_objects)
-    kind = kind_of(path)
+    kind = detect_format(path)
     source = Source(path.name, digest(path))
-    if kind is Kind.ARCHIVE:
+    if kind is ModelFormat.ARCHIVE:
         return Loaded(_load_keras_3(path, read_config(path), trust_code, modules), source, modules=modules)
     saved = _READERS[kind](path)
     if saved.version.startswith("3."):
@@ -71,10 +71,10 @@ def load_model(path: Path, *, trust_code: bool = False, custom_objects: Sequence
     return Loaded(model, source, notes, ("tf-keras",), modules)
 
 
-_READERS: dict[Kind, Callable[[Path], Saved]] = {
-    Kind.H5: read_h5,
-    Kind.LEGACY_ARCHIVE: read_archive,
-    Kind.DIRECTORY: read_directory,
+_READERS: dict[ModelFormat, Callable[[Path], StoredModel]] = {
+    ModelFormat.H5: read_h5,
+    ModelFormat.LEGACY_ARCHIVE: read_archive,
+    ModelFormat.DIRECTORY: read_directory,
 }
 
 
@@ -82,7 +82,7 @@ def _call(function: ModelFunction, trust_code: bool, custom_objects: Sequence[st
     if trust_code:
         import_modules(custom_objects)
     model = function.call(trust_code=trust_code)
-    return Loaded(model, Source(str(function), digest_of_weights(model)), modules=(*custom_objects, function.module))
+    return Loaded(model, Source(str(function), weights_digest(model)), modules=(*custom_objects, function.module))
 
 
 def _load_keras_3(path: Path, config: Any, trust_code: bool, modules: tuple[str, ...]) -> Any:

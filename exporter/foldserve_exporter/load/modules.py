@@ -17,7 +17,7 @@ from ..errors import CannotLoad, Refused
 _FUNCTION = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)", re.ASCII)
 
 
-def search_here() -> None:
+def search_working_directory() -> None:
     """Has modules of the working directory found, behind all others: a command's own script does not look there."""
     here = str(Path.cwd())
     if here not in sys.path and "" not in sys.path:
@@ -29,7 +29,7 @@ def search_path() -> tuple[str, ...]:
     return tuple(str(Path(entry).resolve()) for entry in sys.path)
 
 
-def search_also(entries: Sequence[str]) -> None:
+def extend_search_path(entries: Sequence[str]) -> None:
     """Has modules found in these places too, behind where this process looks already."""
     sys.path.extend(entry for entry in entries if entry not in sys.path)
 

@@ -78,7 +78,7 @@ def _is_lambda(entry: dict[str, Any]) -> bool:
 
 
 def _is_code(item: dict[str, Any]) -> bool:
-    """Whether this is a lambda function as Keras writes one that is no object of its own."""
+    """True if this is a lambda function as Keras writes one that is no object of its own."""
     code = item.get("value")
     return len(item) == 1 and isinstance(code, list) and bool(code) and isinstance(code[0], str)
 

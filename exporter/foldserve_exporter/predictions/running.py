@@ -7,7 +7,7 @@ import numpy as np
 from foldserve_contract.signature import Array, Arrays
 
 from ..graph import Graph, rebuild
-from ..graph.names import op_names
+from ..graph.unique_names import op_names
 from ..naming import NamedModel
 from ..tracing import Run, traced
 

@@ -13,7 +13,7 @@ from foldserve_contract.signature import Array, Arrays
 
 from ..errors import Refused
 from ..graph import Graph, trace
-from ..graph.opaque import unread
+from ..graph.unreadable_layer import unreadable_ops
 from ..predictions.change import Change, changes
 from ..predictions.running import copied, predict, rows_of
 from ..predictions.scores import Scores, Task, fit_labels, score
@@ -191,10 +191,10 @@ def _values(layer: Any, statistics: LayerStatistics) -> dict[int, tuple[Any, Arr
 
 def _require_readable(graph: Graph) -> None:
     """What a BatchNormalization is given must be seen before its statistics can be estimated."""
-    for op in unread(graph):
-        assert op.opaque is not None
-        if any(norm is not None for norm in op.opaque.norms):
+    for op in unreadable_ops(graph):
+        assert op.unreadable is not None
+        if any(norm is not None for norm in op.unreadable.norms):
             raise Refused(
-                f"{op.path}: what reaches the BatchNormalization in it cannot be seen ({op.opaque.why}), so that its "
-                "statistics cannot be estimated anew. Write its call() with keras.ops and layers alone"
+                f"{op.path}: what reaches the BatchNormalization in it cannot be seen ({op.unreadable.reason}), so "
+                "that its statistics cannot be estimated anew. Write its call() with keras.ops and layers alone"
             )

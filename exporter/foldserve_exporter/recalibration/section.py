@@ -8,8 +8,8 @@ import numpy as np
 
 from foldserve_contract.signature import Array
 
-from ..graph import Graph, Op, Ref, TensorSpec, rebuild
-from ..graph.ir import INPUT, live
+from ..graph import Graph, Op, Ref, TensorInfo, rebuild
+from ..graph.ir import INPUT, live_nodes
 
 
 class Section:
@@ -33,7 +33,7 @@ def section_graph(graph: Graph, sources: Sequence[Ref], targets: Sequence[Ref]) 
         return entries.get(ref, ref)
 
     wanted = tuple(swap(ref) for ref in targets)
-    nodes = live([node.rewired(swap) for node in graph.nodes], wanted)
+    nodes = live_nodes([node.rewired(swap) for node in graph.nodes], wanted)
     return Graph(
         name="section",
         nodes=nodes,
@@ -59,5 +59,5 @@ def with_ops(graph: Graph, ops: Mapping[int, Op]) -> Graph:
     )
 
 
-def _named(name: str, specs: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
+def _named(name: str, specs: Sequence[TensorInfo]) -> tuple[TensorInfo, ...]:
     return tuple(replace(spec, name=f"{name}_{position}") for position, spec in enumerate(specs))

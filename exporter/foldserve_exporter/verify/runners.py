@@ -51,9 +51,9 @@ def _open_keras(candidate: Candidate, job: Job) -> Run:
 def _loaded(path: str, trust_code: bool, custom_objects: tuple[str, ...], search: tuple[str, ...]) -> Any:
     """One reload answers in both learning phases."""
     from ..load.loader import load_model
-    from ..load.modules import search_also
+    from ..load.modules import extend_search_path
 
-    search_also(search)
+    extend_search_path(search)
     return load_model(Path(path), trust_code=trust_code, custom_objects=custom_objects).model
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from foldserve_exporter.folding import fold_graph
-from foldserve_exporter.graph import Graph, TensorSpec, rebuild, trace
+from foldserve_exporter.graph import Graph, TensorInfo, rebuild, trace
 from tests.exporter.architectures import ARCHITECTURES
 from tests.exporter.models import flat, misses
 
@@ -23,7 +23,7 @@ def rows_for(graph: Graph) -> Any:
     return keras.tree.map_structure(lambda position: drawn(graph.inputs[position], rng), graph.input_structure)
 
 
-def drawn(spec: TensorSpec, rng: np.random.Generator) -> np.ndarray:
+def drawn(spec: TensorInfo, rng: np.random.Generator) -> np.ndarray:
     shape = (3, *(size or 8 for size in spec.shape[1:]))
     return rng.normal(size=shape).astype(np.float32) if spec.is_float else rng.integers(0, 4, shape).astype(spec.dtype)
 

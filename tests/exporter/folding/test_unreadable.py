@@ -15,7 +15,7 @@ from foldserve_exporter.emit.purity import require_pure
 from foldserve_exporter.emit.saved_model import serving_function, write_saved_model
 from foldserve_exporter.errors import Refused
 from foldserve_exporter.folding import Folded, fold
-from foldserve_exporter.folding.folded import fold_graph
+from foldserve_exporter.folding.fold_model import fold_graph
 from foldserve_exporter.graph import rebuild, trace
 from foldserve_exporter.naming import NamedModel
 from foldserve_exporter.recalibration.recalibrate import recalibrate

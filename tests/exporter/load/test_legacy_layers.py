@@ -10,7 +10,7 @@ import pytest
 
 from foldserve_exporter.errors import CannotLoad, Refused
 from foldserve_exporter.graph import trace
-from foldserve_exporter.load.legacy.check import require_agreement
+from foldserve_exporter.load.legacy.agreement import require_agreement
 from foldserve_exporter.load.legacy.convert import convert
 from foldserve_exporter.load.loader import load_model
 

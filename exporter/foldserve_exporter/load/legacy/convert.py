@@ -16,9 +16,9 @@ from ...brief import brief
 from ...errors import CannotLoad, ExportError, Refused
 from ...graph.keras_private import calls_between
 from . import tf_keras_private as private
+from .copy_weights import copy_weights
 from .layers import Translator, ends_in_hard_sigmoid, keras_name
 from .operators import apply_operator, apply_slice
-from .weights import copy_weights
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +74,7 @@ class _Conversion:
         outputs = tf.nest.map_structure(lambda tensor: known[id(tensor)], exits)
         return keras.Model(_plain(inputs), _plain(outputs), name=keras_name(old)), tuple(pairs)
 
-    def _replay(self, call: private.Call, known: Mapping[int, Any]) -> Any:
+    def _replay(self, call: private.LayerCall, known: Mapping[int, Any]) -> Any:
         import tensorflow as tf
 
         def today(leaf: Any) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import CannotLoad
-from .saved import Saved, model_config, parse_config
+from .stored_model import StoredModel, model_config, parse_config
 from .tf_keras_private import saved_metadata
 
 _METADATA = "keras_metadata.pb"
@@ -20,7 +20,7 @@ _WITHOUT = (
 )
 
 
-def read_directory(path: Path) -> Saved:
+def read_directory(path: Path) -> StoredModel:
     """The configuration of the outermost model.
 
     Raises:
@@ -33,7 +33,7 @@ def read_directory(path: Path) -> Saved:
             " it again: load it with the code that defines it and export the model object"
         )
     config = model_config(metadata["model_config"], path)
-    return Saved(path, str(metadata.get("keras_version", "")), config, lambda model: _fill(model, path))
+    return StoredModel(path, str(metadata.get("keras_version", "")), config, lambda model: _fill(model, path))
 
 
 def _has_layers(config: Any) -> bool:

@@ -13,11 +13,11 @@ from foldserve_contract.signature import Array
 
 from ...errors import CannotLoad
 from .hdf5 import array, names
-from .tf_keras_private import as_this_layer_has_them, weights_in_file_order
+from .tf_keras_private import preprocess_weights, weights_in_file_order
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Entry:
+class H5Weight:
     """One array and the name under which the file has it, such as `conv_1/kernel:0`."""
 
     name: str
@@ -39,7 +39,7 @@ def short_name(name: str) -> str:
     return name.split("/")[-1].split(":")[0]
 
 
-def fill_by_name(model: Any, group: Any, version: str, path: Path) -> None:
+def assign_by_name(model: Any, group: Any, version: str, path: Path) -> None:
     """Sets every weight of a tf-keras model.
 
     Args:
@@ -52,7 +52,7 @@ def fill_by_name(model: Any, group: Any, version: str, path: Path) -> None:
         CannotLoad: A layer's weights are missing, have other shapes, or cannot be told apart.
     """
     for layer, name in _pairs(model, group, path):
-        entries = [Entry(each, array(group[name], each)) for each in names(group[name], "weight_names")]
+        entries = [H5Weight(each, array(group[name], each)) for each in names(group[name], "weight_names")]
         place = f"{path}: layer {layer.name!r}"
         if hasattr(layer, "layers"):
             _fill_nested(layer, entries, version, place)
@@ -75,14 +75,14 @@ def _pairs(model: Any, group: Any, path: Path) -> Iterator[tuple[Any, str]]:
     yield from zip(left, unmatched, strict=True)
 
 
-def _fill_nested(model: Any, entries: Sequence[Entry], version: str, place: str) -> None:
+def _fill_nested(model: Any, entries: Sequence[H5Weight], version: str, place: str) -> None:
     units = list({id(unit): unit for unit in _units(model)}.values())
     owned = _owned(units, entries)
     if owned is not None:
         for unit, own in zip(units, owned, strict=True):
             _fill_layer(unit, own, version, f"{place}, in it {unit.name!r}")
         return
-    _assign(_the_order_that_fits(model, units, entries, place), [entry.value for entry in entries])
+    _assign(_matching_order(model, units, entries, place), [entry.value for entry in entries])
 
 
 def _units(model: Any) -> Iterator[Any]:
@@ -94,9 +94,9 @@ def _units(model: Any) -> Iterator[Any]:
             yield layer
 
 
-def _owned(units: Sequence[Any], entries: Sequence[Entry]) -> list[list[Entry]] | None:
+def _owned(units: Sequence[Any], entries: Sequence[H5Weight]) -> list[list[H5Weight]] | None:
     """Each unit's entries where the names say so without a doubt."""
-    by_name: dict[str, list[Entry]] = {unit.name: [] for unit in units}
+    by_name: dict[str, list[H5Weight]] = {unit.name: [] for unit in units}
     for entry in entries:
         owner = next((scope for scope in entry.owners if scope in by_name), None)
         if owner is None:
@@ -106,7 +106,7 @@ def _owned(units: Sequence[Any], entries: Sequence[Entry]) -> list[list[Entry]] 
     return [by_name[unit.name] for unit in units] if whole else None
 
 
-def _the_order_that_fits(model: Any, units: Sequence[Any], entries: Sequence[Entry], place: str) -> list[Any]:
+def _matching_order(model: Any, units: Sequence[Any], entries: Sequence[H5Weight], place: str) -> list[Any]:
     """The one known order that the names do not contradict, where TensorFlow numbered them anew (`conv_1_2/kernel`)."""
     found = [order for order in _orders(model, units) if _fits(order, entries)]
     if not found or any([id(v) for v in order] != [id(v) for v in found[0]] for order in found):
@@ -129,7 +129,7 @@ def _orders(model: Any, units: Sequence[Any]) -> Iterator[list[Any]]:
         unit.trainable = flag
 
 
-def _fits(variables: Sequence[Any], entries: Sequence[Entry]) -> bool:
+def _fits(variables: Sequence[Any], entries: Sequence[H5Weight]) -> bool:
     return len(variables) == len(entries) and all(
         tuple(variable.shape) == entry.value.shape
         and short_name(variable.name) == entry.short
@@ -142,12 +142,12 @@ def _same_scope(ours: Sequence[str], theirs: Sequence[str]) -> bool:
     return bool(ours) and any(scope == ours[-1] or scope.startswith(f"{ours[-1]}_") for scope in theirs)
 
 
-def _fill_layer(layer: Any, entries: Sequence[Entry], version: str, place: str) -> None:
+def _fill_layer(layer: Any, entries: Sequence[H5Weight], version: str, place: str) -> None:
     variables = weights_in_file_order(layer)
     wanted, found = [short_name(v.name) for v in variables], [entry.short for entry in entries]
     if len(set(wanted)) == len(wanted) and sorted(wanted) == sorted(found):
         entries = [entries[found.index(name)] for name in wanted]
-    values = as_this_layer_has_them(layer, [entry.value for entry in entries], version)
+    values = preprocess_weights(layer, [entry.value for entry in entries], version)
     expected, given = [tuple(v.shape) for v in variables], [value.shape for value in values]
     if expected != given:
         raise CannotLoad(f"{place} ({type(layer).__name__}) takes weights of shapes {expected}; the file has {given}")

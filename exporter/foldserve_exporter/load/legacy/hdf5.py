@@ -16,7 +16,7 @@ _MAX_ITEMS = 1_000_000
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Any]:
+def open_hdf5(path: Path) -> Iterator[Any]:
     """The open file.
 
     Raises:

@@ -123,7 +123,7 @@ class Translator:
 
 
 def ends_in_hard_sigmoid(old: Any) -> bool:
-    """Whether a layer ends in `hard_sigmoid` as Keras 2 had it: clip(0.2·x + 0.5, 0, 1)."""
+    """True if a layer ends in `hard_sigmoid` as Keras 2 had it: clip(0.2·x + 0.5, 0, 1)."""
     name = getattr(getattr(old, "activation", None), "__name__", "")
     return bool(name == HARD_SIGMOID and not hasattr(old, "recurrent_activation") and not hasattr(old, "cell"))
 

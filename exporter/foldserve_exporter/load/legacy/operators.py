@@ -10,7 +10,7 @@ SLICE = "__operators__.getitem"
 
 
 def is_known(name: object) -> bool:
-    """Whether `tf.NAME` is known: tf-keras would call any other at once, `tf.io.write_file` too."""
+    """True if `tf.NAME` is known: tf-keras would call any other at once, `tf.io.write_file` too."""
     return name in _BINARY or name in _UNARY or name in _OTHERS or name == SLICE
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class LayerCall:
     """One call of a layer in a functional model: what it was given and the tensors it made."""
 
     layer: Any
@@ -15,12 +15,12 @@ class Call:
     outputs: Any
 
 
-def calls_in_order(model: Any) -> Iterator[Call]:
+def calls_in_order(model: Any) -> Iterator[LayerCall]:
     """The calls of a functional model, each after those it reads from."""
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
             if not node.is_input:
-                yield Call(node.layer, tuple(node.call_args), dict(node.call_kwargs), node.outputs)
+                yield LayerCall(node.layer, tuple(node.call_args), dict(node.call_kwargs), node.outputs)
 
 
 def structure(model: Any) -> tuple[Any, Any]:
@@ -29,7 +29,7 @@ def structure(model: Any) -> tuple[Any, Any]:
 
 
 def is_graph(model: Any) -> bool:
-    """Whether a model knows its graph: a subclassed one and a Sequential without an input shape do not."""
+    """True if a model knows its graph: a subclassed one and a Sequential without an input shape do not."""
     return bool(getattr(model, "_is_graph_network", False))
 
 
@@ -40,7 +40,7 @@ def weights_in_file_order(layer: Any) -> list[Any]:
     return list(_legacy_weights(layer))
 
 
-def as_this_layer_has_them(layer: Any, values: list[Any], version: str) -> list[Any]:
+def preprocess_weights(layer: Any, values: list[Any], version: str) -> list[Any]:
     """The arrays of an older file in the shapes that tf-keras' layer has (recurrent layers changed theirs)."""
     from tf_keras.src.saving.legacy.hdf5_format import preprocess_weights_for_loading
 

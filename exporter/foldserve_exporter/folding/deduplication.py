@@ -7,20 +7,20 @@ import numpy as np
 from ..graph import Graph, Op
 
 
-def shared(graph: Graph) -> Graph:
+def deduplicated(graph: Graph) -> Graph:
     """The graph in which ops of one path with equal configuration and weights are one op."""
     first: dict[str, list[Op]] = {}
     nodes = []
     for node in graph.nodes:
         known = first.setdefault(node.op.path, [])
-        twin = next((op for op in known if op is node.op or _alike(op, node.op)), None)
+        twin = next((op for op in known if op is node.op or _are_equal(op, node.op)), None)
         if twin is None:
             known.append(node.op)
         nodes.append(node if twin is None else replace(node, op=twin))
     return replace(graph, nodes=tuple(nodes))
 
 
-def _alike(one: Op, other: Op) -> bool:
+def _are_equal(one: Op, other: Op) -> bool:
     return (
         one.kind is other.kind
         and one.template is other.template is None

@@ -12,7 +12,7 @@ from .arithmetic import Affine
 _EPSILON = 1e-7
 
 
-def neighbour(graph: Graph, node: Node) -> Op | None:
+def affine_layer_op(graph: Graph, node: Node) -> Op | None:
     """The affine op that a Rescaling or Normalization with one value per channel, or one for all, computes."""
     shape = node.outputs[0].shape
     channels = shape[-1] if shape else None
@@ -28,9 +28,9 @@ def neighbour(graph: Graph, node: Node) -> Op | None:
     return None if affine is None else affine_op(node.op.path, affine, len(shape) - 1)
 
 
-def floated(graph: Graph, node: Node, key: int) -> list[Node]:
+def with_float_cast(graph: Graph, node: Node, key: int) -> list[Node]:
     """A map of integers as a cast and a map of floating-point numbers, which can go where maps go."""
-    if not (node in graph.batch_norms or neighbour(graph, node)) or graph.spec(node.inputs[0]).is_float:
+    if not (node in graph.batch_norms or affine_layer_op(graph, node)) or graph.spec(node.inputs[0]).is_float:
         return [node]
     source = node.inputs[0]
     spec = replace(graph.spec(source), dtype="float32")
@@ -38,7 +38,7 @@ def floated(graph: Graph, node: Node, key: int) -> list[Node]:
     return [cast, node.rewired(lambda ref: cast.ref if ref == source else ref)]
 
 
-def summed(node: Node, key: int) -> list[Node]:
+def average_as_sum(node: Node, key: int) -> list[Node]:
     """An average as a sum and an affine map, so that its division goes where the map goes."""
     shape = node.outputs[0].shape
     if node.op.kind is not keras.layers.Average or not shape or shape[-1] is None:
@@ -86,8 +86,8 @@ def _normalization(node: Node, channels: int) -> Affine | None:
     spread = np.maximum(np.sqrt(variance.astype(np.float64)), _EPSILON)
     centre = mean.astype(np.float64)
     scale, shift = (spread, centre) if config.get("invert") else (1 / spread, -centre / spread)
-    return _per_channel(scale.reshape(-1) if scale.size > 1 else scale.reshape(()), _like(shift), channels)
+    return _per_channel(scale.reshape(-1) if scale.size > 1 else scale.reshape(()), _flattened(shift), channels)
 
 
-def _like(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> object:
+def _flattened(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> object:
     return values.reshape(-1) if values.size > 1 else values.reshape(())

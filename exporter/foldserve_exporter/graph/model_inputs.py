@@ -8,19 +8,19 @@ import keras
 
 from ..errors import Refused
 from . import keras_private as private
-from .ir import Shape, TensorSpec
-from .names import tensor_names
+from .ir import Shape, TensorInfo
+from .unique_names import tensor_names
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ModelInputs:
     """Inputs in flattened order; ``structure`` holds each one's position where its tensor stood."""
 
-    inputs: tuple[TensorSpec, ...]
+    inputs: tuple[TensorInfo, ...]
     structure: Any
 
 
-def entry(model: Any) -> Entry:
+def read_inputs(model: Any) -> ModelInputs:
     """Read the inputs of a model, functional or subclassed.
 
     Raises:
@@ -30,14 +30,14 @@ def entry(model: Any) -> Entry:
     if inner is not None:
         tensors = private.input_structure(inner)
         names = _names(tensors, [t.name for t in keras.tree.flatten(tensors)])
-        return _entry(tensors, names)
+        return _model_inputs(tensors, names)
     shapes = private.build_shapes(model)
     if not shapes:
         raise Refused(
             f"{model.name}: the model was never built, so its input shapes are unknown. "
             "Call it once on data, or give the Sequential an Input layer, and save it again."
         )
-    return _entry(*_subclassed(model, shapes))
+    return _model_inputs(*_subclassed(model, shapes))
 
 
 def _subclassed(model: Any, shapes: Mapping[str, Any]) -> tuple[Any, list[str]]:
@@ -76,15 +76,15 @@ def _is_nested(value: Any) -> bool:
     return isinstance(value, Mapping | list | tuple)
 
 
-def _entry(tensors: Any, names: list[str]) -> Entry:
+def _model_inputs(tensors: Any, names: list[str]) -> ModelInputs:
     flat = keras.tree.flatten(tensors)
     positions = {id(tensor): position for position, tensor in enumerate(flat)}
     named = tensor_names(names, "input")
     specs = tuple(_spec(tensor, name) for tensor, name in zip(flat, named, strict=True))
-    return Entry(specs, keras.tree.map_structure(lambda tensor: positions[id(tensor)], tensors))
+    return ModelInputs(specs, keras.tree.map_structure(lambda tensor: positions[id(tensor)], tensors))
 
 
-def _spec(tensor: Any, name: str) -> TensorSpec:
+def _spec(tensor: Any, name: str) -> TensorInfo:
     shape: Shape = tuple(tensor.shape)
     dtype = str(keras.backend.standardize_dtype(tensor.dtype))
     if dtype == "string":
@@ -96,4 +96,4 @@ def _spec(tensor: Any, name: str) -> TensorSpec:
             f"{name}: the batch is fixed to {shape[0]}. "
             "Make the model anew with a dynamic batch (None) and load the weights."
         )
-    return TensorSpec(name, (None, *shape[1:]), "float32" if "float" in dtype else dtype, private.is_optional(tensor))
+    return TensorInfo(name, (None, *shape[1:]), "float32" if "float" in dtype else dtype, private.is_optional(tensor))

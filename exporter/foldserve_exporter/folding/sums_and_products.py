@@ -12,11 +12,11 @@ import numpy as np
 
 from ..graph import Graph, Node, Ref, operations
 from .arithmetic import Affine, scale_only
-from .refusal import Refusal, Why
+from .refusal import Refusal, RefusalReason
 
 _L = keras.layers
-Feed = tuple[Ref, int, Affine]
-Moved = tuple[int, Affine]
+InputMap = tuple[Ref, int, Affine]
+MappedAxis = tuple[int, Affine]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,28 +26,28 @@ class Crossing:
     ``feeds`` go up the node's other inputs, and ``onward`` is what goes on behind it.
     """
 
-    feeds: tuple[Feed, ...]
-    onward: Moved | None
+    feeds: tuple[InputMap, ...]
+    onward: MappedAxis | None
 
 
 def is_sum(node: Node) -> bool:
-    """Whether a node adds, subtracts or averages tensors."""
+    """True if a node adds, subtracts or averages tensors."""
     if node.op.kind in (_L.Add, _L.Subtract, _L.Average):
         return True
     return operations.name_of(node.op) in ("Add", "Subtract") and len(node.inputs) == 2
 
 
 def is_product(node: Node) -> bool:
-    """Whether a node multiplies tensors value by value."""
+    """True if a node multiplies tensors value by value."""
     return node.op.kind is _L.Multiply or (operations.name_of(node.op) == "Multiply" and len(node.inputs) == 2)
 
 
-def sum_up(graph: Graph, node: Node, axis: int, affine: Affine) -> list[list[Feed]] | Refusal:
+def sum_up(graph: Graph, node: Node, axis: int, affine: Affine) -> list[list[InputMap]] | Refusal:
     """Every part is scaled, and any one of them is shifted: one choice for each; of an average all may be shifted."""
     misfit = next((at for at in range(len(node.inputs)) if not _has_channels(graph, node, at, axis)), None)
     if misfit is not None:
-        return Refusal(Why.OTHER_AXIS, f"{node.op.path} stretches one of its inputs")
-    shares = _shares(node)
+        return Refusal(RefusalReason.OTHER_AXIS, f"{node.op.path} stretches one of its inputs")
+    shares = _coefficients(node)
     choices = [[(ref, axis, affine) for ref in node.inputs]] if node.op.kind is _L.Average else []
     for taker in range(len(node.inputs) if affine.has_shift else 1):
         taken = Affine(affine.scale, affine.shift / shares[taker])
@@ -58,10 +58,10 @@ def sum_up(graph: Graph, node: Node, axis: int, affine: Affine) -> list[list[Fee
 
 def sum_down(graph: Graph, node: Node, position: int, axis: int, affine: Affine) -> list[Crossing] | Refusal:
     """A shift goes into another part or on; a scale goes on, and is taken back from the other parts."""
-    spread = stretched(graph, node, position, axis, affine)
+    spread = broadcast(graph, node, position, axis, affine)
     if isinstance(spread, Refusal):
         return spread
-    shares = _shares(node)
+    shares = _coefficients(node)
     others = [at for at in range(len(node.inputs)) if at != position and _has_channels(graph, node, at, axis)]
     shift = shares[position] * spread.shift
     if not spread.has_scale:
@@ -69,18 +69,20 @@ def sum_down(graph: Graph, node: Node, position: int, axis: int, affine: Affine)
         takers = [Crossing(((node.inputs[at], axis, Affine(ones, shift / shares[at])),), None) for at in others]
         return [*takers, Crossing((), (axis, Affine(ones, shift)))]
     if len(others) != len(node.inputs) - 1:
-        return Refusal(Why.OTHER_AXIS, f"{node.op.path} stretches one of its inputs")
+        return Refusal(RefusalReason.OTHER_AXIS, f"{node.op.path} stretches one of its inputs")
     if not spread.is_moderate:
-        return Refusal(Why.ZERO_SCALE, f"the other inputs of {node.op.path} cannot be divided by its scale")
+        return Refusal(RefusalReason.ZERO_SCALE, f"the other inputs of {node.op.path} cannot be divided by its scale")
     back = Affine(1 / spread.scale, np.zeros_like(shift))
     return [Crossing(tuple((node.inputs[at], axis, back) for at in others), (axis, Affine(spread.scale, shift)))]
 
 
-def product_up(graph: Graph, node: Node, axis: int, affine: Affine) -> list[list[Feed]] | Refusal:
+def product_up(graph: Graph, node: Node, axis: int, affine: Affine) -> list[list[InputMap]] | Refusal:
     """Any one factor may be scaled; a shift is no factor's."""
     if affine.has_shift:
         return Refusal(
-            Why.POSITION, f"a shift cannot be moved before the product {node.op.path}", f"put it before {node.op.path}"
+            RefusalReason.POSITION,
+            f"a shift cannot be moved before the product {node.op.path}",
+            f"put it before {node.op.path}",
         )
     fit = [ref for at, ref in enumerate(node.inputs) if _has_channels(graph, node, at, axis)]
     return [[(ref, axis, affine)] for ref in fit]
@@ -90,19 +92,19 @@ def product_down(graph: Graph, node: Node, position: int, axis: int, affine: Aff
     """(s·a)·b = s·(a·b); a shift would be multiplied."""
     if affine.has_shift:
         return Refusal(
-            Why.POSITION,
+            RefusalReason.POSITION,
             f"{node.op.path} would multiply its shift by its other factors",
             f"put it behind {node.op.path}",
         )
-    spread = stretched(graph, node, position, axis, affine)
+    spread = broadcast(graph, node, position, axis, affine)
     return spread if isinstance(spread, Refusal) else [Crossing((), (axis, spread))]
 
 
-def stretched(graph: Graph, node: Node, position: int, axis: int, affine: Affine) -> Affine | Refusal:
+def broadcast(graph: Graph, node: Node, position: int, axis: int, affine: Affine) -> Affine | Refusal:
     """The map along ``axis`` of a node's output, where its input may have a single channel that goes with all."""
     shape, out = graph.spec(node.inputs[position]).shape, node.outputs[0].shape
     if len(shape) != len(out) or shape[axis] is None or out[axis] is None:
-        return Refusal(Why.OTHER_AXIS, f"{node.op.path} joins it with a tensor of another shape")
+        return Refusal(RefusalReason.OTHER_AXIS, f"{node.op.path} joins it with a tensor of another shape")
     if shape[axis] == out[axis]:
         return affine
     return Affine(*(np.full(int(out[axis] or 0), values[0]) for values in (affine.scale, affine.shift)))
@@ -113,7 +115,7 @@ def _has_channels(graph: Graph, node: Node, position: int, axis: int) -> bool:
     return len(shape) == len(out) and shape[axis] is not None and shape[axis] == out[axis]
 
 
-def _shares(node: Node) -> Sequence[float]:
+def _coefficients(node: Node) -> Sequence[float]:
     """The factor with which each input counts."""
     count = len(node.inputs)
     if node.op.kind is _L.Average:

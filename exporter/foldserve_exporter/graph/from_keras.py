@@ -5,12 +5,12 @@ from typing import Any
 import keras
 
 from ..errors import Refused
-from .entry import Entry, entry
-from .ir import INPUT, Graph, Ref, TensorSpec, live
+from .ir import INPUT, Graph, Ref, TensorInfo, live_nodes
 from .layout import channels_last
-from .limits import check, check_output
-from .names import tensor_names
-from .walk import Walker
+from .model_checks import check_model, check_output
+from .model_inputs import ModelInputs, read_inputs
+from .tracer import Tracer
+from .unique_names import tensor_names
 
 
 def trace(model: Any) -> Graph:
@@ -29,26 +29,28 @@ def trace(model: Any) -> Graph:
     """
     if not isinstance(model, keras.Model):
         raise Refused(f"Expected a Keras model, received {type(model).__name__}. Load the model first.")
-    check(model)
-    start = entry(model)
-    walker = Walker(model)
+    check_model(model)
+    start = read_inputs(model)
+    tracer = Tracer(model)
     refs = [Ref(INPUT, position) for position in range(len(start.inputs))]
     for ref, spec in zip(refs, start.inputs, strict=True):
-        walker.specs[ref] = spec
-    outputs, structure, names = walker.enter(model, start, refs)
-    return channels_last(_graph(model, start, walker, outputs, structure, names))
+        tracer.specs[ref] = spec
+    outputs, structure, names = tracer.enter(model, start, refs)
+    return channels_last(_graph(model, start, tracer, outputs, structure, names))
 
 
-def _graph(model: Any, start: Entry, walker: Walker, outputs: list[Ref], structure: Any, names: list[str]) -> Graph:
-    specs = [walker.specs[ref] for ref in outputs]
+def _graph(
+    model: Any, start: ModelInputs, tracer: Tracer, outputs: list[Ref], structure: Any, names: list[str]
+) -> Graph:
+    specs = [tracer.specs[ref] for ref in outputs]
     named = tensor_names(names, "output", [spec.name for spec in start.inputs])  # ONNX has one space of names
     for name, spec in zip(named, specs, strict=True):
         check_output(name, spec)
     return Graph(
         name=model.name,
-        nodes=live(walker.nodes, outputs),
+        nodes=live_nodes(tracer.nodes, outputs),
         inputs=start.inputs,
-        outputs=tuple(TensorSpec(n, s.shape, s.dtype) for n, s in zip(named, specs, strict=True)),
+        outputs=tuple(TensorInfo(n, s.shape, s.dtype) for n, s in zip(named, specs, strict=True)),
         output_refs=tuple(outputs),
         input_structure=start.structure,
         output_structure=structure,

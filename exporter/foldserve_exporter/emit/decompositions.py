@@ -6,13 +6,13 @@ from typing import Any
 from onnx import TensorProto, helper
 
 
-def written_out(graph: Any) -> None:
+def decompose(graph: Any) -> None:
     """Changes a graph in place, with the bodies of its loops and branches."""
     nodes = [part for node in graph.node for part in _parts(node)]
     del graph.node[:]
     graph.node.extend(nodes)
     for body in _bodies(graph):
-        written_out(body)
+        decompose(body)
 
 
 def _bodies(graph: Any) -> Iterator[Any]:
@@ -24,17 +24,17 @@ def _bodies(graph: Any) -> Iterator[Any]:
 
 
 def _parts(node: Any) -> Iterator[Any]:
-    write = _WRITTEN.get(node.op_type) if not node.domain else None
+    write = _DECOMPOSITIONS.get(node.op_type) if not node.domain else None
     if write is None:
         yield node
         return
-    written = _Written(node.name or node.output[0])
+    written = _NodeWriter(node.name or node.output[0])
     write(written, node)
     written.nodes[-1].output[:] = node.output
     yield from written.nodes
 
 
-class _Written:
+class _NodeWriter:
     """Nodes under the name of the one whose place they take."""
 
     def __init__(self, name: str) -> None:
@@ -52,19 +52,19 @@ class _Written:
         return self("Constant", value_float=value)
 
 
-def _erfc(write: _Written, node: Any) -> None:
+def _erfc(write: _NodeWriter, node: Any) -> None:
     """TensorFlow's exact GELU is made with erfc(x); ONNX has erf(x) = 1 − erfc(x)."""
     write("Sub", write.number(1.0), write("Erf", *node.input))
 
 
-def _expm1(write: _Written, node: Any) -> None:
+def _expm1(write: _NodeWriter, node: Any) -> None:
     """exp(x) − 1 = tanh(x/2)·(exp(x) + 1), which is as exact near 0 as far from it."""
     (x,) = node.input
     tanh = write("Tanh", write("Mul", x, write.number(0.5)))
     write("Mul", tanh, write("Add", write("Exp", x), write.number(1.0)))
 
 
-def _log1p(write: _Written, node: Any) -> None:
+def _log1p(write: _NodeWriter, node: Any) -> None:
     """With u = 1 + x rounded, log(u) − ((u − 1) − x)/u: what the sum lost is given back.
 
     Goldberg, "What every computer scientist should know about floating-point arithmetic" (1991), theorem 4, in the form
@@ -80,7 +80,7 @@ def _log1p(write: _Written, node: Any) -> None:
     write("Where", write("Less", x, one), given_back, log)
 
 
-def _bucketize(write: _Written, node: Any) -> None:
+def _bucketize(write: _NodeWriter, node: Any) -> None:
     """How many boundaries are not above x; TensorFlow compares whole numbers as floats, and NaN is below none."""
     (x,) = node.input
     boundaries = next(tuple(attribute.floats) for attribute in node.attribute if attribute.name == "boundaries")
@@ -91,7 +91,7 @@ def _bucketize(write: _Written, node: Any) -> None:
 
 
 _LEAST = 2.0**-24  # u is 0 or no less than this
-_WRITTEN: dict[str, Callable[[_Written, Any], None]] = {
+_DECOMPOSITIONS: dict[str, Callable[[_NodeWriter, Any], None]] = {
     "Bucketize": _bucketize,
     "Erfc": _erfc,
     "Expm1": _expm1,

@@ -3,7 +3,7 @@ from typing import Any
 import keras
 
 from foldserve_exporter.graph import rebuild, trace
-from foldserve_exporter.graph.names import tensor_names
+from foldserve_exporter.graph.unique_names import tensor_names
 from foldserve_exporter.report.warnings import input_warnings
 
 L = keras.layers

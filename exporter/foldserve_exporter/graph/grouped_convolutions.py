@@ -4,29 +4,29 @@ import keras
 import numpy as np
 
 from . import operations
-from .elementwise import with_own_activations
-from .ir import Graph, Node, Op, Ref, TensorSpec, Weight, sequel
+from .elementwise import split_activations
+from .ir import Graph, Node, Op, Ref, TensorInfo, Weight, expand_nodes
 
 _L = keras.layers
 _CONVOLUTIONS = (_L.Conv1D, _L.Conv2D, _L.Conv3D)
 _DEPTHWISE = {_L.Conv1D: _L.DepthwiseConv1D, _L.Conv2D: _L.DepthwiseConv2D}
 
 
-def ungrouped(graph: Graph) -> Graph:
+def lower_grouped_convolutions(graph: Graph) -> Graph:
     """The graph with every grouped convolution as a depthwise one, or as one convolution a group side by side."""
-    graph = with_own_activations(graph, _is_grouped)  # softmax, say, looks at the channels of all groups
-    return sequel(graph, lambda node, key: _taken_apart(graph, node, key) if _is_grouped(node.op) else [node])
+    graph = split_activations(graph, _is_grouped)  # softmax, say, looks at the channels of all groups
+    return expand_nodes(graph, lambda node, key: _lower(graph, node, key) if _is_grouped(node.op) else [node])
 
 
 def _is_grouped(op: Op) -> bool:
     return op.kind in _CONVOLUTIONS and int(op.config.get("groups", 1)) > 1
 
 
-def _taken_apart(graph: Graph, node: Node, key: int) -> list[Node]:
+def _lower(graph: Graph, node: Node, key: int) -> list[Node]:
     channels = graph.spec(node.inputs[0]).shape[-1]
     if node.op.config["groups"] == channels and node.op.kind in _DEPTHWISE and _has_equal_strides(node.op):
         return [_depthwise(node, int(channels or 0))]
-    return _side_by_side(node, int(channels or 0), key)
+    return _split_by_group(node, int(channels or 0), key)
 
 
 def _has_equal_strides(op: Op) -> bool:
@@ -45,21 +45,21 @@ def _depthwise(node: Node, channels: int) -> Node:
         for w in op.weights
     )
     kind = _DEPTHWISE[op.kind]
-    return node.calling(Op(op.path, kind, {**config, "depth_multiplier": multiplier}, weights))
+    return node.with_op(Op(op.path, kind, {**config, "depth_multiplier": multiplier}, weights))
 
 
-def _side_by_side(node: Node, channels: int, key: int) -> list[Node]:
+def _split_by_group(node: Node, channels: int, key: int) -> list[Node]:
     groups, path = int(node.op.config["groups"]), node.op.path
-    parts = TensorSpec("", (None,), node.outputs[0].dtype)
+    parts = TensorInfo("", (None,), node.outputs[0].dtype)
     split = Node(
         key, operations.split(f"{path}/split", groups, len(node.outputs[0].shape)), node.args, {}, (parts,) * groups
     )
-    members = [_member(node, group, groups, split, key + 1 + group) for group in range(groups)]
+    members = [_group_convolution(node, group, groups, split, key + 1 + group) for group in range(groups)]
     join = Op(path, _L.Concatenate, {"name": node.op.name, "axis": -1, "dtype": "float32"})
-    return [split, *members, node.calling(join, ([member.ref for member in members],))]
+    return [split, *members, node.with_op(join, ([member.ref for member in members],))]
 
 
-def _member(node: Node, group: int, groups: int, split: Node, key: int) -> Node:
+def _group_convolution(node: Node, group: int, groups: int, split: Node, key: int) -> Node:
     filters = int(node.op.config["filters"]) // groups
     own = slice(group * filters, (group + 1) * filters)
     config = {**node.op.config, "filters": filters, "groups": 1}

@@ -6,15 +6,15 @@ from typing import Any
 from ...brief import brief
 from ...errors import CannotLoad, ExportError
 from . import tf_keras_private as private
-from .check import require_agreement
+from .agreement import require_agreement
 from .convert import convert
 from .epsilon import apply_floor
-from .saved import Saved
-from .vetting import vet, without_phases
+from .sanitize import sanitize_config, without_training_arguments
+from .stored_model import StoredModel
 
 
 def open_legacy(
-    saved: Saved, *, trust_code: bool = False, custom: frozenset[str] = frozenset()
+    saved: StoredModel, *, trust_code: bool = False, custom: frozenset[str] = frozenset()
 ) -> tuple[Any, tuple[str, ...]]:
     """The Keras 3 model, and notes for the user.
 
@@ -24,8 +24,8 @@ def open_legacy(
         CannotLoad: The file is damaged, or what was made of it does not answer as tf-keras does.
         Refused: It asks for code that was not allowed, or for something that Keras 3 has not.
     """
-    config = vet(saved.config, saved.path, trust_code=trust_code, custom=custom)
-    free = without_phases(config)
+    config = sanitize_config(saved.config, saved.path, trust_code=trust_code, custom=custom)
+    free = without_training_arguments(config)
     old, notes = _make(saved, free, custom)
     converted = convert(old, saved.path, custom)
     require_agreement(old, converted, saved.path)
@@ -34,7 +34,7 @@ def open_legacy(
     return converted.model, notes
 
 
-def _make(saved: Saved, config: Any, custom: frozenset[str]) -> tuple[Any, tuple[str, ...]]:
+def _make(saved: StoredModel, config: Any, custom: frozenset[str]) -> tuple[Any, tuple[str, ...]]:
     """The model in tf-keras, with its weights, and with the epsilon that its Keras computed with."""
     import tf_keras
 

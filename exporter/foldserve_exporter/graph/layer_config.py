@@ -4,12 +4,12 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from .silence import SILENCED_ARGUMENTS
+from .inference_mode import DROPOUT_ARGUMENTS
 
 Config = Mapping[str, Any]
 
 
-def for_inference(config: Config, name: str, dtype: str, stock: bool) -> dict[str, Any]:
+def inference_config(config: Config, name: str, dtype: str, stock: bool) -> dict[str, Any]:
     """The configuration with which to make a layer anew under another name and dtype.
 
     Initialisers of stock layers become zeros: the weights are set right after, and a draw of millions is slow.
@@ -19,7 +19,7 @@ def for_inference(config: Config, name: str, dtype: str, stock: bool) -> dict[st
     return cleaned
 
 
-def with_functions(layer: Any, config: Config) -> dict[str, Any]:
+def with_custom_functions(layer: Any, config: Config) -> dict[str, Any]:
     """A stock layer's configuration, in which functions of the user's own stand for themselves.
 
     By a name, or as code, Keras finds them again only where they are registered; and a name may be one of Keras' own.
@@ -41,7 +41,7 @@ def _value(key: str, value: Any, dtype: str, stock: bool) -> Any:
         return _dtype(value, dtype)
     if key == "trainable":
         return True
-    if key in SILENCED_ARGUMENTS:
+    if key in DROPOUT_ARGUMENTS:
         return 0.0 if isinstance(value, int | float) else value
     if stock and key.endswith(("_regularizer", "_constraint")):
         return None

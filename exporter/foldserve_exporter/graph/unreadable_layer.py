@@ -13,23 +13,23 @@ import keras
 from ..brief import brief
 from ..errors import Refused
 from . import keras_private as private
-from .ir import Graph, Map, Node, Op, Opaque, TensorSpec, Weight, as_array
-from .silence import drops, has_phase, is_outspoken, is_silent
+from .inference_mode import depends_on_phase, has_dropout, is_training_only, overrides_training_only
+from .ir import ChannelAffine, Graph, Node, Op, TensorInfo, UnreadableLayer, Weight, as_array
 
 _NORM = keras.layers.BatchNormalization
 
 
-class Unreadable(Exception):
+class UnreadableCall(Exception):
     """A ``call`` does something that symbolic tensors cannot go through; the message says what."""
 
 
-def read(layer: Any, path: str, why: str) -> Opaque:
+def read_unreadable(layer: Any, path: str, reason: str) -> UnreadableLayer:
     """What has to be known of a layer to make it anew."""
     paths = {id(each): below for each, below in _paths(layer, path)}
-    return Opaque(layer, why, tuple(_read_norm(norm, paths[id(norm)]) for norm in _norms(layer)))
+    return UnreadableLayer(layer, reason, tuple(_read_norm(norm, paths[id(norm)]) for norm in _norms(layer)))
 
 
-def in_words(error: Exception) -> str:
+def failure_reason(error: Exception) -> str:
     """What stood in the way of a symbolic tensor: almost always that it is none of TensorFlow's."""
     return "it calls TensorFlow's own functions" if "KerasTensor" in str(error) else brief(error)
 
@@ -42,45 +42,45 @@ def build_like(layer: Any, original: Any) -> None:
         build_like(below, twin)
 
 
-def deafen(layer: Any, op: Op) -> None:
+def silence_training(layer: Any, op: Op) -> None:
     """Change a copy, which nobody has called yet, so that no learning phase changes what it computes.
 
     Raises:
         Refused: the copy holds other layers than the original.
     """
-    opaque = op.opaque
-    assert opaque is not None
+    unreadable = op.unreadable
+    assert unreadable is not None
     norms = _norms(layer)
-    if len(norms) != len(opaque.norms):
+    if len(norms) != len(unreadable.norms):
         raise Refused(
             f"{op.path}: made again, the {op.kind.__name__} holds {len(norms)} BatchNormalization layers instead of "
-            f"{len(opaque.norms)}. Create them in its constructor or in build(), not while it is called."
+            f"{len(unreadable.norms)}. Create them in its constructor or in build(), not while it is called."
         )
     for each in [layer, *private.sublayers(layer)]:
-        if is_outspoken(each):
-            raise Refused(outspoken(each, op.path))
-        if is_silent(each):
+        if overrides_training_only(each):
+            raise Refused(custom_training_layer_error(each, op.path))
+        if is_training_only(each):
             each.call = _through(each, op.path)
         elif private.accepts(each, "training"):
             each.call = _in_inference(each)
-    for norm, map_ in zip(norms, opaque.maps or [None] * len(norms), strict=True):
+    for norm, map_ in zip(norms, unreadable.affines or [None] * len(norms), strict=True):
         norm.trainable = False  # a class of the user's own may bake a phase into its call
         if map_ is not None:
             norm.call = _affine(norm, map_)
 
 
-def unread(graph: Graph) -> tuple[Op, ...]:
+def unreadable_ops(graph: Graph) -> tuple[Op, ...]:
     """The ops of a graph whose layers cannot be read."""
-    return tuple({id(n.op): n.op for n in graph.nodes if n.op.opaque is not None}.values())
+    return tuple({id(n.op): n.op for n in graph.nodes if n.op.unreadable is not None}.values())
 
 
 def is_savable(op: Op) -> bool:
-    """Whether a layer may be made anew from a file: whoever does that makes it hear the learning phase again."""
-    below = private.sublayers(op.opaque.layer) if op.opaque is not None else []
-    return not any(has_phase(each) or drops(each) for each in below)
+    """True if a layer may be made anew from a file: whoever does that makes it hear the learning phase again."""
+    below = private.sublayers(op.unreadable.layer) if op.unreadable is not None else []
+    return not any(depends_on_phase(each) or has_dropout(each) for each in below)
 
 
-def outspoken(layer: Any, path: str) -> str:
+def custom_training_layer_error(layer: Any, path: str) -> str:
     """Why a layer that may be random in inference is refused."""
     base = next(kind.__name__ for kind in type(layer).__mro__ if kind.__module__.startswith("keras."))
     return (
@@ -107,7 +107,7 @@ def _read_norm(norm: Any, path: str) -> Node | None:
     for axis, size in norm.input_spec.axes.items():
         shape[axis] = size
     return Node(
-        -1, Op(path, type(norm), norm.get_config(), weights), (), {}, (TensorSpec("", tuple(shape), "float32"),)
+        -1, Op(path, type(norm), norm.get_config(), weights), (), {}, (TensorInfo("", tuple(shape), "float32"),)
     )
 
 
@@ -134,7 +134,7 @@ def _through(layer: Any, path: str) -> Callable[..., Any]:
     return through
 
 
-def _affine(norm: Any, by: Map) -> Callable[..., Any]:
+def _affine(norm: Any, by: ChannelAffine) -> Callable[..., Any]:
     """The map s·x + t, each rounded once to the dtype that the copy computes in."""
 
     def mapped(inputs: Any, *_: Any, **__: Any) -> Any:

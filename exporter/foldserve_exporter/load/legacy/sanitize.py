@@ -24,7 +24,7 @@ _UNUSED = ("_initializer", "_regularizer", "_constraint")
 _NEW_STYLE = ("module", "registered_name", "build_config", "shared_object_id")
 
 
-def vet(config: Any, path: Path, *, trust_code: bool = False, custom: frozenset[str] = frozenset()) -> Any:
+def sanitize_config(config: Any, path: Path, *, trust_code: bool = False, custom: frozenset[str] = frozenset()) -> Any:
     """The configuration with known classes, float32 throughout, and without initialisers, regularisers and constraints.
 
     Args:
@@ -36,7 +36,7 @@ def vet(config: Any, path: Path, *, trust_code: bool = False, custom: frozenset[
     Raises:
         Refused: It asks for code or for a class that is not known; the message names the layer and the remedy.
     """
-    return _Vetting(path, trust_code, custom, known_layers()).object(config)
+    return _Sanitizer(path, trust_code, custom, known_layers()).object(config)
 
 
 def known_layers() -> frozenset[str]:
@@ -55,7 +55,7 @@ def _is_layer(value: Any) -> bool:
     return isinstance(value, type) and issubclass(value, keras.layers.Layer)
 
 
-class _Vetting:
+class _Sanitizer:
     """One walk through a configuration."""
 
     def __init__(self, path: Path, trust_code: bool, custom: frozenset[str], known: frozenset[str]) -> None:
@@ -124,17 +124,20 @@ class _Vetting:
         return [self._item(item) for item in value] if isinstance(value, list) else value
 
 
-def without_phases(config: Any) -> Any:
+def without_training_arguments(config: Any) -> Any:
     """The same model with no learning phase baked into its calls."""
     if isinstance(config, Mapping):
-        return {key: _free(value) if key == "inbound_nodes" else without_phases(value) for key, value in config.items()}
-    return [without_phases(item) for item in config] if isinstance(config, list) else config
+        return {
+            key: _without_training(value) if key == "inbound_nodes" else without_training_arguments(value)
+            for key, value in config.items()
+        }
+    return [without_training_arguments(item) for item in config] if isinstance(config, list) else config
 
 
-def _free(value: Any) -> Any:
+def _without_training(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _free(item) for key, item in value.items() if key != "training"}
-    return [_free(item) for item in value] if isinstance(value, list) else value
+        return {key: _without_training(item) for key, item in value.items() if key != "training"}
+    return [_without_training(item) for item in value] if isinstance(value, list) else value
 
 
 def _repaired(name: str, config: dict[str, Any]) -> dict[str, Any]:

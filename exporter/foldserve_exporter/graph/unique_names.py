@@ -10,16 +10,16 @@ _GENERATED = re.compile(r"keras_tensor(_\d+)?(_?CLONE)*", re.IGNORECASE)
 
 
 def is_generated(name: str) -> bool:
-    """Whether a name is one that Keras gives to a symbolic tensor by itself."""
+    """True if a name is one that Keras gives to a symbolic tensor by itself."""
     return not name or _GENERATED.fullmatch(name) is not None
 
 
 def tensor_names(names: Iterable[str], fallback: str, taken: Sequence[str] = ()) -> tuple[str, ...]:
     """Names made unique with ``_1``, ``_2``, none of them among those ``taken``; generated ones become ``fallback``."""
-    return unique((fallback if is_generated(name) else name for name in names), taken)
+    return unique_names((fallback if is_generated(name) else name for name in names), taken)
 
 
-def unique(names: Iterable[str], taken: Sequence[str] = ()) -> tuple[str, ...]:
+def unique_names(names: Iterable[str], taken: Sequence[str] = ()) -> tuple[str, ...]:
     """The names, each later repetition with a number behind it that nobody else bears."""
     wanted = list(names)
     seen = set(taken)
@@ -41,5 +41,5 @@ def op_names(graph: Graph) -> dict[int, str]:
     names = {key: op.name for key, op in ops.items() if count[op.name] == 1}
     rest = [key for key in ops if key not in names]
     taken = [*graph.input_names, *names.values()]
-    long = unique((ops[key].path.replace("/", "_") for key in rest), taken)
+    long = unique_names((ops[key].path.replace("/", "_") for key in rest), taken)
     return names | dict(zip(rest, long, strict=True))

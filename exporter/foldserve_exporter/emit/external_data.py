@@ -28,7 +28,9 @@ def weight_bytes(model: NamedModel) -> int:
     return sum(_bytes_of(variable) for variable in model.model.variables)
 
 
-def write_large_onnx(model: NamedModel, signature: Signature, path: Path, least_bytes: int = LARGE_BYTES) -> None:
+def write_onnx_with_external_data(
+    model: NamedModel, signature: Signature, path: Path, least_bytes: int = LARGE_BYTES
+) -> None:
     """Writes the model and, beside it, its weights of so many bytes or more.
 
     Raises:
@@ -41,7 +43,7 @@ def write_large_onnx(model: NamedModel, signature: Signature, path: Path, least_
     }
     function, specs = _with_weights_as_inputs(model, signature, large)
     converted = convert(function, specs)
-    _refer(converted, large, path.with_name(ONNX_DATA))
+    _move_to_data_file(converted, large, path.with_name(ONNX_DATA))
     finish(converted, signature)
     path.write_bytes(converted.SerializeToString())
     require_consistent(str(path))
@@ -60,7 +62,7 @@ def _with_weights_as_inputs(model: NamedModel, signature: Signature, large: dict
     return tf.function(serve, input_signature=specs, autograph=False), specs
 
 
-def _refer(model: Any, large: dict[str, Any], data: Path) -> None:
+def _move_to_data_file(model: Any, large: dict[str, Any], data: Path) -> None:
     """Writes the weights one after another; in the model each refers to its place in the file."""
     asked = [value for value in model.graph.input if value.name not in large]
     held = [value.name for value in model.graph.input if value.name in large]

@@ -12,7 +12,7 @@ ACCEPTED = "a .keras file, a whole-model .h5 or .hdf5 file, or a SavedModel dire
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-class Kind(Enum):
+class ModelFormat(Enum):
     """The ways in which Keras saved whole models over the years."""
 
     ARCHIVE = "a .keras archive of Keras 3"
@@ -21,7 +21,7 @@ class Kind(Enum):
     DIRECTORY = "a SavedModel directory"
 
 
-def kind_of(path: Path) -> Kind:
+def detect_format(path: Path) -> ModelFormat:
     """Looks at the name, and into a `.keras` archive for the version that wrote it.
 
     Raises:
@@ -35,9 +35,9 @@ def kind_of(path: Path) -> Kind:
     if path.name.endswith(".weights.h5"):
         raise CannotLoad(f"{path} holds weights alone, without the model; save the whole model with model.save()")
     if ending in (".h5", ".hdf5") or (ending == ".keras" and _is_hdf5(path)):  # tf.keras up to 2.12 wrote .keras so
-        return Kind.H5
+        return ModelFormat.H5
     if ending == ".keras":
-        return Kind.LEGACY_ARCHIVE if archive_version(path).startswith("2.") else Kind.ARCHIVE
+        return ModelFormat.LEGACY_ARCHIVE if archive_version(path).startswith("2.") else ModelFormat.ARCHIVE
     raise CannotLoad(f"{path} has the ending {path.suffix!r}; give {ACCEPTED}")
 
 
@@ -57,7 +57,7 @@ def _is_hdf5(path: Path) -> bool:
         return stream.read(len(_HDF5)) == _HDF5
 
 
-def _directory(path: Path) -> Kind:
+def _directory(path: Path) -> ModelFormat:
     if not (path / "saved_model.pb").is_file():
         raise CannotLoad(f"{path} is a directory without a saved_model.pb, so no SavedModel; give {ACCEPTED}")
-    return Kind.DIRECTORY
+    return ModelFormat.DIRECTORY

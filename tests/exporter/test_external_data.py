@@ -18,7 +18,7 @@ from foldserve_engine.onnx.artifact_files import OnnxFiles
 from foldserve_engine.onnx.onnx_engine import OnnxEngine
 from foldserve_engine.spec import EngineKind, EngineSpec
 from foldserve_exporter import artifacts, export_model
-from foldserve_exporter.emit.large import write_large_onnx
+from foldserve_exporter.emit.external_data import write_onnx_with_external_data
 from foldserve_exporter.errors import Refused
 from foldserve_exporter.load.loader import Loaded
 from foldserve_exporter.options import ExportOptions
@@ -53,7 +53,7 @@ def expected(folded: FoldedModel) -> Expectation:
 @pytest.fixture(scope="module")
 def written(folded: FoldedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("large") / ONNX
-    write_large_onnx(folded.model, folded.signature, path, least_bytes=100)
+    write_onnx_with_external_data(folded.model, folded.signature, path, least_bytes=100)
     return path
 
 
@@ -103,7 +103,7 @@ def test_weights_that_are_not_given_are_taken_from_nowhere(
 
 def test_both_files_are_verified_sealed_and_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(artifacts, "SINGLE_FILE_BYTES", 1000)
-    monkeypatch.setattr("foldserve_exporter.emit.large.write_large_onnx.__defaults__", (100,))
+    monkeypatch.setattr("foldserve_exporter.emit.external_data.write_onnx_with_external_data.__defaults__", (100,))
     exported = export_model(model(), tmp_path, "large", golden=4)
     bundle = Bundle.open(exported.path)
     assert {ONNX, ONNX_DATA} <= {file.path for file in bundle.manifest.files}

@@ -7,16 +7,16 @@ from typing import Any
 import keras
 
 from ..graph import Node, Op
-from .refusal import Refusal, Why
+from .refusal import Refusal, RefusalReason
 
 
-def wrapped(node: Node, absorb: Callable[[Node], Op | Refusal]) -> Op | Refusal:
+def absorb_wrapped(node: Node, absorb: Callable[[Node], Op | Refusal]) -> Op | Refusal:
     """What ``absorb`` makes of the layer in a TimeDistributed, wrapped again."""
     serialised: Mapping[str, Any] = node.op.config["layer"]
     kind = getattr(keras.layers, serialised["class_name"], None)
     inner = serialised["config"]
     if kind is None or serialised.get("registered_name") or inner.get("data_format") == "channels_first":
-        return Refusal(Why.NOT_A_HOST, f"{node.op.path} wraps a layer of its own")
+        return Refusal(RefusalReason.NOT_A_HOST, f"{node.op.path} wraps a layer of its own")
     absorbed = absorb(replace(node, op=replace(node.op, kind=kind, config=inner)))
     if isinstance(absorbed, Refusal):
         return absorbed

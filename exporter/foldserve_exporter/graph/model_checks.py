@@ -6,10 +6,10 @@ import keras
 
 from ..errors import Refused
 from . import keras_private as private
-from .ir import TensorSpec
+from .ir import TensorInfo
 
 
-def check(model: Any) -> None:
+def check_model(model: Any) -> None:
     """Refuse a model by the layers in it.
 
     Raises:
@@ -28,7 +28,7 @@ def check(model: Any) -> None:
             )
 
 
-def check_output(name: str, spec: TensorSpec) -> None:
+def check_output(name: str, spec: TensorInfo) -> None:
     """Refuse an output that has no row for each row of the input.
 
     Raises:

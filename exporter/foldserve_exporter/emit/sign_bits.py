@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 from onnx import helper, numpy_helper
 
-from .fusions import Index, Rewritten
+from .fusions import GraphIndex, Replacements
 
 _SIGN_BIT = np.iinfo(np.int32).min
 
 
-def sign_bits(index: Index) -> Rewritten:
+def compare_reciprocals(index: GraphIndex) -> Replacements:
     """(bits(x) & sign) < 0 as 1/x < 0, which is the same for every number, −0 and 0 included."""
     for less in index.graph.node:
         if less.op_type != "Less":

@@ -5,16 +5,15 @@ from functools import partial
 from typing import Any
 
 from ..graph import Graph, Node, rebuild, trace
-from ..graph.grouped import ungrouped
-from ..graph.ir import sequel
+from ..graph.grouped_convolutions import lower_grouped_convolutions
+from ..graph.ir import expand_nodes
+from .affine_layers import affine_layer_op, average_as_sum, with_float_cast
 from .affine_op import is_affine, lowered
 from .batch_norm import as_affine_op
-from .ledger import Ledger
-from .neighbours import floated, neighbour, summed
-from .plan import PlanEntry, decide
-from .sharing import shared
-from .surgery import applied
-from .unreadable import entries, with_maps
+from .deduplication import deduplicated
+from .fold_record import FoldRecord
+from .inner_norms import inner_norm_entries, with_inner_affines
+from .plan import PlanEntry, applied, decide
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,9 +43,9 @@ def fold(model: Any) -> Folded:
 
 def fold_graph(graph: Graph) -> tuple[Graph, tuple[PlanEntry, ...]]:
     """`fold` on a graph: weights are left in float64, for `rebuild` to round once."""
-    graph = sequel(graph, summed)
-    graph = sequel(graph, partial(floated, graph))
-    ledger = Ledger(graph.batch_norms)
+    graph = expand_nodes(graph, average_as_sum)
+    graph = expand_nodes(graph, partial(with_float_cast, graph))
+    ledger = FoldRecord(graph.batch_norms)
     graph = replace(graph, nodes=tuple(_as_affine(graph, node) for node in graph.nodes))
     moving = True
     while moving:
@@ -57,14 +56,14 @@ def fold_graph(graph: Graph) -> tuple[Graph, tuple[PlanEntry, ...]]:
             ledger.note(graph, node, decision)
             graph = applied(graph, node, decision)
             moving = moving or decision.left is not node.op
-    plan = (*ledger.entries(graph), *entries(graph))
-    graph = with_maps(graph)
+    plan = (*ledger.entries(graph), *inner_norm_entries(graph))
+    graph = with_inner_affines(graph)
     lowest = replace(graph, nodes=tuple(lowered(node) if is_affine(node) else node for node in graph.nodes))
-    return ungrouped(shared(lowest)), plan
+    return lower_grouped_convolutions(deduplicated(lowest)), plan
 
 
 def _as_affine(graph: Graph, node: Node) -> Node:
     if node in graph.batch_norms:
         return replace(node, op=as_affine_op(node), kwargs={}, args=(node.inputs[0],))
-    op = neighbour(graph, node)
+    op = affine_layer_op(graph, node)
     return node if op is None else replace(node, op=op, args=(node.inputs[0],))

@@ -9,32 +9,32 @@ import keras
 
 from ..errors import Refused
 from . import keras_private as private
-from . import opaque, operations, time_distributed
-from .adapters import read_weights, without_adapter
-from .composed import check_open, is_composed, makes_masks
-from .config import with_functions
-from .draws import DRAWS, noticed_draws
-from .entry import Entry
+from . import operations, time_distributed, unreadable_layer
+from .inference_mode import is_training_only, overrides_training_only
+from .inlining import check_leaf, is_inlined, makes_masks
 from .instantiate import is_stock
-from .ir import Node, Op, Ref, TensorSpec, as_array, map_refs
-from .opaque import Unreadable
-from .silence import is_outspoken, is_silent
+from .ir import Node, Op, Ref, TensorInfo, as_array, map_refs
+from .layer_config import with_custom_functions
+from .lora import read_weights, without_adapter
+from .model_inputs import ModelInputs
+from .random_ops import RANDOM_IN_INFERENCE, recorded_random_ops
+from .unreadable_layer import UnreadableCall
 
 
-class Walker:
+class Tracer:
     """Collects nodes while models are entered, each nested one in place of its call."""
 
     def __init__(self, model: Any) -> None:
         self.masked = makes_masks(model)
         self.nodes: list[Node] = []
-        self.specs: dict[Ref, TensorSpec] = {}
+        self.specs: dict[Ref, TensorInfo] = {}
         self.rows: dict[Ref, Ref] = {}
         self._ops: dict[int, Op] = {}
         self._kept: list[Any] = []
         self._calls: Counter[int] = Counter()
         self._baked: list[bool | None] = [None]
 
-    def enter(self, model: Any, start: Entry, refs: list[Ref]) -> tuple[list[Ref], Any, list[str]]:
+    def enter(self, model: Any, start: ModelInputs, refs: list[Ref]) -> tuple[list[Ref], Any, list[str]]:
         """Walk the outermost model: its output refs, their structure and the names of the layers that make them."""
         inner = private.functional(model)
         if inner is None:
@@ -46,11 +46,11 @@ class Walker:
         """The outermost model, where it is a class: read, or left whole."""
         try:
             return self.symbolic(model, (feed,), {}, "")
-        except Unreadable as unreadable:
+        except UnreadableCall as error:
             tensors = self._stand_ins(feed, {}, [])
             results = model.compute_output_spec(tensors)
             specs = tuple(_spec(tensor) for tensor in keras.tree.flatten(results))
-            refs = self.record(self.opaque(model, model.name, unreadable), (feed,), {}, specs)
+            refs = self.record(self.unreadable_op(model, model.name, error), (feed,), {}, specs)
             return keras.tree.pack_sequence_as(results, refs)
 
     def _stand_ins(self, structure: Any, known: dict[int, Ref], inputs: list[Any]) -> Any:
@@ -86,11 +86,11 @@ class Walker:
         known = {id(t): ref for t, ref in zip(model.inputs, self._fit(model, refs), strict=True)}
         try:
             self._follow(private.calls_in_order(model), known, scope)
-        except Unreadable as unreadable:
+        except UnreadableCall as error:
             raise Refused(
-                f"{scope or model.name}: {unreadable}, in which nothing can be seen or folded. Call it in call() of a "
+                f"{scope or model.name}: {error}, in which nothing can be seen or folded. Call it in call() of a "
                 "layer of your own that has a get_config()."
-            ) from unreadable
+            ) from error
         return [known[id(tensor)] for tensor in model.outputs]
 
     def _follow(self, calls: list[Any], known: dict[int, Ref], scope: str) -> None:
@@ -111,7 +111,7 @@ class Walker:
         operation: Any,
         args: Any,
         kwargs: dict[str, Any],
-        specs: tuple[TensorSpec, ...],
+        specs: tuple[TensorInfo, ...],
         scope: str,
         name: str | None = None,
     ) -> list[Ref]:
@@ -120,19 +120,19 @@ class Walker:
         ``name`` stands in for the operation's own, where that hides in a wrapper.
         """
         path = f"{scope}/{name or operation.name}" if scope else name or operation.name
-        if is_silent(operation):
+        if is_training_only(operation):
             return self._bypass(keras.tree.flatten(args)[:1], specs, path)
         if isinstance(operation, keras.layers.SpectralNormalization):
             return self.call(operation.layer, args, _without_phase(kwargs), specs, scope, name or operation.name)
         try:
             return self._read(operation, args, kwargs, specs, path)
-        except Unreadable as unreadable:
-            if is_outspoken(operation):
-                raise Refused(opaque.outspoken(operation, path)) from unreadable
-            return self.record(self.opaque(operation, path, unreadable), args, kwargs, specs)
+        except UnreadableCall as error:
+            if overrides_training_only(operation):
+                raise Refused(unreadable_layer.custom_training_layer_error(operation, path)) from error
+            return self.record(self.unreadable_op(operation, path, error), args, kwargs, specs)
 
     def _read(
-        self, operation: Any, args: Any, kwargs: dict[str, Any], specs: tuple[TensorSpec, ...], path: str
+        self, operation: Any, args: Any, kwargs: dict[str, Any], specs: tuple[TensorInfo, ...], path: str
     ) -> list[Ref]:
         """Write down a call as what it consists of where that matters.
 
@@ -144,9 +144,9 @@ class Walker:
             if lowered is not None:
                 return lowered
         inner = private.functional(operation)
-        if inner is not None or is_composed(operation, self.masked):
+        if inner is not None or is_inlined(operation, self.masked):
             return self._enter_nested(operation, inner, args, kwargs, path)
-        check_open(operation)
+        check_leaf(operation)
         return self.record(self.op(operation, path), args, kwargs, specs)
 
     def _enter_nested(self, layer: Any, inner: Any, args: Any, kwargs: dict[str, Any], path: str) -> list[Ref]:
@@ -159,7 +159,7 @@ class Walker:
         finally:
             self._baked.pop()
 
-    def record(self, op: Op, args: Any, kwargs: dict[str, Any], specs: tuple[TensorSpec, ...]) -> list[Ref]:
+    def record(self, op: Op, args: Any, kwargs: dict[str, Any], specs: tuple[TensorInfo, ...]) -> list[Ref]:
         """Add one node and name its results."""
         node = Node(
             key=len(self.nodes),
@@ -187,14 +187,14 @@ class Walker:
         fed, words = self._stand_ins((tuple(args), _without_phase(kwargs)), known, inputs)
         if private.accepts(layer, "training"):
             words["training"] = False
-        with private.lent_call_history(layer), keras.StatelessScope():  # what a call assigns, it assigns to nobody
+        with private.restored_call_history(layer), keras.StatelessScope():  # what a call assigns, it assigns to nobody
             try:
-                with noticed_draws() as drawn:
+                with recorded_random_ops() as drawn:
                     results = layer.call(*fed, **words)
             except Exception as error:
-                raise Unreadable(opaque.in_words(error)) from error
+                raise UnreadableCall(unreadable_layer.failure_reason(error)) from error
             if drawn:
-                raise Refused(f"{scope or layer.name}: {DRAWS}")
+                raise Refused(f"{scope or layer.name}: {RANDOM_IN_INFERENCE}")
             self._kept.append(results)
             self._follow(private.calls_between(inputs, keras.tree.flatten(results)), known, scope)
         return keras.tree.map_structure(lambda tensor: known[id(tensor)], results)
@@ -211,16 +211,16 @@ class Walker:
         wanted = [_spec(tensor) for tensor in model.inputs]
         return [self._cast(ref, spec) for ref, spec in zip(refs, wanted, strict=True)]
 
-    def _bypass(self, refs: list[Ref], specs: tuple[TensorSpec, ...], path: str) -> list[Ref]:
+    def _bypass(self, refs: list[Ref], specs: tuple[TensorInfo, ...], path: str) -> list[Ref]:
         _check_size(path, self.specs[refs[0]], specs[0])
         return [self._cast(ref, spec) for ref, spec in zip(refs, specs, strict=True)]
 
-    def _cast(self, ref: Ref, wanted: TensorSpec) -> Ref:
+    def _cast(self, ref: Ref, wanted: TensorInfo) -> Ref:
         given = self.specs[ref]
         if given.dtype == wanted.dtype or (given.is_float and wanted.is_float):
             return ref
         operation = operations.cast(wanted.dtype)
-        spec = TensorSpec(operation.name, given.shape, wanted.dtype)
+        spec = TensorInfo(operation.name, given.shape, wanted.dtype)
         return self.record(self.op(operation, operation.name), (ref,), {}, (spec,))[0]
 
     def op(self, operation: Any, path: str) -> Op:
@@ -230,11 +230,11 @@ class Walker:
             self._ops[id(operation)] = _read(operation, path)
         return self._ops[id(operation)]
 
-    def opaque(self, layer: Any, path: str, unreadable: Unreadable) -> Op:
+    def unreadable_op(self, layer: Any, path: str, error: UnreadableCall) -> Op:
         """The op for a layer whose ``call`` cannot be read, one for all of its calls."""
         op = self.op(layer, path)
-        if op.opaque is None:
-            op = replace(op, opaque=opaque.read(layer, path, str(unreadable)))
+        if op.unreadable is None:
+            op = replace(op, unreadable=unreadable_layer.read_unreadable(layer, path, str(error)))
             self._ops[id(layer)] = op
         return op
 
@@ -248,14 +248,14 @@ def _read(operation: Any, path: str) -> Op:
         return Op(path, kind, {"dtype": "float32"}, weights, template=operation)
     try:
         config = without_adapter(private.config_of(operation))
-        return Op(path, kind, with_functions(operation, config) if is_stock(kind) else config, weights)
+        return Op(path, kind, with_custom_functions(operation, config) if is_stock(kind) else config, weights)
     except Exception as error:  # Keras 3.11 stumbles over its own message
         raise Refused(
             f"{path}: {kind.__name__} has no get_config(). Give the class one that returns its constructor arguments."
         ) from error
 
 
-def _check_size(path: str, given: TensorSpec, wanted: TensorSpec) -> None:
+def _check_size(path: str, given: TensorInfo, wanted: TensorInfo) -> None:
     if given.shape != wanted.shape:
         raise Refused(
             f"{path}: outside of training it lets tensors of {given.shape} through whole, though the layers "
@@ -269,7 +269,7 @@ def _check_plain(call: Any) -> None:
         return
     given = [*keras.tree.flatten((call.arguments.args, call.arguments.kwargs)), *private.functions_of(call.operation)]
     if any(callable(each) for each in given):
-        raise Unreadable(
+        raise UnreadableCall(
             f"it gives functions to {call.operation.name!r}, a {type(call.operation).__name__} of keras.ops"
         )
 
@@ -283,5 +283,5 @@ def _constant(leaf: Any) -> Any:
     return as_array(leaf) if keras.ops.is_tensor(leaf) or isinstance(leaf, keras.Variable) else leaf
 
 
-def _spec(tensor: Any) -> TensorSpec:
-    return TensorSpec(tensor.name, tuple(tensor.shape), str(tensor.dtype))
+def _spec(tensor: Any) -> TensorInfo:
+    return TensorInfo(tensor.name, tuple(tensor.shape), str(tensor.dtype))

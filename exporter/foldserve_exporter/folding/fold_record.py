@@ -10,7 +10,7 @@ Origin = tuple[str, int]
 _WORST_LAST = tuple(Action)
 
 
-class Ledger:
+class FoldRecord:
     """Follows every BatchNormalization call until it is settled."""
 
     def __init__(self, batch_norms: tuple[Node, ...]) -> None:
@@ -43,7 +43,7 @@ class Ledger:
             decision = self._standing[node.key]
             for origin in self._behind[node.key]:
                 own = origin[0] == node.op.path
-                hosts = [graph.node(a.node).op.path for a in decision.takers if graph.has(a.node)]
+                hosts = [graph.node(a.node).op.path for a in decision.takers if graph.has_node(a.node)]
                 action = decision.action if own else Action.MERGED
                 reason = decision.reason if own else f"merged into {node.op.path}; {decision.reason}"
                 self._settle(origin, action, reason, hosts if own else [node.op.path])

@@ -5,16 +5,16 @@ from typing import Any
 import keras
 
 from . import keras_private as private
+from .inference_mode import depends_on_phase, has_dropout, overrides_training_only
 from .instantiate import is_stock
-from .opaque import Unreadable
-from .silence import drops, has_phase, is_outspoken
+from .unreadable_layer import UnreadableCall
 
 _APPLICATIONS = "keras.src.applications."
 _NORM = keras.layers.BatchNormalization
 
 
-def is_composed(operation: Any, masked: bool) -> bool:
-    """Whether inference has to know what a call of no functional model consists of.
+def is_inlined(operation: Any, masked: bool) -> bool:
+    """True if inference has to know what a call of no functional model consists of.
 
     Args:
         operation: A layer or an operation.
@@ -24,10 +24,10 @@ def is_composed(operation: Any, masked: bool) -> bool:
         return False
     if is_stock(type(operation)):
         return _is_formula(operation)
-    return _hides_phase(operation) or (private.accepts(operation, "training") and not masked)
+    return _contains_phase(operation) or (private.accepts(operation, "training") and not masked)
 
 
-def check_open(operation: Any) -> None:
+def check_leaf(operation: Any) -> None:
     """Stock wrappers and recurrent layers show nothing of what they hold.
 
     Raises:
@@ -35,20 +35,22 @@ def check_open(operation: Any) -> None:
     """
     below = private.sublayers(operation) if isinstance(operation, keras.layers.Layer) else []
     if any(isinstance(each, _NORM) for each in below) and not isinstance(operation, _NORM):
-        raise Unreadable(f"a {type(operation).__name__} calls what it holds by itself")
+        raise UnreadableCall(f"a {type(operation).__name__} calls what it holds by itself")
 
 
 def makes_masks(model: Any) -> bool:
-    """Whether a layer makes masks for the layers behind it; those travel beside the tensors, unseen by a graph."""
+    """True if a layer makes masks for the layers behind it; those travel beside the tensors, unseen by a graph."""
     layers = private.sublayers(model)
     return any(isinstance(each, keras.layers.Masking) or getattr(each, "mask_zero", False) for each in layers)
 
 
-def _hides_phase(layer: Any) -> bool:
-    """Whether a custom layer holds layers that inference must see."""
-    return is_outspoken(layer) or any(has_phase(below) or drops(below) for below in private.sublayers(layer))
+def _contains_phase(layer: Any) -> bool:
+    """True if a custom layer holds layers that inference must see."""
+    return overrides_training_only(layer) or any(
+        depends_on_phase(below) or has_dropout(below) for below in private.sublayers(layer)
+    )
 
 
 def _is_formula(layer: Any) -> bool:
-    """Whether a layer of keras.applications only writes arithmetic down, through which maps can go."""
+    """True if a layer of keras.applications only writes arithmetic down, through which maps can go."""
     return type(layer).__module__.startswith(_APPLICATIONS) and not layer.variables

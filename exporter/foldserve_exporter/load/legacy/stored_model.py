@@ -12,7 +12,7 @@ MAX_CONFIG_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
+class StoredModel:
     """A model as it stands in a file, before anything of it is made.
 
     Attributes:
