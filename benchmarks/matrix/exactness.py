@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from foldserve_contract.signature import Signature
-from foldserve_exporter.preparation import Expectation
+from foldserve_exporter.steps.reference import ReferenceSet
 
 SAVED_MODEL, ONNX, OPTIMISED = "SavedModel", "ONNX", "ONNX, optimised"
 
 
-def of_the_limit(folder: Path, signature: Signature, expected: Expectation) -> dict[str, float]:
+def of_the_limit(folder: Path, signature: Signature, expected: ReferenceSet) -> dict[str, float]:
     """By artifact the largest deviation / limit of its outputs, alone and among others; each read from its files.
 
     Raises:

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from foldserve_contract.signature import Array, Arrays
 
-from .brief import brief
+from .error_text import error_text
 from .errors import Refused
 from .naming import NamedModel
 
@@ -28,8 +28,8 @@ def traced(model: NamedModel, *, training: bool) -> Run:
         concrete = function.get_concrete_function(specs)
     except Exception as error:
         raise Refused(
-            f"TensorFlow cannot trace the model's code, of which every artifact is made: {brief(error)} Make layers "
-            "and variables in constructors or in build(), and leave decisions about values to keras.ops.where."
+            f"TensorFlow cannot trace the model's code, of which every artifact is made: {error_text(error)} Make "
+            "layers and variables in constructors or in build(), and leave decisions about values to keras.ops.where."
         ) from error
 
     def run(inputs: Arrays) -> dict[str, Array]:

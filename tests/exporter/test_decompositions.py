@@ -14,7 +14,7 @@ from foldserve_engine.onnx.onnx_engine import OnnxEngine
 from foldserve_exporter.emit.onnx_model import write_onnx
 from foldserve_exporter.emit.saved_model import serving_function
 from foldserve_exporter.load.loader import Loaded
-from foldserve_exporter.preparation import fold_model
+from foldserve_exporter.steps.fold import fold_model
 
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "expm1": keras.ops.expm1,

@@ -18,7 +18,8 @@ from foldserve_exporter.emit.saved_model import serving_function
 from foldserve_exporter.errors import Refused
 from foldserve_exporter.load.loader import Loaded
 from foldserve_exporter.options import ExportOptions
-from foldserve_exporter.preparation import expect, fold_model
+from foldserve_exporter.steps.fold import fold_model
+from foldserve_exporter.steps.reference import make_reference
 
 from .models import randomise
 
@@ -142,7 +143,7 @@ TRAPS: dict[str, Callable[[], keras.Model]] = {
 
 def prepare(model: keras.Model) -> tuple[Any, Any]:
     folded = fold_model(Loaded(randomise(model, 4), Source("x", "y")))
-    return folded, expect(folded, ExportOptions(Path(), "m"))
+    return folded, make_reference(folded, ExportOptions(Path(), "m"))
 
 
 @pytest.mark.parametrize("trap", TRAPS, ids=str)
@@ -221,7 +222,7 @@ def test_an_answer_that_is_not_finite_is_refused() -> None:
     model.layers[-1].bias.assign([np.inf, 0])
     folded = fold_model(Loaded(model, Source("x", "y")))
     with pytest.raises(Refused, match="'head' of the model itself is not finite"):
-        expect(folded, ExportOptions(Path(), "m"))
+        make_reference(folded, ExportOptions(Path(), "m"))
 
 
 def test_free_dimensions_are_named_for_what_they_are(tmp_path: Path) -> None:
@@ -235,4 +236,4 @@ def test_weights_that_are_no_numbers_are_refused_by_their_layers_name() -> None:
     model = randomise(sequential(layers.Flatten(), layers.Dense(5, name="middle"), layers.Dense(3, name="head")))
     model.get_layer("middle").bias.assign([1, 2, float("nan"), 4, 5])
     with pytest.raises(Refused, match=r"output 'head' .* weights are not finite in middle \(bias\); restore"):
-        expect(fold_model(Loaded(model, Source("model", ""))), ExportOptions(Path(), "model"))
+        make_reference(fold_model(Loaded(model, Source("model", ""))), ExportOptions(Path(), "model"))

@@ -19,7 +19,8 @@ from foldserve_exporter.emit.onnx_model import write_onnx
 from foldserve_exporter.emit.saved_model import serving_function
 from foldserve_exporter.load.loader import Loaded
 from foldserve_exporter.options import ExportOptions
-from foldserve_exporter.preparation import expect, fold_model
+from foldserve_exporter.steps.fold import fold_model
+from foldserve_exporter.steps.reference import make_reference
 
 from .models import randomise
 
@@ -67,7 +68,7 @@ def test_a_conversion_has_these_nodes_and_answers_as_the_reference(name: str, tm
         assert found["Gemm"] == 0 and found["MatMul"] == 1
     else:
         assert {kind: found[kind] for kind in ARITHMETIC if found[kind]} == expected
-    asked = expect(folded, ExportOptions(tmp_path, "m"))
+    asked = make_reference(folded, ExportOptions(tmp_path, "m"))
     for optimise in (False, True):
         engine = OnnxEngine.from_bytes(path.read_bytes(), folded.signature, EngineSpec(optimise=optimise))
         answers = engine.run(asked.rows.judged_inputs)

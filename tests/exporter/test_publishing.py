@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from foldserve_exporter.emit.triton import config_beside
-from foldserve_exporter.report.files import write_whole
+from foldserve_exporter.output_files import write_whole
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_page_that_cannot_be_written_is_as_it_was(tmp_path: Path) -> None:
 def test_what_standard_output_leads_to_keeps_what_is_in_it(tmp_path: Path) -> None:
     code = """
 from pathlib import Path
-from foldserve_exporter.report.files import write_whole
+from foldserve_exporter.output_files import write_whole
 print("before", flush=True)
 write_whole(Path("/dev/stdout"), "a page\\n")
 print("after")

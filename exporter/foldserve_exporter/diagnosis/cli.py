@@ -44,8 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _diagnose(options: argparse.Namespace) -> int:
     from ..load.loader import load_model
+    from ..output_files import write_whole
     from ..predictions.labels import read_labels
-    from ..report.files import write_whole
     from .diagnose import diagnose
     from .finding import Severity
     from .html import render_diagnosis
@@ -68,7 +68,7 @@ def _diagnose(options: argparse.Namespace) -> int:
 def _show(found: object, as_json: bool) -> None:
     from rich.console import Console
 
-    from ..report.files import as_json as to_json
+    from ..output_files import as_json as to_json
     from .diagnose import Diagnosis
     from .terminal import print_diagnosis
 

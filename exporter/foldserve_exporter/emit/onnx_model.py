@@ -14,7 +14,7 @@ from tf2onnx.constants import ENV_TF2ONNX_CATCH_ERRORS
 
 from foldserve_contract.signature import Array, Signature
 
-from ..brief import brief
+from ..error_text import error_text
 from ..errors import Refused
 from .handlers import handlers
 from .repairs import keep_captured, repair
@@ -48,8 +48,8 @@ def require_consistent(model: Any) -> None:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise Refused(
-            f"the ONNX model is not sound: {brief(error)} Where two shapes differ there, a layer declares one to Keras "
-            "and makes the other (Activation('glu') halves what it says it keeps): replace it."
+            f"the ONNX model is not sound: {error_text(error)} Where two shapes differ there, a layer declares one to "
+            "Keras and makes the other (Activation('glu') halves what it says it keeps): replace it."
         ) from error
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from ..brief import brief
+from ..error_text import error_text
 from ..errors import Refused
 from . import keras_private as private
 from .inference_mode import depends_on_phase, has_dropout, is_training_only, overrides_training_only
@@ -31,7 +31,7 @@ def read_unreadable(layer: Any, path: str, reason: str) -> UnreadableLayer:
 
 def failure_reason(error: Exception) -> str:
     """What stood in the way of a symbolic tensor: almost always that it is none of TensorFlow's."""
-    return "it calls TensorFlow's own functions" if "KerasTensor" in str(error) else brief(error)
+    return "it calls TensorFlow's own functions" if "KerasTensor" in str(error) else error_text(error)
 
 
 def build_like(layer: Any, original: Any) -> None:

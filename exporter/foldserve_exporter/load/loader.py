@@ -10,7 +10,7 @@ import keras
 
 from foldserve_contract.manifest import Source
 
-from ..brief import brief
+from ..error_text import error_text
 from ..errors import CannotLoad, ExportError
 from .digest import digest, weights_digest
 from .legacy.archive import read_archive
@@ -94,7 +94,7 @@ def _load_keras_3(path: Path, config: Any, trust_code: bool, modules: tuple[str,
     except ExportError:
         raise
     except Exception as error:
-        raise CannotLoad(f"{path} cannot be read as a Keras model: {brief(error)}") from error
+        raise CannotLoad(f"{path} cannot be read as a Keras model: {error_text(error)}") from error
     if not isinstance(model, keras.Model):
         raise CannotLoad(f"{path} holds a {type(model).__name__}, not a Keras model")
     return model

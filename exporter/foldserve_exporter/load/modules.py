@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from ..brief import brief
+from ..error_text import error_text
 from ..errors import CannotLoad, Refused
 
 _FUNCTION = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)", re.ASCII)
@@ -59,7 +59,7 @@ def _import(name: str, asked: str) -> ModuleType:
         return importlib.import_module(name)
     except Exception as error:
         raise CannotLoad(
-            f"{asked}: the module cannot be imported: {brief(error)}; it is looked for in the working directory"
+            f"{asked}: the module cannot be imported: {error_text(error)}; it is looked for in the working directory"
             " and where PYTHONPATH says"
         ) from error
 
@@ -97,7 +97,7 @@ class ModelFunction:
         try:
             model = function()
         except Exception as error:
-            raise CannotLoad(f"{self} was called without arguments and failed: {brief(error)}") from error
+            raise CannotLoad(f"{self} was called without arguments and failed: {error_text(error)}") from error
         if not isinstance(model, keras.Model):
             raise CannotLoad(f"{self} gave a {type(model).__name__}, not a Keras model")
         return model

@@ -5,8 +5,8 @@ from html import escape
 
 from ..diagnosis.examined import limit_of
 from ..diagnosis.html import STYLE, drift_parts, finding_block
+from ..html.page import bullets, cell, framed, page, paragraph, table
 from ..verify.verdict import CandidateVerdict, OutputVerdict
-from .page import bullets, cell, framed, page, paragraph, table
 from .record import Report
 from .words import (
     diagnosis_line,

@@ -34,6 +34,13 @@ def fit_samples(samples: Array | Arrays, signature: Signature) -> dict[str, Arra
     return _fit_all(arrays, signature, "samples")
 
 
+def load_samples(samples: Path | str | Array | Arrays, signature: Signature) -> Arrays:
+    """The samples of a file, or those that are at hand; see `read_samples` and `fit_samples`."""
+    if isinstance(samples, str | Path):
+        return read_samples(Path(samples), signature)
+    return fit_samples(samples, signature)
+
+
 def why_unread(error: Exception) -> str:
     """What NumPy says of a file it does not read, but for its advice to run what is in it."""
     if "pickle" in str(error):

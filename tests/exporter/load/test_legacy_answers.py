@@ -18,7 +18,7 @@ from foldserve_exporter.emit.onnx_model import write_onnx
 from foldserve_exporter.emit.saved_model import serving_function, write_saved_model
 from foldserve_exporter.graph import rebuild, trace
 from foldserve_exporter.load.loader import load_model
-from foldserve_exporter.preparation import fold_model
+from foldserve_exporter.steps.fold import fold_model
 
 from .old_files import OWN, SHARED, answers_file, label, models_in, questions_and_answers
 

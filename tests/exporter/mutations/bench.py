@@ -24,10 +24,11 @@ from foldserve_engine.spec import EngineKind, EngineSpec
 from foldserve_engine.worker.startup import start
 from foldserve_engine.worker.startup_stages import StageTimer
 from foldserve_exporter import export_model
-from foldserve_exporter.artifacts import KERAS_FILE
+from foldserve_exporter.bundle_files import KERAS_FILE
 from foldserve_exporter.load.loader import Loaded
 from foldserve_exporter.options import ExportOptions
-from foldserve_exporter.preparation import Expectation, FoldedModel, expect, fold_model
+from foldserve_exporter.steps.fold import FoldedModel, fold_model
+from foldserve_exporter.steps.reference import ReferenceSet, make_reference
 from foldserve_exporter.verify.evaluation import evaluate
 from foldserve_exporter.verify.job import Candidate, CandidateKind, Job
 from foldserve_exporter.verify.runners import Run, open_candidate
@@ -95,7 +96,7 @@ class Bench:
     """The sound model, its bundle, and the right answers to inputs that nobody has seen."""
 
     folded: FoldedModel
-    expected: Expectation
+    expected: ReferenceSet
     bundle: Path
     unseen: np.ndarray
     truth: np.ndarray
@@ -105,7 +106,7 @@ class Bench:
         given = images(64, 1)
         exported = export_model(network(SEED), models, "network", samples=given, keep_keras=True)
         folded = fold_model(Loaded(network(SEED), Source("network", "")))
-        expected = expect(folded, ExportOptions(models, "network", samples=given))
+        expected = make_reference(folded, ExportOptions(models, "network", samples=given))
         unseen = images(UNSEEN, 2)
         return cls(
             folded, expected, exported.path, unseen, evaluate(folded.graph, "float64", {"image": unseen})["scores"]

@@ -10,7 +10,7 @@ from foldserve_contract.manifest import Source
 from foldserve_exporter.graph import rebuild, trace
 from foldserve_exporter.load.loader import Loaded
 from foldserve_exporter.naming import NamedModel
-from foldserve_exporter.preparation import FoldedModel, fold_model
+from foldserve_exporter.steps.fold import FoldedModel, fold_model
 
 from .bench import SEED, network
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from ...brief import brief
+from ...error_text import error_text
 from ...errors import CannotLoad, ExportError, Refused
 from ...graph.keras_private import calls_between
 from . import tf_keras_private as private
@@ -89,7 +89,7 @@ class _Conversion:
             raise
         except Exception as error:
             place = f"{place} ({type(call.layer).__name__})"
-            raise CannotLoad(f"{place} cannot be called in Keras 3: {brief(error)}") from error
+            raise CannotLoad(f"{place} cannot be called in Keras 3: {error_text(error)}") from error
 
     def _call(self, old: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         kind = type(old).__name__

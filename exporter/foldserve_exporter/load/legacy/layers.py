@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from ...brief import brief
+from ...error_text import error_text
 from ...errors import Refused
 
 _UNUSED = ("_initializer", "_regularizer", "_constraint")
@@ -62,7 +62,7 @@ class Translator:
         try:
             return kind(**words, **below, name=keras_name(old))
         except (TypeError, ValueError) as error:
-            raise Refused(f"{self.path}: layer {old.name!r} cannot be made in Keras 3: {brief(error)}") from error
+            raise Refused(f"{self.path}: layer {old.name!r} cannot be made in Keras 3: {error_text(error)}") from error
 
     def _class(self, old: Any) -> Any:
         import tf_keras

@@ -3,7 +3,7 @@
 import warnings
 from typing import Any
 
-from ...brief import brief
+from ...error_text import error_text
 from ...errors import CannotLoad, ExportError
 from . import tf_keras_private as private
 from .agreement import require_agreement
@@ -53,7 +53,7 @@ def _make(saved: StoredModel, config: Any, custom: frozenset[str]) -> tuple[Any,
     except ExportError:
         raise
     except Exception as error:
-        raise CannotLoad(f"{saved.path} cannot be read as a Keras 2 model: {brief(error)}") from error
+        raise CannotLoad(f"{saved.path} cannot be read as a Keras 2 model: {error_text(error)}") from error
     return model, apply_floor(model, saved.version)
 
 

@@ -1,45 +1,50 @@
-"""Puts the report together from what the steps found."""
+"""The report, composed from the results of the steps."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from foldserve_contract.host import cpu_model
 from foldserve_contract.manifest import FoldEntry, OutputTolerance
 from foldserve_contract.manifest import Recalibration as RecalibrationInfo
-from foldserve_contract.publish import Staging
 
-from ..diagnosis.examined import Examination
-from ..diagnosis.findings import Findings
 from ..folding import PlanEntry
 from ..graph import float32_only
 from ..load.loader import Loaded
-from ..preparation import Expectation, FoldedModel
 from ..recalibration.recalibrate import Recalibration
+from ..report.record import Recalibrated, Report
+from ..report.warnings import golden_warnings, input_warnings, sample_warnings
 from ..runtime import tools
 from ..verify.reference import Reference
-from ..verify.sensitivity import Sensitivity
 from ..verify.verdict import Verification
-from .record import Recalibrated, Report
-from .warnings import golden_warnings, input_warnings, sample_warnings
+from .diagnose import ExportDiagnosis
+from .fold import FoldedModel
+from .reference import ReferenceSet
 
 
-def make_report(
-    staging: Staging,
-    name: str,
-    loaded: Loaded,
-    folded: FoldedModel,
-    expected: Expectation,
-    diagnosis: tuple[Findings, Examination, Sensitivity],
-    verification: Verification,
-    tf32: Mapping[str, float],
-    seconds: Mapping[str, float],
-) -> Report:
+@dataclass(frozen=True, slots=True, eq=False)
+class StepResults:
+    """The results of an export's steps.
+
+    Attributes:
+        tf32: By output, the deviation promised for GPUs that round to TF32; empty where that was not asked for.
+    """
+
+    loaded: Loaded
+    folded: FoldedModel
+    expected: ReferenceSet
+    diagnosis: ExportDiagnosis
+    verification: Verification
+    tf32: Mapping[str, float]
+
+
+def make_report(name: str, version: int, results: StepResults, seconds: Mapping[str, float]) -> Report:
     """The report of an export that is verified, or refused, but not published yet."""
-    promised = expected.promised
-    findings, examination, noticed = diagnosis
+    loaded, folded, expected = results.loaded, results.folded, results.expected
+    findings, examination = results.diagnosis.findings, results.diagnosis.examination
     return Report(
         model=name,
-        version=staging.version,
+        version=version,
         published=False,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         source=loaded.source,
@@ -54,10 +59,10 @@ def make_report(
         phases=findings.phases,
         narrow=float32_only(folded.graph),
         predict=findings.predict,
-        tolerances=_tolerances(expected.reference, verification, tf32),
-        verification=verification,
+        tolerances=_tolerances(expected.reference, results.verification, results.tf32),
+        verification=results.verification,
         golden=expected.golden_info,
-        sensitivity=noticed,
+        sensitivity=results.diagnosis.sensitivity,
         labels=folded.labels,
         preprocessing=folded.preprocessing,
         recalibration=_recalibrated(folded.recalibration),
@@ -65,14 +70,14 @@ def make_report(
             *loaded.notes,
             *input_warnings(folded.graph),
             *sample_warnings(int(expected.given.sum())),
-            *golden_warnings(expected.golden, expected.golden_info, promised),
+            *golden_warnings(expected.golden, expected.golden_info, expected.promised),
         ),
         seconds=dict(seconds),
     )
 
 
 def _recalibrated(done: Recalibration | None) -> Recalibrated | None:
-    """What a recalibration did, without the statistics themselves."""
+    """The effect of a recalibration, without the statistics themselves."""
     if done is None:
         return None
     return Recalibrated(RecalibrationInfo(done.samples, done.sha256), done.changes, done.before, done.after)

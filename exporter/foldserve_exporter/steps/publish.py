@@ -1,0 +1,50 @@
+"""Last step: the version directory is sealed and published, or the report of a refused export kept."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from foldserve_contract.publish import Staging
+
+from ..emit.triton import config_beside
+from ..manifest import make_manifest
+from ..options import ExportOptions
+from ..report.failed import VerificationFailed
+from ..report.files import write_json, write_page, write_reports
+from ..report.record import Report
+
+FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A published version.
+
+    Attributes:
+        path: The version directory.
+        report: The report of the export.
+    """
+
+    path: Path
+    report: Report
+
+
+def publish(report: Report, options: ExportOptions, staging: Staging) -> Exported:
+    """Seals the version directory and puts it into the model repository."""
+    published = replace(report, published=True)
+    write_reports(published, staging.path)
+    with config_beside(staging.path, options.name, options.max_batch_size):  # the version comes last
+        manifest = make_manifest(published, staging.seal(), options.max_batch_size)
+        return Exported(staging.publish(manifest, force=options.force), published)
+
+
+def refuse(report: Report, output: Path) -> VerificationFailed:
+    """Keeps the report of a refused export beside the models, as files: Triton takes every folder there for a model."""
+    page = output / f"{report.model}-{report.version}.{FAILED}.html"
+    write_page(report, page)
+    write_json(report, page.with_suffix(".json"))
+    reasons = "".join(f"\n  {failure}" for failure in report.verification.failures)
+    return VerificationFailed(
+        f"the export of {report.model}/{report.version} does not answer as the model does; nothing was published."
+        f"{reasons}\nThe report: {page}",
+        report,
+    )
