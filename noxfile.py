@@ -1,6 +1,6 @@
 """The matrix of Pythons and dependencies that the test suite is run on; arguments after `--` go to pytest.
 
-    nox -s tests-3.12 -- tests/contract
+nox -s tests-3.12 -- tests/contract
 """
 
 import nox
