@@ -197,7 +197,9 @@ def spoil_activation(model: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "spoil", [None, spoil_weight, spoil_order, spoil_epsilon, spoil_with_nan, spoil_activation], ids=str
+    "spoil",
+    [None, spoil_weight, spoil_order, spoil_epsilon, spoil_with_nan, spoil_activation],
+    ids=lambda spoil: getattr(spoil, "__name__", "none"),
 )
 def test_a_conversion_that_computes_anything_else_is_found_out(spoil: Callable[[Any], None] | None) -> None:
     """Although its only output is saturated, so that most faults do not show there."""
