@@ -1,6 +1,5 @@
 """What is read beside the event loop, and how much memory and time it may take."""
 
-import asyncio
 import json
 import subprocess
 import sys
@@ -20,15 +19,12 @@ def test_json_of_many_numbers_or_much_text_is_read_elsewhere() -> None:
     assert not is_large(b"{}" + numbers + text, 2), "and bytes behind it do not count"
 
 
-def test_json_that_takes_too_much_memory_is_refused_and_costs_nobody_else() -> None:
-    async def scenario() -> None:
-        offload = JsonPool(1 << 20, least_memory=64 << 20)
-        with pytest.raises(BodyTooLarge, match="takes more than 67,108,864 bytes of memory"):
-            await offload.run(True, json.loads, b"[" + b"[]," * 2_000_000 + b"[]]")
-        assert await offload.run(True, json.loads, b"[1, 2]") == [1, 2]
-        offload.close()
-
-    asyncio.run(scenario())
+async def test_json_that_takes_too_much_memory_is_refused_and_costs_nobody_else() -> None:
+    offload = JsonPool(1 << 20, least_memory=64 << 20)
+    with pytest.raises(BodyTooLarge, match="takes more than 67,108,864 bytes of memory"):
+        await offload.run(True, json.loads, b"[" + b"[]," * 2_000_000 + b"[]]")
+    assert await offload.run(True, json.loads, b"[1, 2]") == [1, 2]
+    offload.close()
 
 
 def test_a_bound_that_the_operator_set_is_kept() -> None:
@@ -41,11 +37,8 @@ def test_a_bound_that_the_operator_set_is_kept() -> None:
     assert told.stdout == "True\n"
 
 
-def test_json_that_takes_too_long_is_not_waited_for() -> None:
-    async def scenario() -> None:
-        offload = JsonPool(1 << 20, timeout_s=0.001)
-        with pytest.raises(DeadlineExceeded, match=r"not read or written within 0\.001 s"):
-            await offload.run(True, json.loads, b"[]")
-        offload.close()
-
-    asyncio.run(scenario())
+async def test_json_that_takes_too_long_is_not_waited_for() -> None:
+    offload = JsonPool(1 << 20, timeout_s=0.001)
+    with pytest.raises(DeadlineExceeded, match=r"not read or written within 0\.001 s"):
+        await offload.run(True, json.loads, b"[]")
+    offload.close()

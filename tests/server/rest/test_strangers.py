@@ -97,14 +97,11 @@ def test_a_body_without_a_trailer_is_read_to_its_end(more: int) -> None:
     pieces.finish()
 
 
-def test_a_body_of_nothing_is_bounded_like_any_other() -> None:
-    async def scenario() -> None:
-        async with listening(serving(FakeEngine()), transport=TransportOptions(max_message_bytes=10_000)) as caller:
-            nothing = io.BytesIO(gzip.compress(b"") * 1_000)
-            async with caller.session.post(PATH, data=nothing, headers={"Content-Encoding": "gzip"}) as response:
-                assert response.status == 413
-
-    asyncio.run(scenario())
+async def test_a_body_of_nothing_is_bounded_like_any_other() -> None:
+    async with listening(serving(FakeEngine()), transport=TransportOptions(max_message_bytes=10_000)) as caller:
+        nothing = io.BytesIO(gzip.compress(b"") * 1_000)
+        async with caller.session.post(PATH, data=nothing, headers={"Content-Encoding": "gzip"}) as response:
+            assert response.status == 413
 
 
 def test_little_is_unpacked_at_once() -> None:
@@ -124,19 +121,16 @@ def test_a_number_that_no_double_holds_is_not_infinity() -> None:
     assert send(b'{"instances": [[Infinity, 1e-999]]}')[0] == 200
 
 
-def test_pages_from_elsewhere_may_ask_where_that_is_allowed() -> None:
-    async def scenario() -> None:
-        async with listening(serving(FakeEngine()), transport=TransportOptions(cors=True)) as caller:
-            async with caller.session.options(PATH) as response:
-                assert response.status == 200 and response.headers["Access-Control-Allow-Methods"] == "POST, GET"
-                assert "Content-Type" in response.headers["Access-Control-Allow-Headers"]
-            for content in (ROWS, b"{"):
-                async with caller.session.post(PATH, data=io.BytesIO(content)) as response:
-                    assert response.headers["Access-Control-Allow-Origin"] == "*"
-        async with listening(serving(FakeEngine())) as caller, caller.session.options(PATH) as response:
-            assert response.status == 400 and "Access-Control-Allow-Origin" not in response.headers
-
-    asyncio.run(scenario())
+async def test_pages_from_elsewhere_may_ask_where_that_is_allowed() -> None:
+    async with listening(serving(FakeEngine()), transport=TransportOptions(cors=True)) as caller:
+        async with caller.session.options(PATH) as response:
+            assert response.status == 200 and response.headers["Access-Control-Allow-Methods"] == "POST, GET"
+            assert "Content-Type" in response.headers["Access-Control-Allow-Headers"]
+        for content in (ROWS, b"{"):
+            async with caller.session.post(PATH, data=io.BytesIO(content)) as response:
+                assert response.headers["Access-Control-Allow-Origin"] == "*"
+    async with listening(serving(FakeEngine())) as caller, caller.session.options(PATH) as response:
+        assert response.status == 400 and "Access-Control-Allow-Origin" not in response.headers
 
 
 async def slowly(content: bytes, held: asyncio.Event) -> AsyncIterator[bytes]:
@@ -146,28 +140,25 @@ async def slowly(content: bytes, held: asyncio.Event) -> AsyncIterator[bytes]:
     yield content[-1:]
 
 
-def test_a_body_that_does_not_say_how_large_it_is_is_weighed_as_it_comes() -> None:
-    async def scenario() -> None:
-        transport = TransportOptions(max_message_bytes=1000, max_inflight_bytes=1500)
-        async with listening(serving(FakeEngine()), transport=transport) as caller:
-            held, body = asyncio.Event(), ROWS + b" " * 900
+async def test_a_body_that_does_not_say_how_large_it_is_is_weighed_as_it_comes() -> None:
+    transport = TransportOptions(max_message_bytes=1000, max_inflight_bytes=1500)
+    async with listening(serving(FakeEngine()), transport=transport) as caller:
+        held, body = asyncio.Event(), ROWS + b" " * 900
 
-            async def send(content: Any, **headers: str) -> int:
-                async with caller.session.post(PATH, data=content, headers=headers) as response:
-                    return response.status
+        async def send(content: Any, **headers: str) -> int:
+            async with caller.session.post(PATH, data=content, headers=headers) as response:
+                return response.status
 
-            first = asyncio.ensure_future(send(slowly(body, held)))
-            while caller.http.door.bytes < 900:
-                await asyncio.sleep(0)
-            packed = {"Content-Encoding": "gzip"}
-            assert await send(io.BytesIO(gzip.compress(body)), **packed) == 503, "small as it comes, and large inside"
-            assert await send(io.BytesIO(ROWS)) == 200
-            held.set()
-            assert await first == 200
-            assert await send(io.BytesIO(gzip.compress(body)), **packed) == 200
-            assert await send(slowly(b" " * 1001, held)) == 413
-
-    asyncio.run(scenario())
+        first = asyncio.ensure_future(send(slowly(body, held)))
+        while caller.http.door.bytes < 900:
+            await asyncio.sleep(0)
+        packed = {"Content-Encoding": "gzip"}
+        assert await send(io.BytesIO(gzip.compress(body)), **packed) == 503, "small as it comes, and large inside"
+        assert await send(io.BytesIO(ROWS)) == 200
+        held.set()
+        assert await first == 200
+        assert await send(io.BytesIO(gzip.compress(body)), **packed) == 200
+        assert await send(slowly(b" " * 1001, held)) == 413
 
 
 async def raw(caller: Caller, content: bytes) -> bytes:
@@ -184,49 +175,40 @@ def head(size: int) -> bytes:
     return f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode()
 
 
-def test_a_connection_on_which_nothing_is_asked_is_hung_up() -> None:
-    async def scenario() -> None:
-        async with listening(serving(FakeEngine())) as caller:
-            pairs = [await asyncio.open_connection("127.0.0.1", caller.http.port) for _ in range(3)]
-            (silent, _), (partial, _), (asking, ask) = pairs
-            pairs[1][1].write(b"POST /v1/models/m HTTP/1.1\r\nHost: x\r\nX-Slow: ")
-            ask.write(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert b" 200 " in await asking.readline()
-            caller.http.silence.look(1000)
-            caller.http.silence.look(1000 + request_body.STALLED_S - 1)
-            assert not silent.at_eof() and not partial.at_eof()
-            caller.http.silence.look(1000 + request_body.STALLED_S)
-            assert await silent.read() == await partial.read() == b""
-            ask.write(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            assert (await asking.read()).count(b'{"live":true}') == 2, "who asks may stay"
-            for _, writer in pairs:
-                writer.close()
-
-    asyncio.run(scenario())
+async def test_a_connection_on_which_nothing_is_asked_is_hung_up() -> None:
+    async with listening(serving(FakeEngine())) as caller:
+        pairs = [await asyncio.open_connection("127.0.0.1", caller.http.port) for _ in range(3)]
+        (silent, _), (partial, _), (asking, ask) = pairs
+        pairs[1][1].write(b"POST /v1/models/m HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        ask.write(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b" 200 " in await asking.readline()
+        caller.http.silence.look(1000)
+        caller.http.silence.look(1000 + request_body.STALLED_S - 1)
+        assert not silent.at_eof() and not partial.at_eof()
+        caller.http.silence.look(1000 + request_body.STALLED_S)
+        assert await silent.read() == await partial.read() == b""
+        ask.write(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert (await asking.read()).count(b'{"live":true}') == 2, "who asks may stay"
+        for _, writer in pairs:
+            writer.close()
 
 
-def test_who_announces_more_than_may_be_keeps_nobody_out() -> None:
-    async def scenario() -> None:
-        transport = TransportOptions(max_message_bytes=1000, max_inflight_bytes=1500)
-        async with listening(serving(FakeEngine()), transport=transport) as caller:
-            assert b" 413 " in await raw(caller, head(10**12) + b"{")
-            assert caller.http.door.bytes == 0
-            async with caller.session.post(PATH, data=io.BytesIO(ROWS)) as response:
-                assert response.status == 200 and response.headers["Server"] == "foldserve"
-
-    asyncio.run(scenario())
+async def test_who_announces_more_than_may_be_keeps_nobody_out() -> None:
+    transport = TransportOptions(max_message_bytes=1000, max_inflight_bytes=1500)
+    async with listening(serving(FakeEngine()), transport=transport) as caller:
+        assert b" 413 " in await raw(caller, head(10**12) + b"{")
+        assert caller.http.door.bytes == 0
+        async with caller.session.post(PATH, data=io.BytesIO(ROWS)) as response:
+            assert response.status == 200 and response.headers["Server"] == "foldserve"
 
 
-def test_a_body_that_does_not_come_is_not_waited_for() -> None:
-    async def scenario() -> None:
-        door = AdmissionGate()
-        with door.inside(5) as visit:
-            request_body.enter(visit)
-            request = make_mocked_request("POST", PATH, payload=Silent())
-            with pytest.raises(DeadlineExceeded, match="nothing of the body came"):
-                await request_body.content_of(request, stalled_s=0)
-
-    asyncio.run(scenario())
+async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
+    door = AdmissionGate()
+    with door.inside(5) as visit:
+        request_body.enter(visit)
+        request = make_mocked_request("POST", PATH, payload=Silent())
+        with pytest.raises(DeadlineExceeded, match="nothing of the body came"):
+            await request_body.content_of(request, stalled_s=0)
 
 
 class Silent:

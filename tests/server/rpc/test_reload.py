@@ -107,7 +107,7 @@ def test_a_failed_reload_is_worded_as_tensorflow_serving_words_it() -> None:
     )
 
 
-def test_the_answer_tells_how_far_counters_went_on_meanwhile() -> None:
+async def test_the_answer_tells_how_far_counters_went_on_meanwhile() -> None:
     table = CountedTable()
 
     class Loading(FakeAdmin):
@@ -116,14 +116,11 @@ def test_the_answer_tells_how_far_counters_went_on_meanwhile() -> None:
             table.telemetry.loaded("b", "/models/b/1", 1.0, 0.5)
             table.telemetry.not_loaded("b", "/models/b/2")
 
-    async def ask() -> Any:
-        table.telemetry.loaded("a", "/models/a/1", 1.0, 0.5)
-        asked = request('model_config_list { config { name: "a" base_path: "/models/a" } }')
-        asked.metric_names.extend([ATTEMPTS, ":tensorflow:serving:request_count", "/no/such", ATTEMPTS])
-        async with listening(table, admin=Loading()) as caller:
-            return await caller.call(METHOD, asked)
-
-    told = [(one.name, one.int64_value_increase) for one in asyncio.run(ask()).metric]
+    table.telemetry.loaded("a", "/models/a/1", 1.0, 0.5)
+    asked = request('model_config_list { config { name: "a" base_path: "/models/a" } }')
+    asked.metric_names.extend([ATTEMPTS, ":tensorflow:serving:request_count", "/no/such", ATTEMPTS])
+    async with listening(table, admin=Loading()) as caller:
+        told = [(one.name, one.int64_value_increase) for one in await caller.call(METHOD, asked).metric]
     assert told == [(ATTEMPTS, 3), (":tensorflow:serving:request_count", 0), ("/no/such", 0)]
 
 
