@@ -120,7 +120,7 @@ async def test_the_answer_tells_how_far_counters_went_on_meanwhile() -> None:
     asked = request('model_config_list { config { name: "a" base_path: "/models/a" } }')
     asked.metric_names.extend([ATTEMPTS, ":tensorflow:serving:request_count", "/no/such", ATTEMPTS])
     async with listening(table, admin=Loading()) as caller:
-        told = [(one.name, one.int64_value_increase) for one in await caller.call(METHOD, asked).metric]
+        told = [(one.name, one.int64_value_increase) for one in (await caller.call(METHOD, asked)).metric]
     assert told == [(ATTEMPTS, 3), (":tensorflow:serving:request_count", 0), ("/no/such", 0)]
 
 
