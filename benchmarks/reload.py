@@ -131,9 +131,7 @@ def latency(engine: str, reloads: int) -> Latency:
             reload(running, next_version, number + 2)
             quiet.append((start, begin))
             busy.append((begin, time.monotonic()))
-        asking.stdin.close()
-        answers = [Asked(**one) for one in json.loads(asking.stdout.read())]
-        asking.wait()
+        answers = [Asked(**one) for one in json.loads(asking.communicate()[0])]
     return Latency(
         engine,
         capacity,
@@ -149,7 +147,7 @@ def latency(engine: str, reloads: int) -> Latency:
 def memory(engine: str, reloads: int) -> list[Memory]:
     found: list[Memory] = []
     with serving(engine, reloads + 1) as (running, next_version), grpc.insecure_channel(running.address) as channel:
-        call = channel.unary_unary(PREDICT.path)
+        call = channel.unary_unary(PREDICT.path, None, None)
         for number in range(reloads + 1):
             if number:
                 reload(running, next_version, number + 1)

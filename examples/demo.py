@@ -47,7 +47,7 @@ def main() -> None:
     say("2. Its predictions in both learning phases")
     expected = show_fault(held_x, held_y)
     say("3. export-model: fold, verify, publish")
-    export = [BIN / "export-model", MODEL, "-o", MODELS, "--name", "digits", "--samples", SAMPLES]
+    export: list[str | Path] = [BIN / "export-model", MODEL, "-o", MODELS, "--name", "digits", "--samples", SAMPLES]
     subprocess.run(export, check=True)
     say("4. serve-model, and a client over gRPC")
     with served() as address, Client(address) as client:
@@ -120,7 +120,7 @@ def show_fault(x: Array, y: Array) -> Array:
 
     model = keras.saving.load_model(MODEL)
     phase_1 = np.asarray(model(x, training=True))  # this moves the copy's statistics, not the file's
-    phase_0 = keras.saving.load_model(MODEL).predict(x, verbose=0)
+    phase_0: Array = keras.saving.load_model(MODEL).predict(x, verbose=0)
     print(f"   phase 0 (predict, moving statistics): accuracy {accuracy(phase_0, y):.1%}")
     print(f"   phase 1 (as in fit, batch statistics): accuracy {accuracy(phase_1, y):.1%}")
     print(f"   largest difference between the two: {np.abs(phase_0 - phase_1).max():.3f}")
@@ -129,7 +129,7 @@ def show_fault(x: Array, y: Array) -> Array:
 
 @contextmanager
 def served() -> Iterator[str]:
-    command = [BIN / "serve-model", MODELS, "--port", "0"]
+    command: list[str | Path] = [BIN / "serve-model", MODELS, "--port", "0"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         yield address_of(server)

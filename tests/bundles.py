@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -177,8 +178,8 @@ def copy_bundle(path: Path, target: Path) -> Path:
 
 def _model(
     nodes: list[onnx.NodeProto],
-    inputs: dict[str, tuple[int | str, ...]],
-    outputs: dict[str, tuple[int | str, ...]],
+    inputs: Mapping[str, tuple[int | str, ...]],
+    outputs: Mapping[str, tuple[int | str, ...]],
     weights: dict[str, Array],
 ) -> ModelProto:
     graph = helper.make_graph(

@@ -37,7 +37,8 @@ def main() -> None:
     rows: list[tuple[str | float, ...]] = []
     for name, body in bodies.items():
         body.trainable = False
-        rows.append((name, "served features", *on_features(name, *features[name], given, options.epochs)))
+        train, held = features[name]
+        rows.append((name, "served features", *on_features(name, train, held, given, options.epochs)))
         rows.append((name, "inside the model, frozen", *inside(name, body, given, options.epochs)))
         if thaw(body):
             rows.append((name, "inside, all but BatchNormalization frozen", *inside(name, body, given, options.epochs)))

@@ -40,7 +40,7 @@ def main() -> None:
 def as_people_do_it(given: Task, epochs: int) -> tuple[list[Row], History]:
     model = with_head(given.backbone("resnet"))
     history = trained(model, given, epochs, "as people do it")
-    rows = [("as people do it", *scores(model, given))]
+    rows: list[Row] = [("as people do it", *scores(model, given))]
     foldserve.freeze(model)
     rows.append(("… then frozen", *scores(model, given)))
     foldserve.recalibrate(model, given.train_x).apply_to(model)
@@ -52,7 +52,7 @@ def frozen_first(given: Task, epochs: int) -> tuple[list[Row], History]:
     model = with_head(given.backbone("resnet"))
     foldserve.freeze(model)
     history = trained(model, given, epochs, "frozen first")
-    rows = [("frozen first", *scores(model, given))]
+    rows: list[Row] = [("frozen first", *scores(model, given))]
     foldserve.recalibrate(model, given.train_x).apply_to(model)
     rows.append(("frozen first, then recalibrated", *scores(model, given)))
     return rows, history

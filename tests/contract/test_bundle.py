@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,14 +28,14 @@ def version(tmp_path: Path) -> Path:
     return make_bundle(tmp_path, "m")
 
 
-def edit_manifest(version: Path, change: Callable[[dict], None]) -> None:
+def edit_manifest(version: Path, change: Callable[[dict[str, Any]], object]) -> None:
     path = version / "bundle.json"
     manifest = json.loads(path.read_text())
     change(manifest)
     path.write_text(json.dumps(manifest))
 
 
-def set_path(entry: str) -> Callable[[dict], None]:
+def set_path(entry: str) -> Callable[[dict[str, Any]], object]:
     return lambda manifest: manifest["files"][0].update(path=entry)
 
 
@@ -120,7 +121,7 @@ def test_a_later_schema_is_refused_by_its_number(version: Path) -> None:
         Bundle.open(version)
 
 
-SPOILS: dict[str, Callable[[dict], object]] = {
+SPOILS: dict[str, Callable[[dict[str, Any]], object]] = {
     "a field is missing": lambda m: m.pop("golden"),
     "a field is unknown": lambda m: m.update(extra=1),
     "a string for a number": lambda m: m.update(version="7"),
@@ -156,7 +157,8 @@ def test_golden_samples_with_pickles_are_refused(version: Path) -> None:
     from foldserve_contract.golden import Golden
 
     buffer = io.BytesIO()
-    np.savez(buffer, **{"input/x": np.array([object()], dtype=object)})
+    spoiled: dict[str, Any] = {"input/x": np.array([object()], dtype=object)}
+    np.savez(buffer, **spoiled)
     signature = Bundle.open(version).manifest.signature
     with pytest.raises(GoldenInvalid, match="cannot be used"):
         Golden.from_bytes(buffer.getvalue(), signature)

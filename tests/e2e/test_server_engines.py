@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def test_both_engines_give_the_same_answers(server: Running, rows: int) -> None:
 def bad(change: str) -> Any:
     """A request for `NAME` that is wrong in one way."""
     request = predict_request("NAME", features=features(2))
-    changes = {
+    changes: dict[str, Callable[[], object]] = {
         "dtype": lambda: request.inputs["features"].CopyFrom(encode(features(2).astype(np.float64))),
         "rank": lambda: request.inputs["features"].CopyFrom(encode(features(2)[0])),
         "dimension": lambda: request.inputs["features"].CopyFrom(encode(features(2)[:, :3])),

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -37,7 +38,7 @@ class Callers:
             await asyncio.gather(*(self._caller(channels[number % CONNECTIONS], number) for number in range(CALLERS)))
         finally:
             for channel in channels:
-                await channel.close()
+                await channel.close(None)
 
     async def _caller(self, channel: grpc.aio.Channel, number: int) -> None:
         predict = channel.unary_unary(PREDICT.path, PREDICT.request.SerializeToString, PREDICT.response.FromString)
@@ -51,7 +52,9 @@ class Callers:
                 asyncio.get_running_loop().call_later(self._draw.uniform(0, 0.05), call.cancel)
             self.outcomes[await self._outcome(call, rows, wrong, leaves, patience_s < 60)] += 1
 
-    async def _outcome(self, call: grpc.aio.UnaryUnaryCall, rows: Array, wrong: bool, leaves: bool, hurry: bool) -> str:
+    async def _outcome(
+        self, call: grpc.aio.UnaryUnaryCall[Any, Any], rows: Array, wrong: bool, leaves: bool, hurry: bool
+    ) -> str:
         try:
             response = await call
         except asyncio.CancelledError:

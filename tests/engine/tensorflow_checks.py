@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def main(path: Path) -> dict[str, Any]:
         ("wrong name", TensorSpec("other", "float32", (-1, 4))),
     ):
         wrong = with_input(signature, spec)
-        found[what] = error_of(lambda wrong=wrong: TensorFlowEngine.from_directory(path, wrong))
+        found[what] = error_of(partial(TensorFlowEngine.from_directory, path, wrong))
     gpu = EngineSpec(device="cuda:7")
     found["device"] = error_of(lambda: TensorFlowEngine.from_directory(path, signature, gpu))
     found["no model"] = error_of(lambda: TensorFlowEngine.from_directory(path.parent, signature))

@@ -113,7 +113,7 @@ class Starter:
         self.gate = asyncio.Event()
         self.gate.set()
         self.cancelled: list[str] = []
-        self.on_start: Callable[[str], None] = lambda key: None
+        self.on_start: Callable[[str], object] = lambda key: None
 
     async def __call__(self, name: str, path: Path) -> FakeEngine:
         key = f"{path.parent.name}/{path.name}"

@@ -3,6 +3,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -26,8 +27,10 @@ from tests.bundles import dense_model, make_bundle, sequence_model, signature_of
 MODEL = dense_model()
 SIGNATURE = signature_of(MODEL)
 
+Spec = tuple[str, str, tuple[int, ...]]
 
-def engine(signature: Signature = SIGNATURE, **options: object) -> OnnxEngine:
+
+def engine(signature: Signature = SIGNATURE, **options: Any) -> OnnxEngine:
     return OnnxEngine.from_bytes(MODEL.SerializeToString(), signature, EngineSpec(**options))
 
 
@@ -80,7 +83,7 @@ def test_a_device_that_is_not_there_is_an_error_and_never_the_cpu() -> None:
     ],
 )
 def test_an_artifact_with_another_signature_is_refused(
-    inputs: list[tuple] | None, outputs: list[tuple] | None, message: str
+    inputs: list[Spec] | None, outputs: list[Spec] | None, message: str
 ) -> None:
     wrong = Signature(
         tuple(TensorSpec(*spec) for spec in inputs) if inputs else SIGNATURE.inputs,

@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 
 from foldserve_server.engines import EngineProcess
+from foldserve_server.engines.process.child import ChildProcess
 from foldserve_server.engines.process.throttle import throttled
 from tests.server.engines.fake_process import Loading
 from tests.server.engines.support import FAKE, SETTINGS, Pipes, rows, started
 from tests.server.engines.test_start import children
 
 
-class FakeChild:
-    """Notes what it is told."""
+class FakeChild(ChildProcess):
+    """Notes what it is told; no process."""
 
     def __init__(self) -> None:
         self.told: list[str] = []

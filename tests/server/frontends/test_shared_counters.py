@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -37,7 +38,7 @@ def test_what_each_has_counted_is_added_up_for_everybody(books: list[SharedCount
 
 
 def test_a_tally_and_a_drift_are_those_of_all(books: list[SharedCounterStore]) -> None:
-    tallies = [ModelStats(book, "1", now=lambda at=at: at) for book, at in zip(books, (30, 50, 40), strict=True)]
+    tallies = [ModelStats(book, "1", now=partial(int, at)) for book, at in zip(books, (30, 50, 40), strict=True)]
     for rows, tally in enumerate(tallies, 1):
         tally.succeed(rows, rows * 1000)
     tallies[0].fail(RuntimeError(), 7)

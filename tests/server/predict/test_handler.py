@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -164,7 +165,9 @@ def test_an_engine_that_forgets_an_output_has_failed() -> None:
         predict(asked, engine)
 
 
-async def answer_nothing(inputs: object, deadline_ns: object, exact: bool) -> dict[str, Array]:
+async def answer_nothing(
+    inputs: Mapping[str, Array], deadline_ns: int | None, exact: bool = False
+) -> Mapping[str, Array]:
     return {}
 
 

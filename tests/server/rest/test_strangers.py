@@ -5,9 +5,10 @@ import gzip
 import io
 import zlib
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from aiohttp import StreamReader
 from aiohttp.test_utils import make_mocked_request
 
 from foldserve_server.config.transport_options import TransportOptions
@@ -206,7 +207,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
     door = AdmissionGate()
     with door.inside(5) as visit:
         request_body.enter(visit)
-        request = make_mocked_request("POST", PATH, payload=Silent())
+        request = make_mocked_request("POST", PATH, payload=cast(StreamReader, Silent()))
         with pytest.raises(DeadlineExceeded, match="nothing of the body came"):
             await request_body.content_of(request, stalled_s=0)
 
