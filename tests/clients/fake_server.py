@@ -159,7 +159,7 @@ class ModelServer:
         return version, versions[version]
 
 
-class _Handlers(grpc.GenericRpcHandler[Any, Any]):
+class _Handlers(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # only its stub is generic
     def __init__(self, server: ModelServer) -> None:
         self._server = server
         table = {

@@ -53,7 +53,7 @@ class Callers:
             self.outcomes[await self._outcome(call, rows, wrong, leaves, patience_s < 60)] += 1
 
     async def _outcome(
-        self, call: grpc.aio.UnaryUnaryCall[Any, Any], rows: Array, wrong: bool, leaves: bool, hurry: bool
+        self, call: "grpc.aio.UnaryUnaryCall[Any, Any]", rows: Array, wrong: bool, leaves: bool, hurry: bool
     ) -> str:
         try:
             response = await call

@@ -42,7 +42,7 @@ def test_a_later_fit_keeps_statistics_and_predictions_consistent(fitted_before: 
 
 def test_layers_in_wrappers_and_subclasses_are_frozen_once() -> None:
     @keras.saving.register_keras_serializable("freezing")
-    class Normal(layers.BatchNormalization):
+    class Normal(keras.layers.BatchNormalization):
         pass
 
     image = keras.Input((4, 8, 8, 1))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from foldserve_contract.signature import Signature, TensorSpec
+from foldserve_contract.signature import Array, Signature, TensorSpec
 from foldserve_exporter.graph import trace
 from foldserve_exporter.samples import images
 from foldserve_exporter.samples.files import SamplesError, fit_samples, read_samples
@@ -32,7 +32,7 @@ def test_several_inputs_go_by_name(tmp_path: Path) -> None:
     a, b = np.ones((4, 3)), np.ones((4, 2), np.uint8)
     np.savez(tmp_path / "two.npz", a=a, b=b)
     read = read_samples(tmp_path / "two.npz", TWO)
-    assert (read["a"].dtype, read["b"].dtype) == (np.float32, np.int32)
+    assert read["a"].dtype == np.float32 and read["b"].dtype == np.int32
 
 
 def test_a_folder_of_images_is_resized_in_order_of_names(tmp_path: Path) -> None:
@@ -138,7 +138,10 @@ def test_private_samples_are_judged_but_never_golden() -> None:
 
 
 def test_stretched_rows_lie_three_times_as_far_out_and_can_be_left_out() -> None:
-    samples = {"x": np.random.default_rng(0).standard_normal((64, 5)).astype(np.float32), "n": np.arange(64)[:, None]}
+    samples: dict[str, Array] = {
+        "x": np.random.default_rng(0).standard_normal((64, 5)).astype(np.float32),
+        "n": np.arange(64)[:, None],
+    }
     rows = choose_rows(samples, 16, seed=0)
     base, stretched = rows.golden_inputs["x"][:4], rows.golden_inputs["x"][16:]
     np.testing.assert_allclose(stretched - base.mean(), 3 * (base - base.mean()), rtol=1e-5)

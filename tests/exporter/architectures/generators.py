@@ -54,7 +54,7 @@ def autoencoder() -> Any:
 
 
 @keras.saving.register_keras_serializable("matrix")
-class Sampling(L.Layer):
+class Sampling(keras.layers.Layer):
     """The mean in inference, noise around it in training."""
 
     def call(self, inputs: Any, training: bool = False) -> Any:

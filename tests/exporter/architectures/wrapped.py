@@ -45,7 +45,7 @@ def norm_across_a_border() -> Any:
 
 
 @keras.saving.register_keras_serializable("matrix")
-class Block(L.Layer):
+class Block(keras.layers.Layer):
     """A residual block as a class of its own."""
 
     def __init__(self, filters: int, **kwargs: Any) -> None:
@@ -96,7 +96,7 @@ def subclassed_model() -> Any:
 
 
 @keras.saving.register_keras_serializable("matrix")
-class Named(L.BatchNormalization):
+class Named(keras.layers.BatchNormalization):
     """A subclass that computes the same."""
 
 
@@ -106,7 +106,7 @@ def subclassed_norm() -> Any:
 
 
 @keras.saving.register_keras_serializable("matrix")
-class Curve(L.Layer):
+class Curve(keras.layers.Layer):
     """A layer with weights of its own, through which nothing folds."""
 
     def build(self, shape: Any) -> None:

@@ -27,7 +27,7 @@ class Patient:
 
 
 @keras.saving.register_keras_serializable("clinic")
-class Hidden(layers.Layer):
+class Hidden(keras.layers.Layer):
     """BatchNormalization whose learning phase is hard-coded."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -42,7 +42,7 @@ class Hidden(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("clinic")
-class Centred(layers.Layer):
+class Centred(keras.layers.Layer):
     """Takes its mean over whoever is in the batch."""
 
     def call(self, inputs: Any) -> Any:
@@ -50,7 +50,7 @@ class Centred(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("clinic")
-class Noisy(layers.Layer):
+class Noisy(keras.layers.Layer):
     """Draws random numbers in inference as well."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -62,7 +62,7 @@ class Noisy(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("clinic")
-class Dropping(layers.Layer):
+class Dropping(keras.layers.Layer):
     """Dropout that is never told to stop."""
 
     def __init__(self, **kwargs: Any) -> None:

@@ -88,7 +88,7 @@ def test_a_regression_has_an_error_and_an_order() -> None:
     rng = np.random.default_rng(3)
     wanted = rng.normal(size=100)
     found = score({"y": 5 + 3 * wanted[:, np.newaxis]}, {"y": wanted})["y"]
-    assert (found.task, found.order) == (Task.REGRESSION, pytest.approx(1))
+    assert found.task == Task.REGRESSION and found.order == pytest.approx(1)
     assert found.fit == pytest.approx(np.mean((5 + 2 * wanted) ** 2))
     assert found.is_scaling_fault
 

@@ -120,7 +120,10 @@ def test_a_recurrent_layer_takes_up_what_comes_before_it(layer: Any, bias: bool)
 @pytest.mark.parametrize("bias", [True, False])
 def test_attention_takes_up_what_comes_before_and_behind_it(bias: bool) -> None:
     inputs, other = keras.Input((5, 6)), keras.Input((4, 6))
-    norm = lambda x: L.BatchNormalization()(L.Activation("tanh")(x))  # noqa: E731
+
+    def norm(x: Any) -> Any:
+        return L.BatchNormalization()(L.Activation("tanh")(x))
+
     attend = L.MultiHeadAttention(2, 3, use_bias=bias)
     x = L.BatchNormalization()(attend(norm(inputs), norm(other), key=norm(other)))
     assert actions(folded([inputs, other], L.Activation("tanh")(x))) == ["forward"] * 3 + ["backward"]

@@ -1,5 +1,6 @@
 """Every host that takes up the BatchNormalization behind it: rectangular kernels, strides, dilation, groups."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -10,7 +11,7 @@ from tests.exporter.models import actions, assert_folds, kinds, randomise
 L = keras.layers
 IMAGE, SERIES, VOLUME = (9, 7, 4), (11, 4), (5, 6, 4, 4)
 
-HOSTS = {
+HOSTS: dict[str, tuple[Any, Callable[[], Any]]] = {
     "conv1d": (SERIES, lambda: L.Conv1D(5, 3, strides=2, padding="causal")),
     "conv1d dilated": (SERIES, lambda: L.Conv1D(5, 3, dilation_rate=2)),
     "conv2d": (IMAGE, lambda: L.Conv2D(5, (3, 2), strides=(2, 1), padding="same")),

@@ -2,6 +2,7 @@
 
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -35,7 +36,7 @@ def chain(*layers: Any, positive: bool = True) -> Any:
     return fold(model).model
 
 
-CHAINS = {
+CHAINS: dict[str, tuple[Callable[[], Any], dict[str, int]]] = {
     "conv": (lambda: [L.Conv2D(4, 3, padding="same"), L.BatchNormalization(), L.ReLU()], {}),
     "dense": (lambda: [L.Flatten(), L.Dense(4, use_bias=False), L.BatchNormalization()], {"Add": 1}),
     "preactivation": (lambda: [L.BatchNormalization(), L.ReLU(), L.Conv2D(4, 3, padding="same")], {"Add": 1}),
@@ -44,7 +45,7 @@ CHAINS = {
 }
 
 
-GROUPED = {
+GROUPED: dict[str, tuple[Callable[[], Any], list[str]]] = {
     "depthwise": (lambda: L.Conv2D(6, (3, 2), groups=3), ["DepthwiseConv2D"]),
     "depthwise with an activation": (lambda: L.Conv2D(3, 2, groups=3, activation="tanh"), ["DepthwiseConv2D"]),
     "uneven strides": (

@@ -27,7 +27,7 @@ def before(shape: tuple[int, ...], *layers: Any, positive: bool = False, **bn: A
     return model
 
 
-WHOLE = {
+WHOLE: dict[str, tuple[Any, Callable[[], Any]]] = {
     "conv1d": (SERIES, lambda: L.Conv1D(5, 3, strides=2)),
     "conv2d": (IMAGE, lambda: L.Conv2D(5, (3, 2), strides=(2, 1))),
     "conv2d without bias": (IMAGE, lambda: L.Conv2D(5, (3, 2), use_bias=False)),
@@ -57,7 +57,7 @@ def test_a_host_takes_up_what_comes_before_it(name: str) -> None:
     assert len(kinds(folded.model)) == (5 if "grouped" in name else 2)
 
 
-SCALE_ONLY = {
+SCALE_ONLY: dict[str, tuple[Any, Callable[[], Any]]] = {
     "conv1d causal": (SERIES, lambda: L.Conv1D(5, 3, padding="causal")),
     "conv2d same": (IMAGE, lambda: L.Conv2D(5, (3, 2), padding="same")),
     "depthwise same": (IMAGE, lambda: L.DepthwiseConv2D((3, 2), depth_multiplier=2, padding="same")),
@@ -93,7 +93,7 @@ def test_a_dead_channel_cannot_be_divided_by_and_keeps_the_whole_map() -> None:
     assert actions(folded) == ["left_affine"] and "Rescaling" in kinds(folded.model)
 
 
-BETWEEN = {
+BETWEEN: dict[str, tuple[Any, Callable[[], Any], str]] = {
     "flatten": (IMAGE, lambda: [L.Flatten(), L.Dense(3)], FORWARD),
     "flatten of channels first": (IMAGE, lambda: [L.Permute((3, 1, 2)), L.Flatten(), L.Dense(3)], FORWARD),
     "global average": (IMAGE, lambda: [L.GlobalAveragePooling2D(), L.Dense(3)], FORWARD),

@@ -25,7 +25,7 @@ from tests.exporter.models import actions, flat, misses, randomise, reference, s
 L = keras.layers
 
 
-class Block(L.Layer):
+class Block(keras.layers.Layer):
     """Insists on batch statistics and on dropout, and decides by values, which TensorFlow alone can read."""
 
     def __init__(self, units: int, **kwargs: Any) -> None:
@@ -49,7 +49,7 @@ class Block(L.Layer):
         return tf.nn.tanh(self.parts["drop"](y, training=True))
 
 
-class Outer(L.Layer):
+class Outer(keras.layers.Layer):
     """Makes its layers when it is built, one of them such a block."""
 
     def __init__(self, units: int, **kwargs: Any) -> None:
@@ -69,7 +69,7 @@ class Outer(L.Layer):
         return tf.nn.relu(self.norm(self.block(x), training=True))
 
 
-class Chosen(L.Layer):
+class Chosen(keras.layers.Layer):
     """Two functions that close over tensors."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -98,7 +98,7 @@ class Whole(keras.Model):
 
 
 @keras.saving.register_keras_serializable("unreadable")
-class Cell(L.SimpleRNNCell):
+class Cell(keras.layers.SimpleRNNCell):
     def __init__(self, units: int, **kwargs: Any) -> None:
         super().__init__(units, **kwargs)
         self.norm = L.BatchNormalization(name="inner_norm")
@@ -150,7 +150,7 @@ def assert_leaves_affines(model: Any, x: np.ndarray) -> Folded:
     return folded
 
 
-def normalized(x: np.ndarray, norm: Any) -> np.ndarray:
+def normalized(x: np.ndarray, norm: Any) -> Any:
     """The formula on moving statistics, in float64."""
     held = {variable.name: variable.numpy().astype(np.float64) for variable in norm.weights}
     spread = np.sqrt(held["moving_variance"] + norm.epsilon)
@@ -210,7 +210,7 @@ def test_statistics_that_cannot_be_folded_are_refused_by_name_there_too() -> Non
 
 
 def test_what_is_made_while_it_is_called_is_refused_with_the_remedy() -> None:
-    class Fresh(L.Layer):
+    class Fresh(keras.layers.Layer):
         def call(self, x: Any) -> Any:
             return tf.nn.relu(L.BatchNormalization()(x, training=True))
 
@@ -232,7 +232,7 @@ def test_a_layer_that_moves_its_statistics_in_inference_is_refused_by_name(tmp_p
 
 
 def test_a_layer_that_draws_in_inference_is_refused_by_name(tmp_path: Path) -> None:
-    class Sampled(L.Layer):
+    class Sampled(keras.layers.Layer):
         def call(self, x: Any) -> Any:
             return x + keras.random.normal(keras.ops.shape(x))
 
@@ -242,7 +242,7 @@ def test_a_layer_that_draws_in_inference_is_refused_by_name(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("seeded", [True, False])
 def test_a_layer_that_is_told_the_phase_and_draws_whatever_it_is_told_is_refused_by_name(seeded: bool) -> None:
-    class Told(L.Layer):
+    class Told(keras.layers.Layer):
         def call(self, x: Any, training: bool | None = None) -> Any:
             numbers = keras.random.normal((5,), seed=1) if seeded else tf.random.normal((5,))
             return x + numbers[0]
@@ -252,7 +252,7 @@ def test_a_layer_that_is_told_the_phase_and_draws_whatever_it_is_told_is_refused
 
 
 def test_dropout_that_insists_is_refused_by_name() -> None:
-    class Insisting(L.Dropout):
+    class Insisting(keras.layers.Dropout):
         def call(self, inputs: Any) -> Any:
             return super().call(inputs, training=True)
 

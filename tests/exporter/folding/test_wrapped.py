@@ -74,14 +74,14 @@ def test_masks_travel_past_a_wrapped_normalization() -> None:
     assert actions(assert_folds(randomise(keras.Model(inputs, x)), rows)) == ["backward"]
 
 
-class Live(L.BatchNormalization):
+class Live(keras.layers.BatchNormalization):
     """Insists on batch statistics."""
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         return super().call(inputs, training=True, mask=mask)
 
 
-class Squared(L.BatchNormalization):
+class Squared(keras.layers.BatchNormalization):
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         return super().call(inputs * inputs, training=training, mask=mask)
 
@@ -106,7 +106,7 @@ def test_a_subclass_that_computes_something_else_is_refused() -> None:
 
 
 def test_a_plain_subclass_folds() -> None:
-    class Named(L.BatchNormalization):
+    class Named(keras.layers.BatchNormalization):
         pass
 
     inputs = keras.Input((6,))

@@ -86,7 +86,7 @@ def test_dropout_within_layers_falls_silent() -> None:
 
 def test_dropout_falls_silent_within_layers_of_a_class_that_is_told_no_phase() -> None:
     @keras.saving.register_keras_serializable("trace")
-    class Encoder(L.Layer):
+    class Encoder(keras.layers.Layer):
         def __init__(self, **kwargs: Any) -> None:
             super().__init__(**kwargs)
             self.steps = L.LSTM(4, dropout=0.5, recurrent_dropout=0.3)
@@ -133,8 +133,7 @@ def test_half_precision_comes_out_in_the_wanted_one(policy: str) -> None:
     again = rebuild(trace(model))
     assert {v.dtype for v in again.variables} == {"float32"} and again.output.dtype == "float32"
     x = samples(again)
-    loose = {"rtol": 0.1, "atol": 0.3}
-    np.testing.assert_allclose(np.asarray(again(x)), np.asarray(model(x), np.float32), **loose)
+    np.testing.assert_allclose(np.asarray(again(x)), np.asarray(model(x), np.float32), rtol=0.1, atol=0.3)
 
 
 def test_integer_inputs_stay_integer() -> None:
@@ -226,7 +225,7 @@ def test_a_subclassed_model_keeps_the_structure_of_its_tensors() -> None:
 
 
 def test_a_custom_layer_that_hides_batch_normalization_is_opened() -> None:
-    class Cell(L.Layer):
+    class Cell(keras.layers.Layer):
         def __init__(self, **kwargs: Any) -> None:
             super().__init__(**kwargs)
             self.inner = L.BatchNormalization()
@@ -290,7 +289,7 @@ def test_a_class_that_cannot_be_read_nor_made_again_is_refused_by_name() -> None
 
 
 def test_a_layer_without_configuration_is_refused_by_name() -> None:
-    class Odd(L.Layer):
+    class Odd(keras.layers.Layer):
         def __init__(self, thing: object, /) -> None:
             super().__init__(name="odd")
 

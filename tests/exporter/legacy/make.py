@@ -23,6 +23,7 @@ was asked for more (-v3). The recipe is written for Python 3.6 as well.
 import os
 import sys
 from pathlib import Path
+from typing import Any, Dict, Iterator, Tuple  # noqa: UP035
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
@@ -36,7 +37,7 @@ L = keras.layers
 SHAPE = (10, 8, 3)
 
 
-def nested():
+def nested() -> Tuple[Any, Any]:  # noqa: UP006
     """A backbone in a Sequential, part of it thawed again: the file's order of weights is not that of a fresh model."""
     x = entry = L.Input(SHAPE)
     for number in (1, 2, 3):
@@ -52,7 +53,7 @@ def nested():
     return model, None
 
 
-def small():
+def small() -> Tuple[Any, Any]:  # noqa: UP006
     """A frozen backbone and a head, small enough for a SavedModel with its graphs."""
     entry = L.Input(SHAPE)
     x = L.BatchNormalization(name="bn")(L.Conv2D(4, (3, 2), name="conv")(entry))
@@ -63,7 +64,7 @@ def small():
     return model, None
 
 
-def separable():
+def separable() -> Tuple[Any, Any]:  # noqa: UP006
     """Separable, depthwise and transposed convolutions, a shared Dense, a ReLU6 and two outputs."""
     entry = L.Input(SHAPE, name="image")
     x = L.SeparableConv2D(6, 3, padding="same", depth_multiplier=2, use_bias=False, name="sep")(entry)
@@ -83,7 +84,7 @@ def separable():
     return model, None
 
 
-def epsilon():
+def epsilon() -> Tuple[Any, Any]:  # noqa: UP006
     """Channels that hardly vary, and an epsilon below the floor that fused BatchNormalization once had."""
     x = entry = L.Input(SHAPE, name="image")
     x = L.BatchNormalization(epsilon=1e-7, name="bn_image")(L.Conv2D(4, 3, name="conv")(x))
@@ -98,7 +99,7 @@ def epsilon():
     return model, None
 
 
-def operators():
+def operators() -> Tuple[Any, Any]:  # noqa: UP006
     """What tf.keras makes layers of when plain operators are applied to its tensors."""
     import tensorflow as tf
 
@@ -111,10 +112,10 @@ def operators():
     return model, None
 
 
-def phases():
+def phases() -> Tuple[Any, Any]:  # noqa: UP006
     """Learning phases baked into calls; the answers are those of a twin without them."""
 
-    def make(baked, free):
+    def make(baked: Any, free: Any) -> Any:
         entry = L.Input(SHAPE, name="image")
         x = L.BatchNormalization(name="bn_on")(L.Conv2D(4, 3, name="conv")(entry), **baked)
         x = L.Dropout(0.5, name="drop")(x, **baked)
@@ -127,7 +128,7 @@ def phases():
     return model, twin
 
 
-def randomise(model):
+def randomise(model: Any) -> None:
     """Every weight random, variances positive, gains of either sign."""
     generator = np.random.RandomState(7)
     for layer in flat(model):
@@ -140,7 +141,7 @@ def randomise(model):
         layer.set_weights(values)
 
 
-def flat(model):
+def flat(model: Any) -> Iterator[Any]:
     for layer in model.layers:
         if hasattr(layer, "layers"):
             yield from flat(layer)
@@ -148,7 +149,7 @@ def flat(model):
             yield layer
 
 
-def main():
+def main() -> None:
     folder, names = Path(sys.argv[1]), sys.argv[3:]
     folder.mkdir(parents=True, exist_ok=True)
     x = np.random.RandomState(3).normal(0, 1, (8, *SHAPE)).astype(np.float32)
@@ -159,7 +160,7 @@ def main():
         answers = answers if isinstance(answers, list) else [answers]
         arrays = {"y" if len(answers) == 1 else f"y_{number}": y for number, y in enumerate(answers)}
         np.savez_compressed(str(folder / f"{name}.npz"), x=x, **arrays)
-        options = {"save_format": "keras_v3"} if stem.endswith("-v3") else {}
+        options: Dict[str, Any] = {"save_format": "keras_v3"} if stem.endswith("-v3") else {}  # noqa: UP006
         if ending != ".keras":
             options["include_optimizer"] = False
         model.save(str(folder / name), **options)

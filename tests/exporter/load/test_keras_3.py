@@ -1,5 +1,6 @@
 """Only model files are loaded, and nothing in them is run."""
 
+import importlib
 import zipfile
 from pathlib import Path
 
@@ -68,7 +69,7 @@ class Shift(keras.layers.Layer):
 """
     (tmp_path / "my_layers.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
-    import my_layers
+    my_layers = importlib.import_module("my_layers")
 
     model = keras.Sequential([keras.Input((4,)), my_layers.Shift(name="shift")])
     path = tmp_path / "custom.keras"

@@ -1,5 +1,6 @@
 """Functions and classes of the user's own: what a file may name, and what becomes of those of a model at hand."""
 
+import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -42,7 +43,7 @@ def doubled_tanh(x: Any) -> Any:
     return 2 * keras.ops.tanh(x)
 
 
-class Halved(L.Layer):
+class Halved(keras.layers.Layer):
     def call(self, x: Any) -> Any:
         return x / 2
 
@@ -70,9 +71,7 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     (tmp_path / "own_parts.py").write_text(PARTS)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "own_parts", raising=False)
-    import own_parts
-
-    return own_parts
+    return importlib.import_module("own_parts")
 
 
 IN_MEMORY: dict[str, Callable[[], Any]] = {

@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import h5py
@@ -48,24 +49,24 @@ def keras_spoils(content: bytes, seed: int = 0, draws: int = 3) -> Iterator[tupl
     for position, layer in enumerate(json.loads(_parts(content)[CONFIG])["config"]["layers"]):
         for key, value in _CONFIG.get(layer["class_name"], {}).items():
             said = value if not isinstance(value, dict) else value["config"]["name"]
-            yield f"{layer['name']}: {key} {said}", _layer(position, lambda each, k=key, v=value: _set(each, k, v))
+            yield f"{layer['name']}: {key} {said}", _layer(position, partial(_set, key=key, value=value))
         for other in _CLASSES.get(layer["class_name"], ()):
-            yield f"{layer['name']} becomes {other}", _layer(position, lambda each, other=other: _retyped(each, other))
+            yield f"{layer['name']} becomes {other}", _layer(position, partial(_retyped, kind=other))
     for share in _SHARES:
-        yield f"cut off after {share:.1%}", lambda c, share=share: c[: int(share * len(c))]
+        yield f"cut off after {share:.1%}", partial(cut_off, share)
     for _ in range(12):
         name, flipped = flipped_bit(content, generator)
-        yield name, lambda c, flipped=flipped: flipped
+        yield name, partial(replaced, flipped)
     for part in (WEIGHTS, CONFIG):
-        yield f"{part} gone", lambda c, part=part: pack({k: v for k, v in _parts(c).items() if k != part})
-        yield f"{part} cut in half", lambda c, part=part: pack(_parts(c) | {part: _parts(c)[part][: len(c) // 2]})
+        yield f"{part} gone", partial(_without, part)
+        yield f"{part} cut in half", partial(_cut_in_half, part)
 
 
 def foreign(name: str, other: bytes) -> Iterator[tuple[str, Spoil]]:
     """Another file in this one's place, whole and in parts."""
     yield name, lambda content: other
     for part in (WEIGHTS, CONFIG):
-        yield f"{name}: its {part} alone", lambda c, part=part: pack(_parts(c) | {part: _parts(other)[part]})
+        yield f"{name}: its {part} alone", partial(_with_part_of, other, part)
 
 
 def _harmless(key: str, value: Any) -> Spoil:
@@ -123,6 +124,18 @@ def _config(edit: Callable[[dict[str, Any]], None]) -> Spoil:
         return pack(parts | {CONFIG: json.dumps(config).encode()})
 
     return spoil
+
+
+def _without(part: str, content: bytes) -> bytes:
+    return pack({name: value for name, value in _parts(content).items() if name != part})
+
+
+def _cut_in_half(part: str, content: bytes) -> bytes:
+    return pack(_parts(content) | {part: _parts(content)[part][: len(content) // 2]})
+
+
+def _with_part_of(other: bytes, part: str, content: bytes) -> bytes:
+    return pack(_parts(content) | {part: _parts(other)[part]})
 
 
 def _layer(position: int, edit: Callable[[dict[str, Any]], None]) -> Spoil:

@@ -1,6 +1,7 @@
 """Ways to spoil `model.onnx`. Each is a name and a function from the sound file's content to a spoiled one's."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,10 +35,10 @@ def onnx_spoils(content: bytes, seed: int = 0) -> Iterator[tuple[str, Spoil]]:
     for name, change in OF_ALL.items():
         yield name, _every(change)
     for share in _SHARES:
-        yield f"cut off after {share:.1%}", lambda c, share=share: c[: int(share * len(c))]
+        yield f"cut off after {share:.1%}", partial(cut_off, share)
     for _ in range(20):
         name, flipped = flipped_bit(content, generator)
-        yield name, lambda c, flipped=flipped: flipped
+        yield name, partial(replaced, flipped)
 
 
 def _of_node(index: int, node: Any) -> Iterator[tuple[str, Spoil]]:

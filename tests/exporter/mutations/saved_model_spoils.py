@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def _of_files(directory: Path, generator: np.random.Generator) -> Iterator[tuple
         for _ in range(6):
             name, flipped = flipped_bit(content, generator)
             yield f"{file}: {name}", _written(file, flipped)
-        yield f"{file} gone", lambda path, file=file: (path / file).unlink()
+        yield f"{file} gone", partial(_removed, file)
 
 
 def foreign(name: str, other: Path) -> Iterator[tuple[str, Spoil]]:
@@ -130,6 +131,10 @@ def _edit(path: Path, edit: Callable[[Any], None]) -> None:
 
 def _nodes(edit: Callable[[Any], None]) -> Spoil:
     return lambda path: _edit(path, lambda model: edit(_serving_nodes(model)))
+
+
+def _removed(file: str, path: Path) -> None:
+    (path / file).unlink()
 
 
 def _retyped(position: int, kind: str) -> Callable[[Any], None]:

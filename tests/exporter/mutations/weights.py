@@ -1,6 +1,7 @@
 """Ways to spoil one array of weights, and all of them; the same for every format."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -22,21 +23,29 @@ def of_one(
         if values.shape[axis] > 1:
             yield f"{name}: a channel of axis {axis} by 1 %", _channel(axis, 1.01)
             yield f"{name}: a channel of axis {axis} gone", _channel(axis, 0.0)
-            yield f"{name}: axis {axis} turned round", lambda v, axis=axis: np.flip(v, axis)
-            yield f"{name}: axis {axis} shifted by one", lambda v, axis=axis: np.roll(v, 1, axis)
+            yield f"{name}: axis {axis} turned round", partial(np.flip, axis=axis)
+            yield f"{name}: axis {axis} shifted by one", partial(np.roll, shift=1, axis=axis)
     for first in range(values.ndim):
         for second in range(first + 1, values.ndim):
             if values.shape[first] == values.shape[second] > 1:
-                yield f"{name}: axes {first} and {second} swapped", lambda v, a=first, b=second: np.swapaxes(v, a, b)
+                yield f"{name}: axes {first} and {second} swapped", partial(np.swapaxes, axis1=first, axis2=second)
 
 
 OF_ALL: dict[str, Change] = {
     "all weights in float16": lambda v: v.astype(np.float16).astype(np.float32),
     "all weights in bfloat16": lambda v: (np.ascontiguousarray(v).view(np.uint32) & 0xFFFF0000).view(np.float32),
-    **{
-        f"all weights by {factor}": lambda v, factor=factor: v * np.float32(factor) for factor in (0.999, 1.0001, 1.001)
-    },
+    **{f"all weights by {factor}": partial(np.multiply, np.float32(factor)) for factor in (0.999, 1.0001, 1.001)},
 }
+
+
+def cut_off(share: float, content: bytes) -> bytes:
+    """The first share of a file."""
+    return content[: int(share * len(content))]
+
+
+def replaced(other: bytes, content: bytes) -> bytes:
+    """Another content in its place."""
+    return other
 
 
 def flipped_bit(content: bytes, generator: np.random.Generator) -> tuple[str, bytes]:
