@@ -17,7 +17,7 @@ from .handler import PredictHandler
 
 @dataclass(frozen=True, slots=True)
 class ExampleRequest:
-    """What is asked.
+    """Request to classify or to regress examples.
 
     Attributes:
         signature: The signature's key.
@@ -49,7 +49,7 @@ class RegressionValues:
 
 
 class ClassifyRegressHandler:
-    """Puts both before a predictor."""
+    """Handler of Classify and Regress, on top of the handler of predictions."""
 
     def __init__(self, table: Table, predictor: PredictHandler, max_bytes: int) -> None:
         """An input that is made of examples takes `max_bytes` at most."""
