@@ -18,7 +18,7 @@ from .core.prediction import Prediction
 from .errors import FoldserveError
 from .retry import Retry
 from .status import State, Status, VersionStatus
-from .transport.connection import Tls
+from .transport.tls import TlsFiles as Tls
 
 __all__ = [
     "AsyncClient",

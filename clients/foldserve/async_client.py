@@ -11,15 +11,16 @@ from foldserve_contract.signature import DEFAULT_SIGNATURE, Array, Signature
 
 from .core.address import ModelAddress
 from .core.chunks import ChunkSize
+from .core.client_flows import DEFAULT_TIMEOUT, CallPolicy, ClientFlows, unnamed
 from .core.flow import Flow, T, adrive
 from .core.prediction import Prediction
-from .core.shared import DEFAULT_TIMEOUT, Policy, Shared, unnamed
 from .retry import Retry
 from .status import VersionStatus
 from .stream import AsyncPredictionStream
-from .transport.asynchronous import AsyncGrpcTransport
-from .transport.connection import Tls, Token, connection
-from .transport.protocol import AsyncPending, AsyncTransport
+from .transport.async_grpc_transport import AsyncGrpcTransport
+from .transport.channel import Token, channel_settings
+from .transport.protocol import AsyncPendingCall, AsyncTransport
+from .transport.tls import TlsFiles
 
 
 class AsyncClient:
@@ -41,16 +42,16 @@ class AsyncClient:
         chunk: ChunkSize | None = None,
         in_flight: int = 4,
         channels: int = 1,
-        tls: Tls | None = None,
+        tls: TlsFiles | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         token: Token | None = None,
         transport: AsyncTransport | None = None,
     ) -> None:
-        policy = Policy(timeout, retry or Retry(), chunk or ChunkSize(), in_flight)
+        policy = CallPolicy(timeout, retry or Retry(), chunk or ChunkSize(), in_flight)
         self._transport: AsyncTransport = transport or AsyncGrpcTransport(
-            connection(target, tls=tls, credentials=credentials, token=token, channels=channels)
+            channel_settings(target, tls=tls, credentials=credentials, token=token, channels=channels)
         )
-        self._shared = Shared(self._transport, policy)
+        self._shared = ClientFlows(self._transport, policy)
 
     @overload
     async def predict(
@@ -160,5 +161,5 @@ class AsyncClient:
     ) -> None:
         await self.close()
 
-    async def _drive(self, flow: Flow[AsyncPending, T]) -> T:
+    async def _drive(self, flow: Flow[AsyncPendingCall, T]) -> T:
         return await adrive(flow, self._transport.sleep)

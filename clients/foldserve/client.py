@@ -11,15 +11,16 @@ from foldserve_contract.signature import DEFAULT_SIGNATURE, Array, Signature
 
 from .core.address import ModelAddress
 from .core.chunks import ChunkSize
+from .core.client_flows import DEFAULT_TIMEOUT, CallPolicy, ClientFlows, unnamed
 from .core.flow import Flow, T, drive
 from .core.prediction import Prediction
-from .core.shared import DEFAULT_TIMEOUT, Policy, Shared, unnamed
 from .retry import Retry
 from .status import VersionStatus
 from .stream import PredictionStream
-from .transport.blocking import GrpcTransport
-from .transport.connection import Tls, Token, connection
-from .transport.protocol import SyncPending, Transport
+from .transport.channel import Token, channel_settings
+from .transport.grpc_transport import GrpcTransport
+from .transport.protocol import SyncPendingCall, Transport
+from .transport.tls import TlsFiles
 
 
 class Client:
@@ -57,16 +58,16 @@ class Client:
         chunk: ChunkSize | None = None,
         in_flight: int = 4,
         channels: int = 1,
-        tls: Tls | None = None,
+        tls: TlsFiles | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         token: Token | None = None,
         transport: Transport | None = None,
     ) -> None:
-        policy = Policy(timeout, retry or Retry(), chunk or ChunkSize(), in_flight)
+        policy = CallPolicy(timeout, retry or Retry(), chunk or ChunkSize(), in_flight)
         self._transport: Transport = transport or GrpcTransport(
-            connection(target, tls=tls, credentials=credentials, token=token, channels=channels)
+            channel_settings(target, tls=tls, credentials=credentials, token=token, channels=channels)
         )
-        self._shared = Shared(self._transport, policy)
+        self._shared = ClientFlows(self._transport, policy)
 
     @overload
     def predict(
@@ -209,5 +210,5 @@ class Client:
     ) -> None:
         self.close()
 
-    def _drive(self, flow: Flow[SyncPending, T]) -> T:
+    def _drive(self, flow: Flow[SyncPendingCall, T]) -> T:
         return drive(flow, self._transport.sleep)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from .errors import ConfigurationError
 from .status import Status
-from .transport.protocol import Failure
+from .transport.protocol import CallFailure
 
 PUSHBACK_JITTER = 0.25
 
@@ -37,7 +37,7 @@ class Retry:
                 f"attempts and multiplier must be at least 1 and the delays not negative, received {self}"
             )
 
-    def delay(self, attempt: int, failure: Failure, rng: random.Random) -> float | None:
+    def delay(self, attempt: int, failure: CallFailure, rng: random.Random) -> float | None:
         """Seconds until the next attempt after the given one (counted from 1), or None to give up."""
         if failure.status is not Status.UNAVAILABLE or self.attempts == 1:
             return None

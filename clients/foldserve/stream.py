@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from .core.flow import adrive, drive
 from .core.pipeline import Pipeline
 from .core.prediction import Prediction
-from .transport.protocol import AsyncPending, SyncPending
+from .transport.protocol import AsyncPendingCall, SyncPendingCall
 
 
 class PredictionStream:
@@ -15,7 +15,7 @@ class PredictionStream:
     the batch after it. `close`, or leaving the `with`, gives up what is in flight.
     """
 
-    def __init__(self, pipeline: Pipeline[SyncPending], sleep: Callable[[float], None]) -> None:
+    def __init__(self, pipeline: Pipeline[SyncPendingCall], sleep: Callable[[float], None]) -> None:
         self._pipeline = pipeline
         self._sleep = sleep
 
@@ -42,7 +42,7 @@ class PredictionStream:
 class AsyncPredictionStream:
     """As `PredictionStream`, for an `AsyncClient`."""
 
-    def __init__(self, pipeline: Pipeline[AsyncPending], sleep: Callable[[float], Awaitable[None]]) -> None:
+    def __init__(self, pipeline: Pipeline[AsyncPendingCall], sleep: Callable[[float], Awaitable[None]]) -> None:
         self._pipeline = pipeline
         self._sleep = sleep
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
-from ..transport.protocol import AsyncPending, PendingT, Reply, SyncPending
+from ..transport.protocol import AsyncPendingCall, PendingT, Reply, SyncPendingCall
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ def reply_of(pending: PendingT) -> Flow[PendingT, Reply]:
     return reply
 
 
-def drive(flow: Flow[SyncPending, T], sleep: Callable[[float], None]) -> T:
+def drive(flow: Flow[SyncPendingCall, T], sleep: Callable[[float], None]) -> T:
     """Runs a flow to its end on this thread; whatever interrupts the wait also closes the flow."""
     reply: Reply | None = None
     try:
@@ -50,7 +50,7 @@ def drive(flow: Flow[SyncPending, T], sleep: Callable[[float], None]) -> T:
         flow.close()
 
 
-async def adrive(flow: Flow[AsyncPending, T], sleep: Callable[[float], Awaitable[None]]) -> T:
+async def adrive(flow: Flow[AsyncPendingCall, T], sleep: Callable[[float], Awaitable[None]]) -> T:
     """As `drive`, on the running event loop; a cancelled caller also closes the flow."""
     reply: Reply | None = None
     try:

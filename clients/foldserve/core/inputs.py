@@ -11,7 +11,7 @@ from .casting import cast
 from .metadata import ModelMetadata
 
 
-def prepare(inputs: Any, metadata: ModelMetadata | None, address: ModelAddress) -> dict[str, Array]:
+def prepare_inputs(inputs: Any, metadata: ModelMetadata | None, address: ModelAddress) -> dict[str, Array]:
     """Named arrays of the model's dtypes.
 
     Args:
@@ -26,7 +26,7 @@ def prepare(inputs: Any, metadata: ModelMetadata | None, address: ModelAddress) 
     named = inputs if isinstance(inputs, Mapping) else {_only_input(metadata, address): inputs}
     if not named:
         raise ConfigurationError(f"{address}: expected at least one input, received none")
-    dtypes = {port.name: port.dtype for port in metadata.inputs} if metadata else {}
+    dtypes = {info.name: info.dtype for info in metadata.inputs} if metadata else {}
     return {name: cast(name, value, dtypes.get(name)) for name, value in named.items()}
 
 
@@ -36,7 +36,7 @@ def _only_input(metadata: ModelMetadata | None, address: ModelAddress) -> str:
             f"{address}: the server does not tell the names of the model's inputs;"
             f" give them yourself: predict({address.model!r}, {{'NAME': array}})"
         )
-    names = [port.name for port in metadata.inputs]
+    names = [info.name for info in metadata.inputs]
     if len(names) != 1:
         raise ConfigurationError(
             f"{address} has the inputs {names} and received one array; give a mapping of names to arrays"

@@ -20,7 +20,7 @@ FIELD = "signature_def"
 
 
 @dataclass(frozen=True, slots=True)
-class Port:
+class TensorInfo:
     """An input or output as any TensorFlow Serving may describe it.
 
     Attributes:
@@ -49,8 +49,8 @@ class ModelMetadata:
     """One signature of the version that was asked, sorted by name: the wire has no order."""
 
     version: int
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
 
     def signature(self) -> Signature:
         """The contract's signature.
@@ -58,7 +58,7 @@ class ModelMetadata:
         Raises:
             TensorError: The model takes or gives something else than rows of numbers.
         """
-        return Signature(tuple(port.spec() for port in self.inputs), tuple(port.spec() for port in self.outputs))
+        return Signature(tuple(info.spec() for info in self.inputs), tuple(info.spec() for info in self.outputs))
 
 
 def metadata_request(address: ModelAddress) -> bytes:
@@ -89,17 +89,17 @@ def parse_metadata(body: bytes, signature: str) -> ModelMetadata:
             Status.FAILED_PRECONDITION, f'Serving signature key "{signature}" not found. The model has {names}'
         )
     entry = found.signature_def[signature]
-    return ModelMetadata(response.model_spec.version.value, _ports(entry.inputs), _ports(entry.outputs))
+    return ModelMetadata(response.model_spec.version.value, _tensor_infos(entry.inputs), _tensor_infos(entry.outputs))
 
 
-def _ports(infos: Any) -> tuple[Port, ...]:
-    return tuple(_port(name, infos[name]) for name in sorted(infos))
+def _tensor_infos(infos: Any) -> tuple[TensorInfo, ...]:
+    return tuple(_tensor_info(name, infos[name]) for name in sorted(infos))
 
 
-def _port(name: str, info: Any) -> Port:
+def _tensor_info(name: str, info: Any) -> TensorInfo:
     try:
         dtype = dtype_numbered(info.dtype).name
     except TensorError:
         dtype = None
     shape = None if info.tensor_shape.unknown_rank else tuple(dim.size for dim in info.tensor_shape.dim)
-    return Port(name, dtype, shape)
+    return TensorInfo(name, dtype, shape)

@@ -9,9 +9,9 @@ from foldserve_contract.signature import Arrays
 from ..errors import FoldserveError, ProtocolError
 from ..transport.protocol import PendingT
 from .address import ModelAddress
-from .attempt import Attempt, Sender
 from .flow import Flow
 from .prediction import PATH, Prediction, parse_prediction, predict_request
+from .retrying_call import RetryingCall, Sender
 
 
 class Pipeline(Generic[PendingT]):
@@ -39,7 +39,7 @@ class Pipeline(Generic[PendingT]):
         self._outputs = outputs
         self._in_flight = in_flight
         self._deadline = deadline
-        self._flying: deque[Attempt[PendingT] | FoldserveError] = deque()
+        self._flying: deque[RetryingCall[PendingT] | FoldserveError] = deque()
         self._more = True
         self._answered = False
 
@@ -84,7 +84,7 @@ class Pipeline(Generic[PendingT]):
                 raise ProtocolError(f"the server does not tell which version of {self._address} answers; name one")
             self._flying.append(self._begin(batch))
 
-    def _begin(self, batch: Any) -> Attempt[PendingT] | FoldserveError:
+    def _begin(self, batch: Any) -> RetryingCall[PendingT] | FoldserveError:
         """A batch that cannot even be sent keeps its place in the order, as its error."""
         try:
             body = predict_request(self._address, self._prepare(batch), self._outputs)

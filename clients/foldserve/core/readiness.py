@@ -14,8 +14,8 @@ from ..status import State, Status, VersionStatus
 from ..transport.protocol import PendingT
 from . import health
 from .address import ModelAddress
-from .attempt import Sender
 from .flow import Flow, Sleep
+from .retrying_call import Sender
 
 PATH = MODEL_METHODS["GetModelStatus"].path
 POLLS = Retry(initial=0.05, maximum=1.0)

@@ -7,12 +7,12 @@ from dataclasses import asdict
 from enum import IntEnum
 
 from ..errors import ConfigurationError, FoldserveError
-from .arguments import parse
+from .command_line import parse
 from .errors import UsageError
 from .run import run
 
 
-class Exit(IntEnum):
+class ExitStatus(IntEnum):
     """How the command ends."""
 
     OK = 0
@@ -28,19 +28,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         words = parse(arguments)
         summary = run(words.options, words.quiet)
     except (UsageError, ConfigurationError) as error:
-        return _end(Exit.USAGE, error)
+        return _end(ExitStatus.USAGE, error)
     except FoldserveError as error:
-        return _end(Exit.SERVER, f"{error}\nthe same command resumes where this one stopped")
+        return _end(ExitStatus.SERVER, f"{error}\nthe same command resumes where this one stopped")
     except KeyboardInterrupt:
-        return _end(Exit.INTERRUPTED, "interrupted; the same command resumes")
+        return _end(ExitStatus.INTERRUPTED, "interrupted; the same command resumes")
     if words.json:
         print(json.dumps(asdict(summary), default=str))
     elif not words.quiet:
         print(summary.words())
-    return Exit.SOME_FAILED if summary.failed else Exit.OK
+    return ExitStatus.SOME_FAILED if summary.failed else ExitStatus.OK
 
 
-def _end(status: Exit, reason: object) -> Exit:
+def _end(status: ExitStatus, reason: object) -> ExitStatus:
     print(f"predict-model: {reason}", file=sys.stderr)
     return status
 

@@ -10,18 +10,18 @@ from pathlib import Path
 
 from foldserve_contract.signature import Signature
 
-from .arrays import open_npy, open_npz
+from .array_source import open_npy, open_npz
 from .errors import UsageError
-from .images import SUFFIXES, ImageSource, open_folder, open_image
-from .imaging import Imaging
-from .source import Reader, Rows, Source
+from .image_conversion import Imaging
+from .image_source import SUFFIXES, ImageSource, open_folder, open_image
+from .input_source import InputSource, ReadRows, RowReader
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """Sources one behind the other; row numbers run through all of them."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[InputSource, ...]
 
     def __enter__(self) -> "Dataset":
         return self
@@ -59,33 +59,33 @@ class Dataset:
                 digest.update(f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
 
-    def readers(self, signature: Signature, imaging: Imaging) -> "Readers":
+    def reader(self, signature: Signature, imaging: Imaging) -> "DatasetReader":
         """Prepares all sources for a model.
 
         Raises:
             UsageError: One of them cannot be what the model takes.
         """
         starts = [0, *itertools.accumulate(sum(source.rows) for source in self.sources)]
-        return Readers(tuple(source.reader(signature, imaging) for source in self.sources), tuple(starts))
+        return DatasetReader(tuple(source.reader(signature, imaging) for source in self.sources), tuple(starts))
 
 
 @dataclass(frozen=True, slots=True)
-class Readers:
+class DatasetReader:
     """Rows by their number in the whole data set."""
 
-    readers: tuple[Reader, ...]
+    readers: tuple[RowReader, ...]
     starts: tuple[int, ...]
 
-    def read(self, start: int, stop: int) -> Rows:
+    def read(self, start: int, stop: int) -> ReadRows:
         """Rows `start` to `stop`; a part never crosses from one source to the next."""
-        found: list[Rows] = []
+        found: list[ReadRows] = []
         while start < stop:
             index = self._index(start)
             offset, end = self.starts[index], min(stop, self.starts[index + 1])
             found.append(self.readers[index].read(start - offset, end - offset, offset))
             start = end
-        return Rows(
-            tuple(part for rows in found for part in rows.parts),
+        return ReadRows(
+            tuple(request for rows in found for request in rows.requests),
             tuple(failure for rows in found for failure in rows.failures),
         )
 
@@ -98,7 +98,7 @@ class Readers:
         return bisect.bisect_right(self.starts, row) - 1
 
 
-def collect(inputs: Sequence[Path]) -> Dataset:
+def open_dataset(inputs: Sequence[Path]) -> Dataset:
     """The words of the command line as a data set.
 
     Raises:
@@ -113,7 +113,7 @@ def collect(inputs: Sequence[Path]) -> Dataset:
     return dataset
 
 
-def _open(path: Path) -> Source:
+def _open(path: Path) -> InputSource:
     suffix = path.suffix.lower()
     if path.is_dir():
         return open_folder(path)

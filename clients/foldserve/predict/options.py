@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..transport.connection import Tls
+from ..transport.tls import TlsFiles
 from .errors import UsageError
-from .imaging import Imaging
+from .image_conversion import Imaging
 
 _TARGET = re.compile(
     r"(?P<server>(?:grpcs?://)?(?:\[[0-9a-fA-F:.]+\]|[^\s/:\[\]]+):[0-9]{1,5})/(?P<model>[^\s/]+)(?:/(?P<version>[^\s/]+))?"
@@ -14,7 +14,7 @@ _TARGET = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ModelTarget:
     """A model on a server.
 
     Attributes:
@@ -29,7 +29,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class RunOptions:
     """One run.
 
     Attributes:
@@ -50,7 +50,7 @@ class Options:
         token: Bearer token.
     """
 
-    target: Target
+    target: ModelTarget
     inputs: tuple[Path, ...]
     out: Path
     signature: str
@@ -63,11 +63,11 @@ class Options:
     imaging: Imaging
     overwrite: bool
     restart: bool
-    tls: Tls | None
+    tls: TlsFiles | None
     token: str | None
 
 
-def parse_target(word: str) -> Target:
+def parse_target(word: str) -> ModelTarget:
     """Reads `HOST:PORT/MODEL[/VERSION]`, also with `grpc://` or `grpcs://` before it.
 
     Raises:
@@ -80,4 +80,4 @@ def parse_target(word: str) -> Target:
             f" received {word!r}"
         )
     version = match["version"]
-    return Target(match["server"], match["model"], int(version) if version and version.isdecimal() else version)
+    return ModelTarget(match["server"], match["model"], int(version) if version and version.isdecimal() else version)

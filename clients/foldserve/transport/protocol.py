@@ -7,7 +7,7 @@ from ..status import Status
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class UnaryCall:
     """One unary call.
 
     Attributes:
@@ -22,14 +22,14 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CallResponse:
     """A call that succeeded, with the serialized response."""
 
     body: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class CallFailure:
     """A call that failed.
 
     Attributes:
@@ -43,45 +43,45 @@ class Failure:
     pushback: float | None = None
 
 
-Reply: TypeAlias = Answer | Failure
+Reply: TypeAlias = CallResponse | CallFailure
 
 
-class Pending(Protocol):
+class PendingCall(Protocol):
     """A call that has begun."""
 
     def cancel(self) -> None:
         """Gives the call up; harmless once it has ended."""
 
 
-class SyncPending(Pending, Protocol):
+class SyncPendingCall(PendingCall, Protocol):
     """A call whose reply a thread waits for."""
 
     def wait(self) -> Reply:
-        """Blocks until the reply is there. A failed call is a `Failure`, not an exception."""
+        """Blocks until the reply is there. A failed call is a `CallFailure`, not an exception."""
 
 
-class AsyncPending(Pending, Protocol):
+class AsyncPendingCall(PendingCall, Protocol):
     """A call whose reply a coroutine waits for."""
 
     async def wait(self) -> Reply:
-        """Waits until the reply is there. A failed call is a `Failure`, not an exception."""
+        """Waits until the reply is there. A failed call is a `CallFailure`, not an exception."""
 
 
-PendingT = TypeVar("PendingT", bound=Pending)
-PendingT_co = TypeVar("PendingT_co", bound=Pending, covariant=True)
+PendingT = TypeVar("PendingT", bound=PendingCall)
+PendingT_co = TypeVar("PendingT_co", bound=PendingCall, covariant=True)
 
 
-class Starter(Protocol[PendingT_co]):
+class CallStarter(Protocol[PendingT_co]):
     """What both kinds of transport share: beginning a call takes no waiting."""
 
-    def start(self, call: Call) -> PendingT_co:
+    def start(self, call: UnaryCall) -> PendingT_co:
         """Begins a call and returns at once."""
 
     def now(self) -> float:
         """Seconds on a clock that never goes back."""
 
 
-class Transport(Starter[SyncPending], Protocol):
+class Transport(CallStarter[SyncPendingCall], Protocol):
     """The transport of a `Client`; its `start` may be called from many threads."""
 
     def sleep(self, seconds: float) -> None:
@@ -91,7 +91,7 @@ class Transport(Starter[SyncPending], Protocol):
         """Ends all connections."""
 
 
-class AsyncTransport(Starter[AsyncPending], Protocol):
+class AsyncTransport(CallStarter[AsyncPendingCall], Protocol):
     """The transport of an `AsyncClient`."""
 
     async def sleep(self, seconds: float) -> None:

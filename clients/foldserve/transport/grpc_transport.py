@@ -7,24 +7,24 @@ from typing import Any
 import grpc
 
 from ..status import Status
-from .connection import Connection
-from .failure import failure
-from .protocol import Answer, Call, Failure, Reply
+from .channel import ChannelSettings
+from .grpc_failure import call_failure
+from .protocol import CallFailure, CallResponse, Reply, UnaryCall
 
 
 class GrpcTransport:
     """Calls over one or more channels in turn."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._channels = [_open(connection) for _ in range(connection.channels)]
+    def __init__(self, settings: ChannelSettings) -> None:
+        self._settings = settings
+        self._channels = [_open(settings) for _ in range(settings.channels)]
         self._turn = itertools.count()
 
-    def start(self, call: Call) -> "GrpcPending":
+    def start(self, call: UnaryCall) -> "GrpcPendingCall":
         """Begins a call on the next channel."""
         channel = self._channels[next(self._turn) % len(self._channels)]
         method = channel.unary_unary(call.path, None, None)  # bytes in, bytes out
-        return GrpcPending(method.future(call.body, timeout=call.timeout, metadata=self._connection.metadata()))
+        return GrpcPendingCall(method.future(call.body, timeout=call.timeout, metadata=self._settings.metadata()))
 
     def now(self) -> float:
         """The monotonic clock."""
@@ -40,7 +40,7 @@ class GrpcTransport:
             channel.close()
 
 
-class GrpcPending:
+class GrpcPendingCall:
     """A call in grpc's hands."""
 
     def __init__(self, future: Any) -> None:
@@ -49,18 +49,18 @@ class GrpcPending:
     def wait(self) -> Reply:
         """Blocks until the reply is there."""
         try:
-            return Answer(self._future.result())
+            return CallResponse(self._future.result())
         except grpc.FutureCancelledError:
-            return Failure(Status.CANCELLED, "the call was cancelled")
+            return CallFailure(Status.CANCELLED, "the call was cancelled")
         except grpc.RpcError:
-            return failure(self._future.code(), self._future.details(), self._future.trailing_metadata())
+            return call_failure(self._future.code(), self._future.details(), self._future.trailing_metadata())
 
     def cancel(self) -> None:
         """Gives the call up."""
         self._future.cancel()
 
 
-def _open(connection: Connection) -> grpc.Channel:
-    if connection.credentials is None:
-        return grpc.insecure_channel(connection.address, connection.options)
-    return grpc.secure_channel(connection.address, connection.credentials, connection.options)
+def _open(settings: ChannelSettings) -> grpc.Channel:
+    if settings.credentials is None:
+        return grpc.insecure_channel(settings.address, settings.options)
+    return grpc.secure_channel(settings.address, settings.credentials, settings.options)

@@ -9,23 +9,23 @@ from foldserve_contract.signature import Signature
 from ..errors import ClientClosed, ConfigurationError
 from ..retry import Retry
 from ..status import VersionStatus
-from ..transport.protocol import PendingT, Starter
+from ..transport.protocol import CallStarter, PendingT
 from .address import ModelAddress
-from .attempt import Sender
+from .chunked_predictor import ChunkedPredictor, PredictArguments
 from .chunks import ChunkSize
 from .flow import Flow
-from .inputs import prepare
+from .inputs import prepare_inputs
+from .metadata_cache import MetadataCache
 from .pipeline import Pipeline
 from .prediction import Prediction
-from .predictor import Predictor, Question
 from .readiness import model_status, wait_ready
-from .signatures import Signatures
+from .retrying_call import Sender
 
 DEFAULT_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class CallPolicy:
     """How a client behaves.
 
     Attributes:
@@ -47,32 +47,32 @@ class Policy:
             raise ConfigurationError(f"in_flight must be at least 1, received {self.in_flight}")
 
 
-class Shared(Generic[PendingT]):
+class ClientFlows(Generic[PendingT]):
     """Flows over one transport; each method checks its arguments when it is called, before any waiting."""
 
-    def __init__(self, transport: Starter[PendingT], policy: Policy) -> None:
+    def __init__(self, transport: CallStarter[PendingT], policy: CallPolicy) -> None:
         self._transport = transport
         self._policy = policy
         self._sender = Sender(transport, policy.retry)
-        self._signatures = Signatures(self._sender)
-        self._predictor = Predictor(self._sender, self._signatures, policy.chunk, policy.in_flight)
+        self._metadata = MetadataCache(self._sender)
+        self._predictor = ChunkedPredictor(self._sender, self._metadata, policy.chunk, policy.in_flight)
         self._closed = False
 
     def predict(
         self, address: ModelAddress, inputs: Any, outputs: Sequence[str] | None, timeout: float | None
     ) -> Flow[PendingT, Prediction]:
         """One prediction, whatever its size."""
-        return self._predictor.predict(Question(address, inputs, _names(outputs), self._deadline(timeout)))
+        return self._predictor.predict(PredictArguments(address, inputs, _names(outputs), self._deadline(timeout)))
 
     def metadata(self, address: ModelAddress, timeout: float | None) -> Flow[PendingT, Signature]:
         """What the model takes and gives, asked anew."""
         deadline = self._deadline(timeout)
-        found = yield from self._signatures.ask(address, deadline)
+        found = yield from self._metadata.fetch(address, deadline)
         return found.signature()
 
     def version(self, address: ModelAddress, timeout: float | None) -> Flow[PendingT, int]:
         """The number of the version the server takes for the address."""
-        found = yield from self._signatures.ask(address, self._deadline(timeout))
+        found = yield from self._metadata.fetch(address, self._deadline(timeout))
         return found.version
 
     def status(self, address: ModelAddress, timeout: float | None) -> Flow[PendingT, tuple[VersionStatus, ...]]:
@@ -88,12 +88,12 @@ class Shared(Generic[PendingT]):
     ) -> Flow[PendingT, Pipeline[PendingT]]:
         """The predictions of batches of the caller's own making, all from one version; each has its own deadline."""
         deadline = self._deadline(timeout)
-        metadata = self._signatures.known(address) or (yield from self._signatures.ask(address, deadline))
+        metadata = self._metadata.cached(address) or (yield from self._metadata.fetch(address, deadline))
         return Pipeline(
             self._sender,
             address,
             iter(batches),
-            prepare=lambda batch: prepare(batch, metadata, address),
+            prepare=lambda batch: prepare_inputs(batch, metadata, address),
             outputs=_names(outputs),
             in_flight=self._policy.in_flight,
             deadline=lambda: self._deadline(timeout),

@@ -39,7 +39,7 @@ class Imaging:
 
 
 @dataclass(frozen=True, slots=True)
-class ImagePlan:
+class ImageConversion:
     """Images for one input of a model.
 
     Attributes:
@@ -93,7 +93,7 @@ class ImagePlan:
         return scaled
 
 
-def plan_images(spec: TensorSpec, imaging: Imaging) -> ImagePlan:
+def image_conversion(spec: TensorSpec, imaging: Imaging) -> ImageConversion:
     """How to make images into rows of an input.
 
     Raises:
@@ -112,4 +112,4 @@ def plan_images(spec: TensorSpec, imaging: Imaging) -> ImagePlan:
     if imaging.scale is not None and kind != "f":
         raise UsageError(f"--scale is for models that take floats; input {spec.name!r} takes {spec.dtype}")
     size = [None if side == DYNAMIC else side for side in (height, width)]
-    return ImagePlan(size[0], size[1], channels, first, spec.dtype, imaging)
+    return ImageConversion(size[0], size[1], channels, first, spec.dtype, imaging)

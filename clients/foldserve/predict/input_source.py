@@ -7,7 +7,7 @@ from typing import Protocol
 
 from foldserve_contract.signature import Array, Signature
 
-from .imaging import Imaging
+from .image_conversion import Imaging
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class RowFailure:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class RequestRows:
     """Rows that go into one request.
 
     Attributes:
@@ -39,24 +39,24 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class ReadRows:
     """What was read: each row is in a part or among the failures."""
 
-    parts: tuple[Part, ...]
+    requests: tuple[RequestRows, ...]
     failures: tuple[RowFailure, ...]
 
 
-class Reader(Protocol):
+class RowReader(Protocol):
     """Rows of one input as a model takes them."""
 
-    def read(self, start: int, stop: int, offset: int) -> Rows:
+    def read(self, start: int, stop: int, offset: int) -> ReadRows:
         """Rows `start` to `stop` of this input; row numbers are told with `offset` added."""
 
     def name_of(self, row: int) -> str:
         """A row of this input as the user would name it."""
 
 
-class Source(Protocol):
+class InputSource(Protocol):
     """One input of the command line, its rows counted and nothing read.
 
     Attributes:
@@ -80,7 +80,7 @@ class Source(Protocol):
     def close(self) -> None:
         """Lets go of files and threads."""
 
-    def reader(self, signature: Signature, imaging: Imaging) -> Reader:
+    def reader(self, signature: Signature, imaging: Imaging) -> RowReader:
         """Prepares for a model.
 
         Raises:

@@ -12,19 +12,23 @@ from foldserve_contract.signature import Array, Signature
 
 from ..core.prediction import Prediction
 from .errors import ServerFailed
-from .partial import Partial, advanced
-from .rowfile import RowFile, create, reopen
-from .source import RowFailure
+from .input_source import RowFailure
+from .partial_run import PartialRun, advanced
+from .row_file import RowFile, create, reopen
 
 SAVE_EVERY = 1.0
 OK_FILE = "row_ok.npy"
 
 
-class Collector:
+class ResultWriter:
     """Writes batches in order and says, about once a second, how far it has come."""
 
     def __init__(
-        self, partial: Partial, rows: int, save_every: float = SAVE_EVERY, clock: Callable[[], float] = time.monotonic
+        self,
+        partial: PartialRun,
+        rows: int,
+        save_every: float = SAVE_EVERY,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._partial = partial
         self._rows = rows
@@ -85,7 +89,7 @@ class Collector:
                 self._fill(file)
         self.save()
 
-    def __enter__(self) -> "Collector":
+    def __enter__(self) -> "ResultWriter":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from foldserve_contract.signature import DEFAULT_SIGNATURE
 
-from ..transport.connection import Tls
+from ..transport.tls import TlsFiles
 from .errors import UsageError
-from .imaging import Filter, Imaging
-from .options import Options, parse_target
+from .image_conversion import Filter, Imaging
+from .options import RunOptions, parse_target
 
 TOKEN = "FOLDSERVE_TOKEN"
 
@@ -51,7 +51,7 @@ examples
 class Words:
     """What to do and how to tell of it."""
 
-    options: Options
+    options: RunOptions
     json: bool
     quiet: bool
 
@@ -68,7 +68,7 @@ def parse(arguments: Sequence[str] | None) -> Words:
     if out.suffix not in {".npz", ".npy"}:
         raise UsageError(f"OUT must end in .npz or .npy, received {words.out!r}")
     has_tls = words.ca or words.cert or words.key
-    options = Options(
+    options = RunOptions(
         target=parse_target(words.target),
         inputs=tuple(map(Path, words.inputs)),
         out=out,
@@ -82,7 +82,7 @@ def parse(arguments: Sequence[str] | None) -> Words:
         imaging=Imaging(not words.no_resize, Filter(words.filter), words.scale),
         overwrite=words.overwrite,
         restart=words.restart,
-        tls=Tls(words.ca, words.cert, words.key) if has_tls else None,
+        tls=TlsFiles(words.ca, words.cert, words.key) if has_tls else None,
         token=os.environ.get(TOKEN) or None,
     )
     return Words(options, words.json, words.quiet)

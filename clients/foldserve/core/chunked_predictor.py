@@ -10,21 +10,21 @@ from foldserve_contract.signature import Array
 from ..errors import FailedPrecondition, InvalidInput, NotFound, ProtocolError, Unimplemented, VersionGone
 from ..transport.protocol import PendingT
 from .address import ModelAddress
-from .attempt import Sender
 from .chunks import ChunkSize, count_rows, join, split
 from .flow import Flow
-from .inputs import prepare
+from .inputs import prepare_inputs
 from .metadata import ModelMetadata
+from .metadata_cache import MetadataCache
 from .pipeline import Pipeline
 from .prediction import Prediction
-from .signatures import Signatures
+from .retrying_call import Sender
 
 REPEATS = 5
 _TOO_MANY_ROWS = re.compile(r"larger than maximum input batch size (\d+)")  # TensorFlow Serving's words
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PredictArguments:
     """One prediction to make: where, of what, and what is wanted of it.
 
     Attributes:
@@ -40,75 +40,75 @@ class Question:
     deadline: float
 
 
-class Predictor(Generic[PendingT]):
+class ChunkedPredictor(Generic[PendingT]):
     """Answers questions; remembers what the models take and how many rows at once."""
 
     def __init__(
-        self, sender: Sender[PendingT], signatures: Signatures[PendingT], size: ChunkSize, in_flight: int
+        self, sender: Sender[PendingT], metadata_cache: MetadataCache[PendingT], size: ChunkSize, in_flight: int
     ) -> None:
         self._sender = sender
-        self._signatures = signatures
+        self._metadata = metadata_cache
         self._size = size
         self._in_flight = in_flight
         self._row_limits: dict[str, int] = {}
 
-    def predict(self, question: Question) -> Flow[PendingT, Prediction]:
+    def predict(self, arguments: PredictArguments) -> Flow[PendingT, Prediction]:
         """The answer. Metadata that no longer fits is asked for anew, once."""
-        known = self._signatures.known(question.address)
-        metadata = known or (yield from self._ask(question))
+        cached = self._metadata.cached(arguments.address)
+        metadata = cached or (yield from self._fetch(arguments))
         try:
-            return (yield from self._predict_as(question, metadata))
+            return (yield from self._predict_with(arguments, metadata))
         except (InvalidInput, FailedPrecondition):
-            if known is None:
+            if cached is None:
                 raise
-            fresh = yield from self._ask(question)
-            if fresh is None or (fresh.inputs, fresh.outputs) == (known.inputs, known.outputs):
+            refetched = yield from self._fetch(arguments)
+            if refetched is None or (refetched.inputs, refetched.outputs) == (cached.inputs, cached.outputs):
                 raise
-            return (yield from self._predict_as(question, fresh))
+            return (yield from self._predict_with(arguments, refetched))
 
-    def _ask(self, question: Question) -> Flow[PendingT, ModelMetadata | None]:
+    def _fetch(self, arguments: PredictArguments) -> Flow[PendingT, ModelMetadata | None]:
         try:
-            return (yield from self._signatures.ask(question.address, question.deadline))
+            return (yield from self._metadata.fetch(arguments.address, arguments.deadline))
         except Unimplemented:
             return None
 
-    def _predict_as(self, question: Question, metadata: ModelMetadata | None) -> Flow[PendingT, Prediction]:
-        inputs = prepare(question.inputs, metadata, question.address)
+    def _predict_with(self, arguments: PredictArguments, metadata: ModelMetadata | None) -> Flow[PendingT, Prediction]:
+        inputs = prepare_inputs(arguments.inputs, metadata, arguments.address)
         try:
-            return (yield from self._one_version(question, inputs))
+            return (yield from self._one_version(arguments, inputs))
         except InvalidInput as error:
             limit = _TOO_MANY_ROWS.search(error.message)
-            if limit is None or int(limit[1]) >= self._chunk_size(question).rows_of(inputs) or int(limit[1]) < 1:
+            if limit is None or int(limit[1]) >= self._chunk_size(arguments).rows_of(inputs) or int(limit[1]) < 1:
                 raise
-            self._row_limits[question.address.model] = int(limit[1])
-            return (yield from self._one_version(question, inputs))
+            self._row_limits[arguments.address.model] = int(limit[1])
+            return (yield from self._one_version(arguments, inputs))
 
-    def _one_version(self, question: Question, inputs: dict[str, Array]) -> Flow[PendingT, Prediction]:
+    def _one_version(self, arguments: PredictArguments, inputs: dict[str, Array]) -> Flow[PendingT, Prediction]:
         """Repeats the whole call when the version that answered first goes away."""
         for _ in range(REPEATS):
             try:
-                return (yield from self._chunks(question, inputs))
+                return (yield from self._chunks(arguments, inputs))
             except _PinLost as lost:
                 gone = lost
         raise VersionGone(f"{gone} (after {REPEATS} beginnings)") from gone.__cause__
 
-    def _chunks(self, question: Question, inputs: dict[str, Array]) -> Flow[PendingT, Prediction]:
-        chunks = list(split(inputs, self._chunk_size(question)))
+    def _chunks(self, arguments: PredictArguments, inputs: dict[str, Array]) -> Flow[PendingT, Prediction]:
+        chunks = list(split(inputs, self._chunk_size(arguments)))
         pipeline = Pipeline(
             self._sender,
-            question.address,
+            arguments.address,
             iter(chunks),
             prepare=lambda chunk: chunk,
-            outputs=question.outputs,
+            outputs=arguments.outputs,
             in_flight=self._in_flight,
-            deadline=lambda: question.deadline,
+            deadline=lambda: arguments.deadline,
         )
         parts: list[Prediction] = []
         try:
             while (part := (yield from pipeline.next())) is not None:
                 parts.append(part)
         except NotFound as error:
-            if question.address.pinned or not pipeline.address.pinned:
+            if arguments.address.pinned or not pipeline.address.pinned:
                 raise
             raise _PinLost(f"{pipeline.address} went away during the call: {error.message}") from error
         finally:
@@ -117,8 +117,8 @@ class Predictor(Generic[PendingT]):
             _check_rows(parts, chunks)
         return replace(parts[0], outputs=join([part.outputs for part in parts]))
 
-    def _chunk_size(self, question: Question) -> ChunkSize:
-        limit = self._row_limits.get(question.address.model, self._size.rows)
+    def _chunk_size(self, arguments: PredictArguments) -> ChunkSize:
+        limit = self._row_limits.get(arguments.address.model, self._size.rows)
         return replace(self._size, rows=min(limit, self._size.rows))
 
 

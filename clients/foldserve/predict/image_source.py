@@ -12,8 +12,8 @@ import numpy as np
 from foldserve_contract.signature import Array, Signature
 
 from .errors import UsageError
-from .imaging import ImagePlan, Imaging, plan_images
-from .source import Part, RowFailure, Rows
+from .image_conversion import ImageConversion, Imaging, image_conversion
+from .input_source import ReadRows, RequestRows, RowFailure
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 _DECODERS = min(8, os.cpu_count() or 1)
@@ -53,7 +53,7 @@ class ImageSource:
             names = [spec.name for spec in signature.inputs]
             raise UsageError(f"the model takes the inputs {names}; images can only be the input of a model with one")
         (spec,) = signature.inputs
-        return ImageReader(self.files, spec.name, plan_images(spec, imaging), self.decoders)
+        return ImageReader(self.files, spec.name, image_conversion(spec, imaging), self.decoders)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,25 +62,25 @@ class ImageReader:
 
     files: tuple[Path, ...]
     input: str
-    plan: ImagePlan
+    plan: ImageConversion
     decoders: ThreadPoolExecutor
 
-    def read(self, start: int, stop: int, offset: int) -> Rows:
+    def read(self, start: int, stop: int, offset: int) -> ReadRows:
         """A part for each run of images of one size; those that cannot be decoded are failures."""
         decoded = list(self.decoders.map(self._decode, self.files[start:stop]))
         rows = list(enumerate(decoded, start + offset))
         failures = [RowFailure(row, self.name_of(row - offset), image) for row, image in rows if isinstance(image, str)]
         images = [(row, image) for row, image in rows if not isinstance(image, str)]
         runs = itertools.groupby(images, key=lambda item: item[1].shape)
-        return Rows(tuple(self._part(run) for _, run in runs), tuple(failures))
+        return ReadRows(tuple(self._request(run) for _, run in runs), tuple(failures))
 
     def name_of(self, row: int) -> str:
         """The file."""
         return self.files[row].as_posix()
 
-    def _part(self, run: Iterable[tuple[int, Array]]) -> Part:
+    def _request(self, run: Iterable[tuple[int, Array]]) -> RequestRows:
         rows, images = zip(*run, strict=True)
-        return Part(rows, {self.input: np.stack(images)})
+        return RequestRows(rows, {self.input: np.stack(images)})
 
     def _decode(self, path: Path) -> Array | str:
         from PIL import Image

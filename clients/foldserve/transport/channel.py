@@ -4,12 +4,12 @@ import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeAlias
 
 import grpc
 
 from ..errors import ConfigurationError
+from .tls import TlsFiles
 
 Token: TypeAlias = str | Callable[[], str]
 Metadata: TypeAlias = tuple[tuple[str, str], ...]
@@ -25,32 +25,7 @@ _OPTIONS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Tls:
-    """Encryption by files in PEM format.
-
-    Attributes:
-        ca: The authorities to trust; None for those the system trusts.
-        certificate: The caller's own certificate chain, for servers that ask for one (mTLS).
-        key: The private key of that certificate.
-        server_name: The name to expect in the server's certificate where it is not the address.
-    """
-
-    ca: Path | str | None = None
-    certificate: Path | str | None = None
-    key: Path | str | None = None
-    server_name: str | None = None
-
-    def __post_init__(self) -> None:
-        if (self.certificate is None) != (self.key is None):
-            raise ConfigurationError("a certificate needs its key and a key its certificate; give both or neither")
-
-    def credentials(self) -> grpc.ChannelCredentials:
-        """Reads the files."""
-        return grpc.ssl_channel_credentials(_read(self.ca), _read(self.key), _read(self.certificate))
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
+class ChannelSettings:
     """Everything needed to open channels to one server.
 
     Attributes:
@@ -75,14 +50,14 @@ class Connection:
         return (("authorization", f"Bearer {token}"),)
 
 
-def connection(
+def channel_settings(
     target: str,
     *,
-    tls: Tls | None = None,
+    tls: TlsFiles | None = None,
     credentials: grpc.ChannelCredentials | None = None,
     token: Token | None = None,
     channels: int = 1,
-) -> Connection:
+) -> ChannelSettings:
     """Checks what a client was given and puts it together.
 
     Args:
@@ -101,14 +76,14 @@ def connection(
         raise ConfigurationError("tls and credentials say the same thing; give one of them")
     secure, address = parse_target(target)
     if tls is None and credentials is None and secure:
-        tls = Tls()
+        tls = TlsFiles()
     options: tuple[tuple[str, int | str], ...] = _OPTIONS
     if tls is not None:
         credentials = tls.credentials()
         options += (("grpc.ssl_target_name_override", tls.server_name),) if tls.server_name else ()
     if token is not None and credentials is None and not _is_local(address):
         raise ConfigurationError(f"a token to {address} would travel in plain text; use tls, or grpcs://{address}")
-    return Connection(address, credentials, options, token, channels)
+    return ChannelSettings(address, credentials, options, token, channels)
 
 
 def parse_target(target: str) -> tuple[bool, str]:
@@ -136,12 +111,3 @@ def _is_local(address: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _read(path: Path | str | None) -> bytes | None:
-    if path is None:
-        return None
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error

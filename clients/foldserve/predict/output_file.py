@@ -11,28 +11,28 @@ import numpy as np
 
 from foldserve_contract.signature import Signature
 
-from .collector import Collector
 from .dataset import Dataset
 from .errors import UsageError
-from .partial import Job
-from .rowfile import RowFile, header_of
+from .partial_run import RunSpec
+from .result_writer import ResultWriter
+from .row_file import RowFile, header_of
 
 OWN_NAMES = ("row_ok", "input_names", "input_rows", "model_name", "model_version")
 _STEP = 4 << 20
 
 
-def assemble(out: Path, job: Job, dataset: Dataset, collector: Collector, folder: Path) -> None:
+def write_output(out: Path, run_spec: RunSpec, dataset: Dataset, writer: ResultWriter, folder: Path) -> None:
     """Puts the file in its place in one step; until then whatever stood there stays."""
     if out.suffix == ".npy":
-        (finished,) = (file.path for file in collector.outputs.values())
+        (finished,) = (file.path for file in writer.outputs.values())
     else:
         finished = folder / "out.npz"
-        _write_npz(finished, job, dataset, collector)
+        _write_npz(finished, run_spec, dataset, writer)
     _sync(finished)
     finished.replace(out)
 
 
-def check_names(out: Path, signature: Signature, wanted: Sequence[str]) -> None:
+def check_output_names(out: Path, signature: Signature, wanted: Sequence[str]) -> None:
     """Whether the outputs wanted can go into the file.
 
     Raises:
@@ -48,17 +48,17 @@ def check_names(out: Path, signature: Signature, wanted: Sequence[str]) -> None:
         raise UsageError(f"the outputs {taken} have names that the .npz uses itself; choose others with --output NAME")
 
 
-def _write_npz(path: Path, job: Job, dataset: Dataset, collector: Collector) -> None:
+def _write_npz(path: Path, run_spec: RunSpec, dataset: Dataset, writer: ResultWriter) -> None:
     names = list(dataset.names)
     width = max(map(len, names))
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-        for name, file in sorted(collector.outputs.items()):
+        for name, file in sorted(writer.outputs.items()):
             _add_file(archive, name, file)
-        _add_file(archive, "row_ok", collector.ok)
+        _add_file(archive, "row_ok", writer.ok)
         _add(archive, "input_names", np.dtype(f"<U{width}"), (len(names),), _encoded(names, f"<U{width}"))
         _add(archive, "input_rows", np.dtype("<i8"), (len(names),), _encoded(dataset.rows_by_name, "<i8"))
-        _add(archive, "model_name", np.dtype(f"<U{len(job.model)}"), (), [np.array(job.model).tobytes()])
-        _add(archive, "model_version", np.dtype("<i8"), (), [np.array(job.version, "<i8").tobytes()])
+        _add(archive, "model_name", np.dtype(f"<U{len(run_spec.model)}"), (), [np.array(run_spec.model).tobytes()])
+        _add(archive, "model_version", np.dtype("<i8"), (), [np.array(run_spec.version, "<i8").tobytes()])
 
 
 def _add_file(archive: zipfile.ZipFile, name: str, file: RowFile) -> None:

@@ -15,8 +15,8 @@ from foldserve_contract.signature import Array, Signature, TensorSpec
 from ..core.casting import cast
 from ..errors import TensorError
 from .errors import UsageError
-from .imaging import Imaging
-from .source import Part, RowFailure, Rows
+from .image_conversion import Imaging
+from .input_source import ReadRows, RequestRows, RowFailure
 
 
 class Column(Protocol):
@@ -89,17 +89,17 @@ class ArrayReader:
     columns: Mapping[str, Column]
     specs: Mapping[str, TensorSpec]
 
-    def read(self, start: int, stop: int, offset: int) -> Rows:
+    def read(self, start: int, stop: int, offset: int) -> ReadRows:
         """Rows cast as the client casts; where a batch does not fit the dtype, row by row to find which do."""
         try:
             rows = tuple(range(start + offset, stop + offset))
-            return Rows((Part(rows, self._cast(slice(start, stop))),), ())
+            return ReadRows((RequestRows(rows, self._cast(slice(start, stop))),), ())
         except TensorError as error:
             if stop - start == 1:
-                return Rows((), (RowFailure(start + offset, self.name_of(start), str(error)),))
+                return ReadRows((), (RowFailure(start + offset, self.name_of(start), str(error)),))
         single = [self.read(row, row + 1, offset) for row in range(start, stop)]
-        return Rows(
-            tuple(part for rows in single for part in rows.parts),
+        return ReadRows(
+            tuple(request for rows in single for request in rows.requests),
             tuple(failure for rows in single for failure in rows.failures),
         )
 

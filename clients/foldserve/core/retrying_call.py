@@ -7,7 +7,7 @@ from typing import Generic
 from ..errors import DeadlineExceeded, server_error
 from ..retry import Retry
 from ..status import Status
-from ..transport.protocol import Answer, Call, Failure, PendingT, Starter
+from ..transport.protocol import CallFailure, CallResponse, CallStarter, PendingT, UnaryCall
 from .flow import Flow, Sleep, reply_of
 
 
@@ -15,13 +15,13 @@ from .flow import Flow, Sleep, reply_of
 class Sender(Generic[PendingT]):
     """Begins calls that retry as the policy says."""
 
-    transport: Starter[PendingT]
+    transport: CallStarter[PendingT]
     retry: Retry
     rng: random.Random = field(default_factory=random.Random)
 
-    def begin(self, path: str, body: bytes, deadline: float) -> "Attempt[PendingT]":
+    def begin(self, path: str, body: bytes, deadline: float) -> "RetryingCall[PendingT]":
         """Begins a call that must be answered before the transport's clock shows `deadline`."""
-        return Attempt(self, path, body, deadline)
+        return RetryingCall(self, path, body, deadline)
 
     def call(self, path: str, body: bytes, deadline: float) -> Flow[PendingT, bytes]:
         """Begins a call and waits for its response."""
@@ -32,7 +32,7 @@ class Sender(Generic[PendingT]):
             attempt.cancel()
 
 
-class Attempt(Generic[PendingT]):
+class RetryingCall(Generic[PendingT]):
     """A call in flight. It begins when it is made and is made again when `response` finds it UNAVAILABLE."""
 
     def __init__(self, sender: Sender[PendingT], path: str, body: bytes, deadline: float) -> None:
@@ -51,7 +51,7 @@ class Attempt(Generic[PendingT]):
         attempt, before = 1, ""
         while True:
             reply = yield from reply_of(self._pending)
-            if isinstance(reply, Answer):
+            if isinstance(reply, CallResponse):
                 return reply.body
             delay = self._sender.retry.delay(attempt, reply, self._sender.rng)
             if delay is None or delay >= self._left():
@@ -72,10 +72,10 @@ class Attempt(Generic[PendingT]):
         left = self._left()
         if left <= 0:
             raise DeadlineExceeded(Status.DEADLINE_EXCEEDED, "the time was up before the call was made")
-        return self._sender.transport.start(Call(self._path, self._body, left))
+        return self._sender.transport.start(UnaryCall(self._path, self._body, left))
 
 
-def _message(failure: Failure, attempts: int, before: str) -> str:
+def _message(failure: CallFailure, attempts: int, before: str) -> str:
     if attempts == 1:
         return failure.message
     if failure.status is Status.DEADLINE_EXCEEDED:  # which hides why there was so little time

@@ -5,14 +5,14 @@ from typing import Any
 import grpc
 
 from ..status import Status
-from .protocol import Failure
+from .protocol import CallFailure
 
 PUSHBACK = "grpc-retry-pushback-ms"
 
 
-def failure(code: grpc.StatusCode, details: str | None, trailers: Any) -> Failure:
+def call_failure(code: grpc.StatusCode, details: str | None, trailers: Any) -> CallFailure:
     """What went wrong, with the server's pushback in seconds."""
-    return Failure(Status[code.name], details or "", _pushback(trailers or ()))
+    return CallFailure(Status[code.name], details or "", _pushback(trailers or ()))
 
 
 def _pushback(trailers: Any) -> float | None:

@@ -17,7 +17,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class RunSpec:
     """What a run computes. Two runs with the same job end with the same file.
 
     Attributes:
@@ -46,7 +46,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RunProgress:
     """How far a run has come; what is written beyond it is written again.
 
     Attributes:
@@ -60,7 +60,7 @@ class Progress:
     errors_bytes: int = 0
 
 
-class Partial:
+class PartialRun:
     """The folder `OUT.partial`, held by one process at a time."""
 
     def __init__(self, out: Path) -> None:
@@ -72,27 +72,27 @@ class Partial:
         """The list of failures so far."""
         return self.folder / "errors.jsonl"
 
-    def job(self) -> Job | None:
+    def run_spec(self) -> RunSpec | None:
         """What the run that was left here computes; None where nothing was left to go on with.
 
         Raises:
             UsageError: The folder was written by another foldserve.
         """
-        job: Job | None = self._read("job.json", Job)
-        return job if job is not None and self._is_whole() else None
+        run_spec: RunSpec | None = self._read("job.json", RunSpec)
+        return run_spec if run_spec is not None and self._is_whole() else None
 
-    def begin(self, job: Job) -> None:
+    def begin(self, run_spec: RunSpec) -> None:
         """Throws away what is here and begins anew."""
         for path in self.folder.iterdir():
             if path.name != "lock":
                 path.unlink()
-        self._write("job.json", to_json(job))
+        self._write("job.json", to_json(run_spec))
 
-    def progress(self) -> Progress:
+    def progress(self) -> RunProgress:
         """How far it had come."""
-        return self._read("progress.json", Progress) or Progress()
+        return self._read("progress.json", RunProgress) or RunProgress()
 
-    def save(self, progress: Progress) -> None:
+    def save(self, progress: RunProgress) -> None:
         """Says how far it has come; everything up to there must be on the disk."""
         self._write("progress.json", to_json(progress))
 
@@ -105,7 +105,7 @@ class Partial:
         """Says which file holds which output."""
         self._write("outputs.json", dict(files))
 
-    def __enter__(self) -> "Partial":
+    def __enter__(self) -> "PartialRun":
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -156,7 +156,7 @@ class Partial:
         new.replace(path)
 
 
-def check_same(before: Job, now: Job) -> None:
+def check_same(before: RunSpec, now: RunSpec) -> None:
     """Whether a run may be resumed.
 
     Raises:
@@ -164,7 +164,7 @@ def check_same(before: Job, now: Job) -> None:
     """
     if before == now:
         return
-    differ = [field.name for field in fields(Job) if getattr(before, field.name) != getattr(now, field.name)]
+    differ = [field.name for field in fields(RunSpec) if getattr(before, field.name) != getattr(now, field.name)]
     told = ", ".join(
         "inputs (other files, or changed since)"
         if name == "inputs"
@@ -174,6 +174,6 @@ def check_same(before: Job, now: Job) -> None:
     raise UsageError(f"an unfinished run differs from this one in {told}; resume it as it was, or begin with --restart")
 
 
-def advanced(progress: Progress, rows: int, failed: int, errors_bytes: int) -> Progress:
+def advanced(progress: RunProgress, rows: int, failed: int, errors_bytes: int) -> RunProgress:
     """The progress after some more rows."""
     return replace(progress, rows=rows, failed=progress.failed + failed, errors_bytes=errors_bytes)

@@ -8,26 +8,26 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from .connection import Connection
-from .failure import failure
-from .protocol import Answer, Call, Reply
+from .channel import ChannelSettings
+from .grpc_failure import call_failure
+from .protocol import CallResponse, Reply, UnaryCall
 
 
 class AsyncGrpcTransport:
     """Calls over one or more channels in turn; the channels open at the first call, on the loop that makes it."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, settings: ChannelSettings) -> None:
+        self._settings = settings
         self._channels: list[Any] = []
         self._turn = itertools.count()
 
-    def start(self, call: Call) -> "AsyncGrpcPending":
+    def start(self, call: UnaryCall) -> "AsyncGrpcPendingCall":
         """Begins a call on the next channel."""
         if not self._channels:
-            self._channels = [_open(self._connection) for _ in range(self._connection.channels)]
+            self._channels = [_open(self._settings) for _ in range(self._settings.channels)]
         channel = self._channels[next(self._turn) % len(self._channels)]
         method = channel.unary_unary(call.path)
-        return AsyncGrpcPending(method(call.body, timeout=call.timeout, metadata=self._connection.metadata()))
+        return AsyncGrpcPendingCall(method(call.body, timeout=call.timeout, metadata=self._settings.metadata()))
 
     def now(self) -> float:
         """The monotonic clock."""
@@ -43,7 +43,7 @@ class AsyncGrpcTransport:
             await channel.close()
 
 
-class AsyncGrpcPending:
+class AsyncGrpcPendingCall:
     """A call in grpc's hands."""
 
     def __init__(self, call: Any) -> None:
@@ -52,16 +52,16 @@ class AsyncGrpcPending:
     async def wait(self) -> Reply:
         """Waits until the reply is there."""
         try:
-            return Answer(await self._call)
+            return CallResponse(await self._call)
         except grpc.aio.AioRpcError as error:
-            return failure(error.code(), error.details(), error.trailing_metadata())
+            return call_failure(error.code(), error.details(), error.trailing_metadata())
 
     def cancel(self) -> None:
         """Gives the call up."""
         self._call.cancel()
 
 
-def _open(connection: Connection) -> Any:
-    if connection.credentials is None:
-        return grpc.aio.insecure_channel(connection.address, options=connection.options)
-    return grpc.aio.secure_channel(connection.address, connection.credentials, options=connection.options)
+def _open(settings: ChannelSettings) -> Any:
+    if settings.credentials is None:
+        return grpc.aio.insecure_channel(settings.address, options=settings.options)
+    return grpc.aio.secure_channel(settings.address, settings.credentials, options=settings.options)
