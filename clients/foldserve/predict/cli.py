@@ -25,17 +25,17 @@ class ExitStatus(IntEnum):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; its exit status."""
     try:
-        words = parse(arguments)
-        summary = run(words.options, words.quiet)
+        options = parse(arguments)
+        summary = run(options)
     except (UsageError, ConfigurationError) as error:
         return _end(ExitStatus.USAGE, error)
     except FoldserveError as error:
         return _end(ExitStatus.SERVER, f"{error}\nthe same command resumes where this one stopped")
     except KeyboardInterrupt:
         return _end(ExitStatus.INTERRUPTED, "interrupted; the same command resumes")
-    if words.json:
+    if options.json:
         print(json.dumps(asdict(summary), default=str))
-    elif not words.quiet:
+    elif not options.quiet:
         print(summary.words())
     return ExitStatus.SOME_FAILED if summary.failed else ExitStatus.OK
 

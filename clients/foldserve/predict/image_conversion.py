@@ -1,6 +1,6 @@
 """How an image becomes a row."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -8,7 +8,9 @@ import numpy as np
 
 from foldserve_contract.signature import DYNAMIC, Array, TensorSpec
 
+from .converters import value_range
 from .errors import UsageError
+from .flags import flag
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 EIGHT_BITS = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "La", "CMYK", "YCbCr", "HSV", "LAB"})
@@ -33,9 +35,29 @@ class Imaging:
         scale: What the values 0 and 255 become; None leaves them.
     """
 
-    resize: bool = True
-    filter: Filter = Filter.BILINEAR
-    scale: tuple[float, float] | None = None
+    resize: bool = field(
+        default=True, metadata=flag("--no-resize", group="images", help="an image of another size is a failure")
+    )
+    filter: Filter = field(
+        default=Filter.BILINEAR,
+        metadata=flag(
+            "--filter",
+            group="images",
+            choices=[str(filter) for filter in Filter],
+            convert=Filter,
+            help="for resizing (%(default)s)",
+        ),
+    )
+    scale: tuple[float, float] | None = field(
+        default=None,
+        metadata=flag(
+            "--scale",
+            group="images",
+            metavar="LOW,HIGH",
+            type=value_range,
+            help="what 0 and 255 become, such as 0,1 or (with '=') -1,1",
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ PATIENT = Retry(attempts=30)
 CONTACT = 10.0  # seconds: a wrong address should be told before the user has gone for coffee
 
 
-def run(options: RunOptions, quiet: bool) -> Summary:
+def run(options: RunOptions) -> Summary:
     """Predicts everything, or goes on where an earlier run stopped.
 
     Raises:
@@ -39,7 +39,7 @@ def run(options: RunOptions, quiet: bool) -> Summary:
         reader = dataset.reader(signature, options.imaging)
         resumed = _begin(partial, run_spec, options.restart)
         with ResultWriter(partial, run_spec.rows, options.save_every) as writer:
-            with progress_bar(run_spec.rows, resumed, sys.stderr, quiet) as advance:
+            with progress_bar(run_spec.rows, resumed, sys.stderr, options.quiet) as advance:
                 PredictionLoop(client, run_spec, reader, writer, advance).do()
             writer.finish(signature, run_spec.outputs)
             errors = _publish(options.out, run_spec, dataset, writer, partial)
