@@ -1,4 +1,4 @@
-"""Ask foldserve, or any TensorFlow Serving: numpy in, numpy out.
+"""Clients of foldserve and of any TensorFlow Serving: numpy in, numpy out.
 
 ```python
 from foldserve import Client

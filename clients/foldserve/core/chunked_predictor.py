@@ -1,4 +1,4 @@
-"""The Predict call as callers see it: any size, one version, the model's dtypes."""
+"""Predictions of any size: split into chunks, cast to the model's dtypes, all from one version."""
 
 import re
 from collections.abc import Sequence
@@ -19,19 +19,19 @@ from .pipeline import Pipeline
 from .prediction import Prediction
 from .retrying_call import Sender
 
-REPEATS = 5
-_TOO_MANY_ROWS = re.compile(r"larger than maximum input batch size (\d+)")  # TensorFlow Serving's words
+MOST_REPEATS = 5
+_TOO_MANY_ROWS = re.compile(r"larger than maximum input batch size (\d+)")  # TensorFlow Serving's message
 
 
 @dataclass(frozen=True, slots=True)
 class PredictArguments:
-    """One prediction to make: where, of what, and what is wanted of it.
+    """Arguments of one prediction.
 
     Attributes:
         address: Model, version and signature.
-        inputs: As the caller gave them.
+        inputs: The caller's inputs, not yet cast.
         outputs: Names of the outputs wanted; empty for all.
-        deadline: On the transport's clock, for everything this takes.
+        deadline: Deadline of the whole call, on the transport's clock.
     """
 
     address: ModelAddress
@@ -41,20 +41,20 @@ class PredictArguments:
 
 
 class ChunkedPredictor(Generic[PendingT]):
-    """Answers questions; remembers what the models take and how many rows at once."""
+    """Predicts in chunks; keeps the models' metadata and their limits of rows in a request."""
 
     def __init__(
         self, sender: Sender[PendingT], metadata_cache: MetadataCache[PendingT], size: ChunkSize, in_flight: int
     ) -> None:
         self._sender = sender
-        self._metadata = metadata_cache
+        self._metadata_cache = metadata_cache
         self._size = size
         self._in_flight = in_flight
         self._row_limits: dict[str, int] = {}
 
     def predict(self, arguments: PredictArguments) -> Flow[PendingT, Prediction]:
-        """The answer. Metadata that no longer fits is asked for anew, once."""
-        cached = self._metadata.cached(arguments.address)
+        """Predicts; if the server refuses inputs made by cached metadata, fetches it again and repeats once."""
+        cached = self._metadata_cache.get(arguments.address)
         metadata = cached or (yield from self._fetch(arguments))
         try:
             return (yield from self._predict_with(arguments, metadata))
@@ -68,7 +68,7 @@ class ChunkedPredictor(Generic[PendingT]):
 
     def _fetch(self, arguments: PredictArguments) -> Flow[PendingT, ModelMetadata | None]:
         try:
-            return (yield from self._metadata.fetch(arguments.address, arguments.deadline))
+            return (yield from self._metadata_cache.fetch(arguments.address, arguments.deadline))
         except Unimplemented:
             return None
 
@@ -84,13 +84,13 @@ class ChunkedPredictor(Generic[PendingT]):
             return (yield from self._one_version(arguments, inputs))
 
     def _one_version(self, arguments: PredictArguments, inputs: dict[str, Array]) -> Flow[PendingT, Prediction]:
-        """Repeats the whole call when the version that answered first goes away."""
-        for _ in range(REPEATS):
+        """Predicts all chunks with one version; repeats them all when that version is unloaded."""
+        for _ in range(MOST_REPEATS):
             try:
                 return (yield from self._chunks(arguments, inputs))
-            except _PinLost as lost:
-                gone = lost
-        raise VersionGone(f"{gone} (after {REPEATS} beginnings)") from gone.__cause__
+            except _PinLost as error:
+                lost = error
+        raise VersionGone(f"{lost} (after {MOST_REPEATS} attempts)") from lost.__cause__
 
     def _chunks(self, arguments: PredictArguments, inputs: dict[str, Array]) -> Flow[PendingT, Prediction]:
         chunks = list(split(inputs, self._chunk_size(arguments)))
@@ -123,7 +123,7 @@ class ChunkedPredictor(Generic[PendingT]):
 
 
 class _PinLost(Exception):
-    """The version that the first chunk pinned is no longer there."""
+    """The version that the first chunk pinned is no longer served."""
 
 
 def _check_rows(parts: Sequence[Prediction], chunks: Sequence[dict[str, Array]]) -> None:
@@ -132,6 +132,7 @@ def _check_rows(parts: Sequence[Prediction], chunks: Sequence[dict[str, Array]])
         for name, array in part.outputs.items():
             if array.shape[:1] != (rows,):
                 raise ProtocolError(
-                    f"output {name!r} of shape {list(array.shape)} does not answer {rows} rows one by one; such a"
-                    f" model cannot be asked in chunks: give all of it in one, with Client(chunk=ChunkSize(...))"
+                    f"output {name!r} of shape {list(array.shape)} does not have a row for each of the {rows} input"
+                    f" rows; such a model cannot be called in chunks: send all rows in one request, with"
+                    f" Client(chunk=ChunkSize(...))"
                 )

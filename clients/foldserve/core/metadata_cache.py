@@ -1,4 +1,4 @@
-"""What the models a client talks to take, asked once and remembered."""
+"""Cache of model metadata."""
 
 from typing import Generic
 
@@ -10,18 +10,18 @@ from .retrying_call import Sender
 
 
 class MetadataCache(Generic[PendingT]):
-    """Metadata by model, version and signature. An entry is replaced when it is asked for anew."""
+    """Metadata by model, version and signature; `fetch` replaces an entry."""
 
     def __init__(self, sender: Sender[PendingT]) -> None:
         self._sender = sender
         self._by_address: dict[ModelAddress, ModelMetadata] = {}
 
-    def cached(self, address: ModelAddress) -> ModelMetadata | None:
-        """What was last heard of it."""
+    def get(self, address: ModelAddress) -> ModelMetadata | None:
+        """The metadata last fetched, or None."""
         return self._by_address.get(address)
 
     def fetch(self, address: ModelAddress, deadline: float) -> Flow[PendingT, ModelMetadata]:
-        """Asks the server and remembers."""
+        """Fetches metadata from the server and stores it."""
         body = yield from self._sender.call(PATH, metadata_request(address), deadline)
         metadata = parse_metadata(body, address.signature)
         self._by_address[address] = metadata

@@ -1,4 +1,4 @@
-"""The command `predict-model`."""
+"""The command `predict-model`: entry point and exit statuses."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ from .run import run
 
 
 class ExitStatus(IntEnum):
-    """How the command ends."""
+    """Exit statuses of the command."""
 
     OK = 0
     SOME_FAILED = 1
@@ -23,7 +23,7 @@ class ExitStatus(IntEnum):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; its exit status."""
+    """Runs the command; returns its exit status."""
     try:
         options = parse(arguments)
         summary = run(options)
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps(asdict(summary), default=str))
     elif not options.quiet:
-        print(summary.words())
+        print(summary.text())
     return ExitStatus.SOME_FAILED if summary.failed else ExitStatus.OK
 
 

@@ -39,10 +39,10 @@ examples
 
 
 def parse(arguments: Sequence[str] | None) -> RunOptions:
-    """Reads the command line; without arguments, that of the process.
+    """Parses the command line; with None, that of the process.
 
     Raises:
-        UsageError: An argument makes no sense.
+        UsageError: An argument is not valid.
         ConfigurationError: Arguments contradict one another.
         SystemExit: As argparse ends: 0 after --help, 2 after arguments that it refuses.
     """

@@ -1,4 +1,4 @@
-"""Values of flags, read from text."""
+"""Conversions of arguments from text."""
 
 import argparse
 from pathlib import Path
@@ -7,7 +7,7 @@ from .errors import UsageError
 
 
 def positive_integer(text: str) -> int:
-    """A whole number of at least 1."""
+    """Reads a whole number of at least 1."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected at least 1, received {text}")
@@ -15,7 +15,7 @@ def positive_integer(text: str) -> int:
 
 
 def positive_seconds(text: str) -> float:
-    """A number of seconds above 0."""
+    """Reads a number of seconds above 0."""
     value = float(text)
     if not value > 0:
         raise argparse.ArgumentTypeError(f"expected more than 0 seconds, received {text}")
@@ -23,7 +23,7 @@ def positive_seconds(text: str) -> float:
 
 
 def value_range(text: str) -> tuple[float, float]:
-    """Two numbers with a comma between."""
+    """Reads two numbers with a comma between them."""
     try:
         low, high = map(float, text.split(","))
     except ValueError:
@@ -32,10 +32,10 @@ def value_range(text: str) -> tuple[float, float]:
 
 
 def output_path(text: str) -> Path:
-    """The path of an `.npz` or `.npy`.
+    """Reads the path of an `.npz` or `.npy`.
 
     Raises:
-        UsageError: The suffix is another.
+        UsageError: The path has another suffix.
     """
     path = Path(text)
     if path.suffix not in {".npz", ".npy"}:
@@ -44,5 +44,5 @@ def output_path(text: str) -> Path:
 
 
 def input_paths(texts: list[str]) -> tuple[Path, ...]:
-    """The paths of all inputs, in their order."""
+    """Reads the paths of all inputs, in their order."""
     return tuple(map(Path, texts))

@@ -1,4 +1,4 @@
-"""Finding the rows that make a batch fail."""
+"""Search for the rows that make a request fail."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from ..errors import InvalidInput, ServerError
 from ..status import Status
 from .input_source import RequestRows
 
-BLAMES_INPUT = frozenset(
+INPUT_FAILURES = frozenset(
     {Status.INVALID_ARGUMENT, Status.OUT_OF_RANGE, Status.FAILED_PRECONDITION, Status.INTERNAL, Status.UNKNOWN}
 )
 
@@ -16,29 +16,29 @@ PassedRows = tuple[RequestRows, Prediction]
 FailedRows = tuple[RequestRows, ServerError]
 
 
-def may_be_the_input(error: ServerError) -> bool:
-    """Whether other rows may pass where these failed."""
-    return error.status in BLAMES_INPUT
+def may_be_input_failure(error: ServerError) -> bool:
+    """Tests whether the rows may be the cause of an error, so that other rows may pass."""
+    return error.status in INPUT_FAILURES
 
 
 def isolate_failing_rows(request: RequestRows, predict: Predict) -> tuple[list[PassedRows], list[FailedRows]]:
-    """Halves a failed part until each half passes or is a single row.
+    """Halves a failed request until each half passes or is a single row.
 
     Raises:
-        ServerError: The server is at fault: it is not reached, or it does not say that the input is wrong and no
-            row of the part passes.
+        ServerError: The server is the cause: it is not reached, or no row passes and it does not report that the
+            input is wrong.
     """
-    answered, refused = _halve(request, predict)
-    if not answered and not all(isinstance(error, InvalidInput) for _, error in refused):
-        raise refused[0][1]
-    return answered, refused
+    passed, failed = _halve(request, predict)
+    if not passed and not all(isinstance(error, InvalidInput) for _, error in failed):
+        raise failed[0][1]
+    return passed, failed
 
 
 def _halve(request: RequestRows, predict: Predict) -> tuple[list[PassedRows], list[FailedRows]]:
     try:
         return [(request, predict(request))], []
     except ServerError as error:
-        if not may_be_the_input(error):
+        if not may_be_input_failure(error):
             raise
         if len(request.rows) == 1:
             return [], [(request, error)]

@@ -1,4 +1,4 @@
-"""Options declared once: the field of a record carries the flag that sets it."""
+"""Options declared once: the metadata of a record's field declares the flag that sets it."""
 
 import argparse
 import os
@@ -12,13 +12,13 @@ _FLAG, _VARIABLE = "flag", "variable"
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """The command line's side of a field.
+    """Command-line flag of a field.
 
     Attributes:
-        names: Its spellings, such as `-o` and `--out`; empty for a positional argument.
-        group: The heading of `--help` that it stands under; empty for argparse's own.
-        convert: Makes the field's value of what argparse read, once all arguments are read; None leaves it.
-        settings: What else `add_argument` takes.
+        names: The spellings, such as `-o` and `--out`; empty for a positional argument.
+        group: The heading that lists it in `--help`; empty for argparse's own heading.
+        convert: Converts argparse's value to the field's, once all arguments are read; None leaves it unchanged.
+        settings: Further arguments of `add_argument`.
     """
 
     names: tuple[str, ...]
@@ -30,27 +30,27 @@ class Flag:
 def flag(
     *names: str, help: str, group: str = "", convert: Callable[[Any], Any] | None = None, **settings: Any
 ) -> Mapping[str, Flag]:
-    """The metadata of a field that is set by a flag; a bool's flag takes no value and turns its default over."""
+    """Metadata of a field that a flag sets; the flag of a bool takes no value and inverts the default."""
     return {_FLAG: Flag(names, group, convert, {"help": help, **settings})}
 
 
 def positional(*, help: str, convert: Callable[[Any], Any], **settings: Any) -> Mapping[str, Flag]:
-    """The metadata of a field that is set by a positional argument."""
+    """Metadata of a field that a positional argument sets."""
     return {_FLAG: Flag((), "", convert, {"help": help, **settings})}
 
 
 def environment(name: str) -> Mapping[str, str]:
-    """The metadata of a field that is set by an environment variable; None where it is unset or empty."""
+    """Metadata of a field that an environment variable sets; None if it is unset or empty."""
     return {_VARIABLE: name}
 
 
 def add_flags(parser: argparse.ArgumentParser, kind: type, descriptions: Mapping[str, str]) -> None:
-    """Adds the flags of a record, and of the records it is made of, in the order of their fields.
+    """Adds the flags of a record, and of the records within it, in the order of their fields.
 
     Args:
-        parser: Takes them.
-        kind: The record's dataclass. Names of fields must not repeat among its parts.
-        descriptions: A sentence under the heading of a group, for groups that have one.
+        parser: The parser to extend.
+        kind: The record's dataclass; names of fields must not repeat in the records within it.
+        descriptions: Sentences to print under the headings of groups, by group.
     """
     groups: dict[str, argparse._ActionsContainer] = {"": parser}
     for field, flag in _flags(kind):
@@ -60,22 +60,22 @@ def add_flags(parser: argparse.ArgumentParser, kind: type, descriptions: Mapping
 
 
 def build(kind: type[T], arguments: argparse.Namespace) -> T:
-    """The record that the arguments stand for.
+    """Builds the record from the arguments.
 
     Raises:
-        FoldserveError: A value makes no sense, as its `convert` or the record itself has it.
+        FoldserveError: A `convert` or the record refuses a value.
     """
     return kind(**{field.name: _value(field, arguments) for field in fields(kind)})  # type: ignore[arg-type]
 
 
 def _flags(kind: Any) -> list[tuple[Field[Any], Flag]]:
-    found: list[tuple[Field[Any], Flag]] = []
+    flags: list[tuple[Field[Any], Flag]] = []
     for field in fields(kind):
         if _FLAG in field.metadata:
-            found.append((field, field.metadata[_FLAG]))
+            flags.append((field, field.metadata[_FLAG]))
         elif is_dataclass(field.type):
-            found += _flags(field.type)
-    return found
+            flags += _flags(field.type)
+    return flags
 
 
 def _add(group: argparse._ActionsContainer, field: Field[Any], flag: Flag) -> None:

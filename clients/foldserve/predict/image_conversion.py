@@ -1,4 +1,4 @@
-"""How an image becomes a row."""
+"""Conversion of an image to a row of a model's input."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -27,12 +27,14 @@ class Filter(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Imaging:
-    """What the user wants done with images.
+    """Options of the conversion.
+
+    An unfinished run keeps this record's text, so a change of its names refuses the runs of earlier releases.
 
     Attributes:
-        resize: Whether images are brought to the model's height and width, without keeping their proportions.
-        filter: With which filter; all but nearest average over the source pixels when making smaller.
-        scale: What the values 0 and 255 become; None leaves them.
+        resize: True if images are resized to the model's height and width, without keeping their proportions.
+        filter: The filter for resizing; all but nearest average over the source pixels when making smaller.
+        scale: The values that 0 and 255 are mapped to; None leaves values unchanged.
     """
 
     resize: bool = field(
@@ -62,15 +64,15 @@ class Imaging:
 
 @dataclass(frozen=True, slots=True)
 class ImageConversion:
-    """Images for one input of a model.
+    """Conversion of images for one input of a model.
 
     Attributes:
-        height: Pixels, or None where the model takes any.
-        width: Pixels, or None where the model takes any.
+        height: Height in pixels, or None if the model takes any.
+        width: Width in pixels, or None if the model takes any.
         channels: 1 (grey), 3 (RGB) or 4 (RGBA).
-        first: Whether channels come before height and width.
-        dtype: Of the input.
-        imaging: What the user wants.
+        first: True if channels come before height and width.
+        dtype: The element type of the input.
+        imaging: The user's options.
     """
 
     height: int | None
@@ -81,10 +83,10 @@ class ImageConversion:
     imaging: Imaging
 
     def row(self, image: Any) -> Array:
-        """One row from an opened image; its EXIF orientation is left alone, as Keras and TensorFlow do.
+        """Converts an opened image to one row; its EXIF orientation is ignored, as by Keras and TensorFlow.
 
         Raises:
-            ValueError: The image is not what the model takes and must not be made so.
+            ValueError: The image has more than 8 bits a channel, or another size where resizing is off.
         """
         if image.mode not in EIGHT_BITS:
             raise ValueError(f"an image of mode {image.mode} has more than 8 bits a channel; convert it first")
@@ -116,13 +118,15 @@ class ImageConversion:
 
 
 def image_conversion(spec: TensorSpec, imaging: Imaging) -> ImageConversion:
-    """How to make images into rows of an input.
+    """Makes the conversion for an input of a model.
 
     Raises:
-        UsageError: The input takes no images, or the scale does not go with its dtype.
+        UsageError: The input does not take images, or the scale does not suit its dtype.
     """
     if len(spec.row_shape) != 3:
-        raise UsageError(f"input {spec.name!r} has the shape {list(spec.shape)} and takes no images; give .npy or .npz")
+        raise UsageError(
+            f"input {spec.name!r} has the shape {list(spec.shape)} and does not take images; give .npy or .npz"
+        )
     first = spec.row_shape[0] in MODES and spec.row_shape[2] not in MODES
     channels, height, width = spec.row_shape if first else (spec.row_shape[2], *spec.row_shape[:2])
     channels = 3 if channels == DYNAMIC else channels

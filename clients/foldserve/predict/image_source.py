@@ -1,4 +1,4 @@
-"""Inputs that are images."""
+"""Inputs of images."""
 
 import itertools
 import os
@@ -24,9 +24,9 @@ class ImageSource:
     """Image files, one row each.
 
     Attributes:
-        files: In the order of their names.
-        ignored: Files of the folder that are no images by their suffix.
-        decoders: Threads that decode; they begin with the first image.
+        files: The images, in the order of their names.
+        ignored: Files of the folder that are not images by their suffix.
+        decoders: Threads that decode; started by the first image.
     """
 
     files: tuple[Path, ...]
@@ -35,20 +35,20 @@ class ImageSource:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The files with the folder as the user named it."""
+        """Paths of the files, below the folder as the user named it."""
         return tuple(path.as_posix() for path in self.files)
 
     @property
     def rows(self) -> tuple[int, ...]:
-        """One each."""
+        """One row for each file."""
         return (1,) * len(self.files)
 
     def close(self) -> None:
-        """Ends the threads."""
+        """Stops the threads."""
         self.decoders.shutdown()
 
     def reader(self, signature: Signature, imaging: Imaging) -> "ImageReader":
-        """Prepares for a model with one input that takes images."""
+        """Makes a reader for a model with one input that takes images."""
         if len(signature.inputs) != 1:
             names = [spec.name for spec in signature.inputs]
             raise UsageError(f"the model takes the inputs {names}; images can only be the input of a model with one")
@@ -58,7 +58,7 @@ class ImageSource:
 
 @dataclass(frozen=True, slots=True)
 class ImageReader:
-    """Images decoded side by side."""
+    """Reader of images, decoded in parallel."""
 
     files: tuple[Path, ...]
     input: str
@@ -66,7 +66,7 @@ class ImageReader:
     decoders: ThreadPoolExecutor
 
     def read(self, start: int, stop: int, offset: int) -> ReadRows:
-        """A part for each run of images of one size; those that cannot be decoded are failures."""
+        """Reads images: consecutive ones of one size make a request; failures to decode are row failures."""
         decoded = list(self.decoders.map(self._decode, self.files[start:stop]))
         rows = list(enumerate(decoded, start + offset))
         failures = [RowFailure(row, self.name_of(row - offset), image) for row, image in rows if isinstance(image, str)]
@@ -75,7 +75,7 @@ class ImageReader:
         return ReadRows(tuple(self._request(run) for _, run in runs), tuple(failures))
 
     def name_of(self, row: int) -> str:
-        """The file."""
+        """The path of the file."""
         return self.files[row].as_posix()
 
     def _request(self, run: Iterable[tuple[int, Array]]) -> RequestRows:
@@ -88,21 +88,26 @@ class ImageReader:
         try:
             with Image.open(path) as image:
                 return self.plan.row(image)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # all that Pillow raises
+        except (
+            OSError,
+            ValueError,
+            SyntaxError,
+            Image.DecompressionBombError,
+        ) as error:  # all Pillow raises
             return f"{type(error).__name__}: {error}"
 
 
 def open_image(path: Path) -> ImageSource:
-    """A single image."""
+    """Makes a source of a single image."""
     _need_pillow()
     return ImageSource((path,))
 
 
 def open_folder(folder: Path) -> ImageSource:
-    """All images below a folder, sorted by path. Hidden files are left out.
+    """Makes a source of all images below a folder, sorted by path, hidden files left out.
 
     Raises:
-        UsageError: There is none.
+        UsageError: There is no image.
     """
     _need_pillow()
     files = [
@@ -112,7 +117,7 @@ def open_folder(folder: Path) -> ImageSource:
     ]
     images = tuple(path for path in files if path.suffix.lower() in SUFFIXES)
     if not images:
-        raise UsageError(f"{folder} holds no images; they are told by their suffix: {', '.join(sorted(SUFFIXES))}")
+        raise UsageError(f"{folder} holds no images; images have one of the suffixes {', '.join(sorted(SUFFIXES))}")
     return ImageSource(images, tuple(path for path in files if path.suffix.lower() not in SUFFIXES))
 
 

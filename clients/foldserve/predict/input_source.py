@@ -1,4 +1,4 @@
-"""What inputs of every kind have in common."""
+"""Interface of inputs: sources of rows, and readers that make requests of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from .image_conversion import Imaging
 
 @dataclass(frozen=True, slots=True)
 class RowFailure:
-    """A row that has no prediction.
+    """A row without a prediction, and the reason.
 
     Attributes:
-        row: Its number in the whole data set.
-        input: The file it came from, with the row in it where it has several.
-        error: What is wrong with it.
+        row: Number of the row in the whole data set.
+        input: The file that it came from, with the row in that file if it has several.
+        error: The reason.
     """
 
     row: int
@@ -30,8 +30,8 @@ class RequestRows:
     """Rows that go into one request.
 
     Attributes:
-        rows: Their numbers in the whole data set, ascending.
-        arrays: The model's inputs for them.
+        rows: Numbers of the rows in the whole data set, ascending.
+        arrays: The model's inputs for these rows, by name.
     """
 
     rows: tuple[int, ...]
@@ -40,49 +40,49 @@ class RequestRows:
 
 @dataclass(frozen=True, slots=True)
 class ReadRows:
-    """What was read: each row is in a part or among the failures."""
+    """Result of a read: each row is in a request or among the failures."""
 
     requests: tuple[RequestRows, ...]
     failures: tuple[RowFailure, ...]
 
 
 class RowReader(Protocol):
-    """Rows of one input as a model takes them."""
+    """Reader of one input's rows in the form that a model takes."""
 
     def read(self, start: int, stop: int, offset: int) -> ReadRows:
-        """Rows `start` to `stop` of this input; row numbers are told with `offset` added."""
+        """Reads rows `start` to `stop` of this input; numbers in the result have `offset` added."""
 
     def name_of(self, row: int) -> str:
-        """A row of this input as the user would name it."""
+        """The name of a row of this input, for messages."""
 
 
 class InputSource(Protocol):
-    """One input of the command line, its rows counted and nothing read.
+    """An input of the command line: rows are counted, and nothing is read yet.
 
     Attributes:
-        names: The files, as the user would name them.
-        rows: How many rows each file has.
-        files: The files whose change would make another data set of it.
+        names: Names of the files, for messages.
+        rows: Number of rows of each file.
+        files: Paths of the files, whose changes change the data set.
     """
 
     @property
     def names(self) -> Sequence[str]:
-        """The files, as the user would name them."""
+        """Names of the files, for messages."""
 
     @property
     def rows(self) -> Sequence[int]:
-        """How many rows each of them has."""
+        """Number of rows of each file."""
 
     @property
     def files(self) -> Sequence[Path]:
-        """Where they are."""
+        """Paths of the files."""
 
     def close(self) -> None:
-        """Lets go of files and threads."""
+        """Releases files and threads."""
 
     def reader(self, signature: Signature, imaging: Imaging) -> RowReader:
-        """Prepares for a model.
+        """Makes a reader for a model.
 
         Raises:
-            UsageError: This input cannot be what the model takes.
+            UsageError: The model cannot take this input.
         """

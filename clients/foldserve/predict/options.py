@@ -129,5 +129,5 @@ class RunOptions:
 
     @property
     def tls(self) -> TlsFiles | None:
-        """Encryption by the files named, None where none is."""
+        """Encryption with the certificate files, None without any."""
         return TlsFiles(self.ca, self.cert, self.key) if self.ca or self.cert or self.key else None

@@ -1,4 +1,4 @@
-"""The rows of a run through the server, in order."""
+"""The prediction of a run's rows, in order, with requests in flight."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from ..core.prediction import Prediction
 from ..errors import ServerError
 from ..stream import PredictionStream
 from .dataset import DatasetReader
-from .failing_rows import isolate_failing_rows, may_be_the_input
+from .failing_rows import isolate_failing_rows, may_be_input_failure
 from .input_source import RequestRows, RowFailure
 from .partial_run import RunSpec
 from .report import Advance
@@ -20,13 +20,18 @@ from .result_writer import ResultWriter
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
+    """Rows `start` to `stop`, read together; ended once all requests made of them have ended."""
+
     start: int
     stop: int
     failures: list[RowFailure]
 
 
 class PredictionLoop:
-    """Requests on their way, and what is expected of them in order."""
+    """Sends the rows of a run as a stream of requests, and writes the predictions in order.
+
+    The queue of expected replies holds each request with its batch, and after a batch's requests the batch itself.
+    """
 
     def __init__(
         self, client: Client, run_spec: RunSpec, reader: DatasetReader, writer: ResultWriter, advance: Advance
@@ -38,11 +43,11 @@ class PredictionLoop:
         self._advance = advance
         self._expected: deque[tuple[RequestRows, _Batch] | _Batch] = deque()
 
-    def do(self) -> None:
+    def run(self) -> None:
         """Predicts every row that is not done yet.
 
         Raises:
-            ServerError: The server failed, and not because of single rows.
+            ServerError: The server failed, and single rows are not the cause.
         """
         run_spec = self._run_spec
         with self._client.stream(
@@ -52,18 +57,18 @@ class PredictionLoop:
             signature=run_spec.signature,
             outputs=run_spec.outputs,
         ) as stream:
-            while self._settle_next(stream):
+            while self._finish_next(stream):
                 self._end_batches()
         self._end_batches()
 
-    def _settle_next(self, stream: PredictionStream) -> bool:
-        """Brings the next part to its end; whether there was one."""
+    def _finish_next(self, stream: PredictionStream) -> bool:
+        """Writes or isolates the next request; False if there is none."""
         try:
             prediction = next(stream, None)
         except ServerError as error:
-            if not may_be_the_input(error):
+            if not may_be_input_failure(error):
                 raise
-            self._recover(*self._next_request())
+            self._isolate_failures(*self._next_request())
             return True
         if prediction is not None:
             self._writer.predictions(self._next_request()[0].rows, prediction)
@@ -81,7 +86,7 @@ class PredictionLoop:
     def _next_request(self) -> tuple[RequestRows, _Batch]:
         self._end_batches()
         expected = self._expected.popleft()
-        assert isinstance(expected, tuple), "ended batches have just been taken away"
+        assert isinstance(expected, tuple), "ended batches have just been removed"
         return expected
 
     def _end_batches(self) -> None:
@@ -91,12 +96,12 @@ class PredictionLoop:
             self._writer.end_batch(batch.stop, sorted(batch.failures, key=lambda failure: failure.row))
             self._advance(batch.stop - batch.start)
 
-    def _recover(self, request: RequestRows, batch: _Batch) -> None:
-        answered, refused = isolate_failing_rows(request, self._predict)
-        for good, prediction in answered:
-            self._writer.predictions(good.rows, prediction)
-        for bad, error in refused:
-            batch.failures.append(RowFailure(bad.rows[0], self._reader.name_of(bad.rows[0]), str(error)))
+    def _isolate_failures(self, request: RequestRows, batch: _Batch) -> None:
+        passed, failed = isolate_failing_rows(request, self._predict)
+        for rows, prediction in passed:
+            self._writer.predictions(rows.rows, prediction)
+        for row, error in failed:
+            batch.failures.append(RowFailure(row.rows[0], self._reader.name_of(row.rows[0]), str(error)))
 
     def _predict(self, request: RequestRows) -> Prediction:
         run_spec = self._run_spec

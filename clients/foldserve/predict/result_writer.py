@@ -1,4 +1,4 @@
-"""Predictions and failures on their way to disk."""
+"""Writing of predictions and failures to the folder of an unfinished run."""
 
 import json
 import os
@@ -16,18 +16,17 @@ from .input_source import RowFailure
 from .partial_run import PartialRun, advanced
 from .row_file import RowFile, create, reopen
 
-SAVE_EVERY = 1.0
 OK_FILE = "row_ok.npy"
 
 
 class ResultWriter:
-    """Writes batches in order and says, about once a second, how far it has come."""
+    """Writes batches in order, and saves the progress every `save_every` seconds."""
 
     def __init__(
         self,
         partial: PartialRun,
         rows: int,
-        save_every: float = SAVE_EVERY,
+        save_every: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._partial = partial
@@ -45,10 +44,10 @@ class ResultWriter:
         }
 
     def predictions(self, rows: Sequence[int], prediction: Prediction) -> None:
-        """Puts the predictions of some rows in their place.
+        """Writes the predictions of some rows.
 
         Raises:
-            ServerFailed: The outputs are not rows of one shape.
+            ServerFailed: The outputs do not have the shape and dtype of the outputs before.
         """
         if not self.outputs:
             self._create({name: array.shape[1:] for name, array in prediction.outputs.items()}, prediction.outputs)
@@ -61,16 +60,16 @@ class ResultWriter:
             self.ok.write(first, chunk)
 
     def end_batch(self, stop: int, failures: Sequence[RowFailure]) -> None:
-        """Everything up to a row has been given."""
+        """Ends a batch: all rows before `stop` are written or among the failures."""
         for failure in failures:
-            self.ok.write(failure.row, np.zeros(1, bool))  # a killed run may have got further
+            self.ok.write(failure.row, np.zeros(1, bool))  # a killed run may have written further
             self._errors.write(json.dumps(asdict(failure)).encode() + b"\n")
         self.progress = advanced(self.progress, stop, len(failures), self._errors.tell())
         if self._clock() - self._saved_at >= self._save_every:
             self.save()
 
     def save(self) -> None:
-        """From here a killed run resumes."""
+        """Saves the progress, from which a killed run resumes."""
         for file in (self.ok, *self.outputs.values()):
             file.sync()
         self._errors.flush()
@@ -79,7 +78,7 @@ class ResultWriter:
         self._saved_at = self._clock()
 
     def finish(self, signature: Signature, wanted: Sequence[str]) -> None:
-        """Fills rows without a prediction with NaN (integers: 0), and makes the files where no row has any."""
+        """Fills rows without a prediction with NaN (integers: 0); creates the files if no row has a prediction."""
         if not self.outputs:
             specs = [spec for spec in signature.outputs if not wanted or spec.name in wanted]
             shapes = {spec.name: tuple(max(0, size) for size in spec.row_shape) for spec in specs}
@@ -93,7 +92,7 @@ class ResultWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        """Closes the files; what an interrupted run has done is kept."""
+        """Closes the files; the progress of an interrupted run is saved."""
         if kind is not None:
             self.save()
         for file in (self.ok, *self.outputs.values()):
@@ -119,12 +118,12 @@ class ResultWriter:
         if file is None or array.shape != (rows, *file.shape[1:]) or array.dtype != file.dtype:
             raise ServerFailed(
                 f"output {name!r}: expected {rows} rows of {file and (list(file.shape[1:]), file.dtype.name)}, received"
-                f" {list(array.shape)} {array.dtype.name}; one array can hold rows of one shape and dtype alone"
+                f" {list(array.shape)} {array.dtype.name}; an output file holds rows of one shape and dtype"
             )
 
 
 def _runs(rows: Sequence[int], array: Array) -> list[tuple[int, Array]]:
-    """Rows cut where their numbers jump, with the first number of each run."""
+    """Splits rows where their numbers are not consecutive; gives the first number of each run."""
     numbers = np.asarray(rows)
     cuts = np.flatnonzero(np.diff(numbers) != 1) + 1
     runs = zip(np.split(numbers, cuts), np.split(array, cuts), strict=True)

@@ -1,4 +1,4 @@
-"""A run, as the list of its steps."""
+"""A run of `predict-model`, step by step."""
 
 import shutil
 import sys
@@ -19,16 +19,16 @@ from .prediction_loop import PredictionLoop
 from .report import Summary, progress_bar
 from .result_writer import ResultWriter
 
-PATIENT = Retry(attempts=30)
-CONTACT = 10.0  # seconds: a wrong address should be told before the user has gone for coffee
+RETRY = Retry(attempts=30)
+FIRST_CONTACT_TIMEOUT = 10.0  # seconds: a wrong address is reported soon, whatever the timeout of requests
 
 
 def run(options: RunOptions) -> Summary:
-    """Predicts everything, or goes on where an earlier run stopped.
+    """Predicts all rows, or resumes where an earlier run stopped.
 
     Raises:
-        UsageError: It cannot be done so; nothing was sent.
-        FoldserveError: The server failed; what is done is kept.
+        UsageError: Arguments or inputs are not valid; nothing was predicted.
+        FoldserveError: The server failed; finished rows are kept.
     """
     if options.out.exists() and not options.overwrite:
         raise UsageError(f"{options.out} is there already; name another file, or add --overwrite")
@@ -40,7 +40,7 @@ def run(options: RunOptions) -> Summary:
         resumed = _begin(partial, run_spec, options.restart)
         with ResultWriter(partial, run_spec.rows, options.save_every) as writer:
             with progress_bar(run_spec.rows, resumed, sys.stderr, options.quiet) as advance:
-                PredictionLoop(client, run_spec, reader, writer, advance).do()
+                PredictionLoop(client, run_spec, reader, writer, advance).run()
             writer.finish(signature, run_spec.outputs)
             errors = _publish(options.out, run_spec, dataset, writer, partial)
         partial.remove()
@@ -64,7 +64,7 @@ def _client(options: RunOptions) -> Client:
     return Client(
         options.target.server,
         timeout=options.timeout,
-        retry=PATIENT,
+        retry=RETRY,
         in_flight=options.in_flight,
         channels=options.channels,
         tls=options.tls,
@@ -73,15 +73,15 @@ def _client(options: RunOptions) -> Client:
 
 
 def _run_spec(client: Client, options: RunOptions, dataset: Dataset, partial: PartialRun) -> tuple[RunSpec, Signature]:
-    """What there is to do, at the version that the unfinished run began with if there is one."""
+    """The specification of this run, at the version of the unfinished run if there is one; and the signature."""
     target, before = options.target, None if options.restart else partial.run_spec()
-    contact = min(CONTACT, options.timeout)
+    timeout = min(FIRST_CONTACT_TIMEOUT, options.timeout)
     if before and target.version is None:
         version = before.version
     else:
-        version = client.resolve(target.model, version=target.version, timeout=contact)
+        version = client.resolve(target.model, version=target.version, timeout=timeout)
     try:
-        signature = client.metadata(target.model, version=version, signature=options.signature, timeout=contact)
+        signature = client.metadata(target.model, version=version, signature=options.signature, timeout=timeout)
     except NotFound as error:
         raise ServerFailed(
             f"{target.model}/{version} is not served ({error.message}); serve it again to resume the run that began"
@@ -105,14 +105,14 @@ def _run_spec(client: Client, options: RunOptions, dataset: Dataset, partial: Pa
 
 
 def _begin(partial: PartialRun, run_spec: RunSpec, restart: bool) -> int:
-    """Goes on with the unfinished run or begins; how many rows are done."""
+    """Resumes the unfinished run or begins a new one; the number of rows already done."""
     if restart or partial.run_spec() != run_spec:
         partial.begin(run_spec)
     return partial.progress().rows
 
 
 def _publish(out: Path, run_spec: RunSpec, dataset: Dataset, writer: ResultWriter, partial: PartialRun) -> Path | None:
-    """Puts the list of failures and then the output in their places."""
+    """Moves the list of failures, and then the output, to their places."""
     errors = out.with_name(out.name + ".errors.jsonl")
     if writer.progress.failed:
         copy = partial.folder / "errors.copy"

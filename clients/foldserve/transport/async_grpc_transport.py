@@ -14,7 +14,7 @@ from .protocol import CallResponse, Reply, UnaryCall
 
 
 class AsyncGrpcTransport:
-    """Calls over one or more channels in turn; the channels open at the first call, on the loop that makes it."""
+    """Transport over one or more channels, used in turn; they open at the first call, on its event loop."""
 
     def __init__(self, settings: ChannelSettings) -> None:
         self._settings = settings
@@ -22,7 +22,7 @@ class AsyncGrpcTransport:
         self._turn = itertools.count()
 
     def start(self, call: UnaryCall) -> "AsyncGrpcPendingCall":
-        """Begins a call on the next channel."""
+        """Starts a call on the next channel."""
         if not self._channels:
             self._channels = [_open(self._settings) for _ in range(self._settings.channels)]
         channel = self._channels[next(self._turn) % len(self._channels)]
@@ -30,34 +30,34 @@ class AsyncGrpcTransport:
         return AsyncGrpcPendingCall(method(call.body, timeout=call.timeout, metadata=self._settings.metadata()))
 
     def now(self) -> float:
-        """The monotonic clock."""
+        """Returns the monotonic clock's seconds."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Lets other coroutines run."""
+        """Suspends this coroutine for some seconds."""
         await asyncio.sleep(seconds)
 
     async def close(self) -> None:
-        """Ends the connections; calls in flight are cancelled."""
+        """Closes the connections; calls in flight are cancelled."""
         for channel in self._channels:
             await channel.close()
 
 
 class AsyncGrpcPendingCall:
-    """A call in grpc's hands."""
+    """A call that grpc carries out."""
 
     def __init__(self, call: Any) -> None:
         self._call = call
 
     async def wait(self) -> Reply:
-        """Waits until the reply is there."""
+        """Waits until the reply arrives."""
         try:
             return CallResponse(await self._call)
         except grpc.aio.AioRpcError as error:
             return call_failure(error.code(), error.details(), error.trailing_metadata())
 
     def cancel(self) -> None:
-        """Gives the call up."""
+        """Cancels the call."""
         self._call.cancel()
 
 

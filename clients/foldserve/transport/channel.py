@@ -1,4 +1,4 @@
-"""What it takes to open a channel: the address, security and gRPC's options."""
+"""Settings of gRPC channels: address, encryption, token and gRPC's options."""
 
 import ipaddress
 import re
@@ -20,20 +20,20 @@ _OPTIONS = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
-    ("grpc.use_local_subchannel_pool", 1),  # else channels to one address share one connection
+    ("grpc.use_local_subchannel_pool", 1),  # otherwise channels to one address share one connection
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelSettings:
-    """Everything needed to open channels to one server.
+    """Settings of the channels to one server.
 
     Attributes:
-        address: As gRPC takes it: `host:port` or `unix:path`.
-        credentials: None for plain text.
+        address: `host:port` or `unix:path`, as gRPC takes it.
+        credentials: Credentials for encryption; None for plain text.
         options: gRPC's channel arguments.
-        token: Sent as `authorization: Bearer …`; a callable is asked anew for each call.
-        channels: How many connections the calls take turns on.
+        token: Sent as `authorization: Bearer …`; a callable is called for each call.
+        channels: Number of connections, used in turn.
     """
 
     address: str
@@ -43,7 +43,7 @@ class ChannelSettings:
     channels: int
 
     def metadata(self) -> Metadata:
-        """What goes with every call."""
+        """The metadata to send with a call."""
         if self.token is None:
             return ()
         token = self.token if isinstance(self.token, str) else self.token()
@@ -58,22 +58,22 @@ def channel_settings(
     token: Token | None = None,
     channels: int = 1,
 ) -> ChannelSettings:
-    """Checks what a client was given and puts it together.
+    """Validates the arguments of a client and makes the settings.
 
     Args:
         target: `HOST:PORT`, `grpc://HOST:PORT`, `grpcs://HOST:PORT` (TLS) or `unix:PATH`.
-        tls: Encryption by files.
-        credentials: Encryption by credentials made with grpc, instead of `tls`.
-        token: A bearer token; refused where it would travel in plain text to another machine.
-        channels: How many connections to open.
+        tls: Encryption with certificates from files.
+        credentials: Encryption with credentials made by grpc, instead of `tls`.
+        token: A bearer token; refused if it would be sent to another machine without encryption.
+        channels: Number of connections.
 
     Raises:
-        ConfigurationError: These do not go together, or the target is none.
+        ConfigurationError: The arguments contradict one another, or the target is not valid.
     """
     if channels < 1:
         raise ConfigurationError(f"channels must be at least 1, received {channels}")
     if tls is not None and credentials is not None:
-        raise ConfigurationError("tls and credentials say the same thing; give one of them")
+        raise ConfigurationError("tls and credentials are alternatives; give one of them")
     secure, address = parse_target(target)
     if tls is None and credentials is None and secure:
         tls = TlsFiles()
@@ -87,10 +87,10 @@ def channel_settings(
 
 
 def parse_target(target: str) -> tuple[bool, str]:
-    """Whether the target asks for TLS, and its address as gRPC takes it.
+    """Parses a target: True if it asks for TLS, and its address as gRPC takes it.
 
     Raises:
-        ConfigurationError: It is no target.
+        ConfigurationError: It is not a target.
     """
     if target.startswith("unix:"):
         return False, target

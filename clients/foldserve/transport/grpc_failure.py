@@ -1,4 +1,4 @@
-"""A failed call of grpc as the client's own record."""
+"""Conversion of grpc's failures to `CallFailure`."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ PUSHBACK = "grpc-retry-pushback-ms"
 
 
 def call_failure(code: grpc.StatusCode, details: str | None, trailers: Any) -> CallFailure:
-    """What went wrong, with the server's pushback in seconds."""
+    """The record of a failed call, with the server's pushback in seconds."""
     return CallFailure(Status[code.name], details or "", _pushback(trailers or ()))
 
 
@@ -21,5 +21,5 @@ def _pushback(trailers: Any) -> float | None:
             try:
                 return int(value) / 1000
             except ValueError:
-                return -1.0  # as gRPC has it: what cannot be read forbids a retry
+                return -1.0  # as gRPC specifies: a value that cannot be read forbids a retry
     return None

@@ -1,4 +1,4 @@
-"""The transport of `Client`: grpc's threads."""
+"""The transport of `Client`: grpc with its threads."""
 
 import itertools
 import time
@@ -13,7 +13,7 @@ from .protocol import CallFailure, CallResponse, Reply, UnaryCall
 
 
 class GrpcTransport:
-    """Calls over one or more channels in turn."""
+    """Transport over one or more channels, used in turn."""
 
     def __init__(self, settings: ChannelSettings) -> None:
         self._settings = settings
@@ -21,33 +21,33 @@ class GrpcTransport:
         self._turn = itertools.count()
 
     def start(self, call: UnaryCall) -> "GrpcPendingCall":
-        """Begins a call on the next channel."""
+        """Starts a call on the next channel."""
         channel = self._channels[next(self._turn) % len(self._channels)]
         method = channel.unary_unary(call.path, None, None)  # bytes in, bytes out
         return GrpcPendingCall(method.future(call.body, timeout=call.timeout, metadata=self._settings.metadata()))
 
     def now(self) -> float:
-        """The monotonic clock."""
+        """Returns the monotonic clock's seconds."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Blocks this thread."""
+        """Blocks this thread for some seconds."""
         time.sleep(seconds)
 
     def close(self) -> None:
-        """Ends the connections; calls in flight are cancelled."""
+        """Closes the connections; calls in flight are cancelled."""
         for channel in self._channels:
             channel.close()
 
 
 class GrpcPendingCall:
-    """A call in grpc's hands."""
+    """A call that grpc carries out."""
 
     def __init__(self, future: Any) -> None:
         self._future = future
 
     def wait(self) -> Reply:
-        """Blocks until the reply is there."""
+        """Blocks until the reply arrives."""
         try:
             return CallResponse(self._future.result())
         except grpc.FutureCancelledError:
@@ -56,7 +56,7 @@ class GrpcPendingCall:
             return call_failure(self._future.code(), self._future.details(), self._future.trailing_metadata())
 
     def cancel(self) -> None:
-        """Gives the call up."""
+        """Cancels the call."""
         self._future.cancel()
 
 

@@ -10,13 +10,13 @@ from ..errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """Encryption by files in PEM format.
+    """TLS from files in PEM format.
 
     Attributes:
-        ca: The authorities to trust; None for those the system trusts.
-        certificate: The caller's own certificate chain, for servers that ask for one (mTLS).
+        ca: Certificates of the authorities to trust; None for those that the system trusts.
+        certificate: The client's own certificate chain, for servers that require one (mTLS).
         key: The private key of that certificate.
-        server_name: The name to expect in the server's certificate where it is not the address.
+        server_name: The name expected in the server's certificate, if other than the address.
     """
 
     ca: Path | str | None = None
@@ -26,10 +26,14 @@ class TlsFiles:
 
     def __post_init__(self) -> None:
         if (self.certificate is None) != (self.key is None):
-            raise ConfigurationError("a certificate needs its key and a key its certificate; give both or neither")
+            raise ConfigurationError("a certificate needs its key, and a key its certificate; give both or neither")
 
     def credentials(self) -> grpc.ChannelCredentials:
-        """Reads the files."""
+        """Reads the files into credentials for grpc.
+
+        Raises:
+            ConfigurationError: A file cannot be read.
+        """
         return grpc.ssl_channel_credentials(_read(self.ca), _read(self.key), _read(self.certificate))
 
 
