@@ -61,6 +61,7 @@ class ChunkedPredictor(Generic[PendingT]):
         except (InvalidInput, FailedPrecondition):
             if cached is None:
                 raise
+            # another version may serve by now: only metadata that has changed since makes a repetition worthwhile
             refetched = yield from self._fetch(arguments)
             if refetched is None or (refetched.inputs, refetched.outputs) == (cached.inputs, cached.outputs):
                 raise
@@ -77,6 +78,7 @@ class ChunkedPredictor(Generic[PendingT]):
         try:
             return (yield from self._one_version(arguments, inputs))
         except InvalidInput as error:
+            # repeat in smaller chunks, but only if the server's limit is below what was sent
             limit = _TOO_MANY_ROWS.search(error.message)
             if limit is None or int(limit[1]) >= self._chunk_size(arguments).rows_of(inputs) or int(limit[1]) < 1:
                 raise
@@ -108,6 +110,7 @@ class ChunkedPredictor(Generic[PendingT]):
             while (part := (yield from pipeline.next())) is not None:
                 parts.append(part)
         except NotFound as error:
+            # only a version that this call has pinned may be replaced; one that the caller named is not found
             if arguments.address.pinned or not pipeline.address.pinned:
                 raise
             raise _PinLost(f"{pipeline.address} went away during the call: {error.message}") from error

@@ -37,9 +37,9 @@ class Pipeline(Generic[PendingT]):
         self._batches = batches
         self._prepare = prepare
         self._outputs = outputs
-        self._in_flight = in_flight
+        self._most_in_flight = in_flight
         self._deadline = deadline
-        self._in_flight_calls: deque[RetryingCall[PendingT] | FoldserveError] = deque()
+        self._calls: deque[RetryingCall[PendingT] | FoldserveError] = deque()
         self._has_more = True
         self._answered = False
 
@@ -51,15 +51,15 @@ class Pipeline(Generic[PendingT]):
     def next(self) -> Flow[PendingT, Prediction | None]:
         """Waits for the prediction of the next batch; None after the last."""
         self._fill()
-        if not self._in_flight_calls:
+        if not self._calls:
             return None
-        attempt = self._in_flight_calls.popleft()
-        if isinstance(attempt, FoldserveError):
-            raise attempt
+        call = self._calls.popleft()
+        if isinstance(call, FoldserveError):
+            raise call
         try:
-            body = yield from attempt.response()
+            body = yield from call.response()
         finally:
-            attempt.cancel()
+            call.cancel()
         prediction = parse_prediction(body, self._address)
         self._answered = True
         self._pin(prediction)
@@ -68,21 +68,22 @@ class Pipeline(Generic[PendingT]):
     def close(self) -> None:
         """Cancels all requests in flight."""
         self._has_more = False
-        while self._in_flight_calls:
-            attempt = self._in_flight_calls.popleft()
-            if not isinstance(attempt, FoldserveError):
-                attempt.cancel()
+        while self._calls:
+            call = self._calls.popleft()
+            if not isinstance(call, FoldserveError):
+                call.cancel()
 
     def _fill(self) -> None:
-        limit = self._in_flight if self._address.pinned else 1
-        while self._has_more and len(self._in_flight_calls) < limit:
+        # until the first response has pinned the version, a second request might reach another version
+        limit = self._most_in_flight if self._address.pinned else 1
+        while self._has_more and len(self._calls) < limit:
             batch = next(self._batches, None)
             if batch is None:
                 self._has_more = False
                 return
             if self._answered and not self._address.pinned:
                 raise ProtocolError(f"the server does not report which version of {self._address} answers; name one")
-            self._in_flight_calls.append(self._begin(batch))
+            self._calls.append(self._begin(batch))
 
     def _begin(self, batch: Any) -> RetryingCall[PendingT] | FoldserveError:
         """Starts the request of a batch; a batch that cannot be sent keeps its place in the order, as an error."""

@@ -78,6 +78,7 @@ class PredictionLoop:
         for start in range(self._writer.progress.rows, self._run_spec.rows, self._run_spec.batch):
             stop = min(start + self._run_spec.batch, self._run_spec.rows)
             rows = self._reader.read(start, stop)
+            # replies come in the order of the requests, so the batch ends when it is first in the queue
             batch = _Batch(start, stop, list(rows.failures))
             self._expected.extend((request, batch) for request in rows.requests)
             self._expected.append(batch)

@@ -49,6 +49,7 @@ class ResultWriter:
         Raises:
             ServerFailed: The outputs do not have the shape and dtype of the outputs before.
         """
+        # the first prediction decides the files' shapes and dtypes; nothing is written before all outputs fit
         if not self.outputs:
             self._create({name: array.shape[1:] for name, array in prediction.outputs.items()}, prediction.outputs)
         for name, array in prediction.outputs.items():
@@ -56,6 +57,7 @@ class ResultWriter:
         for name, array in prediction.outputs.items():
             for first, chunk in _runs(rows, array):
                 self.outputs[name].write(first, chunk)
+        # rows are marked last, so that a marked row has all its outputs
         for first, chunk in _runs(rows, np.ones(len(rows), bool)):
             self.ok.write(first, chunk)
 

@@ -34,6 +34,7 @@ def run(options: RunOptions) -> Summary:
         raise UsageError(f"{options.out} is there already; name another file, or add --overwrite")
     began = time.monotonic()
     with open_dataset(options.inputs) as dataset, PartialRun(options.out) as partial, _client(options) as client:
+        # everything that can be refused is refused before the folder of an unfinished run is touched
         run_spec, signature = _run_spec(client, options, dataset, partial)
         check_output_names(options.out, signature, options.outputs)
         reader = dataset.reader(signature, options.imaging)
@@ -42,6 +43,7 @@ def run(options: RunOptions) -> Summary:
             with progress_bar(run_spec.rows, resumed, sys.stderr, options.quiet) as advance:
                 PredictionLoop(client, run_spec, reader, writer, advance).run()
             writer.finish(signature, run_spec.outputs)
+            # the output is the last to appear: once it exists, the run is complete
             errors = _publish(options.out, run_spec, dataset, writer, partial)
         partial.remove()
     seconds = time.monotonic() - began
@@ -76,6 +78,7 @@ def _run_spec(client: Client, options: RunOptions, dataset: Dataset, partial: Pa
     """The specification of this run, at the version of the unfinished run if there is one; and the signature."""
     target, before = options.target, None if options.restart else partial.run_spec()
     timeout = min(FIRST_CONTACT_TIMEOUT, options.timeout)
+    # a target without a version keeps to the version that answered the rows already done
     if before and target.version is None:
         version = before.version
     else:

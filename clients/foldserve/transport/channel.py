@@ -75,6 +75,7 @@ def channel_settings(
     if tls is not None and credentials is not None:
         raise ConfigurationError("tls and credentials are alternatives; give one of them")
     secure, address = parse_target(target)
+    # grpcs:// alone trusts the authorities of the system
     if tls is None and credentials is None and secure:
         tls = TlsFiles()
     options: tuple[tuple[str, int | str], ...] = _OPTIONS
