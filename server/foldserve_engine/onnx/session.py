@@ -84,7 +84,7 @@ def open_session(runtime: Any, files: OnnxFiles, signature: Signature, options: 
 
 
 def _load_libraries(runtime: Any) -> None:
-    """Loads the libraries of CUDA and cuDNN, from NVIDIA's packages where they are installed beside ONNX Runtime, else as the system does.
+    """Loads CUDA and cuDNN: from NVIDIA's packages beside ONNX Runtime where they are installed, else the system's.
 
     What is said of it goes to stderr: stdout is the program's.
     """

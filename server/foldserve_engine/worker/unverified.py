@@ -9,7 +9,7 @@ import numpy as np
 from foldserve_contract.dtypes import dtype_named
 from foldserve_contract.errors import DigestMismatch
 from foldserve_contract.manifest import GoldenInfo, Manifest, OutputTolerance, Source
-from foldserve_contract.plain import plain_digest
+from foldserve_contract.plain_saved_model import plain_digest
 from foldserve_contract.signature import DEFAULT_SIGNATURE, DYNAMIC, Array, Signature, TensorSpec
 
 from ..batch_sizes import buckets, check_sizes

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from foldserve_contract.bundle import MANIFEST
-from foldserve_contract.plain import is_plain
+from foldserve_contract.plain_saved_model import is_plain
 from foldserve_contract.repository import versions
 
 from ..models.model_config import ModelConfig

@@ -9,7 +9,7 @@ from foldserve_contract.errors import TensorError
 from foldserve_contract.protos import POOL, PredictResponse
 from foldserve_contract.signature import DEFAULT_SIGNATURE
 from foldserve_contract.tensors import decode
-from foldserve_contract.wire.read import Received
+from foldserve_contract.wire.read import ReceivedRequest
 from foldserve_contract.wire.write import OUTPUTS, with_tensors
 
 from ..errors import InvalidRequest
@@ -35,7 +35,7 @@ def model_ref(request: Any) -> ModelRef:
     )
 
 
-def query(received: Received, deadline_ns: int | None, max_bytes: int) -> Query:
+def query(received: ReceivedRequest, deadline_ns: int | None, max_bytes: int) -> Query:
     """A PredictRequest as a query whose tensors may take `max_bytes` each once unpacked.
 
     Raises:
@@ -55,7 +55,7 @@ def query(received: Received, deadline_ns: int | None, max_bytes: int) -> Query:
 class _InputTensors(Mapping[str, InputTensor]):
     """The inputs of a request, looked at one by one when they are asked for: there may be any number of them."""
 
-    def __init__(self, received: Received, max_bytes: int) -> None:
+    def __init__(self, received: ReceivedRequest, max_bytes: int) -> None:
         self._protos = received.message.inputs
         self._contents = received.contents
         self._max_bytes = max_bytes
