@@ -12,7 +12,7 @@ from foldserve_contract.protos.open_inference import ModelInferResponse
 from foldserve_contract.signature import Array
 
 from ..errors import InvalidRequest
-from ..models.query import InputTensor, Prediction
+from ..models.query import InputTensor, PredictResult
 from .classification import CLASS_COUNT, classes
 from .datatypes import BY_DTYPE, Datatype
 from .tensors import SHARED_MEMORY, elsewhere, offer, prefixed, raw_array
@@ -59,7 +59,7 @@ def _typed(contents: Any, datatype: Datatype, shape: tuple[int, ...]) -> Array:
     return array.reshape(shape)
 
 
-def response(request: Any, answer: Prediction, labels: tuple[str, ...] | None) -> Any:
+def response(request: Any, answer: PredictResult, labels: tuple[str, ...] | None) -> Any:
     """The ModelInferResponse: raw where the request was or where there is no typed way, else typed."""
     counts = {
         tensor.name: tensor.parameters[CLASS_COUNT].int64_param

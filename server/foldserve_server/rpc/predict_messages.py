@@ -13,7 +13,7 @@ from foldserve_contract.wire.read import ReceivedRequest
 from foldserve_contract.wire.write import OUTPUTS, with_tensors
 
 from ..errors import InvalidRequest
-from ..models.query import InputTensor, ModelRef, Prediction, Query
+from ..models.query import InputTensor, ModelRef, PredictResult, Query
 
 _DATA_TYPES = POOL.FindEnumTypeByName("tensorflow.DataType").values_by_number
 
@@ -85,7 +85,7 @@ def input_tensor(proto: Any, max_bytes: int, content: memoryview | None = None) 
     return InputTensor(_dtype(proto.dtype), shape if known else None, partial(decode, proto, max_bytes, content))
 
 
-def response(asked: Query, answer: Prediction, typed: bool) -> bytes:
+def response(asked: Query, answer: PredictResult, typed: bool) -> bytes:
     """The serialized PredictResponse; tensors are in the typed fields, or in `tensor_content`."""
     message = PredictResponse()
     message.model_spec.name = asked.model.name
