@@ -48,7 +48,8 @@ def _offer(tensor: Any, raw: bytes | None) -> InputTensor:
 def _typed(contents: Any, datatype: Datatype, shape: tuple[int, ...]) -> Array:
     if datatype.field is None:
         raise TensorError(f"data-type {datatype.name} has no typed contents; send raw_input_contents")
-    values = np.array(getattr(contents, datatype.field))
+    # Where 64 bits are needed, numpy would take numbers on both sides of 2^63 for float64.
+    values = np.array(getattr(contents, datatype.field), np.uint64 if datatype.dtype == "uint64" else None)
     if values.size != math.prod(shape):
         raise TensorError(
             f"{datatype.field} of shape {list(shape)} must hold {math.prod(shape):,} values, received {values.size:,}"
