@@ -83,8 +83,8 @@ def test_a_command_finds_modules_where_it_is_run(shop: str, tmp_path: Path) -> N
     script = tmp_path / "bin" / "command.py"  # a console script lies elsewhere, and Python looks beside it
     script.parent.mkdir()
     script.write_text(
-        "from foldserve_exporter.load.modules import import_modules, search_here\n"
-        f"search_here()\nimport_modules(['{shop}'])\nprint('found')\n"
+        "from foldserve_exporter.load.modules import import_modules, search_working_directory\n"
+        f"search_working_directory()\nimport_modules(['{shop}'])\nprint('found')\n"
     )
     done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout == "found\n", done.stderr
