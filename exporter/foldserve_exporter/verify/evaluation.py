@@ -15,7 +15,7 @@ from foldserve_contract.signature import Array, Arrays
 from ..errors import Refused
 from ..graph import Graph, rebuild
 from ..naming import NamedModel
-from ..tracing import Run, traced
+from ..tracing import TracedFunction, traced
 
 _CHUNK = 16  # float64 activations of a large network are large
 
@@ -25,7 +25,7 @@ class Unfolded:
     """A model rebuilt from the unfolded graph, and how it answers in inference, by whatever its variables hold."""
 
     named: NamedModel
-    run: Run
+    run: TracedFunction
 
 
 class Evaluation:

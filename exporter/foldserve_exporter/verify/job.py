@@ -12,7 +12,7 @@ from foldserve_contract.records import from_json, to_json
 from foldserve_contract.signature import Signature
 
 from ..samples.rows import VerificationRows
-from .batches import Answers, Batch, plan_batches, plan_briefly
+from .batches import CandidateOutputs, VerificationBatch, plan_batches, plan_core_batches
 
 
 class WorkerKind(StrEnum):
@@ -57,13 +57,13 @@ class Candidate:
     optimise: bool = True
     served: bool = False
 
-    def batches(self, rows: VerificationRows) -> tuple[Batch, ...]:
+    def batches(self, rows: VerificationRows) -> tuple[VerificationBatch, ...]:
         """What it is asked."""
-        return plan_batches(rows) if self.served else plan_briefly(rows)
+        return plan_batches(rows) if self.served else plan_core_batches(rows)
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _JobRecord:
     candidates: tuple[Candidate, ...]
     signature: Signature
     judged: int
@@ -75,7 +75,7 @@ class _Plan:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Job:
+class VerificationJob:
     """Everything a fresh process needs to know.
 
     Attributes:
@@ -96,7 +96,7 @@ class Job:
 
     def write(self, folder: Path) -> None:
         """Writes the job for the workers to read."""
-        plan = _Plan(
+        plan = _JobRecord(
             self.candidates,
             self.signature,
             self.rows.judged,
@@ -110,22 +110,22 @@ class Job:
         write_npz(folder / "rows.npz", self.rows.inputs)
 
     @classmethod
-    def read(cls, folder: Path) -> "Job":
+    def read(cls, folder: Path) -> "VerificationJob":
         """Reads what `write` wrote."""
-        plan = from_json(_Plan, json.loads((folder / "job.json").read_text(encoding="utf-8")))
+        plan = from_json(_JobRecord, json.loads((folder / "job.json").read_text(encoding="utf-8")))
         with np.load(folder / "rows.npz", allow_pickle=False) as archive:
             inputs = {name: archive[name] for name in archive.files}
         rows = VerificationRows(inputs, plan.judged, plan.golden, plan.stretched)
         return cls(plan.candidates, plan.signature, rows, plan.custom_objects, plan.trust_code, plan.search)
 
 
-def write_answers(folder: Path, candidate: Candidate, answers: Answers) -> None:
+def write_answers(folder: Path, candidate: Candidate, answers: CandidateOutputs) -> None:
     """Keeps a candidate's answers for the verifier."""
     arrays = {f"{index}/{name}": array for index, batch in enumerate(answers.outputs) for name, array in batch.items()}
     write_npz(folder / f"{candidate.key}.npz", arrays)
 
 
-def read_answers(folder: Path, candidate: Candidate, batches: int) -> Answers | None:
+def read_answers(folder: Path, candidate: Candidate, batches: int) -> CandidateOutputs | None:
     """A candidate's answers, or None where it left none."""
     path = folder / f"{candidate.key}.npz"
     if not path.exists():
@@ -135,7 +135,7 @@ def read_answers(folder: Path, candidate: Candidate, batches: int) -> Answers | 
         for key in archive.files:
             index, _, name = key.partition("/")
             outputs[int(index)][name] = archive[key]
-    return Answers(tuple(outputs))
+    return CandidateOutputs(tuple(outputs))
 
 
 def write_error(folder: Path, candidate: Candidate, message: str) -> None:

@@ -8,18 +8,18 @@ import numpy as np
 from foldserve_contract import tolerance
 from foldserve_contract.signature import Array, Signature
 
-from .batches import Answers, Batch
+from .batches import CandidateOutputs, VerificationBatch
 from .reference import Reference
-from .verdict import CandidateVerdict, OutputVerdict
+from .verdict import CandidateVerdict, OutputComparison
 
 
 def judge(
     name: str,
-    answers: Answers,
-    batches: tuple[Batch, ...],
+    answers: CandidateOutputs,
+    batches: tuple[VerificationBatch, ...],
     reference: Reference,
     signature: Signature,
-    exact_as: Answers | None = None,
+    exact_as: CandidateOutputs | None = None,
 ) -> CandidateVerdict:
     """The verdict over one candidate; `exact_as` are answers to the first of the batches, to be equal bit for bit."""
     malformed = tuple(_malformed(answers, batches, signature))
@@ -33,7 +33,9 @@ def judge(
     return CandidateVerdict(name, outputs, tuple(failures), exact)
 
 
-def _malformed(answers: Answers, batches: tuple[Batch, ...], signature: Signature) -> Iterator[str]:
+def _malformed(
+    answers: CandidateOutputs, batches: tuple[VerificationBatch, ...], signature: Signature
+) -> Iterator[str]:
     """Outputs that are missing, or of another dtype or shape than the signature says."""
     for batch, outputs in zip(batches, answers.outputs, strict=True):
         for spec in signature.outputs:
@@ -46,7 +48,9 @@ def _malformed(answers: Answers, batches: tuple[Batch, ...], signature: Signatur
                 yield f"output {spec.name!r} has {array.shape[0]} rows for a batch of {len(batch.rows)}"
 
 
-def _judge_output(output: str, answers: Answers, batches: tuple[Batch, ...], reference: Reference) -> OutputVerdict:
+def _judge_output(
+    output: str, answers: CandidateOutputs, batches: tuple[VerificationBatch, ...], reference: Reference
+) -> OutputComparison:
     expected, limit = reference.outputs[output], reference.limit(output)
     worst, worst_sample, worst_batch, composition = 0.0, 0, "", 0.0
     flips: set[int] = set()
@@ -59,10 +63,12 @@ def _judge_output(output: str, answers: Answers, batches: tuple[Batch, ...], ref
         composition = np.fmax(composition, _row_deviation(answer, first.setdefault(row, answer)))
         if (margin := _flip_margin(answer, expected[row])) is not None:
             (flips if margin > 2 * limit else close).add(row)
-    return OutputVerdict(worst, limit, worst_sample, worst_batch, float(composition), len(flips), len(close))
+    return OutputComparison(worst, limit, worst_sample, worst_batch, float(composition), len(flips), len(close))
 
 
-def _rows(output: str, answers: Answers, batches: tuple[Batch, ...], judged: int) -> Iterator[tuple[int, str, Array]]:
+def _rows(
+    output: str, answers: CandidateOutputs, batches: tuple[VerificationBatch, ...], judged: int
+) -> Iterator[tuple[int, str, Array]]:
     for batch, outputs in zip(batches, answers.outputs, strict=True):
         for position, row in enumerate(batch.rows):
             if row < judged:
@@ -83,7 +89,7 @@ def _flip_margin(answer: Array, expected: Array) -> float | None:
     return float(first - second)
 
 
-def _equal(answers: Answers, other: Answers) -> bool:
+def _equal(answers: CandidateOutputs, other: CandidateOutputs) -> bool:
     return all(
         np.array_equal(mine[name], theirs[name], equal_nan=True)
         for mine, theirs in zip(answers.outputs, other.outputs, strict=False)
@@ -91,7 +97,7 @@ def _equal(answers: Answers, other: Answers) -> bool:
     )
 
 
-def _failures(output: str, verdict: OutputVerdict) -> Iterator[str]:
+def _failures(output: str, verdict: OutputComparison) -> Iterator[str]:
     if not tolerance.within(verdict.deviation, verdict.limit):
         yield (
             f"output {output!r} deviates by {verdict.deviation:.3g} for sample {verdict.worst_sample}"

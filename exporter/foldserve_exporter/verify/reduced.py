@@ -12,7 +12,7 @@ from foldserve_engine.spec import EngineSpec
 from ..emit.tf32 import with_tf32
 from ..errors import Refused
 from ..samples.rows import VerificationRows
-from .batches import ask, plan_batches
+from .batches import plan_batches, run_batches
 from .judge import judge
 from .reference import Reference
 
@@ -37,7 +37,7 @@ def tf32_promises(
     batches = plan_batches(rows)
     try:
         engine = OnnxEngine.from_bytes(with_tf32(content), signature, EngineSpec(optimise=False))
-        answers = ask(engine.run, rows, batches)
+        answers = run_batches(engine.run, rows, batches)
     except Refused:
         raise
     except FoldserveError as error:

@@ -9,23 +9,23 @@ from foldserve_contract.bundle import ONNX_DATA
 from foldserve_contract.signature import Array, Arrays
 from foldserve_engine.spec import EngineSpec
 
-from .job import Candidate, CandidateKind, Job
+from .job import Candidate, CandidateKind, VerificationJob
 
-Run = Callable[[Arrays], dict[str, Array]]
+CandidateFunction = Callable[[Arrays], dict[str, Array]]
 
 
-def open_candidate(candidate: Candidate, job: Job) -> Run:
+def open_candidate(candidate: Candidate, job: VerificationJob) -> CandidateFunction:
     """A function from arrays by name to arrays by name."""
     return _OPENERS[candidate.kind](candidate, job)
 
 
-def _open_saved_model(candidate: Candidate, job: Job) -> Run:
+def _open_saved_model(candidate: Candidate, job: VerificationJob) -> CandidateFunction:
     from foldserve_engine.tensorflow_engine import TensorFlowEngine
 
     return TensorFlowEngine.from_directory(Path(candidate.path), job.signature, EngineSpec()).run
 
 
-def _open_onnx(candidate: Candidate, job: Job) -> Run:
+def _open_onnx(candidate: Candidate, job: VerificationJob) -> CandidateFunction:
     from foldserve_engine.onnx.artifact_files import OnnxFiles
     from foldserve_engine.onnx.onnx_engine import OnnxEngine
 
@@ -36,7 +36,7 @@ def _open_onnx(candidate: Candidate, job: Job) -> Run:
     return OnnxEngine.from_bytes(OnnxFiles(path.read_bytes(), external), job.signature, options).run
 
 
-def _open_keras(candidate: Candidate, job: Job) -> Run:
+def _open_keras(candidate: Candidate, job: VerificationJob) -> CandidateFunction:
     from ..naming import NamedModel
     from ..tracing import traced
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class OutputVerdict:
+class OutputComparison:
     """One output of one candidate.
 
     Attributes:
@@ -39,7 +39,7 @@ class CandidateVerdict:
     """
 
     name: str
-    outputs: Mapping[str, OutputVerdict]
+    outputs: Mapping[str, OutputComparison]
     failures: tuple[str, ...]
     exact: bool | None
 
@@ -74,7 +74,7 @@ class Verification:
         """The worst difference that neighbours in the batch made to a row of an output."""
         return max(verdict.composition for verdict in self._verdicts(output))
 
-    def _verdicts(self, output: str) -> list[OutputVerdict]:
+    def _verdicts(self, output: str) -> list[OutputComparison]:
         """Those of every candidate that answered; the folded model itself always does."""
         return [candidate.outputs[output] for candidate in self.candidates if output in candidate.outputs]
 

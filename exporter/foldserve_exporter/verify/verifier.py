@@ -11,14 +11,14 @@ from ..load.modules import search_path
 from ..naming import NamedModel
 from ..samples.rows import VerificationRows
 from ..tracing import traced
-from .batches import Answers, Batch, ask, plan_briefly
-from .job import Candidate, CandidateKind, Job, read_answers, read_error
+from .batches import CandidateOutputs, VerificationBatch, plan_core_batches, run_batches
+from .job import Candidate, CandidateKind, VerificationJob, read_answers, read_error
 from .judge import judge
 from .reference import Reference
 from .verdict import CandidateVerdict, Verification
-from .workers import Worker
+from .worker_pool import VerificationWorker
 
-Progress = Callable[[str], None]
+DetailCallback = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +31,9 @@ class Verifier:
     custom_objects: tuple[str, ...] = ()
     trust_code: bool = False
 
-    def begin(self, candidates: tuple[Candidate, ...], workers: tuple[Worker, ...], folder: Path) -> "Trial":
+    def start(
+        self, candidates: tuple[Candidate, ...], workers: tuple[VerificationWorker, ...], folder: Path
+    ) -> "VerificationRun":
         """Has the fresh processes load and ask every candidate, while this one does something else.
 
         Args:
@@ -41,18 +43,26 @@ class Verifier:
         """
         folder.mkdir()
         search = search_path() if self.custom_objects else ()
-        Job(candidates, self.signature, self.rows, self.custom_objects, self.trust_code, search).write(folder)
+        VerificationJob(candidates, self.signature, self.rows, self.custom_objects, self.trust_code, search).write(
+            folder
+        )
         for worker in workers:
-            worker.give(folder)
-        return Trial(self, candidates, workers, folder)
+            worker.send_job(folder)
+        return VerificationRun(self, candidates, workers, folder)
 
     def judge(
-        self, name: str, answers: Answers, batches: tuple[Batch, ...], exact_as: Answers | None = None
+        self,
+        name: str,
+        answers: CandidateOutputs,
+        batches: tuple[VerificationBatch, ...],
+        exact_as: CandidateOutputs | None = None,
     ) -> CandidateVerdict:
         """The verdict over answers; `exact_as` are those it must equal bit for bit."""
         return judge(name, answers, batches, self.reference, self.signature, exact_as)
 
-    def judge_reload(self, folder: Path, candidate: Candidate, phase_0: Answers, end: str | None) -> CandidateVerdict:
+    def judge_reload(
+        self, folder: Path, candidate: Candidate, phase_0: CandidateOutputs, end: str | None
+    ) -> CandidateVerdict:
         """The verdict over what a fresh process left in the folder; `end` says how that process ended if not well."""
         batches = candidate.batches(self.rows)
         answers = read_answers(folder, candidate, len(batches))
@@ -64,21 +74,21 @@ class Verifier:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trial:
+class VerificationRun:
     """A verification under way."""
 
     verifier: Verifier
     candidates: tuple[Candidate, ...]
-    workers: tuple[Worker, ...]
+    workers: tuple[VerificationWorker, ...]
     folder: Path
 
-    def conclude(self, folded: NamedModel, progress: Progress) -> Verification:
+    def finish(self, folded: NamedModel, progress: DetailCallback) -> Verification:
         """The folded model's two verdicts, from this process, then one for each candidate, in order."""
         verifier = self.verifier
         progress("folded model, phases 0 and 1")
-        batches = plan_briefly(verifier.rows)
-        phase_0 = ask(traced(folded, training=False), verifier.rows, batches)
-        phase_1 = ask(traced(folded, training=True), verifier.rows, batches)
+        batches = plan_core_batches(verifier.rows)
+        phase_0 = run_batches(traced(folded, training=False), verifier.rows, batches)
+        phase_1 = run_batches(traced(folded, training=True), verifier.rows, batches)
         progress("reloads in fresh processes")
         ends = {worker.kind: worker.wait() for worker in self.workers}
         verdicts = [

@@ -9,8 +9,8 @@ import traceback
 from pathlib import Path
 
 from ..runtime import pin_runtime
-from .batches import ask
-from .job import Candidate, Job, WorkerKind, write_answers, write_error
+from .batches import run_batches
+from .job import Candidate, VerificationJob, WorkerKind, write_answers, write_error
 
 
 def main() -> int:
@@ -22,7 +22,7 @@ def main() -> int:
     if not line:
         return 0  # the export ended before there was anything to verify
     folder = Path(line)
-    job = Job.read(folder)
+    job = VerificationJob.read(folder)
     for candidate in job.candidates:
         if candidate.kind.worker is kind:
             _answer(folder, job, candidate)
@@ -38,11 +38,13 @@ def _import(kind: WorkerKind) -> None:
         import_runtime()
 
 
-def _answer(folder: Path, job: Job, candidate: Candidate) -> None:
+def _answer(folder: Path, job: VerificationJob, candidate: Candidate) -> None:
     from .runners import open_candidate
 
     try:
-        write_answers(folder, candidate, ask(open_candidate(candidate, job), job.rows, candidate.batches(job.rows)))
+        write_answers(
+            folder, candidate, run_batches(open_candidate(candidate, job), job.rows, candidate.batches(job.rows))
+        )
     except Exception as error:  # whatever an artifact raises is the verdict over it, not a fault of this process
         traceback.print_exc()
         write_error(folder, candidate, f"{type(error).__name__}: {error}")

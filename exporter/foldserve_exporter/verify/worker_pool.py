@@ -13,7 +13,7 @@ TIMEOUT_S = 3600.0
 _TAIL = 2000
 
 
-class Worker:
+class VerificationWorker:
     """One fresh process; it is given one job."""
 
     def __init__(self, kind: WorkerKind) -> None:
@@ -27,7 +27,7 @@ class Worker:
             stderr=self._log,
         )
 
-    def give(self, folder: Path) -> None:
+    def send_job(self, folder: Path) -> None:
         """Hands the job over and returns at once; a process that has ended is found out by `wait`."""
         assert self._process.stdin is not None
         try:
@@ -59,9 +59,9 @@ class Worker:
 
 
 @contextmanager
-def started_workers() -> Iterator[tuple[Worker, ...]]:
+def started_workers() -> Iterator[tuple[VerificationWorker, ...]]:
     """One worker of each kind, ended whatever happens."""
-    workers = tuple(Worker(kind) for kind in WorkerKind)
+    workers = tuple(VerificationWorker(kind) for kind in WorkerKind)
     try:
         yield workers
     finally:
