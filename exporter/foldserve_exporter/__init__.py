@@ -1,8 +1,8 @@
 """Exports Keras models with BatchNormalization: the model served is the model verified.
 
 `export_model` writes a verified bundle; `fold` returns the folded model alone; `diagnose` finds the faults of a model;
-`recalibrate` estimates its moving statistics from data; `freeze` prepares one for fine-tuning. They are imported on first access,
-because they import TensorFlow.
+`recalibrate` estimates its moving statistics from data; `freeze` prepares one for fine-tuning. Each is imported at
+first use, because they import TensorFlow.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -21,7 +21,7 @@ def judge(
     signature: Signature,
     exact_as: CandidateOutputs | None = None,
 ) -> CandidateVerdict:
-    """The verdict over one candidate; `exact_as` are answers to the first of the batches, to be equal bit for bit."""
+    """Judges one candidate; `exact_as` are outputs for the first of the batches, to be equalled bit for bit."""
     malformed = tuple(_malformed(answers, batches, signature))
     if malformed:
         return CandidateVerdict(name, {}, malformed[:1], None)
@@ -36,7 +36,7 @@ def judge(
 def _malformed(
     answers: CandidateOutputs, batches: tuple[VerificationBatch, ...], signature: Signature
 ) -> Iterator[str]:
-    """Outputs that are missing, or of another dtype or shape than the signature says."""
+    """A message for every output that is missing, or whose dtype or shape differs from the signature's."""
     for batch, outputs in zip(batches, answers.outputs, strict=True):
         for spec in signature.outputs:
             array = outputs.get(spec.name)
@@ -56,13 +56,14 @@ def _judge_output(
     flips: set[int] = set()
     close: set[int] = set()
     first: dict[int, Array] = {}
+    # NaN is the worst deviation and stays; a row's later outputs are compared with those in its first batch
     for row, kind, answer in _rows(output, answers, batches, expected.shape[0]):
         deviation = _row_deviation(answer, expected[row])
         if not math.isnan(worst) and (math.isnan(deviation) or deviation > worst):
             worst, worst_sample, worst_batch = deviation, row, kind
         composition = np.fmax(composition, _row_deviation(answer, first.setdefault(row, answer)))
         if (margin := _flip_margin(answer, expected[row])) is not None:
-            (flips if margin > 2 * limit else close).add(row)
+            (flips if margin > 2 * limit else close).add(row)  # within twice the limit both may be right
     return OutputComparison(worst, limit, worst_sample, worst_batch, float(composition), len(flips), len(close))
 
 
@@ -80,7 +81,7 @@ def _row_deviation(answer: Array, expected: Array) -> float:
 
 
 def _flip_margin(answer: Array, expected: Array) -> float | None:
-    """The reference's margin between its first and second class where the answer's first class is another."""
+    """The reference's margin between first and second class where the candidate's first class differs, else None."""
     if expected.ndim != 1 or expected.size < 2 or expected.dtype.kind != "f" or answer.shape != expected.shape:
         return None
     if int(np.argmax(answer)) == int(np.argmax(expected)):

@@ -1,4 +1,4 @@
-"""Loads a candidate in a fresh process, by the code that serves it where there is such."""
+"""Loads a candidate in a worker process, by the engine's own code where servers run it."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -15,7 +15,7 @@ CandidateFunction = Callable[[Arrays], dict[str, Array]]
 
 
 def open_candidate(candidate: Candidate, job: VerificationJob) -> CandidateFunction:
-    """A function from arrays by name to arrays by name."""
+    """Loads a candidate as a function from arrays by name to arrays by name."""
     return _OPENERS[candidate.kind](candidate, job)
 
 
@@ -49,7 +49,7 @@ def _open_keras(candidate: Candidate, job: VerificationJob) -> CandidateFunction
 
 @lru_cache(maxsize=1)
 def _loaded(path: str, trust_code: bool, custom_objects: tuple[str, ...], search: tuple[str, ...]) -> Any:
-    """One reload answers in both learning phases."""
+    """Loads a Keras file; the cached model serves the candidates of both learning phases."""
     from ..load.loader import load_model
     from ..load.modules import extend_search_path
 

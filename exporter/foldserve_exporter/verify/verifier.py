@@ -1,4 +1,4 @@
-"""Asks every candidate its batches, each reload in a fresh process, and judges the answers."""
+"""Runs every candidate on its batches, each reload in a fresh process, and judges the outputs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from ..naming import NamedModel
 from ..samples.rows import VerificationRows
 from ..tracing import traced
 from .batches import CandidateOutputs, VerificationBatch, plan_core_batches, run_batches
-from .job import Candidate, CandidateKind, VerificationJob, read_answers, read_error
+from .job import Candidate, CandidateKind, VerificationJob, read_error, read_outputs
 from .judge import judge
 from .reference import Reference
 from .verdict import CandidateVerdict, Verification
@@ -23,7 +23,7 @@ DetailCallback = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Verifier:
-    """Everything candidates are compared with."""
+    """Verifies candidates against the reference on the verification rows."""
 
     reference: Reference
     rows: VerificationRows
@@ -34,12 +34,12 @@ class Verifier:
     def start(
         self, candidates: tuple[Candidate, ...], workers: tuple[VerificationWorker, ...], folder: Path
     ) -> "VerificationRun":
-        """Has the fresh processes load and ask every candidate, while this one does something else.
+        """Starts the verification in the worker processes and returns at once.
 
         Args:
             candidates: The artifacts in their settings.
             workers: The processes.
-            folder: Made for the questions and the answers.
+            folder: Made for the job and its results.
         """
         folder.mkdir()
         search = search_path() if self.custom_objects else ()
@@ -57,15 +57,22 @@ class Verifier:
         batches: tuple[VerificationBatch, ...],
         exact_as: CandidateOutputs | None = None,
     ) -> CandidateVerdict:
-        """The verdict over answers; `exact_as` are those it must equal bit for bit."""
+        """Judges a candidate's outputs; `exact_as` are those they must equal bit for bit."""
         return judge(name, answers, batches, self.reference, self.signature, exact_as)
 
     def judge_reload(
         self, folder: Path, candidate: Candidate, phase_0: CandidateOutputs, end: str | None
     ) -> CandidateVerdict:
-        """The verdict over what a fresh process left in the folder; `end` says how that process ended if not well."""
+        """Judges the outputs that a worker process left in the folder.
+
+        Args:
+            folder: The folder of the job.
+            candidate: The reloaded artifact.
+            phase_0: The folded model's outputs in phase 0, which a reload in the same runtime must equal bit for bit.
+            end: The message of a process that ended badly.
+        """
         batches = candidate.batches(self.rows)
-        answers = read_answers(folder, candidate, len(batches))
+        answers = read_outputs(folder, candidate, len(batches))
         if answers is None:
             reason = read_error(folder, candidate) or end or "it left no answer"
             return CandidateVerdict(candidate.name, {}, (f"it does not answer: {reason}",), None)
@@ -75,7 +82,7 @@ class Verifier:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VerificationRun:
-    """A verification under way."""
+    """A verification in progress."""
 
     verifier: Verifier
     candidates: tuple[Candidate, ...]
@@ -83,7 +90,7 @@ class VerificationRun:
     folder: Path
 
     def finish(self, folded: NamedModel, progress: DetailCallback) -> Verification:
-        """The folded model's two verdicts, from this process, then one for each candidate, in order."""
+        """Runs the folded model, waits for the workers, and judges the model's two phases, then every candidate."""
         verifier = self.verifier
         progress("folded model, phases 0 and 1")
         batches = plan_core_batches(verifier.rows)
@@ -96,13 +103,14 @@ class VerificationRun:
             verifier.judge("folded model, phase 1", phase_1, batches, phase_0),
         ]
         for candidate in self.candidates:
+            # a process may die after some outputs: its other candidates are refused with the reason of its end
             end = ends.get(candidate.kind.worker, "no process was started for it")
             verdicts.append(verifier.judge_reload(self.folder, candidate, phase_0, end))
         return Verification(tuple(verdicts), verifier.rows.judged)
 
 
 def candidates_of(artifacts: Path, keras_file: Path | None) -> tuple[Candidate, ...]:
-    """Every artifact of an export in every setting that is verified."""
+    """Candidates of an export: every artifact in every setting that is verified."""
     onnx_path = str(artifacts / ONNX)
     return (
         Candidate("saved_model", "tensorflow, SavedModel", CandidateKind.SAVED_MODEL, str(artifacts), served=True),

@@ -1,7 +1,7 @@
-"""A fresh process that reloads artifacts and answers with them: `python -m foldserve_exporter.verify.worker KIND`.
+"""Worker process that reloads artifacts and runs them: `python -m foldserve_exporter.verify.worker KIND`.
 
-It imports what its kind needs, then waits for one line on standard input: the folder of its job. A fresh process,
-because a registry, a cache or a default left by the export could make a broken artifact answer.
+It imports the library of its kind, then waits for one line on standard input: the folder of its job. The process is a
+fresh one, because a registry, a cache or a default left by the export could make a broken artifact work.
 """
 
 import sys
@@ -10,11 +10,11 @@ from pathlib import Path
 
 from ..runtime import pin_runtime
 from .batches import run_batches
-from .job import Candidate, VerificationJob, WorkerKind, write_answers, write_error
+from .job import Candidate, VerificationJob, WorkerKind, write_error, write_outputs
 
 
 def main() -> int:
-    """Warms up, waits for the job and answers it; 0 when every candidate answered or left an error."""
+    """Imports the library, waits for the job and does it; 0 when every candidate left its outputs or an error."""
     pin_runtime()
     kind = WorkerKind(sys.argv[1])
     _import(kind)
@@ -42,7 +42,7 @@ def _answer(folder: Path, job: VerificationJob, candidate: Candidate) -> None:
     from .runners import open_candidate
 
     try:
-        write_answers(
+        write_outputs(
             folder, candidate, run_batches(open_candidate(candidate, job), job.rows, candidate.batches(job.rows))
         )
     except Exception as error:  # whatever an artifact raises is the verdict over it, not a fault of this process
