@@ -6,7 +6,7 @@ from pathlib import Path
 
 from foldserve_contract.options import values_of
 
-from .commands import complain, run_command
+from .commands import print_error, run_command
 from .flags import add_flags
 from .options import ExportOptions
 
@@ -51,13 +51,13 @@ def _run(options: argparse.Namespace) -> int:
         return _export(options)
     except VerificationFailed as error:
         _show(error.report, options.json)
-        complain(PROGRAM, str(error))
+        print_error(PROGRAM, str(error))
         return error.exit_code
 
 
 def _export(options: argparse.Namespace) -> int:
     from .pipeline import export_model
-    from .report.progress import TerminalProgress
+    from .report.terminal_progress import TerminalProgress
 
     with TerminalProgress(enabled=sys.stderr.isatty()) as progress:
         exported = export_model(

@@ -1,4 +1,4 @@
-"""Flags of a command, from the record that declares them."""
+"""Command-line flags, generated from the record that declares them."""
 
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping

@@ -26,7 +26,7 @@ from foldserve_exporter.diagnosis.finding import Kind, Severity
 from foldserve_exporter.errors import Refused
 from foldserve_exporter.options import DEFAULT_MAX_BATCH
 from foldserve_exporter.report.failed import VerificationFailed
-from foldserve_exporter.report.progress import STEPS
+from foldserve_exporter.report.terminal_progress import STEPS
 from foldserve_exporter.steps.publish import Exported
 
 from .models import randomise

@@ -7,7 +7,7 @@ import numpy as np
 
 from foldserve_contract.signature import Array
 
-from ..samples.files import why_unread
+from ..samples.files import unreadable_reason
 from .scores import LabelsError
 
 
@@ -25,5 +25,5 @@ def read_labels(path: Path) -> Array | dict[str, Array]:
             with np.load(path, allow_pickle=False) as archive:
                 return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise LabelsError(f"{path} cannot be read as labels: {why_unread(error)}") from error
+        raise LabelsError(f"{path} cannot be read as labels: {unreadable_reason(error)}") from error
     raise LabelsError(f"{path} is no .npz and no .npy")

@@ -9,7 +9,7 @@ from foldserve_contract.signature import Array, Arrays
 from ..graph import Graph, rebuild
 from ..graph.unique_names import op_names
 from ..naming import NamedModel
-from ..tracing import Run, traced
+from ..tracing import TracedFunction, traced
 
 _INFERENCE_ROWS = 32
 _TRAINING_ROWS = 256
@@ -42,7 +42,7 @@ def predict_in_training(named: NamedModel, inputs: Arrays) -> dict[str, Array]:
     return _run(named, inputs, _TRAINING_ROWS, traced(named, training=True))
 
 
-def _run(named: NamedModel, inputs: Arrays, most: int, run: Run) -> dict[str, Array]:
+def _run(named: NamedModel, inputs: Arrays, most: int, run: TracedFunction) -> dict[str, Array]:
     pieces = math.ceil(rows_of(inputs) / most)
     split = {name: np.array_split(array, pieces) for name, array in inputs.items()}
     parts = [run({name: each[piece] for name, each in split.items()}) for piece in range(pieces)]

@@ -23,7 +23,7 @@ class LabelsError(FoldserveError):
     """The labels cannot be read, or do not fit the predictions."""
 
 
-class Task(StrEnum):
+class PredictionTask(StrEnum):
     """What an output is for, as its labels tell."""
 
     CLASSIFICATION = "classification"
@@ -46,7 +46,7 @@ class Scores:
         balanced: Accuracy once it is, by a constant for each class; None where there is no need to know.
     """
 
-    task: Task
+    task: PredictionTask
     fit: float
     order: float
     chance: float
@@ -62,7 +62,7 @@ class Scores:
         it comes; one that has learned little, or always answers the class that comes most, is not much better with
         other constants.
         """
-        if self.task is Task.REGRESSION:
+        if self.task is PredictionTask.REGRESSION:
             return self.order > 0.8 and self.fit > self.chance
         if self.balanced is None:
             return False
@@ -77,12 +77,12 @@ class Scores:
     @property
     def error(self) -> float:
         """Standard error of the accuracy; 0 for a regression."""
-        if self.task is Task.REGRESSION:
+        if self.task is PredictionTask.REGRESSION:
             return 0.0
         return float(np.sqrt(max(self.fit * (1 - self.fit), 1 / self.rows) / self.rows))
 
     def __str__(self) -> str:
-        if self.task is Task.REGRESSION:
+        if self.task is PredictionTask.REGRESSION:
             return f"MSE {self.fit:.4g}, Spearman {self.order:.3f}"
         return f"accuracy {self.fit:.1%}, AUC {self.order:.3f}"
 
@@ -170,7 +170,7 @@ def _classification(name: str, predicted: Array, classes: Array) -> Scores:
     wanted = np.bincount(classes, minlength=max(count, 2)) / len(classes)
     skew = float(np.abs(np.bincount(answered, minlength=len(wanted)) / len(answered) - wanted).sum() / 2)
     fit, order = float(np.mean(answered == classes)), float(np.mean(_areas(scores, classes)))
-    found = Scores(Task.CLASSIFICATION, fit, order, float(wanted.max()), len(classes), skew)
+    found = Scores(PredictionTask.CLASSIFICATION, fit, order, float(wanted.max()), len(classes), skew)
     return replace(found, balanced=balanced_accuracy(both, classes)) if found.is_skewed else found
 
 
@@ -184,7 +184,7 @@ def _regression(name: str, predicted: Array, labels: Array) -> Scores:
         )
     order = [_correlation(ranks(given[:, i]), ranks(wanted[:, i])) for i in range(given.shape[1])]
     error, variance = float(np.mean((given - wanted) ** 2)), float(np.mean(wanted.var(axis=0)))
-    return Scores(Task.REGRESSION, error, float(np.mean(order)), variance, len(wanted))
+    return Scores(PredictionTask.REGRESSION, error, float(np.mean(order)), variance, len(wanted))
 
 
 def _areas(scores: Mapping[int, Array], classes: Array) -> list[float]:

@@ -10,11 +10,11 @@ from foldserve_contract.signature import Arrays
 
 from ..errors import NotFinite, Refused
 from ..graph import Graph, Op, Ref
-from .frontier import Batch, Frontier, first_frontier, onward_refs, passed
+from .frontier import Frontier, TensorBatch, advance, first_frontier, onward_refs
 from .moments import Moments
 from .order import Order, Stage, plan_order
-from .section import with_ops
 from .statistics import LayerStatistics, axis_of, compared, with_moments
+from .subgraph import with_ops
 
 BATCH = 32
 MEMORY = 1 << 30
@@ -23,7 +23,7 @@ _SETTLED = 1e-4  # of a standard deviation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Estimated:
+class EstimatedGraph:
     """A graph on statistics of the data.
 
     Attributes:
@@ -35,7 +35,7 @@ class Estimated:
     layers: tuple[LayerStatistics, ...]
 
 
-def estimate(graph: Graph, inputs: Arrays, *, batch_size: int = BATCH, memory: int = MEMORY) -> Estimated:
+def estimate(graph: Graph, inputs: Arrays, *, batch_size: int = BATCH, memory: int = MEMORY) -> EstimatedGraph:
     """Sets every layer's statistics to those of its inputs, in inference, layers that feed others first.
 
     The samples go through the graph once where the tensors between two layers fit into memory, and from the last
@@ -66,7 +66,7 @@ def estimate(graph: Graph, inputs: Arrays, *, batch_size: int = BATCH, memory: i
             layers[id(op)] = compared(op, moments[id(op)])
             done |= order.bits[id(op)]
     in_order = dict.fromkeys(id(node.op) for node in graph.batch_norms)
-    return Estimated(with_ops(graph, now), tuple(layers[key] for key in in_order))
+    return EstimatedGraph(with_ops(graph, now), tuple(layers[key] for key in in_order))
 
 
 def _settled(
@@ -93,13 +93,13 @@ def _measure(
     swapped = {id(op): with_moments(op, current[id(op)]) for op in stage.ops if id(op) in current}
     moments: dict[int, Moments] = {}
 
-    def see(batch: Batch) -> None:
+    def see(batch: TensorBatch) -> None:
         for (op, node), array in zip(calls, batch, strict=True):
             seen = Moments.of(array, axis_of(node))
             moments[id(op)] = moments[id(op)].merged(seen) if id(op) in moments else seen
 
     targets = [node.inputs[0] for _, node in calls]
-    after = passed(with_ops(graph, swapped), frontier, targets, onward, memory, see)
+    after = advance(with_ops(graph, swapped), frontier, targets, onward, memory, see)
     for op in stage.ops:
         _check_finite(op, moments[id(op)])
     return after, moments

@@ -9,10 +9,10 @@ import keras
 from foldserve_contract.signature import Array, Arrays
 
 from ..errors import Refused
-from .recalibrate import Recalibration, recalibrate, require_better
+from .recalibrate import RecalibrationResult, recalibrate, require_better
 
 
-def write_fixed(model: Any, samples: Path | str, labels: Array | Arrays | None, path: Path) -> Recalibration:
+def write_fixed(model: Any, samples: Path | str, labels: Array | Arrays | None, path: Path) -> RecalibrationResult:
     """Recalibrates a model that was loaded for this, and saves it under a new name; it appears whole or not at all.
 
     Raises:

@@ -8,9 +8,9 @@ from foldserve_contract.signature import Array, Arrays
 from ..graph import Graph, Ref
 from ..graph.ir import INPUT
 from .order import Order
-from .section import Section
+from .subgraph import Subgraph
 
-Batch = list[Array]
+TensorBatch = list[Array]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +23,7 @@ class Frontier:
     """
 
     refs: tuple[Ref, ...]
-    batches: Sequence[Batch]
+    batches: Sequence[TensorBatch]
 
 
 def first_frontier(graph: Graph, inputs: Arrays, batch_size: int) -> Frontier:
@@ -34,9 +34,9 @@ def first_frontier(graph: Graph, inputs: Arrays, batch_size: int) -> Frontier:
     return Frontier(refs, [[array[start : start + batch_size] for array in arrays] for start in rows])
 
 
-def passed(
+def advance(
     graph: Graph, frontier: Frontier, targets: Sequence[Ref], onward: Sequence[Ref], memory: int,
-    see: Callable[[Batch], None],
+    see: Callable[[TensorBatch], None],
 ) -> Frontier:  # fmt: skip
     """Computes the targets of every batch, and the next frontier with them where it fits into memory.
 
@@ -51,8 +51,8 @@ def passed(
     Returns:
         The next frontier, or the one given where the next is too large.
     """
-    section = Section(graph, frontier.refs, [*targets, *onward])
-    kept: list[Batch] | None = [] if onward else None
+    section = Subgraph(graph, frontier.refs, [*targets, *onward])
+    kept: list[TensorBatch] | None = [] if onward else None
     held = 0
     for batch in frontier.batches:
         outputs = section.run(batch)

@@ -16,7 +16,7 @@ from ..graph import Graph, trace
 from ..graph.unreadable_layer import unreadable_ops
 from ..predictions.change import Change, changes
 from ..predictions.running import copied, predict, rows_of
-from ..predictions.scores import Scores, Task, fit_labels, score
+from ..predictions.scores import PredictionTask, Scores, fit_labels, score
 from ..samples.files import fit_samples, read_samples
 from .estimate import BATCH, MEMORY, estimate
 from .locate import assign_all, batch_norms_by_path
@@ -32,7 +32,7 @@ class TooFewSamples(FoldserveError):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Recalibration:
+class RecalibrationResult:
     """What recalibrating a model did. The model itself is as it was until `apply_to` is called.
 
     Attributes:
@@ -91,7 +91,7 @@ def recalibrate(
     min_samples: int = MIN_SAMPLES,
     batch_size: int = BATCH,
     memory: int = MEMORY,
-) -> Recalibration:
+) -> RecalibrationResult:
     """Estimates the moving statistics of every BatchNormalization anew from data, without training.
 
     Layers are set in topological order, in inference: each sees what it will see in service. Frozen layers too; those
@@ -124,7 +124,7 @@ def recalibrate(
     return recalibrate_graph(graph, inputs, labels, min_samples=min_samples, batch_size=batch_size, memory=memory)
 
 
-def require_better(done: Recalibration) -> None:
+def require_better(done: RecalibrationResult) -> None:
     """Makes sure that labels, where there are any, have nothing against a recalibration.
 
     Raises:
@@ -145,7 +145,7 @@ def recalibrate_graph(
     min_samples: int = MIN_SAMPLES,
     batch_size: int = BATCH,
     memory: int = MEMORY,
-) -> Recalibration:
+) -> RecalibrationResult:
     """As `recalibrate`, for a graph and arrays that fit its inputs."""
     rows = rows_of(inputs)
     _require_readable(graph)
@@ -157,7 +157,7 @@ def recalibrate_graph(
     fitted = {} if labels is None else fit_labels(labels, named.outputs, rows)
     estimated = estimate(graph, inputs, batch_size=batch_size, memory=memory)
     before, after = predict(named, inputs), predict(copied(estimated.graph), inputs)
-    return Recalibration(
+    return RecalibrationResult(
         estimated.graph,
         estimated.layers,
         rows,
@@ -177,7 +177,7 @@ def digest_of(inputs: Arrays) -> str:
 def _is_worse(before: Scores, after: Scores) -> bool:
     if not np.isfinite(after.fit):
         return True
-    if before.task is Task.REGRESSION:
+    if before.task is PredictionTask.REGRESSION:
         return after.fit > before.fit * (1 + _WORSE)
     return after.fit < before.fit - max(_WORSE, 2 * before.error)
 

@@ -14,7 +14,7 @@ from ..verify.verdict import Verification
 
 
 @dataclass(frozen=True, slots=True)
-class Recalibrated:
+class RecalibrationEffect:
     """Moving statistics estimated anew, and what that did to the predictions on the same samples.
 
     Attributes:
@@ -72,7 +72,7 @@ class Report:
     sensitivity: Mapping[str, float | None]
     labels: tuple[str, ...] | None
     preprocessing: str | None
-    recalibration: Recalibrated | None
+    recalibration: RecalibrationEffect | None
     warnings: tuple[str, ...]
     seconds: Mapping[str, float]
 

@@ -7,7 +7,15 @@ from rich.text import Text
 from ..diagnosis.terminal import print_finding
 from ..verify.verdict import CandidateVerdict
 from .record import Report
-from .words import diagnosis_line, fold_summary, golden_line, phase_lines, recalibration_lines, said_of, verdict
+from .text_lines import (
+    candidate_result,
+    diagnosis_line,
+    fold_summary,
+    golden_line,
+    phase_lines,
+    recalibration_lines,
+    verdict,
+)
 
 _NAMED = 3
 
@@ -53,7 +61,7 @@ def _candidate_table(report: Report) -> Table:
 
 def _add_rows(table: Table, candidate: CandidateVerdict) -> None:
     style = "green" if candidate.passed else "red"
-    said = Text(said_of(candidate), style=style)
+    said = Text(candidate_result(candidate), style=style)
     if not candidate.outputs:
         table.add_row(candidate.name, "", "", "", "", said, style=style)
     for name, output in candidate.outputs.items():

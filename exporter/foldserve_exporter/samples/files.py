@@ -41,7 +41,7 @@ def load_samples(samples: Path | str | Array | Arrays, signature: Signature) -> 
     return fit_samples(samples, signature)
 
 
-def why_unread(error: Exception) -> str:
+def unreadable_reason(error: Exception) -> str:
     """What NumPy says of a file it does not read, but for its advice to run what is in it."""
     if "pickle" in str(error):
         return "it holds Python objects, or is no array file at all; write numbers with numpy.save or numpy.savez"
@@ -70,7 +70,7 @@ def _read(path: Path, inputs: tuple[TensorSpec, ...]) -> dict[str, Array]:
             with np.load(path, allow_pickle=False) as archive:
                 return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise SamplesError(f"{path} cannot be read as samples: {why_unread(error)}") from error
+        raise SamplesError(f"{path} cannot be read as samples: {unreadable_reason(error)}") from error
     raise SamplesError(f"{path} is no .npz, no .npy and no folder of images")
 
 

@@ -15,7 +15,7 @@ from ..naming import NamedModel
 from ..options import ExportOptions
 from ..predictions.labels import read_labels
 from ..preprocessing import Preprocessing, with_preprocessing
-from ..recalibration.recalibrate import Recalibration, recalibrate_graph, require_better
+from ..recalibration.recalibrate import RecalibrationResult, recalibrate_graph, require_better
 from ..renaming import Renames
 from ..samples.files import load_samples
 
@@ -42,7 +42,7 @@ class FoldedModel:
     as_given: bool = True
     labels: tuple[str, ...] | None = None
     preprocessing: str | None = None
-    recalibration: Recalibration | None = None
+    recalibration: RecalibrationResult | None = None
     unread: tuple[tuple[str, bool], ...] = ()
 
     @property
@@ -87,7 +87,7 @@ def fold_model(loaded: Loaded, options: ExportOptions = PLAIN) -> FoldedModel:
     )
 
 
-def _recalibrated(graph: Graph, options: ExportOptions) -> Recalibration | None:
+def _recalibrated(graph: Graph, options: ExportOptions) -> RecalibrationResult | None:
     if options.recalibrate is None:
         return None
     given = options.recalibrate_labels

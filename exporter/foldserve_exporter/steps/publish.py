@@ -9,8 +9,8 @@ from ..emit.triton import config_beside
 from ..manifest import make_manifest
 from ..options import ExportOptions
 from ..report.failed import VerificationFailed
-from ..report.files import write_json, write_page, write_reports
 from ..report.record import Report
+from ..report.report_files import write_json, write_page, write_reports
 
 FAILED = "failed"
 

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from foldserve_contract.host import cpu_model
-from foldserve_contract.manifest import FoldEntry, OutputTolerance
-from foldserve_contract.manifest import Recalibration as RecalibrationInfo
+from foldserve_contract.manifest import FoldEntry, OutputTolerance, Recalibration
 
 from ..folding import PlanEntry
 from ..graph import float32_only
 from ..load.loader import Loaded
-from ..recalibration.recalibrate import Recalibration
-from ..report.record import Recalibrated, Report
+from ..recalibration.recalibrate import RecalibrationResult
+from ..report.record import RecalibrationEffect, Report
 from ..report.warnings import golden_warnings, input_warnings, sample_warnings
 from ..runtime import tools
 from ..verify.reference import Reference
@@ -76,11 +75,11 @@ def make_report(name: str, version: int, results: StepResults, seconds: Mapping[
     )
 
 
-def _recalibrated(done: Recalibration | None) -> Recalibrated | None:
+def _recalibrated(done: RecalibrationResult | None) -> RecalibrationEffect | None:
     """The effect of a recalibration, without the statistics themselves."""
     if done is None:
         return None
-    return Recalibrated(RecalibrationInfo(done.samples, done.sha256), done.changes, done.before, done.after)
+    return RecalibrationEffect(Recalibration(done.samples, done.sha256), done.changes, done.before, done.after)
 
 
 def _tolerances(

@@ -12,7 +12,7 @@ from foldserve_contract.signature import Signature, TensorSpec
 from foldserve_exporter.errors import CannotLoad, Refused
 from foldserve_exporter.load.loader import load_model
 from foldserve_exporter.samples.rows import choose_rows
-from foldserve_exporter.verify.job import Job
+from foldserve_exporter.verify.job import VerificationJob
 from foldserve_exporter.verify.reference import Reference
 from foldserve_exporter.verify.verifier import Verifier
 
@@ -74,9 +74,9 @@ def test_a_fresh_process_is_told_where_the_modules_are(shop: str, tmp_path: Path
     rows = choose_rows({"x": np.random.default_rng(0).normal(size=(40, 2)).astype("f")}, 4, 0)
     signature = Signature((TensorSpec("x", "float32", (-1, 2)),), (TensorSpec("y", "float32", (-1, 2)),))
     Verifier(Reference({}, {}, {}), rows, signature, (shop,)).begin((), (), tmp_path / "job")
-    assert str(tmp_path) in Job.read(tmp_path / "job").search
+    assert str(tmp_path) in VerificationJob.read(tmp_path / "job").search
     Verifier(Reference({}, {}, {}), rows, signature).begin((), (), tmp_path / "plain")
-    assert Job.read(tmp_path / "plain").search == ()
+    assert VerificationJob.read(tmp_path / "plain").search == ()
 
 
 def test_a_command_finds_modules_where_it_is_run(shop: str, tmp_path: Path) -> None:

@@ -30,10 +30,10 @@ from foldserve_exporter.options import ExportOptions
 from foldserve_exporter.steps.fold import FoldedModel, fold_model
 from foldserve_exporter.steps.reference import ReferenceSet, make_reference
 from foldserve_exporter.verify.evaluation import evaluate
-from foldserve_exporter.verify.job import Candidate, CandidateKind, Job
-from foldserve_exporter.verify.runners import Run, open_candidate
+from foldserve_exporter.verify.job import Candidate, CandidateKind, VerificationJob
+from foldserve_exporter.verify.runners import CandidateFunction, open_candidate
 from foldserve_exporter.verify.verifier import Verifier, candidates_of
-from foldserve_exporter.verify.workers import Worker
+from foldserve_exporter.verify.worker_pool import VerificationWorker
 
 from ..models import randomise
 
@@ -131,15 +131,15 @@ class Bench:
             (partial(shutil.copytree) if path.is_dir() else shutil.copyfile)(path, folder / name)
         return folder
 
-    def show(self, spoiled: Iterable[Spoiled], workers: tuple[Worker, ...]) -> list[Shown]:
+    def show(self, spoiled: Iterable[Spoiled], workers: tuple[VerificationWorker, ...]) -> list[Shown]:
         """Every artifact before the verifier, all in one pair of fresh processes, and before a server's gate."""
         spoiled = list(spoiled)
         by_artifact = [tuple(_candidates(f"spoiled_{index}", each)) for index, each in enumerate(spoiled)]
         verifier = Verifier(self.expected.reference, self.expected.rows, self.folded.signature)
         flat = tuple(candidate for candidates in by_artifact for candidate in candidates)
         with TemporaryDirectory() as folder:
-            trial = verifier.begin(flat, workers, Path(folder) / "verify")
-            verdicts = trial.conclude(self.folded.model, lambda text: None).candidates[-len(flat) :]
+            run = verifier.start(flat, workers, Path(folder) / "verify")
+            verdicts = run.finish(self.folded.model, lambda text: None).candidates[-len(flat) :]
         failures = {c.key: verdict.failures for c, verdict in zip(flat, verdicts, strict=True)}
         assert not [key for key, said in failures.items() if any(" process ended " in each for each in said)]
         return [
@@ -152,7 +152,7 @@ class Bench:
     ) -> tuple[float, tuple[str, ...], str | None]:
         engine_kind = ENGINES.get(spoiled.kind)
         if engine_kind is None:
-            job = Job((), self.folded.signature, self.expected.rows)
+            job = VerificationJob((), self.folded.signature, self.expected.rows)
             return max(self._distance(each, job) for each in candidates), tuple(failures), NOBODY
         directory = spoiled.path if spoiled.path.is_dir() else spoiled.path.parent
         refusal, engine = self.gate(directory, engine_kind)
@@ -183,14 +183,14 @@ class Bench:
         files = tuple(seal_file(directory, path) for path in sorted(directory.rglob("*")) if path.is_file())
         (directory / MANIFEST).write_bytes(replace(manifest, files=files).to_bytes())
 
-    def _distance(self, candidate: Candidate, job: Job) -> float:
+    def _distance(self, candidate: Candidate, job: VerificationJob) -> float:
         """Of an artifact that no engine serves."""
         try:
             return self._away(open_candidate(candidate, job))
         except Exception:
             return float("inf")
 
-    def _away(self, run: Run) -> float:
+    def _away(self, run: CandidateFunction) -> float:
         try:
             answers: Mapping[str, np.ndarray] = run({"image": self.unseen})
         except Exception:

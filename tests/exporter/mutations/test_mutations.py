@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from foldserve_exporter.verify.workers import Worker, started_workers
+from foldserve_exporter.verify.worker_pool import VerificationWorker, started_workers
 
 from .bench import NOBODY, Bench, Shown, Spoiled
 from .make import sound, spoiled_keras, spoiled_onnx, spoiled_saved_models
@@ -27,7 +27,7 @@ def shown(bench: Bench, artifacts: Iterable[Spoiled]) -> list[Shown]:
         return bench.show(spoiled, _needed(workers, spoiled))
 
 
-def _needed(workers: tuple[Worker, ...], spoiled: list[Spoiled]) -> tuple[Worker, ...]:
+def _needed(workers: tuple[VerificationWorker, ...], spoiled: list[Spoiled]) -> tuple[VerificationWorker, ...]:
     kinds = {each.kind.worker for each in spoiled}
     return tuple(worker for worker in workers if worker.kind in kinds)
 

@@ -1,7 +1,7 @@
 """The sentences that the terminal and the page have in common."""
 
 from ..diagnosis.words import counted
-from ..recalibration.words import effect_lines
+from ..recalibration.effect_text import effect_lines
 from ..verify.verdict import CandidateVerdict
 from .record import Report
 
@@ -73,7 +73,7 @@ def reference_line(report: Report) -> str:
     return f"{line}, but for {narrow}, which compute, or may compute, in float32 whatever the dtype."
 
 
-def said_of(candidate: CandidateVerdict) -> str:
+def candidate_result(candidate: CandidateVerdict) -> str:
     """The verdict over a candidate; near ties that it answers otherwise are counted, not judged."""
     if not candidate.passed:
         return "; ".join(candidate.failures)

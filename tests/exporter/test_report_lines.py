@@ -4,8 +4,8 @@ from dataclasses import fields
 from typing import Any
 
 from foldserve_exporter.report.record import Report
-from foldserve_exporter.report.words import reference_line, said_of
-from foldserve_exporter.verify.verdict import CandidateVerdict, OutputVerdict
+from foldserve_exporter.report.text_lines import candidate_result, reference_line
+from foldserve_exporter.verify.verdict import CandidateVerdict, OutputComparison
 
 
 def report(**given: Any) -> Report:
@@ -20,9 +20,9 @@ def test_layers_that_compute_in_float32_whatever_the_dtype_are_named_beside_the_
 
 def test_near_ties_are_counted_and_failures_told() -> None:
     def verdict(ties: int, *failures: str) -> CandidateVerdict:
-        outputs = {"y": OutputVerdict(0.0, 1.0, 0, "alone", 0.0, 0, ties)}
+        outputs = {"y": OutputComparison(0.0, 1.0, 0, "alone", 0.0, 0, ties)}
         return CandidateVerdict("onnxruntime, optimised", outputs, failures, None)
 
-    assert said_of(verdict(0)) == "passed"
-    assert said_of(verdict(3)) == "passed; another class for 3 near ties"
-    assert said_of(verdict(3, "it deviates", "it flips")) == "it deviates; it flips"
+    assert candidate_result(verdict(0)) == "passed"
+    assert candidate_result(verdict(3)) == "passed; another class for 3 near ties"
+    assert candidate_result(verdict(3, "it deviates", "it flips")) == "it deviates; it flips"

@@ -6,16 +6,16 @@ from html import escape
 from ..diagnosis.examined import limit_of
 from ..diagnosis.html import STYLE, drift_parts, finding_block
 from ..html.page import bullets, cell, framed, page, paragraph, table
-from ..verify.verdict import CandidateVerdict, OutputVerdict
+from ..verify.verdict import CandidateVerdict, OutputComparison
 from .record import Report
-from .words import (
+from .text_lines import (
+    candidate_result,
     diagnosis_line,
     fold_summary,
     golden_line,
     phase_lines,
     recalibration_lines,
     reference_line,
-    said_of,
     verdict,
 )
 
@@ -77,7 +77,7 @@ def _candidates(report: Report) -> str:
 
 
 def _candidate_rows(candidate: CandidateVerdict) -> Iterable[str]:
-    said = said_of(candidate)
+    said = candidate_result(candidate)
     mark = f'<td class="{"good" if candidate.passed else "bad"}">{escape(said)}</td>'
     if not candidate.outputs:
         yield f"<tr>{cell(candidate.name)}<td></td><td></td><td></td><td></td><td></td>{mark}</tr>"
@@ -87,7 +87,7 @@ def _candidate_rows(candidate: CandidateVerdict) -> Iterable[str]:
         yield f"<tr>{cells}<td>{_bar(output)}</td>{cell(worst)}{mark}</tr>"
 
 
-def _bar(output: OutputVerdict) -> str:
+def _bar(output: OutputComparison) -> str:
     share = output.deviation / output.limit if output.limit else float(output.deviation > 0)
     bad = not share <= 1
     width = 100 if bad else 100 * share

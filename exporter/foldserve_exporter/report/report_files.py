@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..output_files import as_json, write_whole
-from .html import render
+from .html_report import render
 from .record import Report
 
 

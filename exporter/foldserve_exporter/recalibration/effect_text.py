@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 
 from ..predictions.change import Change
 from ..predictions.scores import Scores
-from .recalibrate import Recalibration
+from .recalibrate import RecalibrationResult
 
 
-def recalibration_lines(done: Recalibration) -> Iterator[str]:
+def recalibration_lines(done: RecalibrationResult) -> Iterator[str]:
     """A line for the whole, and two for every output."""
     yield f"recalibrated {len(done.layers)} BatchNormalization on {done.samples:,} samples"
     yield from effect_lines(done.changes, done.before, done.after)

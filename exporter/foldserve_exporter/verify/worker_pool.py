@@ -1,4 +1,4 @@
-"""Starts and feeds the fresh processes. They start while the model is being folded: importing takes seconds."""
+"""Worker processes of the verification, started while the model is being folded, as importing takes seconds."""
 
 import subprocess
 import sys
@@ -13,8 +13,8 @@ TIMEOUT_S = 3600.0
 _TAIL = 2000
 
 
-class Worker:
-    """One fresh process; it is given one job."""
+class VerificationWorker:
+    """A worker process, which does one job."""
 
     def __init__(self, kind: WorkerKind) -> None:
         """Starts the process, which imports its libraries and waits."""
@@ -27,8 +27,8 @@ class Worker:
             stderr=self._log,
         )
 
-    def give(self, folder: Path) -> None:
-        """Hands the job over and returns at once; a process that has ended is found out by `wait`."""
+    def send_job(self, folder: Path) -> None:
+        """Sends the job's folder and returns at once; `wait` reports a process that has already ended."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(f"{folder}\n".encode())
@@ -37,7 +37,7 @@ class Worker:
             pass
 
     def wait(self) -> str | None:
-        """Waits for the end; None when it ended well, else what it said last."""
+        """Waits for the end of the process; None where its exit code is 0, else a message with its last output."""
         try:
             code = self._process.wait(TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -45,7 +45,7 @@ class Worker:
         return None if code == 0 else f"the {self.kind} process ended with code {code}: {self._tail()}"
 
     def close(self) -> None:
-        """Ends the process if it still runs."""
+        """Kills the process if it still runs."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
@@ -59,9 +59,9 @@ class Worker:
 
 
 @contextmanager
-def started_workers() -> Iterator[tuple[Worker, ...]]:
-    """One worker of each kind, ended whatever happens."""
-    workers = tuple(Worker(kind) for kind in WorkerKind)
+def started_workers() -> Iterator[tuple[VerificationWorker, ...]]:
+    """Starts one worker of each kind, and kills what still runs at the end of the `with` block."""
+    workers = tuple(VerificationWorker(kind) for kind in WorkerKind)
     try:
         yield workers
     finally:

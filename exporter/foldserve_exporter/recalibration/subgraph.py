@@ -12,12 +12,12 @@ from ..graph import Graph, Op, Ref, TensorInfo, rebuild
 from ..graph.ir import INPUT, live_nodes
 
 
-class Section:
+class Subgraph:
     """Computes some tensors of a graph from others, in inference."""
 
     def __init__(self, graph: Graph, sources: Sequence[Ref], targets: Sequence[Ref]) -> None:
         """Makes the section's model; a target may be a source."""
-        self._model = rebuild(section_graph(graph, sources, targets))
+        self._model = rebuild(extract_subgraph(graph, sources, targets))
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """The targets of one batch."""
@@ -25,7 +25,7 @@ class Section:
         return [np.asarray(output) for output in keras.tree.flatten(outputs)]  # Keras gives one of one without its list
 
 
-def section_graph(graph: Graph, sources: Sequence[Ref], targets: Sequence[Ref]) -> Graph:
+def extract_subgraph(graph: Graph, sources: Sequence[Ref], targets: Sequence[Ref]) -> Graph:
     """The graph of a section: its inputs are the sources, its outputs the targets, both as lists."""
     entries = {ref: Ref(INPUT, position) for position, ref in enumerate(sources)}
 
