@@ -8,7 +8,7 @@ from .repository import path_exists
 
 
 def is_plain(path: Path) -> bool:
-    """Whether the version directory holds a SavedModel and is no bundle; not where nothing can be read in it."""
+    """Whether the version directory holds a SavedModel and is not a bundle; not where nothing can be read in it."""
     return path_exists(path / SAVED_MODEL) and not path_exists(path / MANIFEST)
 
 
