@@ -1,4 +1,4 @@
-"""Labels from files."""
+"""Labels read from files."""
 
 import zipfile
 from pathlib import Path
@@ -12,7 +12,7 @@ from .scores import LabelsError
 
 
 def read_labels(path: Path) -> Array | dict[str, Array]:
-    """An `.npy`, or an `.npz` with one array per output.
+    """Reads labels from an `.npy`, or from an `.npz` with one array per output.
 
     Raises:
         LabelsError: The file is missing or unreadable.
@@ -26,4 +26,4 @@ def read_labels(path: Path) -> Array | dict[str, Array]:
                 return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise LabelsError(f"{path} cannot be read as labels: {unreadable_reason(error)}") from error
-    raise LabelsError(f"{path} is no .npz and no .npy")
+    raise LabelsError(f"{path} is neither an .npz nor an .npy file")

@@ -1,4 +1,4 @@
-"""What a recalibration did, in words."""
+"""Text about the effect of a recalibration."""
 
 from collections.abc import Iterator, Mapping
 
@@ -7,16 +7,16 @@ from ..predictions.scores import Scores
 from .recalibrate import RecalibrationResult
 
 
-def recalibration_lines(done: RecalibrationResult) -> Iterator[str]:
-    """A line for the whole, and two for every output."""
-    yield f"recalibrated {len(done.layers)} BatchNormalization on {done.samples:,} samples"
-    yield from effect_lines(done.changes, done.before, done.after)
+def recalibration_lines(result: RecalibrationResult) -> Iterator[str]:
+    """Describes a recalibration: a line for the whole, and up to two for every output."""
+    yield f"recalibrated {len(result.layers)} BatchNormalization on {result.samples:,} samples"
+    yield from effect_lines(result.changes, result.before, result.after)
 
 
 def effect_lines(
     changes: Mapping[str, Change], before: Mapping[str, Scores], after: Mapping[str, Scores]
 ) -> Iterator[str]:
-    """What it did to every output's predictions, and to its scores where there are any."""
+    """Describes the effect on every output's predictions, and on its scores where there are any."""
     for name, change in changes.items():
         agreement = (
             "" if change.agreement is None else f"; {1 - change.agreement:.0%} of the samples change their class"

@@ -1,4 +1,4 @@
-"""A section of a graph: from tensors that are known to tensors that are wanted."""
+"""A subgraph of a graph: from source tensors to target tensors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,20 +13,22 @@ from ..graph.ir import INPUT, live_nodes
 
 
 class Subgraph:
-    """Computes some tensors of a graph from others, in inference."""
+    """A subgraph that computes target tensors from source tensors, in inference."""
 
     def __init__(self, graph: Graph, sources: Sequence[Ref], targets: Sequence[Ref]) -> None:
-        """Makes the section's model; a target may be a source."""
+        """Builds the subgraph's model; a target may be a source."""
         self._model = rebuild(extract_subgraph(graph, sources, targets))
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
-        """The targets of one batch."""
+        """Computes the targets of one batch."""
         outputs = self._model([keras.ops.convert_to_tensor(array) for array in arrays], training=False)
-        return [np.asarray(output) for output in keras.tree.flatten(outputs)]  # Keras gives one of one without its list
+        return [
+            np.asarray(output) for output in keras.tree.flatten(outputs)
+        ]  # Keras returns a single output without a list
 
 
 def extract_subgraph(graph: Graph, sources: Sequence[Ref], targets: Sequence[Ref]) -> Graph:
-    """The graph of a section: its inputs are the sources, its outputs the targets, both as lists."""
+    """Extracts the subgraph whose inputs are the sources and whose outputs are the targets, both as lists."""
     entries = {ref: Ref(INPUT, position) for position, ref in enumerate(sources)}
 
     def swap(ref: Ref) -> Ref:
@@ -35,10 +37,10 @@ def extract_subgraph(graph: Graph, sources: Sequence[Ref], targets: Sequence[Ref
     wanted = tuple(swap(ref) for ref in targets)
     nodes = live_nodes([node.rewired(swap) for node in graph.nodes], wanted)
     return Graph(
-        name="section",
+        name="subgraph",
         nodes=nodes,
-        inputs=_named("section_input", [graph.spec(ref) for ref in sources]),
-        outputs=_named("section_output", [graph.spec(ref) for ref in targets]),
+        inputs=_named("subgraph_input", [graph.spec(ref) for ref in sources]),
+        outputs=_named("subgraph_output", [graph.spec(ref) for ref in targets]),
         output_refs=wanted,
         input_structure=list(range(len(sources))),
         output_structure=list(range(len(targets))),
@@ -46,7 +48,7 @@ def extract_subgraph(graph: Graph, sources: Sequence[Ref], targets: Sequence[Ref
 
 
 def with_ops(graph: Graph, ops: Mapping[int, Op]) -> Graph:
-    """The graph with other ops in the place of those with these ids."""
+    """Replaces ops of a graph, by their ids."""
     nodes = tuple(replace(node, op=ops.get(id(node.op), node.op)) for node in graph.nodes)
     return Graph(
         graph.name,

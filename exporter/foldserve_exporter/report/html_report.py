@@ -1,4 +1,4 @@
-"""The report as one page that needs nothing but itself."""
+"""The report as one self-contained HTML page."""
 
 from collections.abc import Iterable
 from html import escape
@@ -21,7 +21,7 @@ from .text_lines import (
 
 
 def render(report: Report) -> str:
-    """The whole page. Every name that came from the model is escaped."""
+    """Renders the whole page, with every name from the model escaped."""
     parts = [
         f'<h1 class="{"good" if report.published else "bad"}">{escape(verdict(report))}</h1>',
         paragraph(f"{report.source.file} (SHA-256 {report.source.sha256[:16]}…), {report.created}"),
@@ -77,14 +77,13 @@ def _candidates(report: Report) -> str:
 
 
 def _candidate_rows(candidate: CandidateVerdict) -> Iterable[str]:
-    said = candidate_result(candidate)
-    mark = f'<td class="{"good" if candidate.passed else "bad"}">{escape(said)}</td>'
+    result = f'<td class="{"good" if candidate.passed else "bad"}">{escape(candidate_result(candidate))}</td>'
     if not candidate.outputs:
-        yield f"<tr>{cell(candidate.name)}<td></td><td></td><td></td><td></td><td></td>{mark}</tr>"
+        yield f"<tr>{cell(candidate.name)}<td></td><td></td><td></td><td></td><td></td>{result}</tr>"
     for name, output in candidate.outputs.items():
         worst = f"sample {output.worst_sample}, {output.worst_batch}" if output.worst_batch else ""
         cells = "".join(map(cell, (candidate.name, name, output.deviation, output.limit)))
-        yield f"<tr>{cells}<td>{_bar(output)}</td>{cell(worst)}{mark}</tr>"
+        yield f"<tr>{cells}<td>{_bar(output)}</td>{cell(worst)}{result}</tr>"
 
 
 def _bar(output: OutputComparison) -> str:

@@ -8,16 +8,16 @@ from .record import Report
 
 
 def write_reports(report: Report, directory: Path) -> None:
-    """Writes both."""
+    """Writes both files."""
     write_json(report, directory / "report.json")
     write_page(report, directory / "report.html")
 
 
 def write_json(report: Report, path: Path) -> None:
-    """Writes the report for programs."""
+    """Writes the report as JSON, for programs."""
     write_whole(path, as_json(report))
 
 
 def write_page(report: Report, path: Path) -> None:
-    """Writes the report for people."""
+    """Writes the report as HTML, for readers."""
     write_whole(path, render(report))

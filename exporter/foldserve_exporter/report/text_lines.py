@@ -1,4 +1,4 @@
-"""The sentences that the terminal and the page have in common."""
+"""Text of the report that the terminal and the HTML page share."""
 
 from ..diagnosis.words import counted
 from ..recalibration.effect_text import effect_lines
@@ -7,21 +7,21 @@ from .record import Report
 
 
 def verdict(report: Report) -> str:
-    """What came of it, in one line."""
+    """The result of the export, in one line."""
     if report.published:
         return f"{report.model}/{report.version}: verified and published"
     return f"{report.model}/{report.version}: refused, nothing was published"
 
 
 def diagnosis_line(report: Report) -> str:
-    """What is wrong with the model as it was given, or with what recalibration made of it, in one line."""
+    """A summary of the findings in the model as it was given, or as it is after recalibration, in one line."""
     which = "the model as given" if report.recalibration is None else "the model, recalibrated"
     seen = f"{report.examined:,} samples" if report.examined else "no samples: what needs data was not looked for"
     return f"{which}: {counted(report.findings) or 'nothing found'} ({seen})"
 
 
 def fold_summary(report: Report) -> str:
-    """What became of the BatchNormalization calls, in one line."""
+    """A summary of the folded BatchNormalization calls, in one line."""
     total = len(report.fold)
     if total == 0:
         return "no BatchNormalization in this model"
@@ -43,7 +43,7 @@ def phase_lines(report: Report) -> list[str]:
 
 
 def recalibration_lines(report: Report) -> list[str]:
-    """What estimating the moving statistics anew did; nothing where that was not asked for."""
+    """The effect of recalibrating the model, line by line; empty where it was not recalibrated."""
     done = report.recalibration
     if done is None:
         return []
@@ -52,7 +52,7 @@ def recalibration_lines(report: Report) -> list[str]:
 
 
 def golden_line(report: Report) -> str:
-    """What the golden samples are, and what they notice."""
+    """The origin of the golden samples and their sensitivity, in one line."""
     kind = "synthetic" if report.golden.synthetic else "from the given samples"
     noticed = [value for value in report.sensitivity.values() if value is not None]
     if not noticed:
@@ -65,7 +65,7 @@ def golden_line(report: Report) -> str:
 
 
 def reference_line(report: Report) -> str:
-    """What the candidates were held against."""
+    """The reference of the comparison, in one line."""
     line = "The reference is the model before the fold, on moving statistics, in float64"
     if not report.narrow:
         return f"{line}."
@@ -74,7 +74,7 @@ def reference_line(report: Report) -> str:
 
 
 def candidate_result(candidate: CandidateVerdict) -> str:
-    """The verdict over a candidate; near ties that it answers otherwise are counted, not judged."""
+    """The verdict over a candidate; other classes for near ties are counted, not judged."""
     if not candidate.passed:
         return "; ".join(candidate.failures)
     ties = sum(output.close_flips for output in candidate.outputs.values())

@@ -1,4 +1,4 @@
-"""Fifth step: the diagnosis of the model as it was given, for the report's first page."""
+"""Fifth step: diagnosis of the model as it was given, for the top of the report."""
 
 from dataclasses import dataclass
 
@@ -15,8 +15,8 @@ class ExportDiagnosis:
     """The diagnosis of an exported model.
 
     Attributes:
-        findings: Its behaviour in both learning phases.
-        examination: Its faults, and the drifts of its layers.
+        findings: The model's behaviour in both learning phases.
+        examination: The model's faults, and the drifts of its layers.
         sensitivity: The smallest change of the folded model that the golden samples notice.
     """
 

@@ -26,7 +26,7 @@ class StepResults:
     """The results of an export's steps.
 
     Attributes:
-        tf32: By output, the deviation promised for GPUs that round to TF32; empty where that was not asked for.
+        tf32: By output, the tolerance promised for GPUs that round to TF32; empty where that was not requested.
     """
 
     loaded: Loaded
@@ -38,7 +38,7 @@ class StepResults:
 
 
 def make_report(name: str, version: int, results: StepResults, seconds: Mapping[str, float]) -> Report:
-    """The report of an export that is verified, or refused, but not published yet."""
+    """Makes the report of an export that is verified or refused, but not published yet."""
     loaded, folded, expected = results.loaded, results.folded, results.expected
     findings, examination = results.diagnosis.findings, results.diagnosis.examination
     return Report(
@@ -64,7 +64,7 @@ def make_report(name: str, version: int, results: StepResults, seconds: Mapping[
         sensitivity=results.diagnosis.sensitivity,
         labels=folded.labels,
         preprocessing=folded.preprocessing,
-        recalibration=_recalibrated(folded.recalibration),
+        recalibration=_effect(folded.recalibration),
         warnings=(
             *loaded.notes,
             *input_warnings(folded.graph),
@@ -75,17 +75,19 @@ def make_report(name: str, version: int, results: StepResults, seconds: Mapping[
     )
 
 
-def _recalibrated(done: RecalibrationResult | None) -> RecalibrationEffect | None:
-    """The effect of a recalibration, without the statistics themselves."""
-    if done is None:
+def _effect(result: RecalibrationResult | None) -> RecalibrationEffect | None:
+    """Reduces a recalibration to its effect, without the statistics themselves."""
+    if result is None:
         return None
-    return RecalibrationEffect(Recalibration(done.samples, done.sha256), done.changes, done.before, done.after)
+    return RecalibrationEffect(
+        Recalibration(result.samples, result.sha256), result.changes, result.before, result.after
+    )
 
 
 def _tolerances(
     reference: Reference, verification: Verification, tf32: Mapping[str, float]
 ) -> dict[str, OutputTolerance]:
-    """Bound, measured and promised deviation of every output."""
+    """The bound of each output's deviation, and its measured and promised values."""
     return {
         name: OutputTolerance(
             reference.scale[name],
@@ -100,5 +102,5 @@ def _tolerances(
 
 
 def _fold_entries(plan: Sequence[PlanEntry]) -> tuple[FoldEntry, ...]:
-    """The plan as the manifest and the report hold it."""
+    """Converts the plan to entries of the manifest and the report."""
     return tuple(FoldEntry(entry.bn, entry.call, str(entry.action), entry.reason) for entry in plan)

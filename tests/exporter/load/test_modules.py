@@ -73,7 +73,7 @@ def test_naming_a_module_allows_its_classes_and_no_others(shop: str, tmp_path: P
 def test_a_fresh_process_is_told_where_the_modules_are(shop: str, tmp_path: Path) -> None:
     rows = choose_rows({"x": np.random.default_rng(0).normal(size=(40, 2)).astype("f")}, 4, 0)
     signature = Signature((TensorSpec("x", "float32", (-1, 2)),), (TensorSpec("y", "float32", (-1, 2)),))
-    Verifier(Reference({}, {}, {}), rows, signature, (shop,)).begin((), (), tmp_path / "job")
+    Verifier(Reference({}, {}, {}), rows, signature, (shop,)).start((), (), tmp_path / "job")
     assert str(tmp_path) in VerificationJob.read(tmp_path / "job").search
     Verifier(Reference({}, {}, {}), rows, signature).begin((), (), tmp_path / "plain")
     assert VerificationJob.read(tmp_path / "plain").search == ()
