@@ -12,7 +12,7 @@ from foldserve_contract.publish import Staging, stage
 from foldserve_contract.signature import Array, Arrays
 
 from .artifacts import KERAS_FILE, write_golden, write_models
-from .emit.triton import config_beside
+from .emit.triton import published_config
 from .errors import Refused, VerificationFailed
 from .load.loader import Loaded, require_readable
 from .options import ExportOptions
@@ -187,6 +187,6 @@ def _refuse(report: Report, output: Path) -> VerificationFailed:
 def _publish(report: Report, options: ExportOptions, staging: Staging) -> Exported:
     published = replace(report, published=True)
     write_reports(published, staging.path)
-    with config_beside(staging.path, options.name, options.max_batch_size):  # the version comes last
+    with published_config(staging.path, options.name, options.max_batch_size):  # the version comes last
         manifest = make_manifest(published, staging.seal(), options.max_batch_size)
         return Exported(staging.publish(manifest, force=options.force), published)
