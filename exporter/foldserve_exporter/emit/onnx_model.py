@@ -49,7 +49,7 @@ def require_consistent(model: Any) -> None:
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise Refused(
             f"the ONNX model is not sound: {brief(error)} Where two shapes differ there, a layer declares one to Keras "
-            "and makes the other (Activation('glu') halves what it says it keeps): replace it."
+            "and makes the other (Activation('glu') halves the axis that it declares to keep): replace it."
         ) from error
 
 

@@ -1,7 +1,7 @@
 """Forward rules: hosts that absorb the affine map before them.
 
 Zero padding is why a shift is often refused: the padded zeros come after the map, so near the border a shifted input
-would count for less than the bias says. A scale passes through zeros unharmed.
+would count for less than the bias indicates. A scale passes through zeros unharmed.
 """
 
 from collections.abc import Callable, Mapping

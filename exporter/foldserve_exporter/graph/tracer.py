@@ -103,7 +103,7 @@ class Tracer:
     def _follow(self, calls: list[Any], ref_of: dict[int, Ref], scope: str) -> None:
         """Record Keras calls in order; ``ref_of`` maps ids of symbolic tensors to refs and gains the calls' results."""
         for call in calls:
-            # a call that reads a tensor from outside of this model belongs to another model of the same history
+            # a call that does not depend on the inputs alone is not part of this model
             if any(id(tensor) not in ref_of for tensor in call.input_tensors):
                 continue
             args, kwargs = keras.tree.map_structure(
@@ -129,7 +129,7 @@ class Tracer:
         ``name`` replaces the operation's own name where the operation is inside a wrapper.
         """
         path = f"{scope}/{name or operation.name}" if scope else name or operation.name
-        # layers of training alone leave no node behind
+        # training-only layers leave no node of their own
         if is_training_only(operation):
             return self._bypass(keras.tree.flatten(args)[:1], specs, path)
         # a wrapper whose kernel is normalized already: the layer in it is called instead
