@@ -25,10 +25,11 @@ from ..predict.request_limits import RequestLimits
 from ..security.admission import AdmissionGate
 from ..stats.telemetry import Telemetry
 from ..system.version import NAME
-from . import metrics_endpoint, request_body, status
+from . import request_body, status
 from .idle_timeout import IdleTimeout
 from .json_pool import JsonPool
 from .log_filter import filtered_log
+from .metrics_endpoint import MetricsEndpoint
 from .page.page import ROOT, Page
 from .v1.predict_json import dump
 from .v1.predict_routes import JSON, PredictRoutes
@@ -85,16 +86,20 @@ class HttpServer:
             InferServices(inference, ModelCatalogue(table), admin, self._json_pool, ready, self._deadline)
         )
         # 3. the application
-        app = web.Application(client_max_size=transport.max_message_bytes, middlewares=[self._respond])
-        app.router.add_route("*", "/{v1:[vV]1}/{rest:.*}", self._v1.answer)
-        app.router.add_routes(self._v2.routes())
-        app.router.add_routes(Page(table, clock).routes())
-        app.router.add_routes(metrics_endpoint.MetricsEndpoint(table, telemetry).routes(transport.metrics_path))
+        metrics = MetricsEndpoint(table, telemetry).routes(transport.metrics_path)
+        app = self._application([*self._v2.routes(), *Page(table, clock).routes(), *metrics])
         self._runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, logger=filtered_log(), auto_decompress=False
         )
         self.idle_timeout = IdleTimeout(self._connections)
         self._idle_watch: asyncio.Future[None] | None = None
+
+    def _application(self, routes: list[web.RouteDef]) -> web.Application:
+        """The application with these routes besides TensorFlow Serving's, which `PredictRoutes` tells apart itself."""
+        app = web.Application(client_max_size=self._transport.max_message_bytes, middlewares=[self._respond])
+        app.router.add_route("*", "/{v1:[vV]1}/{rest:.*}", self._v1.answer)
+        app.router.add_routes(routes)
+        return app
 
     async def start(self, host: str, port: int) -> None:
         """Begins to listen.
