@@ -13,7 +13,7 @@ _FLAG = "flag"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Flag:
+class DeclaredFlag:
     """A flag of a command, declared with the field that it sets.
 
     Attributes:
@@ -23,6 +23,7 @@ class Flag:
         choices: The only values; empty for any.
         metavar: The placeholder in `--help`; None for the converter's.
         group: The group of flags in `--help`; empty for the record's own.
+        repeatable: Whether the flag may be given several times, each adding a value.
         default: The field's default.
     """
 
@@ -32,6 +33,7 @@ class Flag:
     choices: tuple[str, ...] = ()
     metavar: str | None = None
     group: str = ""
+    repeatable: bool = False
     default: Any = None
 
     @property
@@ -54,13 +56,14 @@ def option(
     choices: tuple[str, ...] = (),
     metavar: str | None = None,
     group: str = "",
+    repeatable: bool = False,
 ) -> Any:
     """A field of a record that a flag sets; the flag is named like the field unless `name` is given."""
-    flag = Flag(name, help, parse, choices, metavar, group, default)
+    flag = DeclaredFlag(name, help, parse, choices, metavar, group, repeatable, default)
     return dataclasses.field(default=default, metadata={_FLAG: flag})
 
 
-def flags_of(record: type) -> Mapping[str, Flag]:
+def flags_of(record: type) -> Mapping[str, DeclaredFlag]:
     """The flag of every field of a record that has one, by the field's name, in their order."""
     fields = {field.name: field.metadata[_FLAG] for field in dataclasses.fields(record) if _FLAG in field.metadata}
     return {name: dataclasses.replace(flag, name=flag.name or name) for name, flag in fields.items()}
@@ -68,4 +71,5 @@ def flags_of(record: type) -> Mapping[str, Flag]:
 
 def values_of(record: type, arguments: Namespace) -> dict[str, Any]:
     """The parsed value of every field of a record that a flag sets, by the field's name."""
-    return {name: getattr(arguments, flag.dest) for name, flag in flags_of(record).items()}
+    values = {name: getattr(arguments, flag.dest) for name, flag in flags_of(record).items()}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

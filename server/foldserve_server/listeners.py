@@ -137,9 +137,8 @@ def credential_watches(transport: TransportOptions) -> list[FileWatch]:
 
 
 def _tls_reader(path: Path, tls: LiveTls) -> Callable[[], Awaitable[None]]:
-    from .config.tf_serving_files.ssl_config import (
-        read_tls,  # protocol buffers are slow to import: only where they are needed
-    )
+    # protocol buffers are slow to import: only where they are needed
+    from .config.tf_serving_files.ssl_config import read_tls
 
     async def apply() -> None:
         try:

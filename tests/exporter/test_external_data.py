@@ -17,12 +17,13 @@ from foldserve_engine.load import load_engine
 from foldserve_engine.onnx.artifact_files import OnnxFiles
 from foldserve_engine.onnx.onnx_engine import OnnxEngine
 from foldserve_engine.spec import EngineKind, EngineSpec
-from foldserve_exporter import artifacts, export_model
+from foldserve_exporter import bundle_files, export_model
 from foldserve_exporter.emit.external_data import write_onnx_with_external_data
 from foldserve_exporter.errors import Refused
 from foldserve_exporter.load.loader import Loaded
 from foldserve_exporter.options import ExportOptions
-from foldserve_exporter.preparation import Expectation, FoldedModel, expect, fold_model
+from foldserve_exporter.steps.fold import FoldedModel, fold_model
+from foldserve_exporter.steps.reference import ReferenceSet, make_reference
 
 from .models import randomise
 
@@ -46,8 +47,8 @@ def folded() -> FoldedModel:
 
 
 @pytest.fixture(scope="module")
-def expected(folded: FoldedModel) -> Expectation:
-    return expect(folded, ExportOptions(Path(), "large"))
+def expected(folded: FoldedModel) -> ReferenceSet:
+    return make_reference(folded, ExportOptions(Path(), "large"))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,9 @@ def files(path: Path) -> OnnxFiles:
 
 
 @pytest.mark.parametrize("optimise", [True, False])
-def test_it_answers_as_the_reference(written: Path, folded: FoldedModel, expected: Expectation, optimise: bool) -> None:
+def test_it_answers_as_the_reference(
+    written: Path, folded: FoldedModel, expected: ReferenceSet, optimise: bool
+) -> None:
     engine = OnnxEngine.from_bytes(files(written), folded.signature, EngineSpec(optimise=optimise))
     answers = engine.run(expected.rows.judged_inputs)["scores"]
     assert np.ptp(expected.reference.outputs["scores"], axis=0).max() > 0.1
@@ -80,8 +83,8 @@ def test_every_larger_weight_lies_in_the_file_beside_it_and_nowhere_else(written
     assert {value.name for value in graph.input} == {"image", "words"}
 
 
-def test_a_server_that_loads_by_path_finds_them(written: Path, folded: FoldedModel, expected: Expectation) -> None:
-    """As Triton does, from the version directory."""
+def test_a_server_that_loads_by_path_finds_them(written: Path, folded: FoldedModel, expected: ReferenceSet) -> None:
+    """The session as Triton opens it, from the version directory."""
     session = onnxruntime.InferenceSession(str(written), providers=["CPUExecutionProvider"])
     engine = OnnxEngine.from_bytes(files(written), folded.signature)
     rows = expected.rows.judged_inputs
@@ -102,7 +105,7 @@ def test_weights_that_are_not_given_are_taken_from_nowhere(
 
 
 def test_both_files_are_verified_sealed_and_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(artifacts, "SINGLE_FILE_BYTES", 1000)
+    monkeypatch.setattr(bundle_files, "SINGLE_FILE_BYTES", 1000)
     monkeypatch.setattr("foldserve_exporter.emit.external_data.write_onnx_with_external_data.__defaults__", (100,))
     exported = export_model(model(), tmp_path, "large", golden=4)
     bundle = Bundle.open(exported.path)

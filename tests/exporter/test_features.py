@@ -17,8 +17,8 @@ from foldserve_exporter.errors import Refused
 from foldserve_exporter.graph import cut, rebuild, trace
 from foldserve_exporter.load.loader import Loaded
 from foldserve_exporter.options import ExportOptions, OptionsError
-from foldserve_exporter.preparation import fold_model
 from foldserve_exporter.preprocessing import Preprocessing, with_preprocessing
+from foldserve_exporter.steps.fold import fold_model
 
 from .models import randomise
 

@@ -20,13 +20,14 @@ from foldserve_engine.gate.bounds import golden_bounds
 from foldserve_engine.gate.golden_check import check_golden
 from foldserve_engine.load import load_engine
 from foldserve_engine.spec import EngineKind, EngineSpec
-from foldserve_exporter import artifacts, export_model, pipeline
+from foldserve_exporter import bundle_files, export_model, pipeline
 from foldserve_exporter.cli import main
 from foldserve_exporter.diagnosis.finding import Kind, Severity
-from foldserve_exporter.errors import Refused, VerificationFailed
+from foldserve_exporter.errors import Refused
 from foldserve_exporter.options import DEFAULT_MAX_BATCH
-from foldserve_exporter.pipeline import Exported
-from foldserve_exporter.report.progress import STEPS
+from foldserve_exporter.report.failed import VerificationFailed
+from foldserve_exporter.report.terminal_progress import STEPS
+from foldserve_exporter.steps.publish import Exported
 
 from .models import randomise
 
@@ -197,7 +198,7 @@ def test_spoiled_artifacts_are_refused_and_nothing_is_published(
     tmp_path: Path, model: Any, samples: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def spoiled(folded: Any, signature: Any, directory: Path) -> None:
-        artifacts.write_models(folded, signature, directory)
+        bundle_files.write_models(folded, signature, directory)
         path = directory / "model.onnx"
         path.write_bytes(path.read_bytes()[:-100])
         variables = next((directory / "variables").glob("variables.data*"))

@@ -15,7 +15,7 @@ from foldserve_exporter import export_model
 from foldserve_exporter.cli import main
 from foldserve_exporter.load.loader import Loaded
 from foldserve_exporter.options import ExportOptions, OptionsError
-from foldserve_exporter.preparation import fold_model
+from foldserve_exporter.steps.fold import fold_model
 
 from .models import randomise
 

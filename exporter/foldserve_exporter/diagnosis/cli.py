@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..commands import complain, run_command
+from ..commands import print_error, run_command
 
 PROGRAM = "diagnose-model"
 _EPILOG = """\
@@ -44,8 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _diagnose(options: argparse.Namespace) -> int:
     from ..load.loader import load_model
+    from ..output_files import write_whole
     from ..predictions.labels import read_labels
-    from ..report.files import write_whole
     from .diagnose import diagnose
     from .finding import Severity
     from .html import render_diagnosis
@@ -60,7 +60,7 @@ def _diagnose(options: argparse.Namespace) -> int:
     if options.fix is not None:
         _fix(loaded.model, labels, options)
     if options.fail_on is not None and found.has(Severity(options.fail_on)):
-        complain(PROGRAM, f"there are findings of severity {options.fail_on} or above")
+        print_error(PROGRAM, f"there are findings of severity {options.fail_on} or above")
         return 1
     return 0
 
@@ -68,7 +68,7 @@ def _diagnose(options: argparse.Namespace) -> int:
 def _show(found: object, as_json: bool) -> None:
     from rich.console import Console
 
-    from ..report.files import as_json as to_json
+    from ..output_files import as_json as to_json
     from .diagnose import Diagnosis
     from .terminal import print_diagnosis
 
@@ -81,8 +81,8 @@ def _show(found: object, as_json: bool) -> None:
 
 def _fix(model: Any, labels: Any, options: argparse.Namespace) -> None:
     """Writes the recalibrated model; its own file is not touched."""
+    from ..recalibration.effect_text import recalibration_lines
     from ..recalibration.fix import write_fixed
-    from ..recalibration.words import recalibration_lines
 
     done = write_fixed(model, options.samples, labels, options.fix)
     for line in recalibration_lines(done):

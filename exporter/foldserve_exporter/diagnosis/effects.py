@@ -14,7 +14,7 @@ from ..naming import NamedModel
 from ..predictions.change import Change, changes
 from ..predictions.running import copied, predict, rows_of
 from ..recalibration.locate import lent_values
-from ..tracing import Run
+from ..tracing import TracedFunction
 
 _ROWS = 64
 
@@ -32,7 +32,7 @@ class Bench:
     """
 
     named: NamedModel
-    run: Run
+    run: TracedFunction
     layers: dict[int, str]
     inputs: dict[str, Array]
     answers: dict[str, Array]

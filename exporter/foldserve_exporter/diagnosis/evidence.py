@@ -9,7 +9,7 @@ from ..graph import Graph, Op
 from ..predictions.change import Change, changes
 from ..predictions.running import copied, predict, predict_in_training
 from ..predictions.scores import Scores, score
-from ..recalibration.estimate import Estimated, estimate
+from ..recalibration.estimate import EstimatedGraph, estimate
 from .drift import LayerDrift, measure_drift, threshold
 from .effects import Bench
 from .stored import unique_ops
@@ -47,7 +47,7 @@ class Evidence:
     phase_1: Compared
     thawed: Compared | None
     recalibrated: Compared
-    estimated: Estimated
+    estimated: EstimatedGraph
     drifts: tuple[tuple[Op, LayerDrift], ...]
 
 
@@ -85,7 +85,7 @@ def is_frozen(op: Op) -> bool:
     return op.config.get("trainable") is False
 
 
-def _drifts(graph: Graph, estimated: Estimated, inputs: Arrays) -> list[tuple[Op, LayerDrift]]:
+def _drifts(graph: Graph, estimated: EstimatedGraph, inputs: Arrays) -> list[tuple[Op, LayerDrift]]:
     """Every layer's drift; the effect of those that drifted more than chance lets them."""
     rows = len(next(iter(inputs.values())))
     bench = Bench.of(estimated.graph, inputs)

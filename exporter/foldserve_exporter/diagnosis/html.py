@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from ..report.page import page, paragraph, table
+from ..html.page import page, paragraph, table
 from .diagnose import Diagnosis
 from .drift import LayerDrift, threshold
 from .finding import Finding, Severity

@@ -6,7 +6,7 @@ from foldserve_contract.signature import Array, Arrays
 
 from ..graph import Graph, Ref
 from ..graph.ir import INPUT
-from ..recalibration.section import Section
+from ..recalibration.subgraph import Subgraph
 
 _VISIBLE = 1e-2
 
@@ -21,7 +21,7 @@ def leaking_layer(graph: Graph, alone: Arrays, among: Arrays) -> str | None:
     """
     nodes = [node for node in graph.nodes if node.outputs[0].is_float]
     inputs = [Ref(INPUT, position) for position in range(len(graph.inputs))]
-    section = Section(graph, inputs, [node.ref for node in nodes])
+    section = Subgraph(graph, inputs, [node.ref for node in nodes])
     first, second = section.run(list(alone.values())), section.run(list(among.values()))
     for node, right, other in zip(nodes, first, second, strict=True):
         if _differ(right, other[-len(right) :]):

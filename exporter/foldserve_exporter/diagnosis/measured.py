@@ -6,7 +6,7 @@ import numpy as np
 
 from ..graph import Op
 from ..predictions.change import Change
-from ..predictions.scores import Scores, Task
+from ..predictions.scores import PredictionTask, Scores
 from .drift import LayerDrift, threshold
 from .evidence import Compared, Evidence
 from .finding import RECALIBRATE, Finding, Kind, Severity
@@ -183,7 +183,7 @@ def _gain(before: Mapping[str, Scores], after: Mapping[str, Scores]) -> float | 
 
 def _better(before: Scores, after: Scores) -> float:
     """The gain in accuracy, or in the share of the labels' variance that is explained; 0 where it may be chance."""
-    if before.task is Task.REGRESSION:
+    if before.task is PredictionTask.REGRESSION:
         saved = before.fit - after.fit
         explained = saved / before.chance if before.chance > 0 else 0.0
         return explained if saved > 5 * _POINTS * before.fit and explained > _POINTS / 2 else 0.0

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ..errors import DeadlineExceeded, InvalidRequest, QueueFull, Unavailable
-from ..models.query import InputTensor, ModelRef, Prediction, Query
+from ..models.query import InputTensor, ModelRef, PredictResult, Query
 from ..models.servable import Servable
 from ..models.table import Table
 from ..predict.handler import Clock, PredictHandler
@@ -17,7 +17,7 @@ from .request_check import RequestHeader, check
 class InferResult:
     """A prediction, and the labels of the model's classes."""
 
-    answer: Prediction
+    answer: PredictResult
     labels: tuple[str, ...] | None
 
 

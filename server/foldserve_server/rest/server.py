@@ -50,7 +50,7 @@ class HttpServer:
     """Serves HTTP from `start` on.
 
     Attributes:
-        gate: Admits the requests.
+        admission_gate: Admits the requests.
         idle_timeout: Closes connections without requests.
         port: The port; 0 before `start`.
     """
@@ -72,7 +72,9 @@ class HttpServer:
         # 1. what every request passes: authentication, admission, metrics
         self._transport = transport
         self.port = 0
-        self.gate = AdmissionGate(transport.max_inflight_bytes, transport.max_concurrent_rpcs, telemetry.start_message)
+        self.admission_gate = AdmissionGate(
+            transport.max_inflight_bytes, transport.max_concurrent_rpcs, telemetry.start_message
+        )
         self._request_metrics = RequestMetrics(table, telemetry, clock, "REST")
         self._clock, self._timeout_ns = clock, int(timeout_s * 1e9)
         # 2. the two interfaces, which share the predictor and the pool
@@ -121,8 +123,8 @@ class HttpServer:
         end = time.monotonic() + grace_s
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
-                await self.gate.drain()
-        self.gate.close()
+                await self.admission_gate.drain()
+        self.admission_gate.close()
         if self._idle_watch is not None:
             self._idle_watch.cancel()
         with contextlib.suppress(TimeoutError):
@@ -168,8 +170,8 @@ class HttpServer:
         """Authenticates the caller and admits the request."""
         if self._transport.access is not None and request.path not in _NO_TOKEN_NEEDED:
             set_rights(self._transport.access.authenticate(request.headers.get("Authorization")))
-        await self.gate.check_open()
-        with self.gate.admit(request_body.announced_size(request)) as admission:
+        await self.admission_gate.check_open()
+        with self.admission_gate.admit(request_body.announced_size(request)) as admission:
             request_body.set_admission(admission)
             return await handler(request)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from foldserve_contract.protos.methods import PREDICTION_METHODS, PREDICTION_SERVICE
-from foldserve_contract.wire.read import Received, read_request
+from foldserve_contract.wire.read import ReceivedRequest, read_request
 
 from ..metrics.request_metrics import RequestMetrics
 from ..models.table import Table
@@ -45,7 +45,7 @@ class PredictionServicer:
             table, ClassifyRegressHandler(table, predictor, max_bytes), self._deadline
         )
 
-    async def predict(self, request: Received, context: Any) -> bytes:
+    async def predict(self, request: ReceivedRequest, context: Any) -> bytes:
         """PredictRequest to PredictResponse; arrays are read from and written to the bytes that gRPC carries."""
         query = predict_messages.query(request, self._deadline(context), self._max_bytes)
         return predict_messages.response(query, await self._predictor.predict(query), self._typed)
@@ -61,7 +61,7 @@ class PredictionServicer:
         remaining = context.time_remaining()
         return None if remaining is None else self._clock() + int(remaining * 1e9)
 
-    def handlers(self, gate: AdmissionGate, request_metrics: RequestMetrics) -> Handlers:
+    def handlers(self, admission_gate: AdmissionGate, request_metrics: RequestMetrics) -> Handlers:
         """The handlers that gRPC dispatches to."""
         methods = {
             "Predict": self.predict,
@@ -71,5 +71,5 @@ class PredictionServicer:
             "MultiInference": self._classify_regress.multi_inference,
         }
         codecs = {"Predict": Codec(read_request, bytes)}
-        ingress = Ingress(gate, request_metrics, _MODEL_NAMES)
+        ingress = Ingress(admission_gate, request_metrics, _MODEL_NAMES)
         return service_handler(PREDICTION_SERVICE, PREDICTION_METHODS, methods, ingress, codecs)

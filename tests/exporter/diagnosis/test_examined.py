@@ -18,9 +18,10 @@ from foldserve_exporter.graph import trace
 from foldserve_exporter.load.loader import Loaded
 from foldserve_exporter.options import ExportOptions
 from foldserve_exporter.predictions.running import copied
-from foldserve_exporter.preparation import diagnose as diagnose_export
-from foldserve_exporter.preparation import expect, fold_model
 from foldserve_exporter.report.terminal import print_report
+from foldserve_exporter.steps.diagnose import diagnose_export
+from foldserve_exporter.steps.fold import fold_model
+from foldserve_exporter.steps.reference import make_reference
 
 from ..digits import healthy, held_back
 from ..models import randomise, snapshot
@@ -43,8 +44,8 @@ TOLD = (
 def examined(model: Any, samples: Any, **choices: Any) -> Examination:
     loaded = Loaded(model, Source("model", ""))
     folded = fold_model(loaded)
-    expected = expect(folded, ExportOptions(Path(), "model", samples=samples, **choices))
-    return diagnose_export(loaded, folded, expected)[1]
+    expected = make_reference(folded, ExportOptions(Path(), "model", samples=samples, **choices))
+    return diagnose_export(loaded, folded, expected).examination
 
 
 def test_a_healthy_model_has_a_clean_first_page() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from foldserve_exporter.predictions.scores import LabelsError, Task, fit_labels, ranks, score
+from foldserve_exporter.predictions.scores import LabelsError, PredictionTask, fit_labels, ranks, score
 
 
 def test_accuracy_and_auc_of_classes() -> None:
@@ -13,7 +13,7 @@ def test_accuracy_and_auc_of_classes() -> None:
     logits = rng.normal(size=(300, 4)).round(1) + 1.2 * np.eye(4)[labels]
     outputs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     found = score({"y": outputs}, {"y": labels})["y"]
-    assert found.task is Task.CLASSIFICATION
+    assert found.task is PredictionTask.CLASSIFICATION
     assert found.fit == np.mean(outputs.argmax(axis=1) == labels)
     assert found.order == pytest.approx(roc_auc_score(labels, outputs, multi_class="ovr", average="macro"))
     assert score({"y": outputs}, {"y": np.eye(4)[labels]})["y"] == found
@@ -71,7 +71,7 @@ def test_classes_may_come_as_floats_and_values_may_not_come_as_whole_numbers() -
     one, two = rng.uniform(size=(200, 1)), rng.uniform(size=(200, 2))
     for outputs in (one, two):
         assert score({"y": outputs}, {"y": labels.astype("f")})["y"] == score({"y": outputs}, {"y": labels})["y"]
-    assert score({"y": one}, {"y": labels + 0.5})["y"].task is Task.REGRESSION
+    assert score({"y": one}, {"y": labels + 0.5})["y"].task is PredictionTask.REGRESSION
     with pytest.raises(LabelsError, match=r"20…21.*give them as floats"):
         score({"y": one}, {"y": labels + 20})
 
@@ -88,7 +88,7 @@ def test_a_regression_has_an_error_and_an_order() -> None:
     rng = np.random.default_rng(3)
     wanted = rng.normal(size=100)
     found = score({"y": 5 + 3 * wanted[:, np.newaxis]}, {"y": wanted})["y"]
-    assert (found.task, found.order) == (Task.REGRESSION, pytest.approx(1))
+    assert (found.task, found.order) == (PredictionTask.REGRESSION, pytest.approx(1))
     assert found.fit == pytest.approx(np.mean((5 + 2 * wanted) ** 2))
     assert found.is_scaling_fault
 

@@ -14,6 +14,7 @@ from ..json_tensors import JsonLiterals, array_of, is_b64
 
 INSTANCES, INPUTS = "instances", "inputs"
 SIGNATURE = "signature_name"
+_TOO_DEEP = "JSON Parse error: lists and objects are nested too deeply"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def parse_object(content: bytes) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise InvalidRequest(f"JSON Parse error: {error}") from None
     except RecursionError:
-        raise InvalidRequest("JSON Parse error: lists and objects are nested too deeply") from None
+        raise InvalidRequest(_TOO_DEEP) from None
     except ValueError:
         raise InvalidRequest("JSON Parse error: an integer has too many digits") from None
     if not isinstance(value, dict):
@@ -72,6 +73,13 @@ def read_predict(content: bytes, signatures: Mapping[str, Signature]) -> Predict
     Raises:
         InvalidRequest: The content is not JSON, or does not match the signature.
     """
+    try:
+        return _predict_body(content, signatures)
+    except RecursionError:  # the parser goes deeper than what walks through its lists, above all since Python 3.12
+        raise InvalidRequest(_TOO_DEEP) from None
+
+
+def _predict_body(content: bytes, signatures: Mapping[str, Signature]) -> PredictBody:
     value = parse_object(content)
     key, signature = named_signature(value, signatures)
     literals = JsonLiterals(b"true" in content or b"false" in content, b"Infinity" in content)
