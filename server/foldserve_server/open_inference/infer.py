@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ..errors import DeadlineExceeded, InvalidRequest, QueueFull, Unavailable
 from ..models.query import InputTensor, ModelRef, PredictResult, Query
+from ..models.servable import Servable
 from ..models.table import Table
 from ..predict.handler import Clock, PredictHandler
 from ..predict.request_limits import RequestLimits
@@ -49,16 +50,10 @@ class InferHandler:
         Raises:
             ServingError: The request is not answered.
         """
-        # 1. the check of the header; a refusal counts as a failure of the version, as one of the predictor's does
-        servable, begun = find(self._table, ref), self._clock()
-        engine = servable.engine
-        manifest = engine.info.manifest
-        max_rows = None if self._limits.split_large else engine.info.max_batch_size
-        try:
-            check(ref.name, manifest.signature, max_rows, header)
-        except InvalidRequest as error:
-            servable.stats.fail(error, self._clock() - begun)
-            raise
+        # 1. the check of the header
+        servable = find(self._table, ref)
+        labels = servable.engine.info.manifest.labels
+        self._check(servable, header)
         # 2. the query: every wanted output once, the earlier of the two limits as its deadline
         timeout = self._clock() + timeout_us * 1000 if timeout_us > 0 else None
         soonest = _soonest((deadline_ns, timeout))
@@ -66,13 +61,23 @@ class InferHandler:
         query = Query(ref, input_tensors(), outputs, deadline_ns=soonest)
         # 3. the prediction, its refusals in Triton's words
         try:
-            return InferResult(await self._predictor.predict(query), manifest.labels)
+            return InferResult(await self._predictor.predict(query), labels)
         except DeadlineExceeded:
             if soonest == timeout:
                 raise Unavailable("Request timeout expired") from None
             raise
         except QueueFull as error:
             raise QueueFull(f"Exceeds maximum queue size: {error}", error.retry_after_ms) from None
+
+    def _check(self, servable: Servable, header: RequestHeader) -> None:
+        """Checks a request; a refusal counts as a failure of the version, as one of the predictor's does."""
+        info, begun = servable.engine.info, self._clock()
+        max_rows = None if self._limits.split_large else info.max_batch_size
+        try:
+            check(servable.name, info.manifest.signature, max_rows, header)
+        except InvalidRequest as error:
+            servable.stats.fail(error, self._clock() - begun)
+            raise
 
 
 def _soonest(ends: Iterable[int | None]) -> int | None:

@@ -1,4 +1,8 @@
-"""Decompression of request bodies in small steps, so that a short body cannot take much memory at once."""
+"""Decompression of request bodies in small steps, so that a short body cannot take much memory at once.
+
+The library's own decompression is off: it accepts a truncated gzip body, passes on unsupported codings undecoded, and
+answers some malformed bodies with status 500.
+"""
 
 import zlib
 from collections.abc import Iterator

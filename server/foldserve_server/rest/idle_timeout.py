@@ -1,4 +1,8 @@
-"""Timeout of connections without a request: the library waits for a connection's first request without a limit."""
+"""Timeout of connections without a request.
+
+The library has one timeout for both a connection's first request and the next one on a connection that is kept alive:
+about an hour. Here only the first is limited, and callers may keep idle connections.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterable

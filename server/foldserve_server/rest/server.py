@@ -25,10 +25,11 @@ from ..predict.request_limits import RequestLimits
 from ..security.admission import AdmissionGate
 from ..stats.telemetry import Telemetry
 from ..system.version import NAME
-from . import metrics_endpoint, request_body, status
+from . import request_body, status
 from .idle_timeout import IdleTimeout
 from .json_pool import JsonPool
 from .log_filter import filtered_log
+from .metrics_endpoint import MetricsEndpoint
 from .page.page import ROOT, Page
 from .v1.predict_json import dump
 from .v1.predict_routes import JSON, PredictRoutes
@@ -49,7 +50,7 @@ class HttpServer:
     """Serves HTTP from `start` on.
 
     Attributes:
-        gate: Admits the requests.
+        admission_gate: Admits the requests.
         idle_timeout: Closes connections without requests.
         port: The port; 0 before `start`.
     """
@@ -71,7 +72,9 @@ class HttpServer:
         # 1. what every request passes: authentication, admission, metrics
         self._transport = transport
         self.port = 0
-        self.gate = AdmissionGate(transport.max_inflight_bytes, transport.max_concurrent_rpcs, telemetry.start_message)
+        self.admission_gate = AdmissionGate(
+            transport.max_inflight_bytes, transport.max_concurrent_rpcs, telemetry.start_message
+        )
         self._request_metrics = RequestMetrics(table, telemetry, clock, "REST")
         self._clock, self._timeout_ns = clock, int(timeout_s * 1e9)
         # 2. the two interfaces, which share the predictor and the pool
@@ -85,16 +88,20 @@ class HttpServer:
             InferServices(inference, ModelCatalogue(table), admin, self._json_pool, ready, self._deadline)
         )
         # 3. the application
-        app = web.Application(client_max_size=transport.max_message_bytes, middlewares=[self._respond])
-        app.router.add_route("*", "/{v1:[vV]1}/{rest:.*}", self._v1.answer)
-        app.router.add_routes(self._v2.routes())
-        app.router.add_routes(Page(table, clock).routes())
-        app.router.add_routes(metrics_endpoint.MetricsEndpoint(table, telemetry).routes(transport.metrics_path))
+        metrics = MetricsEndpoint(table, telemetry).routes(transport.metrics_path)
+        app = self._application([*self._v2.routes(), *Page(table, clock).routes(), *metrics])
         self._runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, logger=filtered_log(), auto_decompress=False
         )
         self.idle_timeout = IdleTimeout(self._connections)
         self._idle_watch: asyncio.Future[None] | None = None
+
+    def _application(self, routes: list[web.RouteDef]) -> web.Application:
+        """The application with these routes besides TensorFlow Serving's, which `PredictRoutes` tells apart itself."""
+        app = web.Application(client_max_size=self._transport.max_message_bytes, middlewares=[self._respond])
+        app.router.add_route("*", "/{v1:[vV]1}/{rest:.*}", self._v1.answer)
+        app.router.add_routes(routes)
+        return app
 
     async def start(self, host: str, port: int) -> None:
         """Begins to listen.
@@ -116,8 +123,8 @@ class HttpServer:
         end = time.monotonic() + grace_s
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
-                await self.gate.drain()
-        self.gate.close()
+                await self.admission_gate.drain()
+        self.admission_gate.close()
         if self._idle_watch is not None:
             self._idle_watch.cancel()
         with contextlib.suppress(TimeoutError):
@@ -163,8 +170,8 @@ class HttpServer:
         """Authenticates the caller and admits the request."""
         if self._transport.access is not None and request.path not in _NO_TOKEN_NEEDED:
             set_rights(self._transport.access.authenticate(request.headers.get("Authorization")))
-        await self.gate.check_open()
-        with self.gate.admit(request_body.announced_size(request)) as admission:
+        await self.admission_gate.check_open()
+        with self.admission_gate.admit(request_body.announced_size(request)) as admission:
             request_body.set_admission(admission)
             return await handler(request)
 

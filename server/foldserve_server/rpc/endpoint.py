@@ -52,12 +52,12 @@ class Ingress:
     """Admission and metrics, which every call of a service passes first.
 
     Attributes:
-        gate: Admits the calls.
+        admission_gate: Admits the calls.
         request_metrics: Counts the calls of the methods in `model_names`.
         model_names: The methods that are counted, and the getter of the model's name from their requests.
     """
 
-    gate: AdmissionGate
+    admission_gate: AdmissionGate
     request_metrics: RequestMetrics
     model_names: Mapping[str, ModelNameGetter] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -92,8 +92,8 @@ class Endpoint:
         with self.ingress.request_metrics.measure(call) if model_name is not None else nullcontext():
             try:
                 # 2. admission, then reading, then the answer
-                await self.ingress.gate.check_open()
-                with self.ingress.gate.admit(len(content)):
+                await self.ingress.admission_gate.check_open()
+                with self.ingress.admission_gate.admit(len(content)):
                     request = parse(self.method, content, self.codec)
                     call.model = model_name(request) if model_name is not None else ""
                     return self.codec.write(await self.handler(request, context))

@@ -56,7 +56,7 @@ class ModelServicer:
         module = await asyncio.to_thread(import_module, "foldserve_server.metrics.prometheus")
         return dict(module.PrometheusMetrics(self._table, self._telemetry).counters(names))
 
-    def handlers(self, gate: AdmissionGate, request_metrics: RequestMetrics) -> Handlers:
+    def handlers(self, admission_gate: AdmissionGate, request_metrics: RequestMetrics) -> Handlers:
         """The handlers that gRPC dispatches to."""
         methods = {"GetModelStatus": self.get_model_status, "HandleReloadConfigRequest": self.reload_config}
-        return service_handler(MODEL_SERVICE, MODEL_METHODS, methods, Ingress(gate, request_metrics), {})
+        return service_handler(MODEL_SERVICE, MODEL_METHODS, methods, Ingress(admission_gate, request_metrics), {})

@@ -61,7 +61,7 @@ class PredictionServicer:
         remaining = context.time_remaining()
         return None if remaining is None else self._clock() + int(remaining * 1e9)
 
-    def handlers(self, gate: AdmissionGate, request_metrics: RequestMetrics) -> Handlers:
+    def handlers(self, admission_gate: AdmissionGate, request_metrics: RequestMetrics) -> Handlers:
         """The handlers that gRPC dispatches to."""
         methods = {
             "Predict": self.predict,
@@ -71,5 +71,5 @@ class PredictionServicer:
             "MultiInference": self._classify_regress.multi_inference,
         }
         codecs = {"Predict": Codec(read_request, bytes)}
-        ingress = Ingress(gate, request_metrics, _MODEL_NAMES)
+        ingress = Ingress(admission_gate, request_metrics, _MODEL_NAMES)
         return service_handler(PREDICTION_SERVICE, PREDICTION_METHODS, methods, ingress, codecs)

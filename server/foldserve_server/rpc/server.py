@@ -41,7 +41,7 @@ class RpcServer:
 
     Attributes:
         health: The health servicer.
-        gate: Admits the calls of all services but health and reflection.
+        admission_gate: Admits the calls of all services but health and reflection.
         port: The port; 0 before `start`.
     """
 
@@ -59,7 +59,9 @@ class RpcServer:
         # 1. what every call passes: authentication, admission, metrics
         self._transport = transport
         self.port = 0
-        self.gate = AdmissionGate(transport.max_inflight_bytes, transport.max_concurrent_rpcs, telemetry.start_message)
+        self.admission_gate = AdmissionGate(
+            transport.max_inflight_bytes, transport.max_concurrent_rpcs, telemetry.start_message
+        )
         request_metrics = RequestMetrics(table, telemetry, clock, "GRPC")
         self._server = grpc.aio.server(
             interceptors=[] if transport.access is None else [TokenInterceptor(transport.access, request_metrics)],
@@ -77,7 +79,7 @@ class RpcServer:
         self._reflection = reflection.ReflectionServicer((*_SERVICES, health.SERVICE))
         # 3. their registration
         servicers = (prediction, ModelServicer(table, admin, telemetry), self._inference)
-        services = [servicer.handlers(self.gate, request_metrics) for servicer in servicers]
+        services = [servicer.handlers(self.admission_gate, request_metrics) for servicer in servicers]
         self._server.add_generic_rpc_handlers((*services, *self._reflection.handlers()))
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
 
@@ -112,10 +114,10 @@ class RpcServer:
         begin = time.monotonic()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
-                await self.gate.drain()
+                await self.admission_gate.drain()
         stopping = asyncio.ensure_future(self._server.stop(max(0.0, grace_s - (time.monotonic() - begin))))
         await asyncio.sleep(0)  # callers are notified that this connection takes no more calls
-        self.gate.close()
+        self.admission_gate.close()
         self.health.close()
         self._reflection.close()
         self._inference.close()

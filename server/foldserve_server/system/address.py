@@ -2,12 +2,14 @@
 
 import errno
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ..errors import CannotStart
 
 _NOT_LOCAL = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # `localhost` is ::1 too, also where there is no IPv6
+_Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]  # as `socket.getaddrinfo` gives
 
 
 def check_free(host: str, port: int, flag: str = "--port", instead: str = "0 for any") -> None:
@@ -38,15 +40,8 @@ def reserve(host: str, port: int, flag: str = "--port", instead: str = "0 for an
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise CannotStart(f"--host {host}: {error}; give an address of this machine, such as 127.0.0.1") from error
-    # 2. a socket for each; a free port that the first one gets is the port of all
-    sockets: list[socket.socket] = []
-    errors: list[OSError] = []
-    for family, _, _, _, address in addresses:
-        bound_port = sockets[0].getsockname()[1] if sockets else port
-        try:
-            sockets.append(_bind(family, (address[0], bound_port, *address[2:])))
-        except OSError as error:
-            errors.append(error)
+    # 2. a socket for each
+    sockets, errors = _bind_all(addresses, port)
     # 3. addresses that are not this machine's are left out, unless no other is left
     not_local = [error for error in errors if error.errno in _NOT_LOCAL]
     if len(not_local) < len(errors) or len(errors) == len(addresses):
@@ -58,6 +53,19 @@ def reserve(host: str, port: int, flag: str = "--port", instead: str = "0 for an
             f" is another server running? Choose another port with {flag}, or {instead}"
         )
     return int(sockets[0].getsockname()[1]), sockets
+
+
+def _bind_all(addresses: Iterable[_Address], port: int) -> tuple[list[socket.socket], list[OSError]]:
+    """Binds the port at every address; a free port that the first socket gets is the port of all."""
+    sockets: list[socket.socket] = []
+    errors: list[OSError] = []
+    for family, _, _, _, address in addresses:
+        bound_port = sockets[0].getsockname()[1] if sockets else port
+        try:
+            sockets.append(_bind(family, (address[0], bound_port, *address[2:])))
+        except OSError as error:
+            errors.append(error)
+    return sockets, errors
 
 
 def _bind(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket.socket:

@@ -207,7 +207,7 @@ def test_admitted_requests_are_answered_before_the_server_stops() -> None:
             await engine.entered.wait()
             stopping = asyncio.ensure_future(caller.http.stop(30))
             late = asyncio.ensure_future(caller.post(PREDICT, ROWS))
-            while not caller.http.gate.late_calls:
+            while not caller.http.admission_gate.late_calls:
                 await asyncio.sleep(0)
             engine.gate.set()
             assert await asking == (200, DOUBLED)

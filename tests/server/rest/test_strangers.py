@@ -157,7 +157,7 @@ def test_a_body_of_unannounced_size_is_counted_as_it_arrives() -> None:
                     return response.status
 
             first = asyncio.ensure_future(send(slowly(body, held)))
-            while caller.http.gate.inflight_bytes < 900:
+            while caller.http.admission_gate.inflight_bytes < 900:
                 await asyncio.sleep(0)
             packed = {"Content-Encoding": "gzip"}
             assert await send(io.BytesIO(gzip.compress(body)), **packed) == 503, (
@@ -212,7 +212,7 @@ def test_an_announced_size_above_the_limit_does_not_keep_others_out() -> None:
         transport = TransportOptions(max_message_bytes=1000, max_inflight_bytes=1500)
         async with listening(serving(FakeEngine()), transport=transport) as caller:
             assert b" 413 " in await raw(caller, head(10**12) + b"{")
-            assert caller.http.gate.inflight_bytes == 0
+            assert caller.http.admission_gate.inflight_bytes == 0
             async with caller.session.post(PATH, data=io.BytesIO(ROWS)) as response:
                 assert response.status == 200 and response.headers["Server"] == "foldserve"
 

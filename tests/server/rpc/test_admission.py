@@ -39,7 +39,7 @@ def test_a_server_that_stops_answers_admitted_calls_and_refuses_late_ones() -> N
             stopping = asyncio.ensure_future(caller.rpc.stop(60))
             await asyncio.sleep(0)
             late = asyncio.ensure_future(caller.error("Predict", predict_request()))
-            while not caller.rpc.gate.late_calls:
+            while not caller.rpc.admission_gate.late_calls:
                 await asyncio.sleep(0)
             engine.gate.set()
             assert (await admitted).model_spec.version.value == 1

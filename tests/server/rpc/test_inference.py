@@ -12,7 +12,7 @@ from foldserve_server.errors import DeadlineExceeded, QueueFull
 from foldserve_server.models.query import ModelRef
 from foldserve_server.models.servable import Servable
 from foldserve_server.models.table import Table
-from foldserve_server.open_inference.infer_messages import offers
+from foldserve_server.open_inference.infer_messages import input_tensors
 from foldserve_server.predict.request_limits import RequestLimits
 from tests.server.fakes import FakeEngine, manifest, serving
 
@@ -36,7 +36,7 @@ def test_typed_contents_of_64_bits_keep_every_bit() -> None:
     rows = [0, (1 << 63) + 1, (1 << 64) - 1]
     request = ModelInferRequest(model_name="m")
     request.inputs.add(name="x", datatype="UINT64", shape=(3,)).contents.uint64_contents.extend(rows)
-    assert offers(request)["x"].read().tolist() == rows
+    assert input_tensors(request)["x"].read().tolist() == rows
 
 
 def test_raw_contents_are_answered_raw() -> None:

@@ -68,7 +68,7 @@ def test_a_caller_who_leaves_a_stream_cancels_its_requests() -> None:
             await engine.entered.wait()
             call.cancel()
             async with asyncio.timeout(10):
-                await caller.rpc.gate.drain()
+                await caller.rpc.admission_gate.drain()
             assert engine.left == 1
 
     asyncio.run(scenario())

@@ -60,9 +60,9 @@ class InferenceServicer:
         remaining = context.time_remaining()
         return None if remaining is None else self._clock() + int(remaining * 1e9)
 
-    def handlers(self, gate: AdmissionGate, request_metrics: RequestMetrics) -> Handlers:
+    def handlers(self, admission_gate: AdmissionGate, request_metrics: RequestMetrics) -> Handlers:
         """The handlers that gRPC dispatches to."""
-        ingress = Ingress(gate, request_metrics, _MODEL_NAMES)
+        ingress = Ingress(admission_gate, request_metrics, _MODEL_NAMES)
         unary = {name: method for name, method in INFERENCE_METHODS.items() if name != _STREAM.name}
         handlers = unary_handlers(unary, {**self._models.handlers, "ModelInfer": self.infer}, ingress, {})
         endpoint = Endpoint(_STREAM, self._infer_in_stream, ingress, _CODEC)
