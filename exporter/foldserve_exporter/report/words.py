@@ -1,6 +1,6 @@
 """The sentences that the terminal and the page have in common."""
 
-from ..diagnosis.words import counted
+from ..diagnosis.summary import counted
 from ..recalibration.words import effect_lines
 from ..verify.verdict import CandidateVerdict
 from .record import Report

@@ -8,8 +8,8 @@ import pytest
 
 from foldserve_exporter import diagnose, recalibrate
 from foldserve_exporter.diagnosis.drift import LayerDrift
-from foldserve_exporter.diagnosis.finding import Kind, Severity
-from foldserve_exporter.diagnosis.measured import kind_of
+from foldserve_exporter.diagnosis.drift_checks import kind_of
+from foldserve_exporter.diagnosis.finding import FindingKind, Severity
 from foldserve_exporter.graph import trace
 
 from ..models import randomise
@@ -51,7 +51,7 @@ def test_units_that_never_speak_are_no_fault(model: Any, samples: Any) -> None:
 def test_a_channel_that_was_constant_at_a_value_is_told_without_samples(model: Any) -> None:
     layer = model.get_layer("stem_bn")
     layer.moving_variance.assign(np.where(np.arange(24) == 3, 0, np.array(layer.moving_variance)))
-    assert [(each.kind, each.layer) for each in diagnose(model).findings] == [(Kind.TINY_VARIANCE, "stem_bn")]
+    assert [(each.kind, each.layer) for each in diagnose(model).findings] == [(FindingKind.TINY_VARIANCE, "stem_bn")]
 
 
 def test_a_stale_branch_is_told_as_that_and_of_its_own_output_alone(model: Any, samples: Any) -> None:
@@ -60,8 +60,8 @@ def test_a_stale_branch_is_told_as_that_and_of_its_own_output_alone(model: Any, 
     layer.moving_mean.assign(3 * np.array(layer.moving_mean))
     layer.moving_variance.assign(9 * np.array(layer.moving_variance))
     found = diagnose(model, samples, labels=labels).findings
-    assert {each.kind for each in found if each.layer} == {Kind.STALE}
-    gaps = [each for each in found if each.kind is Kind.PHASE_GAP]
+    assert {each.kind for each in found if each.layer} == {FindingKind.STALE}
+    gaps = [each for each in found if each.kind is FindingKind.PHASE_GAP]
     assert len(gaps) == 1
     assert "'size'" in gaps[0].what
     assert "'kind'" not in gaps[0].what
@@ -93,7 +93,7 @@ def test_a_first_layer_that_drifts_most_blames_the_samples_and_no_other_does(mod
 
     first, second = (node.op for node in trace(model).batch_norms)
     near, far = ([drift(first.path, mine), drift(second.path, theirs)] for mine, theirs in ((0.36, 0.34), (0.5, 0.34)))
-    assert kind_of(first, far[0], far)[0] is Kind.OTHER_DATA
-    assert kind_of(first, near[0], near)[0] is Kind.STALE
-    assert kind_of(second, far[1], far)[0] is Kind.STALE
-    assert kind_of(first, far[0], far[:1])[0] is Kind.STALE  # nothing to compare it with
+    assert kind_of(first, far[0], far)[0] is FindingKind.OTHER_DATA
+    assert kind_of(first, near[0], near)[0] is FindingKind.STALE
+    assert kind_of(second, far[1], far)[0] is FindingKind.STALE
+    assert kind_of(first, far[0], far[:1])[0] is FindingKind.STALE  # nothing to compare it with

@@ -11,7 +11,7 @@ import pytest
 
 from foldserve_exporter import diagnose
 from foldserve_exporter.diagnosis import diagnose as module
-from foldserve_exporter.diagnosis.finding import Kind, Severity
+from foldserve_exporter.diagnosis.finding import FindingKind, Severity
 from foldserve_exporter.predictions.scores import LabelsError
 
 from ..digits import accuracy, backbone, digits, fit, healthy, held_back, with_head
@@ -21,16 +21,16 @@ from .clinic import CLINIC, Patient, bn
 pytestmark = pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 layers = keras.layers
 NEEDS_NO_DATA = {
-    Kind.UNTOUCHED,
-    Kind.BAKED_PHASE,
-    Kind.LIVE_RANDOMNESS,
-    Kind.DEAD_GAIN,
-    Kind.EXPLODING_GAIN,
-    Kind.TINY_VARIANCE,
-    Kind.MOVING_STATISTICS,
-    Kind.NON_FINITE,
-    Kind.NEIGHBOURS,
-    Kind.RANDOM,
+    FindingKind.UNTOUCHED,
+    FindingKind.BAKED_PHASE,
+    FindingKind.LIVE_RANDOMNESS,
+    FindingKind.DEAD_GAIN,
+    FindingKind.EXPLODING_GAIN,
+    FindingKind.TINY_VARIANCE,
+    FindingKind.MOVING_STATISTICS,
+    FindingKind.NON_FINITE,
+    FindingKind.NEIGHBOURS,
+    FindingKind.RANDOM,
 }
 
 
@@ -45,10 +45,10 @@ def test_a_planted_disease_is_found_where_it_is(admit: Callable[[Path], Patient]
     finding = diagnosis.findings[found.index((patient.kind, patient.layer))]
     assert finding.what
     assert finding.remedy
-    if patient.kind is Kind.CONSTANT or patient.layer == "backbone/conv_2":  # nothing is left to be measured by
+    if patient.kind is FindingKind.CONSTANT or patient.layer == "backbone/conv_2":  # nothing is left to be measured by
         return
     assert finding.effect is not None
-    if patient.kind is not Kind.DEAD_GAIN:  # a channel that says nothing is missed by nobody
+    if patient.kind is not FindingKind.DEAD_GAIN:  # a channel that says nothing is missed by nobody
         assert finding.effect.size > 0.05
     if patient.kind in NEEDS_NO_DATA:
         alone = diagnose(patient.model)
@@ -155,7 +155,7 @@ def test_the_model_is_put_back_also_when_the_diagnosis_fails(monkeypatch: pytest
         model.variables[0].assign(np.full(model.variables[0].shape, 7.0))
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(module, "behaviour_faults", fails)
+    monkeypatch.setattr(module, "run_untouched", fails)
     with pytest.raises(RuntimeError, match="broken"):
         diagnose(model, held_back()[0])
     assert snapshot(model) == before
@@ -193,7 +193,7 @@ def test_a_frozen_layer_that_was_never_updated_is_noted_and_chance_is_no_proof_a
     guessed = model.predict(samples, verbose=0).argmax(axis=1)
     labels = np.where(guessed == labels, (labels + 1) % 10, labels)  # not even chance is on its side
     findings = diagnose(model, samples, labels=labels).findings
-    assert {(finding.kind, finding.severity) for finding in findings} == {(Kind.UNTOUCHED, Severity.NOTE)}
+    assert {(finding.kind, finding.severity) for finding in findings} == {(FindingKind.UNTOUCHED, Severity.NOTE)}
 
 
 def test_few_samples_are_told_to_tell_little() -> None:

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from foldserve_exporter import diagnose, recalibrate
-from foldserve_exporter.diagnosis.finding import Kind
+from foldserve_exporter.diagnosis.explanations import EXPLANATIONS
+from foldserve_exporter.diagnosis.finding import FindingKind
 from foldserve_exporter.diagnosis.html import render_diagnosis
-from foldserve_exporter.diagnosis.lessons import LESSONS
 
 from ..models import randomise
 
@@ -28,16 +28,16 @@ def page() -> str:
     layer = model.get_layer("bn_1")
     layer.moving_mean.assign(np.array(layer.moving_mean) + 3)
     found = diagnose(model, samples)
-    assert [each.layer for each in found.findings if each.kind is Kind.STALE] == ["bn_1"]
+    assert [each.layer for each in found.findings if each.kind is FindingKind.STALE] == ["bn_1"]
     return render_diagnosis(found)
 
 
 def test_every_kind_of_finding_has_its_lesson() -> None:
-    assert LESSONS.keys() == set(Kind)
+    assert EXPLANATIONS.keys() == set(FindingKind)
 
 
 def test_a_finding_comes_with_its_lesson_and_commands_that_can_be_copied(page: str) -> None:
-    assert LESSONS[Kind.STALE] in page
+    assert EXPLANATIONS[FindingKind.STALE] in page
     assert "<code>diagnose-model --samples FILE --fix OUT.keras</code>" in page
     assert "<code>export-model --recalibrate FILE</code>." in page
 

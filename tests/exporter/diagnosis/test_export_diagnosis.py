@@ -11,9 +11,9 @@ from rich.console import Console
 
 from foldserve_contract.manifest import Source
 from foldserve_exporter import diagnose, export_model
-from foldserve_exporter.diagnosis.examined import Examination
-from foldserve_exporter.diagnosis.finding import Kind, Severity
-from foldserve_exporter.diagnosis.joint import join
+from foldserve_exporter.diagnosis.batch_statistics_pass import batch_statistics_pass
+from foldserve_exporter.diagnosis.finding import FindingKind, Severity
+from foldserve_exporter.diagnosis.result import Diagnosis
 from foldserve_exporter.graph import trace
 from foldserve_exporter.load.loader import Loaded
 from foldserve_exporter.options import ExportOptions
@@ -41,11 +41,11 @@ TOLD = (
 )
 
 
-def examined(model: Any, samples: Any, **choices: Any) -> Examination:
+def examined(model: Any, samples: Any, **choices: Any) -> Diagnosis:
     loaded = Loaded(model, Source("model", ""))
     folded = fold_model(loaded)
     expected = make_reference(folded, ExportOptions(Path(), "model", samples=samples, **choices))
-    return diagnose_export(loaded, folded, expected)[1]
+    return diagnose_export(loaded, folded, expected).diagnosis
 
 
 def test_a_healthy_model_has_a_clean_first_page() -> None:
@@ -72,7 +72,7 @@ def test_drift_is_told_where_it_is_and_as_far_as_the_whole_diagnosis_tells_it(tm
     assert [drift.layer for drift in quick.drifts] == [drift.layer for drift in whole.drifts]
     for mine, theirs in zip(quick.drifts, whole.drifts, strict=True):
         assert mine.drift == pytest.approx(theirs.drift, rel=0.02, abs=0.01)
-    [stale] = [each for each in quick.findings if each.kind is Kind.STALE]
+    [stale] = [each for each in quick.findings if each.kind is FindingKind.STALE]
     assert stale.effect is not None
     assert stale.effect.size > 0.1
 
@@ -95,7 +95,7 @@ def test_without_samples_only_what_needs_none_is_told(tmp_path: Path) -> None:
     patient = clinic.untouched(tmp_path)
     found = examined(patient.model, None)
     assert (found.samples, found.drifts) == (0, ())
-    assert [(each.kind, each.layer) for each in found.findings] == [(Kind.UNTOUCHED, "backbone/bn_2")]
+    assert [(each.kind, each.layer) for each in found.findings] == [(FindingKind.UNTOUCHED, "backbone/bn_2")]
 
 
 def test_rows_that_are_no_samples_are_not_examined() -> None:
@@ -112,7 +112,7 @@ def test_a_layer_that_sees_no_numbers_has_no_drift(spoil: float) -> None:
     images = held_back()[0][:8].copy()
     images[0, 0, 0, 0] = spoil
     graph = trace(healthy())
-    assert join(graph, copied(graph), {"image": images}).layers == []
+    assert batch_statistics_pass(graph, copied(graph), {"image": images}).layers == []
 
 
 def test_an_exports_page_and_terminal_begin_with_what_is_wrong(tmp_path: Path) -> None:
