@@ -24,7 +24,7 @@ _ROWS = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """Changes of the predictions that inference must not show; None where there is none that a user would see.
+    """Changes of the predictions that inference must not show; None where there is none that a user would notice.
 
     Attributes:
         moved: The paths of the variables that `predict` changes.

@@ -13,7 +13,7 @@ class DiagnoseOptions:
     Attributes:
         model: The model's file, directory or `package.module:function`.
         samples: A file or folder of samples; None for none.
-        labels: A file of what the predictions should be; None for none.
+        labels: A file of the expected predictions; None for none.
         json: True to print the diagnosis as JSON.
         html: The file to write a page into; None for none.
         fail_on: The least severity that makes the command fail; None for none.

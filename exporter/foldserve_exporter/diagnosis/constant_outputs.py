@@ -6,7 +6,7 @@ import numpy as np
 
 from foldserve_contract.signature import Array
 
-from .evidence import Evidence, SampleEvidence
+from .evidence import SampleEvidence
 from .finding import RETRAIN, Finding, FindingKind, Severity
 from .layer_weights import dead, gain, wide
 
@@ -15,17 +15,16 @@ _ROUNDING = 8 * np.finfo(np.float32).eps
 _FAR = 8.0  # standard deviations below 0: nothing comes through a ReLU
 
 
-def constant_faults(evidence: Evidence) -> Iterator[Finding]:
-    """All outputs are the same for all samples, although these differ; the layer is named where it can be found.
+def constant_faults(sampled: SampleEvidence) -> Iterator[Finding]:
+    """Outputs that are all the same for all samples, although these differ; with the layer where it can be named.
 
     It is looked for by statistics in inference, so that a batch-statistics pass does not show it.
     """
-    sampled = evidence.sampled
-    if sampled is None or sampled.recalibrated is None or all(map(_is_constant, sampled.inputs.values())):
+    if sampled.recalibrated is None or all(map(_is_constant, sampled.inputs.values())):
         return
     if all(map(_is_constant, sampled.outputs.values())):
         layer, why = _blocking_layer(sampled)
-        what = f"all {evidence.rows} samples are answered alike, to the last bit or nearly: {why}"
+        what = f"all {sampled.rows} samples are answered alike, to the last bit or nearly: {why}"
         yield Finding(FindingKind.CONSTANT, Severity.ERROR, layer, what, None, RETRAIN)
 
 

@@ -34,17 +34,17 @@ def diagnose(
     labels: Array | Arrays | None = None,
     seed: int = 0,
 ) -> Diagnosis:
-    """Looks for everything that can be wrong with a model's BatchNormalization, and measures what it does.
+    """Looks for all faults of a model's BatchNormalization, and measures their effects on the predictions.
 
     Args:
         model: A built `keras.Model`. It is run itself, and every variable is put back bit by bit, also on failure.
-        samples: Inputs as the model sees them: a file, a folder of images, an array, or arrays by input name. Without
-            them, what needs no data is looked for.
-        labels: What the predictions should be, an array or arrays by output name.
-        seed: Of the rows that are drawn where no samples are given.
+        samples: Inputs as the model takes them: a file, a folder of images, an array, or arrays by input name. Without
+            them, only faults that need no data are looked for.
+        labels: The expected predictions, an array or arrays by output name.
+        seed: The seed of the rows that are drawn where no samples are given.
 
     Raises:
-        Refused: The model cannot be read as a graph; the message says what of it.
+        Refused: The model cannot be read as a graph; the message names the layer and the reason.
         SamplesError: The samples do not fit the model.
         LabelsError: The labels do not fit the model or the samples.
     """
@@ -85,5 +85,5 @@ def _sampled(evidence: Evidence, model: Any, inputs: Arrays, labels: Arrays, out
     except Refused as error:  # a limit of the estimate, not a fault of the model
         note = f"statistics were not compared with those of the samples: {error}"
         return replace(evidence, scores=score(outputs, labels), notes=(note,))
-    few = (_TOO_FEW.format(evidence.rows, evidence.limit),) if evidence.rows < MIN_SAMPLES else ()
+    few = (_TOO_FEW.format(evidence.rows, sampled.limit),) if evidence.rows < MIN_SAMPLES else ()
     return replace(evidence, sampled=sampled, scores=sampled.scores, notes=few)

@@ -6,33 +6,30 @@ import numpy as np
 
 from ..graph import Op
 from .drift import LayerDrift
-from .evidence import Evidence, SampleEvidence
+from .evidence import SampleEvidence
 from .finding import RECALIBRATE, Finding, FindingKind, Severity, severity_of
 from .layer_weights import is_untouched, tiny
-from .score_gain import largest_gain
+from .prediction_checks import largest_gain
 
 _FIRST_LAYERS = 1.2
 _INITIAL = (0.05, 0.98)  # less is what a healthy training leaves; all of it is something else
 _MOST = 0.5
 
 
-def drift_faults(evidence: Evidence) -> Iterator[Finding]:
+def drift_faults(sampled: SampleEvidence) -> Iterator[Finding]:
     """Layers whose statistics are not those of the samples.
 
     A frozen layer whose statistics differ is a fault only where labels show that the others would be better: a head
     that was trained on a frozen backbone is used to them.
     """
-    sampled = evidence.sampled
-    if sampled is None:
-        return
     with_frozen, unmeasured = _recalibrating_helps(sampled), []
     for layer in sampled.layers:
         drift = layer.drift
-        if not drift.exceeds(evidence.limit):
+        if not drift.exceeds(sampled.limit):
             continue
         if drift.frozen and not with_frozen:
             # one note stands for all frozen layers where not every effect is measured
-            if evidence.budget.measured_layers is None:
+            if sampled.budget.measured_layers is None:
                 yield from _frozen_untouched(layer.op, drift)
             continue
         kind, why = kind_of(layer.op, drift, sampled.drifts)

@@ -7,6 +7,7 @@ from foldserve_contract.signature import Arrays
 
 from ..graph import Graph, Op
 from ..predictions.change import Change
+from ..predictions.running import rows_of
 from ..predictions.scores import Scores
 from ..recalibration.statistics import LayerStatistics
 from .behaviour import Behaviour
@@ -18,7 +19,7 @@ from .permutation import Permutation
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Other predictions against those of phase 0.
+    """A comparison of other predictions with those of phase 0.
 
     Attributes:
         changes: By output, the difference.
@@ -36,7 +37,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerEvidence:
-    """One BatchNormalization.
+    """The measurements of one BatchNormalization.
 
     Attributes:
         op: The layer in the graph.
@@ -54,19 +55,21 @@ class SampleEvidence:
     """Measurements on samples.
 
     Attributes:
+        budget: The extent of the measurements.
         inputs: The samples, by input.
         outputs: The predictions in phase 0, by output.
         scores: Their scores, by output that has labels.
         layers: The layers in the order of the graph. The full estimate has all, the batch-statistics pass those that it
             can measure.
-        phase_1: In training, frozen layers on their moving statistics; None where that was not run.
-        thawed: In training, frozen layers on batch statistics too; None where no layer is frozen.
-        recalibrated: In inference, on the samples' statistics; None where that was not run.
+        phase_1: Predictions in training, frozen layers on their moving statistics; None where that was not run.
+        thawed: Predictions in training, frozen layers on batch statistics too; None where no layer is frozen.
+        recalibrated: Predictions in inference, on the samples' statistics; None where that was not run.
         permutation: An arrangement of the weights that fits the samples far better; None where there is none, or none
             was looked for.
-        rearranged: In inference, with the weights so arranged.
+        rearranged: Predictions in inference, with the weights so arranged.
     """
 
+    budget: Budget
     inputs: Arrays
     outputs: Arrays
     scores: Mapping[str, Scores]
@@ -78,6 +81,16 @@ class SampleEvidence:
     rearranged: Comparison | None = None
 
     @property
+    def rows(self) -> int:
+        """The number of samples."""
+        return rows_of(self.inputs)
+
+    @property
+    def limit(self) -> float:
+        """The drift that chance and a healthy training may leave."""
+        return self.budget.limit(self.rows)
+
+    @property
     def drifts(self) -> tuple[LayerDrift, ...]:
         """The drift of every layer."""
         return tuple(layer.drift for layer in self.layers)
@@ -85,7 +98,7 @@ class SampleEvidence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """All that was measured of a model.
+    """All measurements of a model.
 
     Attributes:
         budget: The extent of the measurements.
@@ -96,7 +109,7 @@ class Evidence:
         sampled: Measurements on the samples; None where there are none.
         unmeasurable: The reason why the samples' statistics are not finite; empty where they are.
         scores: Scores in phase 0, by output that has labels.
-        notes: What could not be looked for, in words.
+        notes: Checks that were not possible, in words.
     """
 
     budget: Budget
@@ -108,11 +121,6 @@ class Evidence:
     unmeasurable: str = ""
     scores: Mapping[str, Scores] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-
-    @property
-    def limit(self) -> float:
-        """The drift that chance and a healthy training may leave."""
-        return self.budget.limit(self.rows)
 
 
 def layer_evidence(

@@ -32,7 +32,7 @@ def full_estimate(model: Any, graph: Graph, inputs: Arrays, labels: Arrays, outp
 
     Raises:
         Refused: A layer's statistics cannot be estimated.
-        NotFinite: What a layer is given is not finite.
+        NotFinite: The input of a layer is not finite.
     """
 
     def compared(others: Arrays) -> Comparison:
@@ -49,6 +49,7 @@ def full_estimate(model: Any, graph: Graph, inputs: Arrays, labels: Arrays, outp
     layers = layer_evidence(list(zip(before, estimated.layers, strict=True)), FULL, rows_of(inputs), effect)
     permutation = _permutation(model, inputs, layers)
     return SampleEvidence(
+        budget=FULL,
         inputs=inputs,
         outputs=outputs,
         scores=score(outputs, labels),

@@ -43,7 +43,7 @@ class Permutation:
 
 
 def find_permutation(model: Any, inputs: Arrays, drift: float) -> Permutation | None:
-    """The arrangement that fits the samples far better than the one at hand; None where none does.
+    """The arrangement that fits the samples far better than the present one; None where there is none.
 
     Args:
         model: The caller's model; its variables are lent and put back.

@@ -24,7 +24,7 @@ class Diagnosis:
         scores: Scores of phase 0, by output that has labels.
         phase_1: Phase 1 against phase 0; None where it was not run.
         recalibrated: Predictions on the samples' statistics against phase 0; None where they were not run.
-        notes: What could not be looked for, and what its user should know about how the file was read.
+        notes: Checks that were not possible, and repairs made in reading the file, in words.
     """
 
     model: str

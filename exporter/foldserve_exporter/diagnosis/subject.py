@@ -1,11 +1,12 @@
 """The diagnosis of a model that is being exported, on the rows that the export is verified with."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from foldserve_contract import tolerance
 from foldserve_contract.signature import Array, Arrays
 
 from ..graph import Graph
@@ -18,12 +19,12 @@ from .behaviour import Behaviour, baked_layers, first_rows, visible
 from .budget import ONE_PASS
 from .evidence import Comparison, Evidence, SampleEvidence, layer_evidence
 from .layer_weights import is_frozen
-from .phase_behaviour import PhaseBehaviour, baked_phases, predict_deviations
 from .result import Diagnosis, diagnosis_of
-from .untouched_model import call_untouched
+from .untouched_model import call_untouched, predict_untouched
 from .weight_probe import WeightProbe
 
 _PHASE_ROWS = 32
+_PREDICTED_ROWS = 16  # few show as well as many whether `predict` is far from the reference
 _CALLED_ROWS = 4
 
 
@@ -55,6 +56,22 @@ class Subject:
         return int(self.samples.sum())
 
 
+@dataclass(frozen=True, slots=True)
+class PhaseBehaviour:
+    """The model's predictions in both learning phases.
+
+    Attributes:
+        phases: By output, phase 0 (moving statistics) against phase 1 (the batch's), without dropout. Layers that are
+            not trainable stay on their moving statistics in both, as Keras has it.
+        baked: Calls that have a learning phase baked in, in words.
+        predict: By output, max|`predict` of the untouched model − reference|; empty where it was not run.
+    """
+
+    phases: Mapping[str, Change]
+    baked: tuple[str, ...]
+    predict: Mapping[str, float]
+
+
 def diagnose_subject(subject: Subject) -> tuple[Diagnosis, PhaseBehaviour]:
     """Diagnoses the model on one pass over the user's samples, where there are enough."""
     sampled = _sampled(subject) if subject.graph.batch_norms else None
@@ -62,6 +79,11 @@ def diagnose_subject(subject: Subject) -> tuple[Diagnosis, PhaseBehaviour]:
     behaviour = _behaviour(subject, phases)
     evidence = Evidence(ONE_PASS, subject.graph, subject.sample_count, behaviour, sampled=sampled)
     return diagnosis_of(evidence), phases
+
+
+def baked_phases(graph: Graph) -> tuple[str, ...]:
+    """Calls that have a learning phase baked in, in words: `bn_1 is called with training=True`."""
+    return tuple(_baked(graph))
 
 
 def _sampled(subject: Subject) -> SampleEvidence | None:
@@ -80,7 +102,7 @@ def _sampled(subject: Subject) -> SampleEvidence | None:
     layers = layer_evidence(batch.layers, ONE_PASS, subject.sample_count, effect)
     any_frozen = any(is_frozen(layer.op) for layer in layers)
     phase_1, thawed = (None, comparison) if any_frozen else (comparison, None)
-    return SampleEvidence(inputs, outputs, {}, layers, phase_1, thawed, recalibrated=None)
+    return SampleEvidence(ONE_PASS, inputs, outputs, {}, layers, phase_1, thawed, recalibrated=None)
 
 
 def _probe(subject: Subject) -> WeightProbe:
@@ -98,9 +120,12 @@ def _phases(subject: Subject, sampled: SampleEvidence | None) -> Mapping[str, Ch
 
 
 def _deviations(subject: Subject) -> dict[str, float]:
+    """By output, max|`predict` − reference| on the first rows; infinity for another shape."""
     if subject.given is None:
         return {}
-    return predict_deviations(subject.given, subject.unfolded.named, subject.inputs, subject.outputs)
+    inputs = first_rows(subject.inputs, _PREDICTED_ROWS)
+    predicted = predict_untouched(subject.given, subject.unfolded.named, inputs)
+    return {name: _deviation(array, subject.outputs[name][:_PREDICTED_ROWS]) for name, array in predicted.items()}
 
 
 def _behaviour(subject: Subject, phases: PhaseBehaviour) -> Behaviour:
@@ -111,6 +136,16 @@ def _behaviour(subject: Subject, phases: PhaseBehaviour) -> Behaviour:
         inputs, outputs = first_rows(subject.inputs, _CALLED_ROWS), first_rows(subject.outputs, _CALLED_ROWS)
         effect = visible(changes(outputs, call_untouched(subject.given, subject.unfolded.named, inputs)))
     return Behaviour(deviations=beyond, baked=baked, without_phase=effect)
+
+
+def _baked(graph: Graph) -> Iterator[str]:
+    for node in graph.nodes:
+        if node.training is not None:
+            yield f"{node.op.path} is called with training={node.training}"
+
+
+def _deviation(predicted: Array, reference: Array) -> float:
+    return tolerance.deviation(predicted, reference) if predicted.shape == reference.shape else float("inf")
 
 
 def _chosen(arrays: Arrays, rows: Array) -> dict[str, Array]:

@@ -50,7 +50,7 @@ def training_only_layers(model: Any) -> tuple[str, ...]:
 
 
 def drawing_layer(model: Any, moved: Collection[int]) -> str | None:
-    """The path of the innermost layer that holds one of some variables; None where none does.
+    """The path of the innermost layer that holds some of the variables; None where there is none.
 
     Args:
         model: The caller's model.

@@ -31,7 +31,7 @@ def weight_faults(evidence: Evidence) -> Iterator[Finding]:
     if sampled is None:
         yield from stored
     else:
-        yield from _with_effects(evidence, sampled, [fault for fault in stored if fault.kind not in _BY_SAMPLES])
+        yield from _with_effects(evidence.graph, sampled, [fault for fault in stored if fault.kind not in _BY_SAMPLES])
     if evidence.overflows and not any(fault.kind in _NOT_NUMBERS for fault in stored):
         what = "the predictions are not finite, though all weights are"
         remedy = "Look for weights so large that values overflow, and for divisions by 0."
@@ -55,10 +55,9 @@ def stored_faults(graph: Graph) -> Iterator[Finding]:
         yield from broken or _suspicious(op)
 
 
-def permutation_faults(evidence: Evidence) -> Iterator[Finding]:
+def permutation_faults(sampled: SampleEvidence) -> Iterator[Finding]:
     """Weights that were loaded in another order than they were saved in."""
-    sampled = evidence.sampled
-    if sampled is None or sampled.permutation is None or sampled.rearranged is None:
+    if sampled.permutation is None or sampled.rearranged is None:
         return
     permutation, drift = sampled.permutation, float(np.mean([drift.drift for drift in sampled.drifts]))
     what = (
@@ -70,13 +69,13 @@ def permutation_faults(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(FindingKind.PERMUTED, Severity.ERROR, permutation.scope, what, effect, RELOAD)
 
 
-def _with_effects(evidence: Evidence, sampled: SampleEvidence, stored: Sequence[Finding]) -> Iterator[Finding]:
+def _with_effects(graph: Graph, sampled: SampleEvidence, stored: Sequence[Finding]) -> Iterator[Finding]:
     """The faults with their effects on the predictions, where the model was run on recalibrated statistics."""
     if sampled.recalibrated is None or not stored:
         yield from stored
         return
-    probe = WeightProbe.of(evidence.graph, sampled.inputs, evidence.budget.effect_rows)
-    ops = {op.path: op for op in unique_ops(evidence.graph.batch_norms)}
+    probe = WeightProbe.of(graph, sampled.inputs, sampled.budget.effect_rows)
+    ops = {op.path: op for op in unique_ops(graph.batch_norms)}
     for fault in stored:
         effect, channels = sampled.recalibrated.largest, _SILENCED.get(fault.kind)
         if channels is not None and fault.layer is not None:

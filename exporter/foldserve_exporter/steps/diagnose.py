@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from ..diagnosis.phase_behaviour import PhaseBehaviour
 from ..diagnosis.result import Diagnosis
-from ..diagnosis.subject import Subject, diagnose_subject
+from ..diagnosis.subject import PhaseBehaviour, Subject, diagnose_subject
 from ..load.loader import Loaded
 from ..verify.sensitivity import Sensitivity, sensitivity
 from .fold import FoldedModel

@@ -1,4 +1,4 @@
-"""Models with one disease each, planted into a healthy one."""
+"""Models with a single fault each, planted into a healthy model."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ layers = keras.layers
 
 @dataclass(frozen=True)
 class Patient:
-    """A sick model, samples and labels, and what has to be found."""
+    """A faulty model, samples and labels, and the finding that is expected."""
 
     model: Any
     samples: Any
@@ -43,7 +43,7 @@ class Hidden(layers.Layer):
 
 @keras.saving.register_keras_serializable("clinic")
 class Centred(layers.Layer):
-    """Takes its mean over whoever is in the batch."""
+    """A layer that subtracts the mean over the batch."""
 
     def call(self, inputs: Any) -> Any:
         return inputs - keras.ops.mean(inputs, axis=0, keepdims=True)
@@ -51,7 +51,7 @@ class Centred(layers.Layer):
 
 @keras.saving.register_keras_serializable("clinic")
 class Noisy(layers.Layer):
-    """Draws random numbers in inference as well."""
+    """A layer that draws random numbers in inference as well."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -63,7 +63,7 @@ class Noisy(layers.Layer):
 
 @keras.saving.register_keras_serializable("clinic")
 class Dropping(layers.Layer):
-    """Dropout that is never told to stop."""
+    """Dropout that is active in inference as well."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -115,7 +115,7 @@ def live_augmentation(folder: Path) -> Patient:
 
 
 def permuted(folder: Path) -> Patient:
-    """As it happens: a legacy file saved by a trainable model, read into one whose backbone was frozen first."""
+    """A legacy file saved by a trainable model, read into one whose backbone was frozen first."""
     _branched().save(folder / "legacy.h5")
     keras.utils.set_random_seed(1)
     frozen = with_head(_branches())
@@ -184,7 +184,7 @@ def not_finite(folder: Path) -> Patient:
 
 
 def scaling_fault(folder: Path) -> Patient:
-    """One more constant on every channel before the head: the classes keep their order, one of them always wins."""
+    """A constant on every channel before the head: the classes keep their order, one of them always wins."""
     model = healthy()
     layer = bn(model, "bn_3")
     kernel = np.array(model.layers[-1].kernel)
@@ -194,7 +194,7 @@ def scaling_fault(folder: Path) -> Patient:
 
 
 def phases_apart(folder: Path) -> Patient:
-    """Fine-tuned on another domain in a few steps at a large momentum: good in fit, bad in predict."""
+    """A model fine-tuned on another domain in a few steps at a large momentum: good in fit, bad in predict."""
     model = with_head(backbone(momentum=0.99))
     model.set_weights(trained_weights())
     images, labels = _training()
@@ -287,7 +287,7 @@ def _behind(odd: Any) -> Any:
 
 
 def _branches() -> Any:
-    """Two branches side by side, as many channels in both: every vector fits into the place of every other."""
+    """Two branches with as many channels: every vector fits into the place of every other."""
     image = keras.Input((8, 8, 1), name="image")
     halves = [layers.Conv2D(12, 3, strides=s, padding="same", name=f"conv_{s}")(image) for s in (1, 2)]
     halves = [layers.BatchNormalization(momentum=0.9, name=f"bn_{i}")(x) for i, x in enumerate(halves)]
