@@ -1,4 +1,4 @@
-"""What conversions are known to get wrong comes out right, or is refused by name."""
+"""Models that conversions are known to get wrong are exported right, or refused by name."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -52,7 +52,7 @@ def adapted_over_two_axes() -> keras.Model:
 
 
 class Weighted(layers.Layer):
-    """Holds a tensor that is no variable."""
+    """Holds a tensor that is not a variable."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -78,7 +78,7 @@ def attention() -> keras.Model:
 
 
 def choosing() -> keras.Model:
-    """What is not chosen is infinite or none: the logarithm of what is not positive."""
+    """The branch not chosen is infinite or NaN: the logarithm of a number that is not positive."""
     x = keras.Input((8,), name="x")
     y = layers.BatchNormalization()(layers.Dense(5)(x))
     return keras.Model(x, keras.ops.where(y > 0.5, keras.ops.log(y), y))

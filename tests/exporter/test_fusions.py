@@ -1,4 +1,4 @@
-"""What ONNX has one node for is one node, and answers the same; what only looks like it is left alone."""
+"""Patterns that ONNX has one node for become that node, and compute the same; lookalikes are left alone."""
 
 from collections import Counter
 from pathlib import Path
@@ -63,17 +63,17 @@ def test_a_conversion_has_these_nodes_and_answers_as_the_reference(name: str, tm
     folded = fold_model(Loaded(model, Source("m.keras", "0" * 64)))
     path = tmp_path / "model.onnx"
     write_onnx(serving_function(folded.model, folded.signature), folded.signature, path)
-    found = Counter(node.op_type for node in onnx.load(path).graph.node)
+    nodes = Counter(node.op_type for node in onnx.load(path).graph.node)
     if name == "a product that is read twice":
-        assert found["Gemm"] == 0 and found["MatMul"] == 1
+        assert nodes["Gemm"] == 0 and nodes["MatMul"] == 1
     else:
-        assert {kind: found[kind] for kind in ARITHMETIC if found[kind]} == expected
-    asked = make_reference(folded, ExportOptions(tmp_path, "m"))
+        assert {kind: nodes[kind] for kind in ARITHMETIC if nodes[kind]} == expected
+    expected_set = make_reference(folded, ExportOptions(tmp_path, "m"))
     for optimise in (False, True):
         engine = OnnxEngine.from_bytes(path.read_bytes(), folded.signature, EngineSpec(optimise=optimise))
-        answers = engine.run(asked.rows.judged_inputs)
-        for output, reference in asked.reference.outputs.items():
-            assert within(deviation(answers[output], reference), asked.reference.limit(output))
+        answers = engine.run(expected_set.rows.judged_inputs)
+        for output, reference in expected_set.reference.outputs.items():
+            assert within(deviation(answers[output], reference), expected_set.reference.limit(output))
 
 
 def test_a_sum_that_is_no_bias_stays_a_sum() -> None:
