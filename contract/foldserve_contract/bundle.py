@@ -120,7 +120,7 @@ def _read_manifest(root: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         if isinstance(error, FileNotFoundError | NotADirectoryError):
-            raise NotABundle(f"{root} is no bundle: it has no {MANIFEST}") from error
+            raise NotABundle(f"{root} is not a bundle: it has no {MANIFEST}") from error
         raise NotABundle(f"{root}: {MANIFEST} cannot be read: {error.strerror or error}") from error
 
 

@@ -28,7 +28,7 @@ class BundleError(FoldserveError):
 
 
 class NotABundle(BundleError):
-    """There is no manifest: the directory is no bundle, or is still being written."""
+    """There is no manifest: the directory is not a bundle, or is still being written."""
 
 
 class UnknownSchema(BundleError):

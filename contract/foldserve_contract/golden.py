@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .arrays import write_npz
 from .errors import GoldenInvalid, TensorError
+from .npz import write_npz
 from .signature import Array, Arrays, Signature
 
 MAX_BYTES = 1 << 30

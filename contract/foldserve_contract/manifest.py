@@ -167,7 +167,7 @@ class Manifest:
 
         Raises:
             UnknownSchema: It was written by a foldserve that this one does not know.
-            ManifestInvalid: It is no JSON, or a field is missing, unknown, or of a wrong type or value.
+            ManifestInvalid: It is not JSON, or a field is missing, unknown, or of a wrong type or value.
         """
         value = _parse_json(content)
         schema = value.get("schema") if isinstance(value, dict) else None

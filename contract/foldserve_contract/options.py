@@ -13,7 +13,7 @@ _FLAG = "flag"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Flag:
+class DeclaredFlag:
     """A flag of a command, declared with the field that it sets.
 
     Attributes:
@@ -59,11 +59,11 @@ def option(
     repeatable: bool = False,
 ) -> Any:
     """A field of a record that a flag sets; the flag is named like the field unless `name` is given."""
-    flag = Flag(name, help, parse, choices, metavar, group, repeatable, default)
+    flag = DeclaredFlag(name, help, parse, choices, metavar, group, repeatable, default)
     return dataclasses.field(default=default, metadata={_FLAG: flag})
 
 
-def flags_of(record: type) -> Mapping[str, Flag]:
+def flags_of(record: type) -> Mapping[str, DeclaredFlag]:
     """The flag of every field of a record that has one, by the field's name, in their order."""
     fields = {field.name: field.metadata[_FLAG] for field in dataclasses.fields(record) if _FLAG in field.metadata}
     return {name: dataclasses.replace(flag, name=flag.name or name) for name, flag in fields.items()}

@@ -23,7 +23,7 @@ _RENAME_EXCHANGE = 2
 
 
 class Staging:
-    """A directory beside the versions in which one is being written. No server reads it: its name is no number."""
+    """A directory beside the versions in which one is being written. No server reads it: its name is not a number."""
 
     def __init__(self, path: Path, version: int) -> None:
         """Made by `stage`."""

@@ -23,7 +23,7 @@ def check_name(name: str) -> str:
     return name
 
 
-def is_there(path: Path) -> bool:
+def path_exists(path: Path) -> bool:
     """Whether there is such a file or folder. One whose folder may not be searched is not."""
     try:
         path.stat()

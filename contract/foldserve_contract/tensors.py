@@ -100,7 +100,8 @@ def _decode_field(values: Any, dtype: DType, shape: tuple[int, ...]) -> Array:
 def _from_values(values: Any, dtype: DType) -> Array:
     # In the field's own type: `int_val` has 32 bits also for uint8. The lowest ones are the value, as TensorFlow takes
     # them: perf_analyzer leaves the others as it found them.
-    wide = np.array(values)
+    # Where 64 bits are needed, numpy would take numbers on both sides of 2^63 for float64.
+    wide = np.array(values, np.uint64 if dtype.name == "uint64" else None)
     if dtype.name == "float16":  # half_val holds the bits
         return wide.astype(np.uint16).view(dtype.numpy)
     return wide.astype(dtype.numpy)

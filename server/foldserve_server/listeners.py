@@ -1,4 +1,4 @@
-"""What listens: gRPC on one port, REST and the page on another."""
+"""Listeners: gRPC on one port, REST and the page on another; certificates and tokens renewed from their files."""
 
 import asyncio
 import logging
@@ -39,20 +39,20 @@ class Listeners:
 
     @property
     def port(self) -> int:
-        """Where gRPC is."""
+        """The port of gRPC."""
         return self.rpc.port
 
     @property
     def rest_port(self) -> int | None:
-        """Where REST and the page are; None for nowhere."""
+        """The port of REST and the page; None where they are off."""
         return None if self.http is None else self.http.port
 
     def begin(self) -> None:
-        """All that was there at the start is loaded or refused."""
+        """Reports health from now on: every model that was there at the start is loaded or refused."""
         self.rpc.health.start()
 
     def drain(self) -> None:
-        """From now on health says that nothing serves."""
+        """Has health report from now on that nothing serves."""
         self.rpc.health.drain()
 
     async def failed(self) -> None:
@@ -119,19 +119,18 @@ async def watch_credentials(
 
 
 def credential_watches(transport: TransportOptions) -> list[FileWatch]:
-    """Those of the files that there are. They may have changed since they were read: the first look applies them."""
-    found = []
+    """A watch for each file that is given. It may have changed since it was read: the first look applies it."""
+    watches = []
     if transport.tls_file is not None and transport.tls is not None:
-        found.append(FileWatch(transport.tls_file, _encrypting(transport.tls_file, transport.tls), applied=False))
+        watches.append(FileWatch(transport.tls_file, _encrypting(transport.tls_file, transport.tls), applied=False))
     if transport.tokens_file is not None and transport.access is not None:
-        found.append(FileWatch(transport.tokens_file, _admitting(transport), applied=False))
-    return found
+        watches.append(FileWatch(transport.tokens_file, _admitting(transport), applied=False))
+    return watches
 
 
 def _encrypting(path: Path, tls: LiveTls) -> Callable[[], Awaitable[None]]:
-    from .config.tf_serving_files.ssl_config import (
-        read_tls,  # protocol buffers are slow to import: only where they are needed
-    )
+    # protocol buffers are slow to import: only where they are needed
+    from .config.tf_serving_files.ssl_config import read_tls
 
     async def apply() -> None:
         try:
@@ -147,8 +146,8 @@ def _encrypting(path: Path, tls: LiveTls) -> Callable[[], Awaitable[None]]:
 def _admitting(transport: TransportOptions) -> Callable[[], Awaitable[None]]:
     async def apply() -> None:
         assert transport.tokens_file is not None and transport.access is not None
-        known = await asyncio.to_thread(read_tokens, transport.tokens_file)
-        if transport.access.become(known):
-            log.info("%s: these tokens are known now: %s", transport.tokens_file, ", ".join(known.holders))
+        tokens = await asyncio.to_thread(read_tokens, transport.tokens_file)
+        if transport.access.become(tokens):
+            log.info("%s: these tokens are known now: %s", transport.tokens_file, ", ".join(tokens.holders))
 
     return apply

@@ -14,7 +14,7 @@ _NAME = "foldserve"
 
 
 def is_asked_for(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether a variable that OpenTelemetry defines asks for traces."""
+    """Tests whether a variable that OpenTelemetry defines asks for traces."""
     if environment.get("OTEL_SDK_DISABLED", "").lower() == "true" or environment.get("OTEL_TRACES_EXPORTER") == "none":
         return False
     return any(environment.get(name) for name in _ASKING)
@@ -32,7 +32,7 @@ class Tracing:
 
     @classmethod
     def configured(cls, environment: Mapping[str, str] = os.environ) -> "Tracing":
-        """As the environment variables say.
+        """The tracing that the environment variables ask for.
 
         Raises:
             CannotStart: They ask for what is not installed or not offered.

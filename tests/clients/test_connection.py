@@ -11,7 +11,7 @@ import pytest
 
 from foldserve import Retry, Tls
 from foldserve.errors import ConfigurationError, Unavailable
-from foldserve.transport.connection import connection, parse_target
+from foldserve.transport.channel import channel_settings, parse_target
 
 from .conftest import Connect
 from .fake_server import ModelServer, times
@@ -49,16 +49,16 @@ def test_a_token_goes_with_every_call(connect: Connect, server: ModelServer) -> 
 
 def test_a_token_does_not_travel_in_plain_text() -> None:
     with pytest.raises(ConfigurationError, match="plain text"):
-        connection("models.example.org:8500", token="secret")
-    connection("127.0.0.1:8500", token="secret")
-    connection("grpcs://models.example.org:8500", token="secret")
+        channel_settings("models.example.org:8500", token="secret")
+    channel_settings("127.0.0.1:8500", token="secret")
+    channel_settings("grpcs://models.example.org:8500", token="secret")
 
 
 def test_half_a_certificate_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="key"):
         Tls(certificate="client.pem")
     with pytest.raises(ConfigurationError, match="cannot read"):
-        connection("localhost:1", tls=Tls(ca="/nowhere/ca.pem"))
+        channel_settings("localhost:1", tls=Tls(ca="/nowhere/ca.pem"))
 
 
 def test_calls_take_turns_on_connections_of_their_own(connect: Connect, server: ModelServer) -> None:

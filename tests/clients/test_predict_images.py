@@ -140,7 +140,7 @@ def test_models_of_any_size_receive_each_image_as_it_is(server: ModelServer, pho
 @pytest.mark.parametrize(
     ("row_shape", "dtype", "words", "reason"),
     [
-        ((12,), "float32", [], "takes no images"),
+        ((12,), "float32", [], "does not take images"),
         ((8, 5, 7), "float32", [], "7 channels"),
         ((4, 5, 3), "int8", [], "cannot hold 0 to 255"),
         ((4, 5, 3), "uint8", ["--scale", "0,1"], "--scale is for models that take floats"),

@@ -149,7 +149,7 @@ def test_json_tells_how_it_went(server: ModelServer, folder: Path, capsys: pytes
     [
         (["localhost:1", "rows.npy", "-o", "out.npz"], "expected TARGET as HOST:PORT/MODEL"),
         (["localhost:1/m", "rows.npy", "-o", "out.csv"], "must end in .npz or .npy"),
-        (["localhost:1/m", "absent.npy", "-o", "out.npz"], "absent.npy is not there"),
+        (["localhost:1/m", "absent.npy", "-o", "out.npz"], "absent.npy does not exist"),
         (["localhost:1/m", "table.csv", "-o", "out.npz"], "expected .npy, .npz, an image or a folder"),
         (["localhost:1/m", "broken.npy", "-o", "out.npz"], "cannot be read as .npy"),
         (["localhost:1/m", "rows.npy", "-o", "rows.npy"], "--overwrite"),

@@ -8,7 +8,7 @@ import pytest
 
 from foldserve import ChunkSize, Client, Retry, Status
 from foldserve.errors import ClientClosed, DeadlineExceeded, InvalidInput, ServerError, Unavailable
-from foldserve.transport.protocol import Answer, Call, Failure, Reply
+from foldserve.transport.protocol import CallFailure, CallResponse, Reply, UnaryCall
 from foldserve_contract import tensors
 from foldserve_contract.protos import PredictRequest, PredictResponse
 from foldserve_contract.protos.methods import PREDICTION_METHODS
@@ -18,9 +18,9 @@ from .fake_transport import AsyncFakeTransport, FakeTransport
 
 PREDICT = PREDICTION_METHODS["Predict"].path
 ROWS = np.arange(12, dtype=np.float32).reshape(4, 3)
-BUSY = Failure(Status.UNAVAILABLE, "queue full")
+BUSY = CallFailure(Status.UNAVAILABLE, "queue full")
 
-Fake = Callable[[Callable[[Call], Reply]], FakeTransport]
+Fake = Callable[[Callable[[UnaryCall], Reply]], FakeTransport]
 
 
 @pytest.fixture
@@ -31,13 +31,13 @@ def fake(request: pytest.FixtureRequest) -> Fake:
 class Server:
     """Doubles `x`; the Predict calls listed in `failures` by number (from 0) fail instead."""
 
-    def __init__(self, failures: dict[int, Failure] | None = None) -> None:
+    def __init__(self, failures: dict[int, CallFailure] | None = None) -> None:
         self.failures = failures or {}
         self.predicts = 0
 
-    def __call__(self, call: Call) -> Reply:
+    def __call__(self, call: UnaryCall) -> Reply:
         if call.path != PREDICT:
-            return Failure(Status.UNIMPLEMENTED, "no metadata here")
+            return CallFailure(Status.UNIMPLEMENTED, "no metadata here")
         number, self.predicts = self.predicts, self.predicts + 1
         if number in self.failures:
             return self.failures[number]
@@ -45,7 +45,7 @@ class Server:
         response = PredictResponse()
         response.model_spec.version.value = 5
         tensors.encode_into(response.outputs["y"], tensors.decode(request.inputs["x"]) * 2)
-        return Answer(response.SerializeToString())
+        return CallResponse(response.SerializeToString())
 
 
 def doubled(client: Client, **options: Any) -> Any:
@@ -71,7 +71,7 @@ def test_attempts_are_counted_and_told(connect: Connect, fake: Fake) -> None:
 
 
 def test_the_servers_pushback_is_the_delay(connect: Connect, fake: Fake) -> None:
-    told = Failure(Status.UNAVAILABLE, "queue full", pushback=2.0)
+    told = CallFailure(Status.UNAVAILABLE, "queue full", pushback=2.0)
     transport = fake(Server(dict.fromkeys(range(10), told)))  # more than `attempts`: the server is in charge
     np.testing.assert_array_equal(doubled(connect(transport=transport, retry=Retry(attempts=2))), ROWS * 2)
     assert len(transport.clock.slept) == 10
@@ -79,28 +79,28 @@ def test_the_servers_pushback_is_the_delay(connect: Connect, fake: Fake) -> None
 
 
 def test_a_negative_pushback_forbids_the_retry(connect: Connect, fake: Fake) -> None:
-    transport = fake(Server({0: Failure(Status.UNAVAILABLE, "go away", pushback=-1)}))
+    transport = fake(Server({0: CallFailure(Status.UNAVAILABLE, "go away", pushback=-1)}))
     with pytest.raises(Unavailable, match="go away"):
         doubled(connect(transport=transport))
     assert transport.clock.slept == []
 
 
 def test_retries_can_be_turned_off(connect: Connect, fake: Fake) -> None:
-    transport = fake(Server({0: Failure(Status.UNAVAILABLE, "busy", pushback=0.1)}))
+    transport = fake(Server({0: CallFailure(Status.UNAVAILABLE, "busy", pushback=0.1)}))
     with pytest.raises(Unavailable):
         doubled(connect(transport=transport, retry=Retry(attempts=1)))
 
 
 @pytest.mark.parametrize("status", sorted(set(Status) - {Status.OK, Status.UNAVAILABLE}))
 def test_nothing_but_unavailable_is_retried(connect: Connect, fake: Fake, status: Status) -> None:
-    server = Server({0: Failure(status, "its own words")})
+    server = Server({0: CallFailure(status, "its own words")})
     with pytest.raises(ServerError, match="its own words") as caught:
         doubled(connect(transport=fake(server)))
     assert (caught.value.status, server.predicts) == (status, 1)
 
 
 def test_no_retry_goes_past_the_deadline(connect: Connect, fake: Fake) -> None:
-    told = Failure(Status.UNAVAILABLE, "queue full", pushback=4.0)
+    told = CallFailure(Status.UNAVAILABLE, "queue full", pushback=4.0)
     transport = fake(Server(dict.fromkeys(range(99), told)))
     with pytest.raises(Unavailable):
         doubled(connect(transport=transport), timeout=10.0)
@@ -111,7 +111,7 @@ def test_no_retry_goes_past_the_deadline(connect: Connect, fake: Fake) -> None:
 
 
 def test_a_deadline_that_ends_retries_tells_what_they_were_for(connect: Connect, fake: Fake) -> None:
-    late = Failure(Status.DEADLINE_EXCEEDED, "Deadline Exceeded")
+    late = CallFailure(Status.DEADLINE_EXCEEDED, "Deadline Exceeded")
     with pytest.raises(DeadlineExceeded, match=r"after 2 attempts; the one before: queue full"):
         doubled(connect(transport=fake(Server({0: BUSY, 1: late}))))
 
@@ -123,7 +123,7 @@ def test_every_call_has_a_deadline(connect: Connect, fake: Fake) -> None:
 
 
 def test_time_that_is_up_is_said_without_a_call(connect: Connect, fake: Fake) -> None:
-    def slow(call: Call) -> Reply:
+    def slow(call: UnaryCall) -> Reply:
         transport.clock.time += 61
         return Server()(call)
 
@@ -142,7 +142,7 @@ def test_what_is_in_flight_is_bounded_and_kept_full(connect: Connect, fake: Fake
 
 
 def test_an_error_gives_up_everything_in_flight(connect: Connect, fake: Fake) -> None:
-    transport = fake(Server({2: Failure(Status.INVALID_ARGUMENT, "row 2 is bad")}))
+    transport = fake(Server({2: CallFailure(Status.INVALID_ARGUMENT, "row 2 is bad")}))
     client = connect(transport=transport, chunk=ChunkSize(rows=1), in_flight=3)
     with pytest.raises(InvalidInput, match="row 2 is bad"):
         doubled(client)
@@ -157,7 +157,7 @@ def test_a_retried_chunk_keeps_its_place(connect: Connect, fake: Fake) -> None:
 
 
 def test_an_interrupted_wait_gives_up_the_call(connect: Connect, fake: Fake) -> None:
-    def interrupt(call: Call) -> Reply:
+    def interrupt(call: UnaryCall) -> Reply:
         raise KeyboardInterrupt
 
     transport = fake(interrupt)

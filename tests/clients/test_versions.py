@@ -71,7 +71,7 @@ def test_a_label_is_asked_for_and_pinned_too(connect: Connect, server: ModelServ
 def test_a_server_that_hides_its_version_gets_no_second_chunk(connect: Connect, server: ModelServer) -> None:
     server.tells_version = False
     np.testing.assert_array_equal(connect().predict("double", ROWS), ROWS * 2)
-    with pytest.raises(ProtocolError, match="does not tell which version"):
+    with pytest.raises(ProtocolError, match="does not report which version"):
         connect(chunk=SMALL).predict("double", ROWS)
 
 
@@ -103,7 +103,7 @@ def test_the_servers_largest_batch_is_learned_from_its_words(client: Client, ser
 def test_a_model_that_does_not_answer_row_by_row_is_not_asked_in_chunks(connect: Connect, server: ModelServer) -> None:
     server.models["double"][1].run = lambda inputs: {"y": inputs["x"].sum(axis=0)}
     np.testing.assert_array_equal(connect().predict("double", ROWS), ROWS.sum(axis=0))
-    with pytest.raises(ProtocolError, match="does not answer 2 rows one by one"):
+    with pytest.raises(ProtocolError, match="does not have a row for each of the 2 input rows"):
         connect(chunk=SMALL).predict("double", ROWS)
 
 

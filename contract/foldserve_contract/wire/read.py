@@ -26,7 +26,7 @@ class _Unusual(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedRequest:
     """A PredictRequest.
 
     Attributes:
@@ -48,7 +48,7 @@ class _Field:
     stop: int
 
 
-def read_request(content: bytes) -> Received:
+def read_request(content: bytes) -> ReceivedRequest:
     """The PredictRequest in these bytes.
 
     Raises:
@@ -59,9 +59,9 @@ def read_request(content: bytes) -> Received:
     except _Unusual:
         rest, contents = content, {}
     if not contents:
-        return Received(PredictRequest.FromString(content), _NOTHING)
+        return ReceivedRequest(PredictRequest.FromString(content), _NOTHING)
     message = PredictRequest.FromString(rest)  # which also says whether the names are text
-    return Received(message, {name.decode(): found for name, found in contents.items()})
+    return ReceivedRequest(message, {name.decode(): found for name, found in contents.items()})
 
 
 def _take_apart(content: bytes) -> tuple[bytes, dict[bytes, memoryview]]:

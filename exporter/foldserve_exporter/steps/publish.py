@@ -5,7 +5,7 @@ from pathlib import Path
 
 from foldserve_contract.publish import Staging
 
-from ..emit.triton import config_beside
+from ..emit.triton import published_config
 from ..manifest import make_manifest
 from ..options import ExportOptions
 from ..report.failed import VerificationFailed
@@ -32,7 +32,7 @@ def publish(report: Report, options: ExportOptions, staging: Staging) -> Exporte
     """Seals the version directory and moves it into the model repository."""
     published = replace(report, published=True)
     write_reports(published, staging.path)
-    with config_beside(staging.path, options.name, options.max_batch_size):  # the version appears last
+    with published_config(staging.path, options.name, options.max_batch_size):  # the version appears last
         manifest = make_manifest(published, staging.seal(), options.max_batch_size)
         return Exported(staging.publish(manifest, force=options.force), published)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from foldserve_contract.arrays import write_npz
+from foldserve_contract.npz import write_npz
 from foldserve_contract.records import from_json, to_json
 from foldserve_contract.signature import Signature
 

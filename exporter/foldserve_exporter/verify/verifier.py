@@ -7,7 +7,7 @@ from pathlib import Path
 from foldserve_contract.bundle import ONNX
 from foldserve_contract.signature import Signature
 
-from ..load.modules import search_path
+from ..load.modules import module_search_path
 from ..naming import NamedModel
 from ..samples.rows import VerificationRows
 from ..tracing import traced
@@ -42,7 +42,7 @@ class Verifier:
             folder: Made for the job and its results.
         """
         folder.mkdir()
-        search = search_path() if self.custom_objects else ()
+        search = module_search_path() if self.custom_objects else ()
         VerificationJob(candidates, self.signature, self.rows, self.custom_objects, self.trust_code, search).write(
             folder
         )

@@ -151,9 +151,8 @@ def _batching(arguments: argparse.Namespace, parser: argparse.ArgumentParser) ->
         raise CannotStart(
             "--batching_parameters_file has no meaning with --enable_batching=false; leave one of them out"
         )
-    from .tf_serving_files.batching_parameters import (
-        read_batching,  # protocol buffers are slow to import: not for --help
-    )
+    # protocol buffers are slow to import: not for --help
+    from .tf_serving_files.batching_parameters import read_batching
 
     batching = read_batching(Path(arguments.batching_parameters_file).absolute())
     for name in ("max_batch_size", "batch_timeout_micros", "max_queue_rows", "allowed_batch_sizes"):
@@ -197,9 +196,8 @@ def _transport(arguments: argparse.Namespace) -> TransportOptions:
 def _metrics_path(arguments: argparse.Namespace) -> str | None:
     if not arguments.monitoring_config_file:
         return METRICS
-    from .tf_serving_files.monitoring_config import (
-        read_monitoring,  # protocol buffers are slow to import: not for --help
-    )
+    # protocol buffers are slow to import: not for --help
+    from .tf_serving_files.monitoring_config import read_monitoring
 
     return read_monitoring(Path(arguments.monitoring_config_file).absolute())
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from foldserve_contract.bundle import MANIFEST, ONNX, ONNX_DATA, SAVED_MODEL
 from foldserve_contract.errors import FoldserveError
 from foldserve_contract.manifest import MAX_MANIFEST_BYTES, Manifest
-from foldserve_contract.plain import is_plain
-from foldserve_contract.repository import is_there, read_small
+from foldserve_contract.plain_saved_model import is_plain
+from foldserve_contract.repository import path_exists, read_small
 from foldserve_engine.errors import RuntimeConflict
 from foldserve_engine.onnx.onnx_engine import check_installed, folder_of
 from foldserve_engine.spec import SPEC_FIELDS, EngineKind
@@ -107,7 +107,7 @@ class Launcher:
         before = self._latest.get(name, lambda: None)()
         measured = None if before is None else free_memory.private_bytes(before.info.pid)
         onnx = choose(path, self._options, name) is EngineKind.ONNXRUNTIME
-        files = [file for file in (path / ONNX, path / ONNX_DATA) if is_there(file)] if onnx else [path]
+        files = [file for file in (path / ONNX, path / ONNX_DATA) if path_exists(file)] if onnx else [path]
         return free_memory.shortage(
             max(measured or 0, sum(map(free_memory.artifact_bytes, files))), free_memory.free_bytes()
         )
@@ -132,7 +132,7 @@ def choose(path: Path, options: EngineFlags, name: str) -> EngineKind:
         return _KINDS[kind]
     if is_plain(path):
         return EngineKind.TENSORFLOW
-    return EngineKind.ONNXRUNTIME if is_there(path / ONNX) or _seals_onnx(path) else EngineKind.TENSORFLOW
+    return EngineKind.ONNXRUNTIME if path_exists(path / ONNX) or _seals_onnx(path) else EngineKind.TENSORFLOW
 
 
 def _seals_onnx(path: Path) -> bool:
@@ -149,7 +149,7 @@ def choose_shadow(path: Path, options: EngineFlags, kind: EngineKind) -> EngineK
     if options.shadow is None or _KINDS[options.shadow] is kind or is_plain(path):
         return None
     shadow = _KINDS[options.shadow]
-    if not is_there(path / _ARTIFACTS[shadow]):
+    if not path_exists(path / _ARTIFACTS[shadow]):
         log.warning("%s holds no %s: its requests are shown to no shadow engine", path, _ARTIFACTS[shadow])
         return None
     return shadow

@@ -53,7 +53,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
+class PredictResult:
     """The outputs by name, and the version that computed them."""
 
     version: int

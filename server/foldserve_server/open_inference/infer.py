@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ..errors import DeadlineExceeded, InvalidRequest, QueueFull, Unavailable
-from ..models.query import InputTensor, ModelRef, Prediction, Query
+from ..models.query import InputTensor, ModelRef, PredictResult, Query
 from ..models.table import Table
 from ..predict.handler import Clock, PredictHandler
 from ..predict.request_limits import RequestLimits
@@ -16,7 +16,7 @@ from .request_check import RequestHeader, check
 class InferResult:
     """An answer, and the labels of the model's classes."""
 
-    answer: Prediction
+    answer: PredictResult
     labels: tuple[str, ...] | None
 
 

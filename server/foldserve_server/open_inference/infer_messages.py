@@ -12,7 +12,7 @@ from foldserve_contract.protos.open_inference import ModelInferResponse
 from foldserve_contract.signature import Array
 
 from ..errors import InvalidRequest
-from ..models.query import InputTensor, Prediction
+from ..models.query import InputTensor, PredictResult
 from .classification import CLASS_COUNT, classes
 from .datatypes import BY_DTYPE, Datatype
 from .tensors import SHARED_MEMORY, elsewhere, offer, prefixed, raw_array
@@ -48,7 +48,8 @@ def _offer(tensor: Any, raw: bytes | None) -> InputTensor:
 def _typed(contents: Any, datatype: Datatype, shape: tuple[int, ...]) -> Array:
     if datatype.field is None:
         raise TensorError(f"data-type {datatype.name} has no typed contents; send raw_input_contents")
-    values = np.array(getattr(contents, datatype.field))
+    # Where 64 bits are needed, numpy would take numbers on both sides of 2^63 for float64.
+    values = np.array(getattr(contents, datatype.field), np.uint64 if datatype.dtype == "uint64" else None)
     if values.size != math.prod(shape):
         raise TensorError(
             f"{datatype.field} of shape {list(shape)} must hold {math.prod(shape):,} values, received {values.size:,}"
@@ -59,7 +60,7 @@ def _typed(contents: Any, datatype: Datatype, shape: tuple[int, ...]) -> Array:
     return array.reshape(shape)
 
 
-def response(request: Any, answer: Prediction, labels: tuple[str, ...] | None) -> Any:
+def response(request: Any, answer: PredictResult, labels: tuple[str, ...] | None) -> Any:
     """The ModelInferResponse: raw where the request was or where there is no typed way, else typed."""
     counts = {
         tensor.name: tensor.parameters[CLASS_COUNT].int64_param

@@ -13,7 +13,7 @@ def model_ref(name: str, version: str) -> ModelRef:
     """The model of a request; an empty version is the latest.
 
     Raises:
-        InvalidRequest: The version is no number.
+        InvalidRequest: The version is not a number.
     """
     if not version:
         return ModelRef(name)

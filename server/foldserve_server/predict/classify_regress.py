@@ -9,7 +9,7 @@ from foldserve_contract.manifest import Manifest
 from foldserve_contract.signature import DEFAULT_SIGNATURE, Array, Signature, TensorSpec
 
 from ..errors import InvalidRequest, NotPossible
-from ..models.query import ModelRef, Prediction, Query
+from ..models.query import ModelRef, PredictResult, Query
 from ..models.table import Table
 from .examples import Example, input_tensors
 from .handler import PredictHandler
@@ -92,7 +92,7 @@ class ClassifyRegressHandler:
             raise InvalidRequest(f"No signature was found with the name: {request.signature}")
         return manifest, manifest.signatures[request.signature]
 
-    async def _predict(self, request: ExampleRequest, signature: Signature) -> Prediction:
+    async def _predict(self, request: ExampleRequest, signature: Signature) -> PredictResult:
         inputs = input_tensors(signature, request.examples, self._max_bytes)
         query = Query(request.model, inputs, signature=request.signature, deadline_ns=request.deadline_ns)
         answer = await self._predictor.predict(query)

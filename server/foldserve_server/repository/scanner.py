@@ -12,7 +12,7 @@ from foldserve_contract.bundle import MANIFEST, SAVED_MODEL
 from foldserve_contract.digest import sha256
 from foldserve_contract.errors import BundleError
 from foldserve_contract.manifest import MAX_MANIFEST_BYTES, Manifest
-from foldserve_contract.plain import plain_digest
+from foldserve_contract.plain_saved_model import plain_digest
 from foldserve_contract.repository import read_small
 
 PATIENCE = 3

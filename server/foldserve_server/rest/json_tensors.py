@@ -150,7 +150,7 @@ def _fault(spec: TensorSpec, value: Any) -> InvalidRequest:
         _check_types(spec, value)
     except InvalidRequest as error:
         return error
-    return InvalidRequest(f"input {spec.name!r}: the value is no array of {_name(spec)}")
+    return InvalidRequest(f"input {spec.name!r}: the value is not an array of {_name(spec)}")
 
 
 def _shape(value: Any) -> Iterator[int]:

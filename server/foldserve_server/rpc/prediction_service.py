@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from foldserve_contract.protos.methods import PREDICTION_METHODS, PREDICTION_SERVICE
-from foldserve_contract.wire.read import Received, read_request
+from foldserve_contract.wire.read import ReceivedRequest, read_request
 
 from ..metrics.request_metrics import RequestMetrics
 from ..models.table import Table
@@ -45,7 +45,7 @@ class PredictionServicer:
             table, ClassifyRegressHandler(table, predictor, max_bytes), self._deadline
         )
 
-    async def predict(self, request: Received, context: Any) -> bytes:
+    async def predict(self, request: ReceivedRequest, context: Any) -> bytes:
         """PredictRequest to PredictResponse, both as far as possible in the bytes that gRPC carries."""
         query = predict_messages.query(request, self._deadline(context), self._max_bytes)
         return predict_messages.response(query, await self._predictor.predict(query), self._typed)

@@ -154,4 +154,4 @@ def parse(method: Method, content: bytes, codec: Codec) -> Any:
     try:
         return codec.read(content)
     except DecodeError as error:
-        raise InvalidRequest(f"the request is no {method.request.DESCRIPTOR.full_name}: {error}") from error
+        raise InvalidRequest(f"the request is not a {method.request.DESCRIPTOR.full_name}: {error}") from error

@@ -27,7 +27,7 @@ class Tls:
         """For servers that are made in Python.
 
         Raises:
-            ValueError: Something is missing; key, certificate or authority is no PEM; or they do not belong together.
+            ValueError: Something is missing; key, certificate or authority is not PEM; or they do not belong together.
             OSError: There is no descriptor left.
         """
         if not self.key or not self.certificate:

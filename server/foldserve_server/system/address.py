@@ -83,11 +83,11 @@ def check_socket(path: Path) -> None:
     """
     try:
         if not path.parent.is_dir():
-            raise CannotStart(f"--grpc_socket_path: {path.parent} is no directory")
+            raise CannotStart(f"--grpc_socket_path: {path.parent} is not a directory")
         if not path.exists():
             return
         if not path.is_socket():
-            raise CannotStart(f"--grpc_socket_path: {path} is there already and is no socket")
+            raise CannotStart(f"--grpc_socket_path: {path} is there already and is not a socket")
     except OSError as error:
         raise CannotStart(f"--grpc_socket_path: {path}: {error.strerror}") from error
     with socket.socket(socket.AF_UNIX) as probe:

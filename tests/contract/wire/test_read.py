@@ -14,7 +14,7 @@ from foldserve_contract.errors import TensorError
 from foldserve_contract.protos import PredictRequest
 from foldserve_contract.signature import Array
 from foldserve_contract.tensors import decode, encode
-from foldserve_contract.wire.read import Received, read_request
+from foldserve_contract.wire.read import ReceivedRequest, read_request
 from foldserve_contract.wire.write import INPUTS, with_length, with_tensors
 
 MAX_BYTES = 1 << 20
@@ -58,7 +58,7 @@ def spoiled(draw: st.DrawFn) -> bytes:
     return bytes(content)
 
 
-def tensors(received: Received) -> dict[str, Any]:
+def tensors(received: ReceivedRequest) -> dict[str, Any]:
     """Each input as its array's dtype, shape and bits, or the reason why it is none."""
     found: dict[str, Any] = {}
     for name, proto in received.message.inputs.items():
@@ -71,7 +71,7 @@ def tensors(received: Received) -> dict[str, Any]:
     return found
 
 
-def rest(received: Received) -> Any:
+def rest(received: ReceivedRequest) -> Any:
     """The request without its tensors' content."""
     message = PredictRequest.FromString(received.message.SerializeToString())
     for name in message.inputs:
@@ -82,7 +82,7 @@ def rest(received: Received) -> Any:
 def agree(content: bytes) -> bool:
     """Holds the reading in place against the library's; whether both accept."""
     try:
-        expected = Received(PredictRequest.FromString(content), {})
+        expected = ReceivedRequest(PredictRequest.FromString(content), {})
     except DecodeError:
         with pytest.raises(DecodeError):
             read_request(content)
@@ -165,7 +165,7 @@ def value(*fields: bytes) -> bytes:
         "long length",
         "content as a number",
         "empty content",
-        "name is no text",
+        "name is not a text",
         "cut off",
         "field zero",
     ],

@@ -19,7 +19,7 @@ from foldserve_exporter.load.loader import Loaded
 from foldserve_exporter.options import ExportOptions
 from foldserve_exporter.predictions.running import copied
 from foldserve_exporter.report.terminal import print_report
-from foldserve_exporter.steps.diagnose import diagnose_export as diagnose_export
+from foldserve_exporter.steps.diagnose import diagnose_export
 from foldserve_exporter.steps.fold import fold_model
 from foldserve_exporter.steps.reference import make_reference
 
@@ -45,7 +45,7 @@ def examined(model: Any, samples: Any, **choices: Any) -> Examination:
     loaded = Loaded(model, Source("model", ""))
     folded = fold_model(loaded)
     expected = make_reference(folded, ExportOptions(Path(), "model", samples=samples, **choices))
-    return diagnose_export(loaded, folded, expected)[1]
+    return diagnose_export(loaded, folded, expected).examination
 
 
 def test_a_healthy_model_has_a_clean_first_page() -> None:

@@ -71,7 +71,7 @@ def test_what_contradicts_the_file_is_refused(file: Path, words: list[str], mess
     ("content", "message"),
     [
         (None, "cannot be read"),
-        ("model_config_list { confog {} }", r"is no tensorflow.serving.ModelServerConfig in text format: 1:\d+"),
+        ("model_config_list { confog {} }", r"is not a tensorflow.serving.ModelServerConfig in text format: 1:\d+"),
         ('model_config_list { config { name: "a" base_path: "rel" } }', "Expected model a to have an absolute path"),
     ],
 )

@@ -113,7 +113,7 @@ def test_no_rows_are_a_batch_of_none(value: Any) -> None:
         (SPEC, {"instances": [[1, 1e39]]}, "JSON Value: 1e+39 Type: Number is not of expected type: float"),
         (SPEC, {"instances": [[1, {"b64": "AA=="}]]}, "JSON Value: {"),
         (PAIR[1], {"instances": [1.5]}, "JSON Value: 1.5 Type: Number is not of expected type: int64"),
-        (PAIR[1], {"instances": [1 << 70]}, "the value is no array of int64"),
+        (PAIR[1], {"instances": [1 << 70]}, "the value is not an array of int64"),
         (TensorSpec("u", "uint8", (-1,)), {"instances": [1, 256]}, "JSON Value: 256 Type: Number is not of expected"),
         (
             TensorSpec("u", "uint8", (-1,)),

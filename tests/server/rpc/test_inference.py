@@ -6,11 +6,13 @@ import grpc
 import numpy as np
 import pytest
 
+from foldserve_contract.protos.open_inference import ModelInferRequest
 from foldserve_contract.signature import Signature, TensorSpec
 from foldserve_server.errors import DeadlineExceeded, QueueFull
 from foldserve_server.models.query import ModelRef
 from foldserve_server.models.servable import Servable
 from foldserve_server.models.table import Table
+from foldserve_server.open_inference.infer_messages import offers
 from foldserve_server.predict.request_limits import RequestLimits
 from tests.server.fakes import FakeEngine, manifest, serving
 
@@ -27,6 +29,14 @@ def test_typed_contents_are_answered_typed() -> None:
     assert (tensor.name, tensor.datatype, list(tensor.shape)) == ("y", "FP32", [3, 2])
     assert not response.raw_output_contents
     np.testing.assert_array_equal(np.reshape(tensor.contents.fp32_contents, (3, 2)), ROWS * 2)
+
+
+def test_typed_contents_of_64_bits_keep_every_bit() -> None:
+    """Also on both sides of what a signed number may be, of which numpy makes float64."""
+    rows = [0, (1 << 63) + 1, (1 << 64) - 1]
+    request = ModelInferRequest(model_name="m")
+    request.inputs.add(name="x", datatype="UINT64", shape=(3,)).contents.uint64_contents.extend(rows)
+    assert offers(request)["x"].read().tolist() == rows
 
 
 def test_raw_contents_are_answered_raw() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from foldserve_contract.protos import PredictRequest
 from foldserve_contract.signature import Signature, TensorSpec
-from foldserve_contract.wire.read import Received
+from foldserve_contract.wire.read import ReceivedRequest
 from foldserve_server.errors import InvalidRequest
 from foldserve_server.open_inference.request_check import check
 from foldserve_server.predict.validate import check_names
@@ -55,7 +55,7 @@ def test_tensors_that_a_model_does_not_have_are_not_looked_at(monkeypatch: pytes
         request.inputs[f"i{index}"].dtype = 1
     looked: list[Any] = []
     monkeypatch.setattr(predict_messages, "input_tensor", lambda *asked: looked.append(asked))
-    inputs = predict_messages.query(Received(request, {}), None, 1 << 20).inputs
+    inputs = predict_messages.query(ReceivedRequest(request, {}), None, 1 << 20).inputs
     with pytest.raises(InvalidRequest, match="input size does not match signature: 10!=1"):
         check_names(SIGNATURE, inputs)
     assert not looked

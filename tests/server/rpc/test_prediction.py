@@ -130,7 +130,7 @@ def test_a_bad_request_is_answered_in_tensorflow_serving_s_words(
 def test_bytes_that_are_no_request_are_the_caller_s_fault() -> None:
     code, message = failure_of(b"\xff\xff\xff")
     assert code is Code.INVALID_ARGUMENT
-    assert message.startswith("the request is no tensorflow.serving.PredictRequest")
+    assert message.startswith("the request is not a tensorflow.serving.PredictRequest")
 
 
 def test_a_few_bytes_cannot_ask_for_gigabytes() -> None:

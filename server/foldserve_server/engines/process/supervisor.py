@@ -108,7 +108,7 @@ class EngineSupervisor:
         try:
             self._enter(launched)
         except BaseException:
-            self._stopping = True  # its end is no crash
+            self._stopping = True  # its end is not a crash
             raise
 
     @property

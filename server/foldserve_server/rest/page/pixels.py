@@ -27,7 +27,7 @@ class Pixels:
         self._known: dict[str, Range | None] = {}
 
     async def range_of(self, engine: ModelEngine) -> Range | None:
-        """What stands for black and white; None where the input is no image, or nobody can tell."""
+        """What stands for black and white; None where the input is not an image, or nobody can tell."""
         inputs = engine.info.manifest.signature.inputs
         if len(inputs) != 1 or not _is_image(inputs[0]):
             return None

@@ -20,7 +20,7 @@ def read_examples(content: bytes, most: int | None = None) -> tuple[str, list[Ex
     """The signature's key and the examples, of which there may be so many; None for any number.
 
     Raises:
-        InvalidRequest: It is no JSON, or no list of objects of features, or of too many.
+        InvalidRequest: It is not JSON, or no list of objects of features, or of too many.
     """
     value = parse_object(content)
     key = value.get(SIGNATURE) or DEFAULT_SIGNATURE

@@ -71,7 +71,7 @@ def read_predict(content: bytes, signatures: Mapping[str, Signature]) -> Predict
     """A request to `:predict`.
 
     Raises:
-        InvalidRequest: It is no JSON, or not what the signature asks for.
+        InvalidRequest: It is not JSON, or not what the signature asks for.
     """
     try:
         return _predict_body(content, signatures)

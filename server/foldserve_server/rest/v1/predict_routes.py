@@ -10,7 +10,7 @@ from aiohttp import web
 from foldserve_contract.signature import Signature
 
 from ...errors import InvalidRequest
-from ...models.query import InputTensor, ModelRef, Prediction, Query
+from ...models.query import InputTensor, ModelRef, PredictResult, Query
 from ...models.table import Table
 from ...predict.classify_regress import ClassifyRegressHandler, ExampleRequest
 from ...predict.handler import PredictHandler
@@ -97,7 +97,7 @@ class PredictRoutes:
     async def _read(self, content: bytes, signatures: Mapping[str, Signature]) -> PredictBody:
         return await self._offload.run(is_large(content), read_predict, content, signatures)
 
-    async def _write(self, answer: Prediction, rows: bool) -> bytes:
+    async def _write(self, answer: PredictResult, rows: bool) -> bytes:
         large = is_long(sum(array.size for array in answer.outputs.values()))
         return await self._offload.run(large, write_predict, dict(answer.outputs), rows)
 

@@ -91,7 +91,7 @@ def read_infer(content: bytes, json_size: int | None) -> InferBody:
         json_size: How much of it is JSON; None for all.
 
     Raises:
-        InvalidRequest: It is no JSON, or not of the protocol.
+        InvalidRequest: It is not JSON, or not of the protocol.
         NotOffered: A tensor lies in shared memory.
     """
     size = len(content) if json_size is None else json_size

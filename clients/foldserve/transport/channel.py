@@ -1,15 +1,15 @@
-"""What it takes to open a channel: the address, security and gRPC's options."""
+"""Settings of gRPC channels: address, encryption, token and gRPC's options."""
 
 import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeAlias
 
 import grpc
 
 from ..errors import ConfigurationError
+from .tls import TlsFiles
 
 Token: TypeAlias = str | Callable[[], str]
 Metadata: TypeAlias = tuple[tuple[str, str], ...]
@@ -20,45 +20,20 @@ _OPTIONS = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
-    ("grpc.use_local_subchannel_pool", 1),  # else channels to one address share one connection
+    ("grpc.use_local_subchannel_pool", 1),  # otherwise channels to one address share one connection
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Tls:
-    """Encryption by files in PEM format.
+class ChannelSettings:
+    """Settings of the channels to one server.
 
     Attributes:
-        ca: The authorities to trust; None for those the system trusts.
-        certificate: The caller's own certificate chain, for servers that ask for one (mTLS).
-        key: The private key of that certificate.
-        server_name: The name to expect in the server's certificate where it is not the address.
-    """
-
-    ca: Path | str | None = None
-    certificate: Path | str | None = None
-    key: Path | str | None = None
-    server_name: str | None = None
-
-    def __post_init__(self) -> None:
-        if (self.certificate is None) != (self.key is None):
-            raise ConfigurationError("a certificate needs its key and a key its certificate; give both or neither")
-
-    def credentials(self) -> grpc.ChannelCredentials:
-        """Reads the files."""
-        return grpc.ssl_channel_credentials(_read(self.ca), _read(self.key), _read(self.certificate))
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """Everything needed to open channels to one server.
-
-    Attributes:
-        address: As gRPC takes it: `host:port` or `unix:path`.
-        credentials: None for plain text.
+        address: `host:port` or `unix:path`, as gRPC takes it.
+        credentials: Credentials for encryption; None for plain text.
         options: gRPC's channel arguments.
-        token: Sent as `authorization: Bearer …`; a callable is asked anew for each call.
-        channels: How many connections the calls take turns on.
+        token: Sent as `authorization: Bearer …`; a callable is called for each call.
+        channels: Number of connections, used in turn.
     """
 
     address: str
@@ -68,54 +43,55 @@ class Connection:
     channels: int
 
     def metadata(self) -> Metadata:
-        """What goes with every call."""
+        """The metadata to send with a call."""
         if self.token is None:
             return ()
         token = self.token if isinstance(self.token, str) else self.token()
         return (("authorization", f"Bearer {token}"),)
 
 
-def connection(
+def channel_settings(
     target: str,
     *,
-    tls: Tls | None = None,
+    tls: TlsFiles | None = None,
     credentials: grpc.ChannelCredentials | None = None,
     token: Token | None = None,
     channels: int = 1,
-) -> Connection:
-    """Checks what a client was given and puts it together.
+) -> ChannelSettings:
+    """Validates the arguments of a client and makes the settings.
 
     Args:
         target: `HOST:PORT`, `grpc://HOST:PORT`, `grpcs://HOST:PORT` (TLS) or `unix:PATH`.
-        tls: Encryption by files.
-        credentials: Encryption by credentials made with grpc, instead of `tls`.
-        token: A bearer token; refused where it would travel in plain text to another machine.
-        channels: How many connections to open.
+        tls: Encryption with certificates from files.
+        credentials: Encryption with credentials made by grpc, instead of `tls`.
+        token: A bearer token; refused if it would be sent to another machine without encryption.
+        channels: Number of connections.
 
     Raises:
-        ConfigurationError: These do not go together, or the target is none.
+        ConfigurationError: The arguments contradict one another, or the target is not valid.
     """
     if channels < 1:
         raise ConfigurationError(f"channels must be at least 1, received {channels}")
     if tls is not None and credentials is not None:
-        raise ConfigurationError("tls and credentials say the same thing; give one of them")
+        raise ConfigurationError("tls and credentials are alternatives; give one of them")
     secure, address = parse_target(target)
+    # grpcs:// alone trusts the authorities of the system
     if tls is None and credentials is None and secure:
-        tls = Tls()
+        tls = TlsFiles()
     options: tuple[tuple[str, int | str], ...] = _OPTIONS
     if tls is not None:
         credentials = tls.credentials()
         options += (("grpc.ssl_target_name_override", tls.server_name),) if tls.server_name else ()
     if token is not None and credentials is None and not _is_local(address):
         raise ConfigurationError(f"a token to {address} would travel in plain text; use tls, or grpcs://{address}")
-    return Connection(address, credentials, options, token, channels)
+    return ChannelSettings(address, credentials, options, token, channels)
 
 
 def parse_target(target: str) -> tuple[bool, str]:
-    """Whether the target asks for TLS, and its address as gRPC takes it.
+    """Parses a target: True if it asks for TLS, and its address as gRPC takes it.
 
     Raises:
-        ConfigurationError: It is no target.
+        ConfigurationError: It is not a target.
     """
     if target.startswith("unix:"):
         return False, target
@@ -136,12 +112,3 @@ def _is_local(address: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _read(path: Path | str | None) -> bytes | None:
-    if path is None:
-        return None
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error

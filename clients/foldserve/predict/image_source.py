@@ -1,4 +1,4 @@
-"""Inputs that are images."""
+"""Inputs of images."""
 
 import itertools
 import os
@@ -12,8 +12,8 @@ import numpy as np
 from foldserve_contract.signature import Array, Signature
 
 from .errors import UsageError
-from .imaging import ImagePlan, Imaging, plan_images
-from .source import Part, RowFailure, Rows
+from .image_conversion import ImageConversion, Imaging, image_conversion
+from .input_source import ReadRows, RequestRows, RowFailure
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 _DECODERS = min(8, os.cpu_count() or 1)
@@ -24,9 +24,9 @@ class ImageSource:
     """Image files, one row each.
 
     Attributes:
-        files: In the order of their names.
-        ignored: Files of the folder that are no images by their suffix.
-        decoders: Threads that decode; they begin with the first image.
+        files: The images, in the order of their names.
+        ignored: Files of the folder that are not images by their suffix.
+        decoders: Threads that decode; started by the first image.
     """
 
     files: tuple[Path, ...]
@@ -35,52 +35,52 @@ class ImageSource:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The files with the folder as the user named it."""
+        """Paths of the files, below the folder as the user named it."""
         return tuple(path.as_posix() for path in self.files)
 
     @property
     def rows(self) -> tuple[int, ...]:
-        """One each."""
+        """One row for each file."""
         return (1,) * len(self.files)
 
     def close(self) -> None:
-        """Ends the threads."""
+        """Stops the threads."""
         self.decoders.shutdown()
 
     def reader(self, signature: Signature, imaging: Imaging) -> "ImageReader":
-        """Prepares for a model with one input that takes images."""
+        """Makes a reader for a model with one input that takes images."""
         if len(signature.inputs) != 1:
             names = [spec.name for spec in signature.inputs]
             raise UsageError(f"the model takes the inputs {names}; images can only be the input of a model with one")
         (spec,) = signature.inputs
-        return ImageReader(self.files, spec.name, plan_images(spec, imaging), self.decoders)
+        return ImageReader(self.files, spec.name, image_conversion(spec, imaging), self.decoders)
 
 
 @dataclass(frozen=True, slots=True)
 class ImageReader:
-    """Images decoded side by side."""
+    """Reader of images, decoded in parallel."""
 
     files: tuple[Path, ...]
     input: str
-    plan: ImagePlan
+    plan: ImageConversion
     decoders: ThreadPoolExecutor
 
-    def read(self, start: int, stop: int, offset: int) -> Rows:
-        """A part for each run of images of one size; those that cannot be decoded are failures."""
+    def read(self, start: int, stop: int, offset: int) -> ReadRows:
+        """Reads images: consecutive ones of one size make a request; failures to decode are row failures."""
         decoded = list(self.decoders.map(self._decode, self.files[start:stop]))
         rows = list(enumerate(decoded, start + offset))
         failures = [RowFailure(row, self.name_of(row - offset), image) for row, image in rows if isinstance(image, str)]
         images = [(row, image) for row, image in rows if not isinstance(image, str)]
         runs = itertools.groupby(images, key=lambda item: item[1].shape)
-        return Rows(tuple(self._part(run) for _, run in runs), tuple(failures))
+        return ReadRows(tuple(self._request(run) for _, run in runs), tuple(failures))
 
     def name_of(self, row: int) -> str:
-        """The file."""
+        """The path of the file."""
         return self.files[row].as_posix()
 
-    def _part(self, run: Iterable[tuple[int, Array]]) -> Part:
+    def _request(self, run: Iterable[tuple[int, Array]]) -> RequestRows:
         rows, images = zip(*run, strict=True)
-        return Part(rows, {self.input: np.stack(images)})
+        return RequestRows(rows, {self.input: np.stack(images)})
 
     def _decode(self, path: Path) -> Array | str:
         from PIL import Image
@@ -88,21 +88,26 @@ class ImageReader:
         try:
             with Image.open(path) as image:
                 return self.plan.row(image)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # all that Pillow raises
+        except (
+            OSError,
+            ValueError,
+            SyntaxError,
+            Image.DecompressionBombError,
+        ) as error:  # all Pillow raises
             return f"{type(error).__name__}: {error}"
 
 
 def open_image(path: Path) -> ImageSource:
-    """A single image."""
+    """Makes a source of a single image."""
     _need_pillow()
     return ImageSource((path,))
 
 
 def open_folder(folder: Path) -> ImageSource:
-    """All images below a folder, sorted by path. Hidden files are left out.
+    """Makes a source of all images below a folder, sorted by path, hidden files left out.
 
     Raises:
-        UsageError: There is none.
+        UsageError: There is no image.
     """
     _need_pillow()
     files = [
@@ -112,7 +117,7 @@ def open_folder(folder: Path) -> ImageSource:
     ]
     images = tuple(path for path in files if path.suffix.lower() in SUFFIXES)
     if not images:
-        raise UsageError(f"{folder} holds no images; they are told by their suffix: {', '.join(sorted(SUFFIXES))}")
+        raise UsageError(f"{folder} holds no images; images have one of the suffixes {', '.join(sorted(SUFFIXES))}")
     return ImageSource(images, tuple(path for path in files if path.suffix.lower() not in SUFFIXES))
 
 

@@ -1,6 +1,6 @@
-"""How an image becomes a row."""
+"""Conversion of an image to a row of a model's input."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -8,7 +8,9 @@ import numpy as np
 
 from foldserve_contract.signature import DYNAMIC, Array, TensorSpec
 
+from .converters import value_range
 from .errors import UsageError
+from .flags import flag
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 EIGHT_BITS = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "La", "CMYK", "YCbCr", "HSV", "LAB"})
@@ -25,30 +27,52 @@ class Filter(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Imaging:
-    """What the user wants done with images.
+    """Options of the conversion.
+
+    An unfinished run keeps this record's text, so a change of its names refuses the runs of earlier releases.
 
     Attributes:
-        resize: Whether images are brought to the model's height and width, without keeping their proportions.
-        filter: With which filter; all but nearest average over the source pixels when making smaller.
-        scale: What the values 0 and 255 become; None leaves them.
+        resize: True if images are resized to the model's height and width, without keeping their proportions.
+        filter: The filter for resizing; all but nearest average over the source pixels when making smaller.
+        scale: The values that 0 and 255 are mapped to; None leaves values unchanged.
     """
 
-    resize: bool = True
-    filter: Filter = Filter.BILINEAR
-    scale: tuple[float, float] | None = None
+    resize: bool = field(
+        default=True, metadata=flag("--no-resize", group="images", help="an image of another size is a failure")
+    )
+    filter: Filter = field(
+        default=Filter.BILINEAR,
+        metadata=flag(
+            "--filter",
+            group="images",
+            choices=[str(filter) for filter in Filter],
+            convert=Filter,
+            help="for resizing (%(default)s)",
+        ),
+    )
+    scale: tuple[float, float] | None = field(
+        default=None,
+        metadata=flag(
+            "--scale",
+            group="images",
+            metavar="LOW,HIGH",
+            type=value_range,
+            help="what 0 and 255 become, such as 0,1 or (with '=') -1,1",
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class ImagePlan:
-    """Images for one input of a model.
+class ImageConversion:
+    """Conversion of images for one input of a model.
 
     Attributes:
-        height: Pixels, or None where the model takes any.
-        width: Pixels, or None where the model takes any.
+        height: Height in pixels, or None if the model takes any.
+        width: Width in pixels, or None if the model takes any.
         channels: 1 (grey), 3 (RGB) or 4 (RGBA).
-        first: Whether channels come before height and width.
-        dtype: Of the input.
-        imaging: What the user wants.
+        first: True if channels come before height and width.
+        dtype: The element type of the input.
+        imaging: The user's options.
     """
 
     height: int | None
@@ -59,10 +83,10 @@ class ImagePlan:
     imaging: Imaging
 
     def row(self, image: Any) -> Array:
-        """One row from an opened image; its EXIF orientation is left alone, as Keras and TensorFlow do.
+        """Converts an opened image to one row; its EXIF orientation is ignored, as by Keras and TensorFlow.
 
         Raises:
-            ValueError: The image is not what the model takes and must not be made so.
+            ValueError: The image has more than 8 bits a channel, or another size where resizing is off.
         """
         if image.mode not in EIGHT_BITS:
             raise ValueError(f"an image of mode {image.mode} has more than 8 bits a channel; convert it first")
@@ -93,14 +117,16 @@ class ImagePlan:
         return scaled
 
 
-def plan_images(spec: TensorSpec, imaging: Imaging) -> ImagePlan:
-    """How to make images into rows of an input.
+def image_conversion(spec: TensorSpec, imaging: Imaging) -> ImageConversion:
+    """Makes the conversion for an input of a model.
 
     Raises:
-        UsageError: The input takes no images, or the scale does not go with its dtype.
+        UsageError: The input does not take images, or the scale does not suit its dtype.
     """
     if len(spec.row_shape) != 3:
-        raise UsageError(f"input {spec.name!r} has the shape {list(spec.shape)} and takes no images; give .npy or .npz")
+        raise UsageError(
+            f"input {spec.name!r} has the shape {list(spec.shape)} and does not take images; give .npy or .npz"
+        )
     first = spec.row_shape[0] in MODES and spec.row_shape[2] not in MODES
     channels, height, width = spec.row_shape if first else (spec.row_shape[2], *spec.row_shape[:2])
     channels = 3 if channels == DYNAMIC else channels
@@ -112,4 +138,4 @@ def plan_images(spec: TensorSpec, imaging: Imaging) -> ImagePlan:
     if imaging.scale is not None and kind != "f":
         raise UsageError(f"--scale is for models that take floats; input {spec.name!r} takes {spec.dtype}")
     size = [None if side == DYNAMIC else side for side in (height, width)]
-    return ImagePlan(size[0], size[1], channels, first, spec.dtype, imaging)
+    return ImageConversion(size[0], size[1], channels, first, spec.dtype, imaging)

@@ -1,4 +1,4 @@
-"""Inputs that are arrays, read in passing and never whole."""
+"""Inputs of arrays, read by rows and never whole."""
 
 import io
 import zipfile
@@ -15,12 +15,12 @@ from foldserve_contract.signature import Array, Signature, TensorSpec
 from ..core.casting import cast
 from ..errors import TensorError
 from .errors import UsageError
-from .imaging import Imaging
-from .source import Part, RowFailure, Rows
+from .image_conversion import Imaging
+from .input_source import ReadRows, RequestRows, RowFailure
 
 
 class Column(Protocol):
-    """One array on disk, by rows."""
+    """An array on disk, read by rows."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -28,32 +28,37 @@ class Column(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Rows first."""
+        """The shape, rows first."""
 
     def __getitem__(self, rows: slice) -> Array:
-        """Some consecutive rows."""
+        """Reads consecutive rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArraySource:
-    """An array file."""
+    """Source of the rows of an `.npy` or `.npz` file.
+
+    Attributes:
+        path: The file.
+        columns: Its arrays by name; the array of a `.npy` has the name None.
+    """
 
     path: Path
     columns: Mapping[str | None, Column]
 
     @property
     def names(self) -> tuple[str]:
-        """The one file."""
+        """The path of the file."""
         return (str(self.path),)
 
     @property
     def rows(self) -> tuple[int]:
-        """Its rows."""
+        """The number of rows of the file."""
         return (next(iter(self.columns.values())).shape[0],)
 
     @property
     def files(self) -> tuple[Path]:
-        """The one file."""
+        """The path of the file."""
         return (self.path,)
 
     def close(self) -> None:
@@ -63,48 +68,47 @@ class ArraySource:
                 column.stream.close()
 
     def reader(self, signature: Signature, imaging: Imaging) -> "ArrayReader":
-        """Ties the arrays to the model's inputs, by name where there are several."""
-        wanted = {spec.name: spec for spec in signature.inputs}
-        if len(wanted) == len(self.columns) == 1:
-            ((name, spec),) = wanted.items()
+        """Makes a reader that assigns the arrays to the model's inputs, by name if there are several."""
+        specs = {spec.name: spec for spec in signature.inputs}
+        if len(specs) == len(self.columns) == 1:
+            (name,) = specs
             named: dict[str, Column] = {name: next(iter(self.columns.values()))}
-            wanted = {name: spec}
         else:
             named = {name: column for name, column in self.columns.items() if name is not None}
-        if named.keys() != wanted.keys():
+        if named.keys() != specs.keys():
             raise UsageError(
-                f"{self.path}: the model takes the inputs {sorted(wanted)}, the file holds"
+                f"{self.path}: the model takes the inputs {sorted(specs)}, the file holds"
                 f" {sorted(named) or 'one array without a name'}; give an .npz with these names"
             )
         for name, column in named.items():
-            _check(self.path, wanted[name], column)
-        return ArrayReader(str(self.path), named, wanted)
+            _check(self.path, specs[name], column)
+        return ArrayReader(str(self.path), named, specs)
 
 
 @dataclass(frozen=True, slots=True)
 class ArrayReader:
-    """Rows of an array file."""
+    """Reader of the rows of an array file."""
 
     path: str
     columns: Mapping[str, Column]
     specs: Mapping[str, TensorSpec]
 
-    def read(self, start: int, stop: int, offset: int) -> Rows:
-        """Rows cast as the client casts; where a batch does not fit the dtype, row by row to find which do."""
+    def read(self, start: int, stop: int, offset: int) -> ReadRows:
+        """Reads rows, cast as the client casts; a batch that cannot be cast is read row by row to find the cause."""
         try:
             rows = tuple(range(start + offset, stop + offset))
-            return Rows((Part(rows, self._cast(slice(start, stop))),), ())
+            return ReadRows((RequestRows(rows, self._cast(slice(start, stop))),), ())
         except TensorError as error:
             if stop - start == 1:
-                return Rows((), (RowFailure(start + offset, self.name_of(start), str(error)),))
+                return ReadRows((), (RowFailure(start + offset, self.name_of(start), str(error)),))
         single = [self.read(row, row + 1, offset) for row in range(start, stop)]
-        return Rows(
-            tuple(part for rows in single for part in rows.parts),
+        return ReadRows(
+            tuple(request for rows in single for request in rows.requests),
             tuple(failure for rows in single for failure in rows.failures),
         )
 
     def name_of(self, row: int) -> str:
-        """The file and the row in it."""
+        """The file and the row in the file."""
         return f"{self.path}[{row}]"
 
     def _cast(self, rows: slice) -> dict[str, Array]:
@@ -113,7 +117,7 @@ class ArrayReader:
 
 @dataclass(frozen=True, slots=True)
 class NpyColumn:
-    """The array of a `.npy`, read piece by piece: mapped pages would count as this process's memory."""
+    """The array of a `.npy`, read in pieces: mapped pages would count as memory of this process."""
 
     path: Path
     dtype: np.dtype[Any]
@@ -121,14 +125,14 @@ class NpyColumn:
     begin: int
 
     def __getitem__(self, rows: slice) -> Array:
-        """Opens the file for each piece."""
+        """Reads consecutive rows; opens the file each time."""
         with self.path.open("rb") as stream:
             return _read(stream, self, rows)
 
 
 @dataclass(frozen=True, slots=True)
 class NpzColumn:
-    """A member of an `.npz`, compressed or not, read forward without ever being whole in memory."""
+    """A member of an `.npz`, compressed or not, read in pieces; never whole in memory."""
 
     stream: IO[bytes]
     dtype: np.dtype[Any]
@@ -136,7 +140,7 @@ class NpzColumn:
     begin: int
 
     def __getitem__(self, rows: slice) -> Array:
-        """Reads on from where the last read ended; going back begins at the front."""
+        """Reads consecutive rows; a read before the last one starts again at the front."""
         return _read(self.stream, self, rows)
 
 
@@ -149,13 +153,13 @@ def _read(stream: IO[bytes], column: NpyColumn | NpzColumn, rows: slice) -> Arra
 
 
 def open_npy(path: Path) -> ArraySource:
-    """A `.npy` file.
+    """Opens a `.npy` file.
 
     Raises:
-        UsageError: It is none, holds Python objects or has no rows.
+        UsageError: The file is not a `.npy`, holds Python objects or has no rows.
     """
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)  # looks at the header and the size only
+        array = np.load(path, mmap_mode="r", allow_pickle=False)  # reads the header and the size only
     except (OSError, ValueError, EOFError) as error:
         raise UsageError(f"{path} cannot be read as .npy: {error}") from None
     column = NpyColumn(path, array.dtype, array.shape, array.offset) if array.flags.c_contiguous else array
@@ -163,17 +167,17 @@ def open_npy(path: Path) -> ArraySource:
 
 
 def open_npz(path: Path) -> ArraySource:
-    """An `.npz` file.
+    """Opens an `.npz` file.
 
     Raises:
-        UsageError: It is none, or its arrays are not rows that go together.
+        UsageError: The file is not an `.npz`, or its arrays differ in their number of rows.
     """
     try:
         with ExitStack() as opened, zipfile.ZipFile(path) as archive:
             members = [name for name in archive.namelist() if name.endswith(".npy")]
             streams = {name.removesuffix(".npy"): opened.enter_context(archive.open(name)) for name in members}
             source = _source(path, {name: _column(stream) for name, stream in streams.items()})
-            opened.pop_all()  # closed by the source from here on
+            opened.pop_all()  # the source closes them from here on
             return source
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UsageError(f"{path} cannot be read as .npz: {error}") from None
@@ -195,8 +199,8 @@ def _source(path: Path, columns: Mapping[str | None, Column]) -> ArraySource:
     if not counts:
         raise UsageError(f"{path} holds no arrays")
     if () in counts.values() or len(set(counts.values())) != 1:
-        told = {name or "array": list(column.shape) for name, column in columns.items()}
-        raise UsageError(f"{path}: expected arrays with one row per example and equally many, received shapes {told}")
+        shapes = {name or "array": list(column.shape) for name, column in columns.items()}
+        raise UsageError(f"{path}: expected arrays with one row per example and equally many, received shapes {shapes}")
     return ArraySource(path, columns)
 
 

@@ -1,4 +1,4 @@
-"""A `.npy` file of known size, written and read by rows without holding it."""
+"""A `.npy` file of fixed size, written and read by rows without holding it in memory."""
 
 import io
 import os
@@ -13,7 +13,15 @@ from foldserve_contract.signature import Array
 
 @dataclass(frozen=True, slots=True)
 class RowFile:
-    """An open `.npy` file; rows not yet written are zeros."""
+    """An open `.npy` file; rows not yet written are zeros.
+
+    Attributes:
+        path: The file.
+        handle: The open file.
+        dtype: The element type.
+        shape: The shape, rows first.
+        begin: Offset of the first element, in bytes.
+    """
 
     path: Path
     handle: IO[bytes]
@@ -23,28 +31,28 @@ class RowFile:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of one row."""
+        """The bytes of one row."""
         return int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
 
     def write(self, start: int, rows: Array) -> None:
-        """Puts consecutive rows in their place."""
+        """Writes consecutive rows from row `start` on."""
         self.handle.seek(self.begin + start * self.row_bytes)
         self.handle.write(np.ascontiguousarray(rows, self.dtype).data)
 
     def read(self, start: int, stop: int) -> Array:
-        """A copy of consecutive rows."""
+        """Reads a copy of rows `start` to `stop`."""
         self.handle.seek(self.begin + start * self.row_bytes)
         content = bytearray(self.handle.read((stop - start) * self.row_bytes))
         return np.frombuffer(content, self.dtype).reshape(stop - start, *self.shape[1:])
 
     def sync(self) -> None:
-        """Returns when everything written is on the disk."""
+        """Flushes everything written to the disk."""
         self.handle.flush()
         os.fsync(self.handle.fileno())
 
 
 def create(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> RowFile:
-    """Makes the file in its full length; what stood there is gone."""
+    """Creates a file of zeros in its full length; an existing file is overwritten."""
     header = header_of(dtype, shape)
     handle = path.open("w+b")
     handle.write(header)
@@ -54,7 +62,7 @@ def create(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> RowFile:
 
 
 def reopen(path: Path) -> RowFile:
-    """Goes on with a file that `create` made."""
+    """Opens a file that `create` made."""
     handle = path.open("r+b")
     np.lib.format.read_magic(handle)
     shape, _, dtype = np.lib.format.read_array_header_1_0(handle)
@@ -62,7 +70,7 @@ def reopen(path: Path) -> RowFile:
 
 
 def header_of(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
-    """What stands before the elements."""
+    """The bytes of a `.npy` file before its elements."""
     buffer = io.BytesIO()
     description = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(buffer, description)

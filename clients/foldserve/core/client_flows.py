@@ -1,4 +1,4 @@
-"""All that a client does, as flows: what `Client` and `AsyncClient` have in common."""
+"""The operations of a client, as flows that `Client` and `AsyncClient` run."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,30 +9,30 @@ from foldserve_contract.signature import Signature
 from ..errors import ClientClosed, ConfigurationError
 from ..retry import Retry
 from ..status import VersionStatus
-from ..transport.protocol import PendingT, Starter
+from ..transport.protocol import CallStarter, PendingT
 from .address import ModelAddress
-from .attempt import Sender
+from .chunked_predictor import ChunkedPredictor, PredictArguments
 from .chunks import ChunkSize
 from .flow import Flow
-from .inputs import prepare
+from .inputs import prepare_inputs
+from .metadata_cache import MetadataCache
 from .pipeline import Pipeline
 from .prediction import Prediction
-from .predictor import Predictor, Question
 from .readiness import model_status, wait_ready
-from .signatures import Signatures
+from .retrying_call import Sender
 
 DEFAULT_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """How a client behaves.
+class CallPolicy:
+    """Defaults and limits of a client's calls.
 
     Attributes:
-        timeout: Seconds a call may take where it does not say itself.
-        retry: When UNAVAILABLE is retried.
-        chunk: How large arrays are cut.
-        in_flight: How many chunks are on their way at once.
+        timeout: Seconds for a call without a timeout of its own.
+        retry: Policy for calls that end as UNAVAILABLE.
+        chunk: Size of the chunks of large arrays.
+        in_flight: Most concurrent requests of one call.
     """
 
     timeout: float = DEFAULT_TIMEOUT
@@ -47,60 +47,60 @@ class Policy:
             raise ConfigurationError(f"in_flight must be at least 1, received {self.in_flight}")
 
 
-class Shared(Generic[PendingT]):
-    """Flows over one transport; each method checks its arguments when it is called, before any waiting."""
+class ClientFlows(Generic[PendingT]):
+    """Flows over one transport; a method that takes a timeout checks it when called, before any waiting."""
 
-    def __init__(self, transport: Starter[PendingT], policy: Policy) -> None:
+    def __init__(self, transport: CallStarter[PendingT], policy: CallPolicy) -> None:
         self._transport = transport
         self._policy = policy
         self._sender = Sender(transport, policy.retry)
-        self._signatures = Signatures(self._sender)
-        self._predictor = Predictor(self._sender, self._signatures, policy.chunk, policy.in_flight)
+        self._metadata_cache = MetadataCache(self._sender)
+        self._predictor = ChunkedPredictor(self._sender, self._metadata_cache, policy.chunk, policy.in_flight)
         self._closed = False
 
     def predict(
         self, address: ModelAddress, inputs: Any, outputs: Sequence[str] | None, timeout: float | None
     ) -> Flow[PendingT, Prediction]:
-        """One prediction, whatever its size."""
-        return self._predictor.predict(Question(address, inputs, _names(outputs), self._deadline(timeout)))
+        """Predicts for inputs of any number of rows."""
+        return self._predictor.predict(PredictArguments(address, inputs, _names(outputs), self._deadline(timeout)))
 
     def metadata(self, address: ModelAddress, timeout: float | None) -> Flow[PendingT, Signature]:
-        """What the model takes and gives, asked anew."""
+        """Fetches the model's signature."""
         deadline = self._deadline(timeout)
-        found = yield from self._signatures.ask(address, deadline)
-        return found.signature()
+        metadata = yield from self._metadata_cache.fetch(address, deadline)
+        return metadata.signature()
 
     def version(self, address: ModelAddress, timeout: float | None) -> Flow[PendingT, int]:
-        """The number of the version the server takes for the address."""
-        found = yield from self._signatures.ask(address, self._deadline(timeout))
-        return found.version
+        """Fetches the number of the version that the server uses for the address."""
+        metadata = yield from self._metadata_cache.fetch(address, self._deadline(timeout))
+        return metadata.version
 
     def status(self, address: ModelAddress, timeout: float | None) -> Flow[PendingT, tuple[VersionStatus, ...]]:
-        """The versions of a model and their states."""
+        """Fetches the states of a model's versions."""
         return model_status(self._sender, address, self._deadline(timeout))
 
     def wait_ready(self, address: ModelAddress | None, timeout: float | None) -> Flow[PendingT, None]:
-        """Waits for a model, or for the server."""
+        """Waits until a model, or the server, is ready."""
         return wait_ready(self._sender, address, self._deadline(timeout))
 
     def pipeline(
         self, address: ModelAddress, batches: Iterable[Any], outputs: Sequence[str] | None, timeout: float | None
     ) -> Flow[PendingT, Pipeline[PendingT]]:
-        """The predictions of batches of the caller's own making, all from one version; each has its own deadline."""
+        """Makes a pipeline for the caller's batches, all for one version, each with a deadline of its own."""
         deadline = self._deadline(timeout)
-        metadata = self._signatures.known(address) or (yield from self._signatures.ask(address, deadline))
+        metadata = self._metadata_cache.get(address) or (yield from self._metadata_cache.fetch(address, deadline))
         return Pipeline(
             self._sender,
             address,
             iter(batches),
-            prepare=lambda batch: prepare(batch, metadata, address),
+            prepare=lambda batch: prepare_inputs(batch, metadata, address),
             outputs=_names(outputs),
             in_flight=self._policy.in_flight,
             deadline=lambda: self._deadline(timeout),
         )
 
     def close(self) -> bool:
-        """Refuses further calls; whether the client was open."""
+        """Refuses further calls; True if the client was open."""
         was_open, self._closed = not self._closed, True
         return was_open
 
@@ -119,8 +119,8 @@ def _names(outputs: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(outputs or ())
 
 
-def unnamed(prediction: Prediction, inputs: Any) -> Any:
-    """The answer in the form of the question: names for names, else the array of an only output."""
+def named_or_only(prediction: Prediction, inputs: Any) -> Any:
+    """Outputs in the form of the inputs: by name for inputs by name, else the array of the only output."""
     if isinstance(inputs, Mapping) or len(prediction.outputs) != 1:
         return prediction.outputs
     return next(iter(prediction.outputs.values()))

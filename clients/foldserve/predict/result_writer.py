@@ -1,4 +1,4 @@
-"""Predictions and failures on their way to disk."""
+"""Writing of predictions and failures to the folder of an unfinished run."""
 
 import json
 import os
@@ -12,19 +12,22 @@ from foldserve_contract.signature import Array, Signature
 
 from ..core.prediction import Prediction
 from .errors import ServerFailed
-from .partial import Partial, advanced
-from .rowfile import RowFile, create, reopen
-from .source import RowFailure
+from .input_source import RowFailure
+from .partial_run import PartialRun, advanced
+from .row_file import RowFile, create, reopen
 
-SAVE_EVERY = 1.0
 OK_FILE = "row_ok.npy"
 
 
-class Collector:
-    """Writes batches in order and says, about once a second, how far it has come."""
+class ResultWriter:
+    """Writes batches in order, and saves the progress every `save_every` seconds."""
 
     def __init__(
-        self, partial: Partial, rows: int, save_every: float = SAVE_EVERY, clock: Callable[[], float] = time.monotonic
+        self,
+        partial: PartialRun,
+        rows: int,
+        save_every: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._partial = partial
         self._rows = rows
@@ -41,11 +44,12 @@ class Collector:
         }
 
     def predictions(self, rows: Sequence[int], prediction: Prediction) -> None:
-        """Puts the predictions of some rows in their place.
+        """Writes the predictions of some rows.
 
         Raises:
-            ServerFailed: The outputs are not rows of one shape.
+            ServerFailed: The outputs do not have the shape and dtype of the outputs before.
         """
+        # the first prediction decides the files' shapes and dtypes; nothing is written before all outputs fit
         if not self.outputs:
             self._create({name: array.shape[1:] for name, array in prediction.outputs.items()}, prediction.outputs)
         for name, array in prediction.outputs.items():
@@ -53,20 +57,21 @@ class Collector:
         for name, array in prediction.outputs.items():
             for first, chunk in _runs(rows, array):
                 self.outputs[name].write(first, chunk)
+        # rows are marked last, so that a marked row has all its outputs
         for first, chunk in _runs(rows, np.ones(len(rows), bool)):
             self.ok.write(first, chunk)
 
     def end_batch(self, stop: int, failures: Sequence[RowFailure]) -> None:
-        """Everything up to a row has been given."""
+        """Ends a batch: all rows before `stop` are written or among the failures."""
         for failure in failures:
-            self.ok.write(failure.row, np.zeros(1, bool))  # a killed run may have got further
+            self.ok.write(failure.row, np.zeros(1, bool))  # a killed run may have written further
             self._errors.write(json.dumps(asdict(failure)).encode() + b"\n")
         self.progress = advanced(self.progress, stop, len(failures), self._errors.tell())
         if self._clock() - self._saved_at >= self._save_every:
             self.save()
 
     def save(self) -> None:
-        """From here a killed run resumes."""
+        """Saves the progress, from which a killed run resumes."""
         for file in (self.ok, *self.outputs.values()):
             file.sync()
         self._errors.flush()
@@ -75,7 +80,7 @@ class Collector:
         self._saved_at = self._clock()
 
     def finish(self, signature: Signature, wanted: Sequence[str]) -> None:
-        """Fills rows without a prediction with NaN (integers: 0), and makes the files where no row has any."""
+        """Fills rows without a prediction with NaN (integers: 0); creates the files if no row has a prediction."""
         if not self.outputs:
             specs = [spec for spec in signature.outputs if not wanted or spec.name in wanted]
             shapes = {spec.name: tuple(max(0, size) for size in spec.row_shape) for spec in specs}
@@ -85,11 +90,11 @@ class Collector:
                 self._fill(file)
         self.save()
 
-    def __enter__(self) -> "Collector":
+    def __enter__(self) -> "ResultWriter":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        """Closes the files; what an interrupted run has done is kept."""
+        """Closes the files; the progress of an interrupted run is saved."""
         if kind is not None:
             self.save()
         for file in (self.ok, *self.outputs.values()):
@@ -115,12 +120,12 @@ class Collector:
         if file is None or array.shape != (rows, *file.shape[1:]) or array.dtype != file.dtype:
             raise ServerFailed(
                 f"output {name!r}: expected {rows} rows of {file and (list(file.shape[1:]), file.dtype.name)}, received"
-                f" {list(array.shape)} {array.dtype.name}; one array can hold rows of one shape and dtype alone"
+                f" {list(array.shape)} {array.dtype.name}; an output file holds rows of one shape and dtype"
             )
 
 
 def _runs(rows: Sequence[int], array: Array) -> list[tuple[int, Array]]:
-    """Rows cut where their numbers jump, with the first number of each run."""
+    """Splits rows where their numbers are not consecutive; gives the first number of each run."""
     numbers = np.asarray(rows)
     cuts = np.flatnonzero(np.diff(numbers) != 1) + 1
     runs = zip(np.split(numbers, cuts), np.split(array, cuts), strict=True)

@@ -4,12 +4,12 @@ import hashlib
 from pathlib import Path
 
 from .bundle import MANIFEST, SAVED_MODEL
-from .repository import is_there
+from .repository import path_exists
 
 
 def is_plain(path: Path) -> bool:
-    """Whether the version directory holds a SavedModel and is no bundle; not where nothing can be read in it."""
-    return is_there(path / SAVED_MODEL) and not is_there(path / MANIFEST)
+    """Whether the version directory holds a SavedModel and is not a bundle; not where nothing can be read in it."""
+    return path_exists(path / SAVED_MODEL) and not path_exists(path / MANIFEST)
 
 
 def plain_digest(path: Path) -> str:

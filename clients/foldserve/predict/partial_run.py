@@ -1,4 +1,4 @@
-"""An unfinished run on disk: what it is, how far it has come, and what it has so far."""
+"""An unfinished run on disk: its specification, its progress and its results so far."""
 
 import fcntl
 import json
@@ -17,20 +17,20 @@ FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """What a run computes. Two runs with the same job end with the same file.
+class RunSpec:
+    """Specification of a run. Two runs with the same specification end with the same file.
 
     Attributes:
-        format: Of this folder.
+        format: Format of the folder.
         model: The model's name.
-        version: The version that answers every row.
+        version: The version that predicts every row.
         signature: The entry point.
-        interface: The signature's inputs and outputs, in words.
-        outputs: The outputs wanted; none means all.
-        batch: Rows in one request: the batch may change the last bits of an answer.
-        imaging: How images become arrays, in words.
+        interface: The signature's inputs and outputs, as text.
+        outputs: Names of the outputs wanted; empty for all.
+        batch: Rows in one request; the batch may change the last bits of a prediction.
+        imaging: The options of images' conversion, as text.
         inputs: The data set's fingerprint.
-        rows: How many rows it has.
+        rows: The data set's number of rows.
     """
 
     format: int
@@ -46,13 +46,13 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a run has come; what is written beyond it is written again.
+class RunProgress:
+    """Progress of a run; rows written beyond it are written again.
 
     Attributes:
-        rows: Rows done, from the first.
-        failed: How many of them have no prediction.
-        errors_bytes: How long their list is.
+        rows: Number of rows done, from the first.
+        failed: Number of these rows without a prediction.
+        errors_bytes: Length of the list of failures.
     """
 
     rows: int = 0
@@ -60,69 +60,69 @@ class Progress:
     errors_bytes: int = 0
 
 
-class Partial:
-    """The folder `OUT.partial`, held by one process at a time."""
+class PartialRun:
+    """The folder `OUT.partial`, locked by one process at a time."""
 
     def __init__(self, out: Path) -> None:
         self.folder = out.with_name(out.name + ".partial")
-        self._lock = self._take()
+        self._lock = self._acquire()
 
     @property
     def errors(self) -> Path:
         """The list of failures so far."""
         return self.folder / "errors.jsonl"
 
-    def job(self) -> Job | None:
-        """What the run that was left here computes; None where nothing was left to go on with.
+    def run_spec(self) -> RunSpec | None:
+        """The specification of the unfinished run; None if there is nothing to resume.
 
         Raises:
-            UsageError: The folder was written by another foldserve.
+            UsageError: The folder was written by another version of foldserve.
         """
-        job: Job | None = self._read("job.json", Job)
-        return job if job is not None and self._is_whole() else None
+        run_spec: RunSpec | None = self._read("job.json", RunSpec)
+        return run_spec if run_spec is not None and self._is_whole() else None
 
-    def begin(self, job: Job) -> None:
-        """Throws away what is here and begins anew."""
+    def begin(self, run_spec: RunSpec) -> None:
+        """Clears the folder and begins a new run."""
         for path in self.folder.iterdir():
             if path.name != "lock":
                 path.unlink()
-        self._write("job.json", to_json(job))
+        self._write("job.json", to_json(run_spec))
 
-    def progress(self) -> Progress:
-        """How far it had come."""
-        return self._read("progress.json", Progress) or Progress()
+    def progress(self) -> RunProgress:
+        """The progress saved last."""
+        return self._read("progress.json", RunProgress) or RunProgress()
 
-    def save(self, progress: Progress) -> None:
-        """Says how far it has come; everything up to there must be on the disk."""
+    def save(self, progress: RunProgress) -> None:
+        """Saves the progress; all rows up to it must be on the disk already."""
         self._write("progress.json", to_json(progress))
 
     def outputs(self) -> Mapping[str, str]:
-        """Which file holds which output; empty until there has been an answer."""
+        """The file of each output, by name; empty until the first prediction."""
         path = self.folder / "outputs.json"
         return json.loads(path.read_text()) if path.exists() else {}
 
     def save_outputs(self, files: Mapping[str, str]) -> None:
-        """Says which file holds which output."""
+        """Saves the file of each output, by name."""
         self._write("outputs.json", dict(files))
 
-    def __enter__(self) -> "Partial":
+    def __enter__(self) -> "PartialRun":
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Lets another process have the folder; nothing is left of a run that has not begun."""
+        """Unlocks the folder, and removes it if no run has begun in it."""
         if not self._lock.closed and not (self.folder / "job.json").exists():
             shutil.rmtree(self.folder)
         self._lock.close()
 
     def remove(self) -> None:
-        """Ends the run for good."""
+        """Removes the folder of a finished run."""
         shutil.rmtree(self.folder)
         self._lock.close()
 
     def _is_whole(self) -> bool:
         return all((self.folder / file).exists() for file in self.outputs().values())
 
-    def _take(self) -> IO[str]:
+    def _acquire(self) -> IO[str]:
         try:
             self.folder.mkdir(exist_ok=True)
             lock = (self.folder / "lock").open("w")
@@ -156,24 +156,26 @@ class Partial:
         new.replace(path)
 
 
-def check_same(before: Job, now: Job) -> None:
-    """Whether a run may be resumed.
+def check_same(before: RunSpec, now: RunSpec) -> None:
+    """Checks that a run may be resumed.
 
     Raises:
-        UsageError: It would not end with the same file; says in what the two differ.
+        UsageError: It would not end with the same file; the message lists the differences.
     """
     if before == now:
         return
-    differ = [field.name for field in fields(Job) if getattr(before, field.name) != getattr(now, field.name)]
-    told = ", ".join(
+    differ = [field.name for field in fields(RunSpec) if getattr(before, field.name) != getattr(now, field.name)]
+    differences = ", ".join(
         "inputs (other files, or changed since)"
         if name == "inputs"
         else f"{name} ({getattr(before, name)} before, {getattr(now, name)} now)"
         for name in differ
     )
-    raise UsageError(f"an unfinished run differs from this one in {told}; resume it as it was, or begin with --restart")
+    raise UsageError(
+        f"an unfinished run differs from this one in {differences}; resume it as it was, or begin with --restart"
+    )
 
 
-def advanced(progress: Progress, rows: int, failed: int, errors_bytes: int) -> Progress:
-    """The progress after some more rows."""
+def advanced(progress: RunProgress, rows: int, failed: int, errors_bytes: int) -> RunProgress:
+    """The progress after more rows."""
     return replace(progress, rows=rows, failed=progress.failed + failed, errors_bytes=errors_bytes)

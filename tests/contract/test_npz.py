@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foldserve_contract.arrays import write_npz
+from foldserve_contract.npz import write_npz
 
 
 def test_arrays_come_back_by_any_name(tmp_path: Path) -> None:
