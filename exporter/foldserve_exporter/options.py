@@ -64,7 +64,7 @@ class ExportOptions:
         custom_objects: Modules to import before loading.
         tf32: Whether the bundle also promises a tolerance for GPUs that round to TF32.
         recalibrate: Samples, as `samples`, from which the moving statistics are estimated anew before the fold.
-        recalibrate_labels: The right answers to them, a file or arrays; an export with worse scores is refused.
+        recalibrate_labels: Their labels, a file or arrays; an export with worse scores is refused.
     """
 
     output: Path
@@ -78,7 +78,7 @@ class ExportOptions:
     )
     recalibrate_labels: Samples = option(
         None,
-        "the right answers to them (.npy, .npz): accuracy is told, worse refused",
+        "the labels of these samples (.npy, .npz): scores are reported, worse refused",
         name="recalibrate-labels",
         parse="path",
         metavar="FILE",

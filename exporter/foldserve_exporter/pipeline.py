@@ -107,6 +107,8 @@ def _make(
 
 def _tf32(directory: Path, folded: FoldedModel, expected: ReferenceSet) -> Mapping[str, float]:
     if (directory / ONNX_DATA).exists():
-        raise Refused("TF32 cannot be verified for a model whose weights need several files: export it without --tf32")
+        raise Refused(
+            "TF32 cannot be verified for a model whose weights do not fit into one file: export it without --tf32"
+        )
     content = (directory / ONNX).read_bytes()
     return tf32_promises(content, folded.signature, expected.rows, expected.reference)

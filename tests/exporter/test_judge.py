@@ -69,12 +69,12 @@ def test_every_row_is_judged_alone_and_among_near_copies_and_outliers() -> None:
     assert_has_all_sizes_and_strangers(BATCHES)
 
 
-def test_what_is_not_served_is_asked_the_first_of_these_batches_with_32_judged_rows_and_all_stretched_ones() -> None:
+def test_what_is_not_served_is_run_on_the_first_of_these_batches_with_32_judged_rows_and_all_stretched_ones() -> None:
     brief = plan_core_batches(ROWS)
     assert brief == BATCHES[: len(brief)]
-    asked = [row for batch in brief for row in batch.rows if row < ROWS.judged]
-    assert len(asked) >= 32
-    assert set(np.flatnonzero(ROWS.is_stretched)) <= set(asked)
+    judged = [row for batch in brief for row in batch.rows if row < ROWS.judged]
+    assert len(judged) >= 32
+    assert set(np.flatnonzero(ROWS.is_stretched)) <= set(judged)
     assert_has_all_sizes_and_strangers(brief)
 
 

@@ -1,4 +1,4 @@
-"""What stands beside a version is there whole, or not at all."""
+"""Files beside a version are there whole, or not at all."""
 
 import subprocess
 import sys

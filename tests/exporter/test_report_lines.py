@@ -1,4 +1,4 @@
-"""What a report says of its reference and of near ties."""
+"""Lines of the report about its reference and about near ties."""
 
 from dataclasses import fields
 from typing import Any

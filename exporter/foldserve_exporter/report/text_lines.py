@@ -44,11 +44,11 @@ def phase_lines(report: Report) -> list[str]:
 
 def recalibration_lines(report: Report) -> list[str]:
     """The effect of recalibrating the model, line by line; empty where it was not recalibrated."""
-    done = report.recalibration
-    if done is None:
+    result = report.recalibration
+    if result is None:
         return []
-    head = f"moving statistics estimated anew from {done.info.samples:,} samples (SHA-256 {done.info.sha256[:16]}…)"
-    return [head, *effect_lines(done.changes, done.before, done.after)]
+    head = f"moving statistics estimated anew from {result.info.samples:,} samples (SHA-256 {result.info.sha256[:16]}…)"
+    return [head, *effect_lines(result.changes, result.before, result.after)]
 
 
 def golden_line(report: Report) -> str:

@@ -57,7 +57,7 @@ class FoldedModel:
 
 
 def fold_model(loaded: Loaded, options: ExportOptions = PLAIN) -> FoldedModel:
-    """Puts preprocessing before a copy of the model, recalibrates it, cuts it at the features asked for, and folds it.
+    """Puts preprocessing before a copy of the model, recalibrates it, cuts it at the requested features, and folds it.
 
     Raises:
         OptionsError: The preprocessing, the labels or the new names cannot be used.

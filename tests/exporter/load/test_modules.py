@@ -75,7 +75,7 @@ def test_a_new_process_gets_the_module_search_path(shop: str, tmp_path: Path) ->
     signature = Signature((TensorSpec("x", "float32", (-1, 2)),), (TensorSpec("y", "float32", (-1, 2)),))
     Verifier(Reference({}, {}, {}), rows, signature, (shop,)).start((), (), tmp_path / "job")
     assert str(tmp_path) in VerificationJob.read(tmp_path / "job").search
-    Verifier(Reference({}, {}, {}), rows, signature).begin((), (), tmp_path / "plain")
+    Verifier(Reference({}, {}, {}), rows, signature).start((), (), tmp_path / "plain")
     assert VerificationJob.read(tmp_path / "plain").search == ()
 
 
