@@ -1,6 +1,5 @@
 """Traces and logs of calls."""
 
-import asyncio
 import json
 import logging
 import sys
@@ -20,19 +19,15 @@ TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 METADATA = (("traceparent", f"00-{TRACE}-{PARENT}-01"), ("x-request-id", "order-66"))
 
 
-def test_every_prediction_is_a_span_below_its_caller_s() -> None:
+async def test_every_prediction_is_a_span_below_its_caller_s() -> None:
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     tracing, table = Tracing(provider), serving(FakeEngine())
     table.tracer = tracing.span
-
-    async def scenario() -> None:
-        async with listening(table) as caller:
-            multi = caller.channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
-            await multi(predict_request().SerializeToString(), metadata=METADATA)
-            await caller.failure("Predict", predict_request("other"))
-
-    asyncio.run(scenario())
+    async with listening(table) as caller:
+        multi = caller.channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+        await multi(predict_request().SerializeToString(), metadata=METADATA)
+        await caller.failure("Predict", predict_request("other"))
     tracing.close()
     answered, failed = exporter.get_finished_spans()
     assert answered.name == "tensorflow.serving.PredictionService/Predict m"
@@ -91,21 +86,18 @@ class Lines(logging.Handler):
         self.texts.append(TextFormatter(TEXT).format(record))
 
 
-def test_log_lines_about_a_call_carry_its_id() -> None:
+async def test_log_lines_about_a_call_carry_its_id() -> None:
     engine = FakeEngine()
     engine.error = EngineFailed("it is broken")
     lines = Lines()
     logging.getLogger("foldserve_server").addHandler(lines)
 
-    async def scenario() -> None:
+    try:
         async with listening(serving(engine)) as caller:
             multi = caller.channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
             for metadata in (METADATA, ()):
                 with pytest.raises(Exception, match="INTERNAL"):
                     await multi(predict_request().SerializeToString(), metadata=metadata)
-
-    try:
-        asyncio.run(scenario())
     finally:
         logging.getLogger("foldserve_server").removeHandler(lines)
     entries = [json.loads(line) for line in lines.lines if "it is broken" in line]

@@ -1,6 +1,5 @@
 """JSON that is read outside the event loop: its size, its limits of memory and time."""
 
-import asyncio
 import json
 import subprocess
 import sys
@@ -20,15 +19,12 @@ def test_json_of_many_numbers_or_much_text_is_large() -> None:
     assert not is_large(b"{}" + numbers + text, 2), "and bytes behind it do not count"
 
 
-def test_json_that_takes_too_much_memory_is_refused_and_the_next_is_read() -> None:
-    async def scenario() -> None:
-        pool = JsonPool(1 << 20, least_memory=64 << 20)
-        with pytest.raises(BodyTooLarge, match="takes more than 67,108,864 bytes of memory"):
-            await pool.run(True, json.loads, b"[" + b"[]," * 2_000_000 + b"[]]")
-        assert await pool.run(True, json.loads, b"[1, 2]") == [1, 2]
-        pool.close()
-
-    asyncio.run(scenario())
+async def test_json_that_takes_too_much_memory_is_refused_and_the_next_is_read() -> None:
+    pool = JsonPool(1 << 20, least_memory=64 << 20)
+    with pytest.raises(BodyTooLarge, match="takes more than 67,108,864 bytes of memory"):
+        await pool.run(True, json.loads, b"[" + b"[]," * 2_000_000 + b"[]]")
+    assert await pool.run(True, json.loads, b"[1, 2]") == [1, 2]
+    pool.close()
 
 
 def test_a_memory_limit_of_the_operator_is_kept() -> None:
@@ -41,11 +37,8 @@ def test_a_memory_limit_of_the_operator_is_kept() -> None:
     assert process.stdout == "True\n"
 
 
-def test_json_that_takes_too_long_is_not_waited_for() -> None:
-    async def scenario() -> None:
-        pool = JsonPool(1 << 20, timeout_s=0.001)
-        with pytest.raises(DeadlineExceeded, match=r"not read or written within 0\.001 s"):
-            await pool.run(True, json.loads, b"[]")
-        pool.close()
-
-    asyncio.run(scenario())
+async def test_json_that_takes_too_long_is_not_waited_for() -> None:
+    pool = JsonPool(1 << 20, timeout_s=0.001)
+    with pytest.raises(DeadlineExceeded, match=r"not read or written within 0\.001 s"):
+        await pool.run(True, json.loads, b"[]")
+    pool.close()

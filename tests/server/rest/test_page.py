@@ -45,45 +45,40 @@ def test_the_page_loads_nothing_else_and_runs_no_other_script() -> None:
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_the_state_holds_verdicts_counts_and_reasons() -> None:
-    async def scenario() -> None:
-        engine = FakeEngine()
-        engine.info = replace(
-            engine.info, verdicts=(OutputDeviation("y", 2e-7, 1e-5), OutputDeviation("z", math.nan, 1.0))
-        )
-        engine.info = replace(engine.info, batches="batches of up to 4 rows")
-        engine.drift = Drift("shadow", {"y": 1e-5, "z": 1.0})
-        engine.drift.skip()
-        engine.drift.skip()
-        engine.drift.record({"y": 2e-6, "z": math.inf}, "m/7")
-        table = serving(engine, version=7)
-        table.relabel("m", {"stable": 7, "canary": 7})
-        failed = Servable("m", 8)
-        table.begin(failed)
-        table.end(failed, "it deviates")
-        async with listening(table) as caller:
-            await caller.post("/v1/models/m:predict", ROWS)
-            await caller.post("/v1/models/m:predict", {})
-            await caller.post("/v1/models/m:predict", {"instances": [[1]]})
-            (model,) = (await caller.get("/page/state"))[1]["models"]
-        bad, good = model["versions"]
-        assert (model["name"], model["serving"]) == ("m", 7)
-        assert (bad["version"], bad["state"], bad["failed"], bad["reason"]) == (8, "END", True, "it deviates")
-        assert good["labels"] == ["canary", "stable"] and good["available"] and not good["report"]
-        assert good["verdicts"][0] == {"output": "y", "deviation": 2e-7, "bound": 1e-5}
-        assert good["verdicts"][1]["deviation"] is None
-        assert (good["successes"], good["failures"], good["rows"], good["batches"]) == (1, 1, 2, 1)
-        assert len(good["percentiles_ms"]) == 3 and good["percentiles_ms"][0] > 0
-        assert good["sizes"] == "batches of up to 4 rows" and bad["sizes"] == ""
-        assert good["shadow"]["outputs"] == [
-            {"output": "y", "deviation": 2e-6, "bound": 1e-5},
-            {"output": "z", "deviation": None, "bound": 1.0},
-        ]
-        counts = {key: good["shadow"][key] for key in ("engine", "compared", "beyond", "failed", "skipped")}
-        assert counts == {"engine": "shadow", "compared": 1, "beyond": 1, "failed": 0, "skipped": 2}
-        assert bad["shadow"] is None
-
-    asyncio.run(scenario())
+async def test_the_state_holds_verdicts_counts_and_reasons() -> None:
+    engine = FakeEngine()
+    engine.info = replace(engine.info, verdicts=(OutputDeviation("y", 2e-7, 1e-5), OutputDeviation("z", math.nan, 1.0)))
+    engine.info = replace(engine.info, batches="batches of up to 4 rows")
+    engine.drift = Drift("shadow", {"y": 1e-5, "z": 1.0})
+    engine.drift.skip()
+    engine.drift.skip()
+    engine.drift.record({"y": 2e-6, "z": math.inf}, "m/7")
+    table = serving(engine, version=7)
+    table.relabel("m", {"stable": 7, "canary": 7})
+    failed = Servable("m", 8)
+    table.begin(failed)
+    table.end(failed, "it deviates")
+    async with listening(table) as caller:
+        await caller.post("/v1/models/m:predict", ROWS)
+        await caller.post("/v1/models/m:predict", {})
+        await caller.post("/v1/models/m:predict", {"instances": [[1]]})
+        (model,) = (await caller.get("/page/state"))[1]["models"]
+    bad, good = model["versions"]
+    assert (model["name"], model["serving"]) == ("m", 7)
+    assert (bad["version"], bad["state"], bad["failed"], bad["reason"]) == (8, "END", True, "it deviates")
+    assert good["labels"] == ["canary", "stable"] and good["available"] and not good["report"]
+    assert good["verdicts"][0] == {"output": "y", "deviation": 2e-7, "bound": 1e-5}
+    assert good["verdicts"][1]["deviation"] is None
+    assert (good["successes"], good["failures"], good["rows"], good["batches"]) == (1, 1, 2, 1)
+    assert len(good["percentiles_ms"]) == 3 and good["percentiles_ms"][0] > 0
+    assert good["sizes"] == "batches of up to 4 rows" and bad["sizes"] == ""
+    assert good["shadow"]["outputs"] == [
+        {"output": "y", "deviation": 2e-6, "bound": 1e-5},
+        {"output": "z", "deviation": None, "bound": 1.0},
+    ]
+    counts = {key: good["shadow"][key] for key in ("engine", "compared", "beyond", "failed", "skipped")}
+    assert counts == {"engine": "shadow", "compared": 1, "beyond": 1, "failed": 0, "skipped": 2}
+    assert bad["shadow"] is None
 
 
 def test_the_state_of_a_server_without_models_is_empty() -> None:

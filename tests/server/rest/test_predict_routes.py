@@ -110,13 +110,10 @@ def test_a_lone_surrogate_in_a_request_is_answered_with_valid_json() -> None:
     assert status == 400 and answer["error"] == 'Serving signature name: "\ud800" not found in signature def'
 
 
-def test_an_unavailable_answer_says_when_to_retry() -> None:
-    async def scenario() -> str | None:
-        table = raising(QueueFull("full", 1500))()
-        async with listening(table) as caller, caller.session.post(PREDICT, json=ROWS) as response:
-            return response.headers.get("Retry-After")
-
-    assert asyncio.run(scenario()) == "2"
+async def test_an_unavailable_answer_says_when_to_retry() -> None:
+    table = raising(QueueFull("full", 1500))()
+    async with listening(table) as caller, caller.session.post(PREDICT, json=ROWS) as response:
+        assert response.headers.get("Retry-After") == "2"
 
 
 def test_a_body_that_is_too_large_is_refused() -> None:
@@ -150,72 +147,60 @@ def test_metadata_describes_the_signatures() -> None:
     }
 
 
-def test_the_timeout_of_rest_is_the_deadline_of_a_request() -> None:
-    async def scenario() -> list[int | None]:
-        engine = FakeEngine()
-        for timeout_s in (5, 0):
-            async with listening(serving(engine), timeout_s=timeout_s) as caller:
-                await caller.post(PREDICT, ROWS)
-        return engine.deadlines
-
-    timed, untimed = asyncio.run(scenario())
+async def test_the_timeout_of_rest_is_the_deadline_of_a_request() -> None:
+    engine = FakeEngine()
+    for timeout_s in (5, 0):
+        async with listening(serving(engine), timeout_s=timeout_s) as caller:
+            await caller.post(PREDICT, ROWS)
+    timed, untimed = engine.deadlines
     assert timed is not None and untimed is None
 
 
 WIDE = Signature((TensorSpec("x", "float32", (-1, 10_000)),), (TensorSpec("y", "float32", (-1, 10_000)),))
 
 
-def test_large_bodies_are_read_and_written_in_other_processes() -> None:
+async def test_large_bodies_are_read_and_written_in_other_processes() -> None:
     rows = np.random.default_rng(0).normal(size=(2, 10_000)).astype(np.float32)
 
     def table() -> Table:
         return serving(FakeEngine(manifest(signature=WIDE)))
 
-    async def scenario() -> None:
-        async with listening(table()) as caller:
-            status, answer = await caller.post(PREDICT, {"instances": rows.tolist()})
-            assert status == 200
-            np.testing.assert_array_equal(np.array(answer["predictions"], np.float32), rows * 2)
-            worse = {"instances": [[*rows[0].tolist()[1:], "1"]]}
-            assert (await caller.post(PREDICT, worse))[1] == {
-                "error": 'JSON Value: "1" Type: String is not of expected type: float'
-            }
-
-    asyncio.run(scenario())
+    async with listening(table()) as caller:
+        status, answer = await caller.post(PREDICT, {"instances": rows.tolist()})
+        assert status == 200
+        np.testing.assert_array_equal(np.array(answer["predictions"], np.float32), rows * 2)
+        worse = {"instances": [[*rows[0].tolist()[1:], "1"]]}
+        assert (await caller.post(PREDICT, worse))[1] == {
+            "error": 'JSON Value: "1" Type: String is not of expected type: float'
+        }
 
 
-def test_a_caller_who_hangs_up_cancels_the_prediction() -> None:
-    async def scenario() -> None:
-        engine = FakeEngine()
-        engine.gate.clear()
-        async with listening(serving(engine)) as caller:
-            asking = asyncio.ensure_future(caller.post(PREDICT, ROWS))
-            await engine.entered.wait()
-            asking.cancel()
-            await caller.http.stop(10)
-            assert engine.left == 1
-
-    asyncio.run(scenario())
+async def test_a_caller_who_hangs_up_cancels_the_prediction() -> None:
+    engine = FakeEngine()
+    engine.gate.clear()
+    async with listening(serving(engine)) as caller:
+        asking = asyncio.ensure_future(caller.post(PREDICT, ROWS))
+        await engine.entered.wait()
+        asking.cancel()
+        await caller.http.stop(10)
+        assert engine.left == 1
 
 
-def test_admitted_requests_are_answered_before_the_server_stops() -> None:
-    async def scenario() -> None:
-        engine = FakeEngine()
-        engine.gate.clear()
-        async with listening(serving(engine)) as caller:
-            asking = asyncio.ensure_future(caller.post(PREDICT, ROWS))
-            await engine.entered.wait()
-            stopping = asyncio.ensure_future(caller.http.stop(30))
-            late = asyncio.ensure_future(caller.post(PREDICT, ROWS))
-            while not caller.http.admission_gate.late_calls:
-                await asyncio.sleep(0)
-            engine.gate.set()
-            assert await asking == (200, DOUBLED)
-            status, answer = await late
-            assert status == 503 and "stopping" in answer["error"]
-            await stopping
-
-    asyncio.run(scenario())
+async def test_admitted_requests_are_answered_before_the_server_stops() -> None:
+    engine = FakeEngine()
+    engine.gate.clear()
+    async with listening(serving(engine)) as caller:
+        asking = asyncio.ensure_future(caller.post(PREDICT, ROWS))
+        await engine.entered.wait()
+        stopping = asyncio.ensure_future(caller.http.stop(30))
+        late = asyncio.ensure_future(caller.post(PREDICT, ROWS))
+        while not caller.http.admission_gate.late_calls:
+            await asyncio.sleep(0)
+        engine.gate.set()
+        assert await asking == (200, DOUBLED)
+        status, answer = await late
+        assert status == 503 and "stopping" in answer["error"]
+        await stopping
 
 
 def test_more_rows_than_a_batch_are_accepted_where_they_are_split() -> None:

@@ -77,15 +77,12 @@ PACKED = gzip.compress(ROWS, mtime=0)
 
 
 @pytest.mark.parametrize("spoiled", [PACKED[:-9], PACKED + b"more", PACKED[1:]])
-def test_a_damaged_compressed_body_is_refused(spoiled: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    async def scenario() -> None:
-        async with listening(serving(FakeEngine())) as caller:
-            for content, status in ((spoiled, 400), (PACKED, 200)):
-                headers = {"Content-Encoding": "gzip"}
-                async with caller.session.post(PATH, data=io.BytesIO(content), headers=headers) as response:
-                    assert (response.status == status and "error" in await response.json()) or status == 200
-
-    asyncio.run(scenario())
+async def test_a_damaged_compressed_body_is_refused(spoiled: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async with listening(serving(FakeEngine())) as caller:
+        for content, status in ((spoiled, 400), (PACKED, 200)):
+            headers = {"Content-Encoding": "gzip"}
+            async with caller.session.post(PATH, data=io.BytesIO(content), headers=headers) as response:
+                assert (response.status == status and "error" in await response.json()) or status == 200
     assert not caplog.records, "the caller's error is not logged, and the connection goes on"
 
 
@@ -97,14 +94,11 @@ def test_a_body_without_a_trailer_is_read_to_its_end(more: int) -> None:
     pieces.finish()
 
 
-def test_a_body_of_empty_members_is_limited_like_any_other() -> None:
-    async def scenario() -> None:
-        async with listening(serving(FakeEngine()), transport=TransportOptions(max_message_bytes=10_000)) as caller:
-            nothing = io.BytesIO(gzip.compress(b"") * 1_000)
-            async with caller.session.post(PATH, data=nothing, headers={"Content-Encoding": "gzip"}) as response:
-                assert response.status == 413
-
-    asyncio.run(scenario())
+async def test_a_body_of_empty_members_is_limited_like_any_other() -> None:
+    async with listening(serving(FakeEngine()), transport=TransportOptions(max_message_bytes=10_000)) as caller:
+        nothing = io.BytesIO(gzip.compress(b"") * 1_000)
+        async with caller.session.post(PATH, data=nothing, headers={"Content-Encoding": "gzip"}) as response:
+            assert response.status == 413
 
 
 def test_a_body_is_decompressed_in_small_chunks() -> None:
@@ -124,19 +118,16 @@ def test_a_number_that_no_double_holds_is_not_infinity() -> None:
     assert send(b'{"instances": [[Infinity, 1e-999]]}')[0] == 200
 
 
-def test_other_web_pages_may_send_requests_where_cors_is_on() -> None:
-    async def scenario() -> None:
-        async with listening(serving(FakeEngine()), transport=TransportOptions(cors=True)) as caller:
-            async with caller.session.options(PATH) as response:
-                assert response.status == 200 and response.headers["Access-Control-Allow-Methods"] == "POST, GET"
-                assert "Content-Type" in response.headers["Access-Control-Allow-Headers"]
-            for content in (ROWS, b"{"):
-                async with caller.session.post(PATH, data=io.BytesIO(content)) as response:
-                    assert response.headers["Access-Control-Allow-Origin"] == "*"
-        async with listening(serving(FakeEngine())) as caller, caller.session.options(PATH) as response:
-            assert response.status == 400 and "Access-Control-Allow-Origin" not in response.headers
-
-    asyncio.run(scenario())
+async def test_other_web_pages_may_send_requests_where_cors_is_on() -> None:
+    async with listening(serving(FakeEngine()), transport=TransportOptions(cors=True)) as caller:
+        async with caller.session.options(PATH) as response:
+            assert response.status == 200 and response.headers["Access-Control-Allow-Methods"] == "POST, GET"
+            assert "Content-Type" in response.headers["Access-Control-Allow-Headers"]
+        for content in (ROWS, b"{"):
+            async with caller.session.post(PATH, data=io.BytesIO(content)) as response:
+                assert response.headers["Access-Control-Allow-Origin"] == "*"
+    async with listening(serving(FakeEngine())) as caller, caller.session.options(PATH) as response:
+        assert response.status == 400 and "Access-Control-Allow-Origin" not in response.headers
 
 
 async def slowly(content: bytes, held: asyncio.Event) -> AsyncIterator[bytes]:
@@ -146,30 +137,27 @@ async def slowly(content: bytes, held: asyncio.Event) -> AsyncIterator[bytes]:
     yield content[-1:]
 
 
-def test_a_body_of_unannounced_size_is_counted_as_it_arrives() -> None:
-    async def scenario() -> None:
-        transport = TransportOptions(max_message_bytes=1000, max_inflight_bytes=1500)
-        async with listening(serving(FakeEngine()), transport=transport) as caller:
-            held, body = asyncio.Event(), ROWS + b" " * 900
+async def test_a_body_of_unannounced_size_is_counted_as_it_arrives() -> None:
+    transport = TransportOptions(max_message_bytes=1000, max_inflight_bytes=1500)
+    async with listening(serving(FakeEngine()), transport=transport) as caller:
+        held, body = asyncio.Event(), ROWS + b" " * 900
 
-            async def send(content: Any, **headers: str) -> int:
-                async with caller.session.post(PATH, data=content, headers=headers) as response:
-                    return response.status
+        async def send(content: Any, **headers: str) -> int:
+            async with caller.session.post(PATH, data=content, headers=headers) as response:
+                return response.status
 
-            first = asyncio.ensure_future(send(slowly(body, held)))
-            while caller.http.admission_gate.inflight_bytes < 900:
-                await asyncio.sleep(0)
-            packed = {"Content-Encoding": "gzip"}
-            assert await send(io.BytesIO(gzip.compress(body)), **packed) == 503, (
-                "small as it arrives, and large once decompressed"
-            )
-            assert await send(io.BytesIO(ROWS)) == 200
-            held.set()
-            assert await first == 200
-            assert await send(io.BytesIO(gzip.compress(body)), **packed) == 200
-            assert await send(slowly(b" " * 1001, held)) == 413
-
-    asyncio.run(scenario())
+        first = asyncio.ensure_future(send(slowly(body, held)))
+        while caller.http.admission_gate.inflight_bytes < 900:
+            await asyncio.sleep(0)
+        packed = {"Content-Encoding": "gzip"}
+        assert await send(io.BytesIO(gzip.compress(body)), **packed) == 503, (
+            "small as it arrives, and large once decompressed"
+        )
+        assert await send(io.BytesIO(ROWS)) == 200
+        held.set()
+        assert await first == 200
+        assert await send(io.BytesIO(gzip.compress(body)), **packed) == 200
+        assert await send(slowly(b" " * 1001, held)) == 413
 
 
 async def raw(caller: Caller, content: bytes) -> bytes:
@@ -186,48 +174,39 @@ def head(size: int) -> bytes:
     return f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode()
 
 
-def test_a_connection_without_a_request_is_closed() -> None:
-    async def scenario() -> None:
-        async with listening(serving(FakeEngine())) as caller:
-            pairs = [await asyncio.open_connection("127.0.0.1", caller.http.port) for _ in range(3)]
-            (silent, _), (partial, _), (asking, ask) = pairs
-            pairs[1][1].write(b"POST /v1/models/m HTTP/1.1\r\nHost: x\r\nX-Slow: ")
-            ask.write(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert b" 200 " in await asking.readline()
-            caller.http.idle_timeout.check(1000)
-            caller.http.idle_timeout.check(1000 + request_body.STALLED_S - 1)
-            assert not silent.at_eof() and not partial.at_eof()
-            caller.http.idle_timeout.check(1000 + request_body.STALLED_S)
-            assert await silent.read() == await partial.read() == b""
-            ask.write(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            assert (await asking.read()).count(b'{"live":true}') == 2, "a connection with requests stays"
-            for _, writer in pairs:
-                writer.close()
-
-    asyncio.run(scenario())
+async def test_a_connection_without_a_request_is_closed() -> None:
+    async with listening(serving(FakeEngine())) as caller:
+        pairs = [await asyncio.open_connection("127.0.0.1", caller.http.port) for _ in range(3)]
+        (silent, _), (partial, _), (asking, ask) = pairs
+        pairs[1][1].write(b"POST /v1/models/m HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        ask.write(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b" 200 " in await asking.readline()
+        caller.http.idle_timeout.check(1000)
+        caller.http.idle_timeout.check(1000 + request_body.STALLED_S - 1)
+        assert not silent.at_eof() and not partial.at_eof()
+        caller.http.idle_timeout.check(1000 + request_body.STALLED_S)
+        assert await silent.read() == await partial.read() == b""
+        ask.write(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert (await asking.read()).count(b'{"live":true}') == 2, "a connection with requests stays"
+        for _, writer in pairs:
+            writer.close()
 
 
-def test_an_announced_size_above_the_limit_does_not_keep_others_out() -> None:
-    async def scenario() -> None:
-        transport = TransportOptions(max_message_bytes=1000, max_inflight_bytes=1500)
-        async with listening(serving(FakeEngine()), transport=transport) as caller:
-            assert b" 413 " in await raw(caller, head(10**12) + b"{")
-            assert caller.http.admission_gate.inflight_bytes == 0
-            async with caller.session.post(PATH, data=io.BytesIO(ROWS)) as response:
-                assert response.status == 200 and response.headers["Server"] == "foldserve"
-
-    asyncio.run(scenario())
+async def test_an_announced_size_above_the_limit_does_not_keep_others_out() -> None:
+    transport = TransportOptions(max_message_bytes=1000, max_inflight_bytes=1500)
+    async with listening(serving(FakeEngine()), transport=transport) as caller:
+        assert b" 413 " in await raw(caller, head(10**12) + b"{")
+        assert caller.http.admission_gate.inflight_bytes == 0
+        async with caller.session.post(PATH, data=io.BytesIO(ROWS)) as response:
+            assert response.status == 200 and response.headers["Server"] == "foldserve"
 
 
-def test_a_body_that_does_not_come_is_not_waited_for() -> None:
-    async def scenario() -> None:
-        with AdmissionGate().admit(5) as admission:
-            request_body.set_admission(admission)
-            request = make_mocked_request("POST", PATH, payload=StalledBody())
-            with pytest.raises(DeadlineExceeded, match="nothing of the body came"):
-                await request_body.read_body(request, stalled_s=0)
-
-    asyncio.run(scenario())
+async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
+    with AdmissionGate().admit(5) as admission:
+        request_body.set_admission(admission)
+        request = make_mocked_request("POST", PATH, payload=StalledBody())
+        with pytest.raises(DeadlineExceeded, match="nothing of the body came"):
+            await request_body.read_body(request, stalled_s=0)
 
 
 class StalledBody:
@@ -239,13 +218,10 @@ class StalledBody:
 
 
 @pytest.mark.parametrize("nonsense", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000])
-def test_bytes_that_are_not_http_are_logged_without_a_traceback(
+async def test_bytes_that_are_not_http_are_logged_without_a_traceback(
     nonsense: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def scenario() -> None:
-        async with listening(serving(FakeEngine())) as caller:
-            await raw(caller, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert b" 400 " in await raw(caller, nonsense)
-
-    asyncio.run(scenario())
+    async with listening(serving(FakeEngine())) as caller:
+        await raw(caller, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b" 400 " in await raw(caller, nonsense)
     assert not [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"]

@@ -10,44 +10,38 @@ from tests.server.fakes import FakeEngine, serving
 from .calls import listening, predict_request
 
 
-def test_a_gate_has_drained_when_all_admitted_calls_are_over() -> None:
-    async def scenario() -> None:
-        gate = AdmissionGate()
-        await gate.check_open()
-        with gate.admit():
-            draining = asyncio.ensure_future(gate.drain())
+async def test_a_gate_has_drained_when_all_admitted_calls_are_over() -> None:
+    gate = AdmissionGate()
+    await gate.check_open()
+    with gate.admit():
+        draining = asyncio.ensure_future(gate.drain())
+        await asyncio.sleep(0)
+        waiting = asyncio.ensure_future(gate.check_open())
+        await asyncio.sleep(0)
+        assert not draining.done() and not waiting.done()
+    await asyncio.wait_for(draining, 10)
+    assert not waiting.done(), "a late call is held until the gate closes"
+    gate.close()
+    with pytest.raises(Unavailable):
+        await waiting
+
+
+async def test_a_server_that_stops_answers_admitted_calls_and_refuses_late_ones() -> None:
+    engine = FakeEngine()
+    engine.gate.clear()
+    async with listening(serving(engine)) as caller:
+        admitted = caller.call("Predict", predict_request())
+        await engine.entered.wait()
+        stopping = asyncio.ensure_future(caller.rpc.stop(60))
+        await asyncio.sleep(0)
+        late = asyncio.ensure_future(caller.error("Predict", predict_request()))
+        while not caller.rpc.admission_gate.late_calls:
             await asyncio.sleep(0)
-            waiting = asyncio.ensure_future(gate.check_open())
-            await asyncio.sleep(0)
-            assert not draining.done() and not waiting.done()
-        await asyncio.wait_for(draining, 10)
-        assert not waiting.done(), "a late call is held until the gate closes"
-        gate.close()
-        with pytest.raises(Unavailable):
-            await waiting
-
-    asyncio.run(scenario())
-
-
-def test_a_server_that_stops_answers_admitted_calls_and_refuses_late_ones() -> None:
-    async def scenario() -> None:
-        engine = FakeEngine()
-        engine.gate.clear()
-        async with listening(serving(engine)) as caller:
-            admitted = caller.call("Predict", predict_request())
-            await engine.entered.wait()
-            stopping = asyncio.ensure_future(caller.rpc.stop(60))
-            await asyncio.sleep(0)
-            late = asyncio.ensure_future(caller.error("Predict", predict_request()))
-            while not caller.rpc.admission_gate.late_calls:
-                await asyncio.sleep(0)
-            engine.gate.set()
-            assert (await admitted).model_spec.version.value == 1
-            assert (await late).code() is grpc.StatusCode.UNAVAILABLE
-            await asyncio.wait_for(stopping, 10)
-            assert len(engine.asked) == 1
-
-    asyncio.run(scenario())
+        engine.gate.set()
+        assert (await admitted).model_spec.version.value == 1
+        assert (await late).code() is grpc.StatusCode.UNAVAILABLE
+        await asyncio.wait_for(stopping, 10)
+        assert len(engine.asked) == 1
 
 
 def test_more_bytes_than_allowed_are_refused_and_a_single_large_call_is_admitted() -> None:

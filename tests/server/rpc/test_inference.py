@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -219,19 +218,16 @@ def test_a_full_queue_and_a_passed_timeout_have_triton_s_messages() -> None:
     assert expired == (Code.UNAVAILABLE, "Request timeout expired")
 
 
-def test_the_timeout_of_a_request_bounds_the_engine() -> None:
-    async def scenario() -> None:
-        engine = FakeEngine()
-        request = typed_request()
-        request.parameters["timeout"].int64_param = 5_000_000
-        async with listening(serving(engine)) as caller:
-            await caller.call("ModelInfer", request, timeout=60)
-            await caller.call("ModelInfer", typed_request(), timeout=60)
-        soon, late = engine.deadlines
-        assert soon is not None and late is not None
-        assert late - soon > 50 * 10**9
-
-    asyncio.run(scenario())
+async def test_the_timeout_of_a_request_bounds_the_engine() -> None:
+    engine = FakeEngine()
+    request = typed_request()
+    request.parameters["timeout"].int64_param = 5_000_000
+    async with listening(serving(engine)) as caller:
+        await caller.call("ModelInfer", request, timeout=60)
+        await caller.call("ModelInfer", typed_request(), timeout=60)
+    soon, late = engine.deadlines
+    assert soon is not None and late is not None
+    assert late - soon > 50 * 10**9
 
 
 @pytest.mark.parametrize("make", [typed_request, raw_request])

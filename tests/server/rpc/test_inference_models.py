@@ -83,41 +83,31 @@ def test_the_configuration_describes_version_policy_and_batching(
     assert config == text_format.Parse(text, type(config)()), "and no other field"
 
 
-def test_statistics_count_requests_rows_and_batches() -> None:
-    async def scenario() -> None:
-        async with listening(serving(FakeEngine())) as caller:
-            await caller.call("ModelInfer", typed_request())
-            await caller.call("ModelInfer", typed_request())
-            await caller.failure("ModelInfer", changed(lambda request: request.inputs[0].contents.Clear()))
-            (stats,) = (
-                await caller.call("ModelStatistics", INFERENCE_METHODS["ModelStatistics"].request())
-            ).model_stats
-            assert (stats.name, stats.version, stats.inference_count, stats.execution_count) == ("m", "1", 6, 2)
-            assert (stats.inference_stats.success.count, stats.inference_stats.fail.count) == (2, 1)
-            parts = stats.inference_stats
-            assert parts.queue.count == parts.compute_infer.count == 2
-            assert parts.success.ns == parts.queue.ns + parts.compute_infer.ns > 0
-
-    asyncio.run(scenario())
+async def test_statistics_count_requests_rows_and_batches() -> None:
+    async with listening(serving(FakeEngine())) as caller:
+        await caller.call("ModelInfer", typed_request())
+        await caller.call("ModelInfer", typed_request())
+        await caller.failure("ModelInfer", changed(lambda request: request.inputs[0].contents.Clear()))
+        (stats,) = (await caller.call("ModelStatistics", INFERENCE_METHODS["ModelStatistics"].request())).model_stats
+        assert (stats.name, stats.version, stats.inference_count, stats.execution_count) == ("m", "1", 6, 2)
+        assert (stats.inference_stats.success.count, stats.inference_stats.fail.count) == (2, 1)
+        parts = stats.inference_stats
+        assert parts.queue.count == parts.compute_infer.count == 2
+        assert parts.success.ns == parts.queue.ns + parts.compute_infer.ns > 0
 
 
-def test_statistics_hold_the_time_of_the_latest_answer() -> None:
-    async def scenario() -> tuple[list[int], Servable]:
-        table = serving(FakeEngine())
-        servable = table.find(ModelRef("m"))
-        servable.stats = ModelStats(now=iter((1_000, 2_500)).__next__)
-        times = []
-        async with listening(table) as caller:
-            for _ in range(3):
-                statistics = await caller.call(
-                    "ModelStatistics", INFERENCE_METHODS["ModelStatistics"].request(name="m")
-                )
-                times.append(statistics.model_stats[0].last_inference)
-                if len(times) < 3:
-                    await caller.call("ModelInfer", typed_request())
-        return times, servable
-
-    times, servable = asyncio.run(scenario())
+async def test_statistics_hold_the_time_of_the_latest_answer() -> None:
+    table = serving(FakeEngine())
+    servable = table.find(ModelRef("m"))
+    servable.stats = ModelStats(now=iter((1_000, 2_500)).__next__)
+    times = []
+    async with listening(table) as caller:
+        for _ in range(3):
+            statistics = await caller.call("ModelStatistics", INFERENCE_METHODS["ModelStatistics"].request(name="m"))
+            times.append(statistics.model_stats[0].last_inference)
+            if len(times) < 3:
+                await caller.call("ModelInfer", typed_request())
+    times, servable = (times, servable)
     assert times == [0, 1_000, 2_500]
     servable.stats.fail(RuntimeError(), 1)
     assert servable.stats.last_ms == 2_500, "a failure is not an answer"
@@ -205,13 +195,10 @@ def test_readiness_of_a_version(version: str, ready: bool) -> None:
     assert ask("ModelReady", request, lambda: serving(FakeEngine())).ready is ready
 
 
-def test_the_server_is_ready_when_the_models_present_at_its_start_are_loaded() -> None:
-    async def scenario() -> None:
-        async with listening(serving(FakeEngine()), started=False) as caller:
-            request = INFERENCE_METHODS["ServerReady"].request()
-            assert (await caller.call("ServerLive", INFERENCE_METHODS["ServerLive"].request())).live
-            assert not (await caller.call("ServerReady", request)).ready
-            caller.rpc.health.start()
-            assert (await caller.call("ServerReady", request)).ready
-
-    asyncio.run(scenario())
+async def test_the_server_is_ready_when_the_models_present_at_its_start_are_loaded() -> None:
+    async with listening(serving(FakeEngine()), started=False) as caller:
+        request = INFERENCE_METHODS["ServerReady"].request()
+        assert (await caller.call("ServerLive", INFERENCE_METHODS["ServerLive"].request())).live
+        assert not (await caller.call("ServerReady", request)).ready
+        caller.rpc.health.start()
+        assert (await caller.call("ServerReady", request)).ready

@@ -107,7 +107,7 @@ def test_a_failed_reload_is_worded_as_tensorflow_serving_words_it() -> None:
     )
 
 
-def test_the_answer_holds_the_increase_of_counters_meanwhile() -> None:
+async def test_the_answer_holds_the_increase_of_counters_meanwhile() -> None:
     table = CountedTable()
 
     class Loading(FakeAdmin):
@@ -116,14 +116,11 @@ def test_the_answer_holds_the_increase_of_counters_meanwhile() -> None:
             table.telemetry.loaded("b", "/models/b/1", 1.0, 0.5)
             table.telemetry.not_loaded("b", "/models/b/2")
 
-    async def ask() -> Any:
-        table.telemetry.loaded("a", "/models/a/1", 1.0, 0.5)
-        message = request('model_config_list { config { name: "a" base_path: "/models/a" } }')
-        message.metric_names.extend([ATTEMPTS, ":tensorflow:serving:request_count", "/no/such", ATTEMPTS])
-        async with listening(table, admin=Loading()) as caller:
-            return await caller.call(METHOD, message)
-
-    increases = [(metric.name, metric.int64_value_increase) for metric in asyncio.run(ask()).metric]
+    table.telemetry.loaded("a", "/models/a/1", 1.0, 0.5)
+    message = request('model_config_list { config { name: "a" base_path: "/models/a" } }')
+    message.metric_names.extend([ATTEMPTS, ":tensorflow:serving:request_count", "/no/such", ATTEMPTS])
+    async with listening(table, admin=Loading()) as caller:
+        increases = [(metric.name, metric.int64_value_increase) for metric in (await caller.call(METHOD, message)).metric]
     assert increases == [(ATTEMPTS, 3), (":tensorflow:serving:request_count", 0), ("/no/such", 0)]
 
 

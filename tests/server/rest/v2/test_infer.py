@@ -142,17 +142,14 @@ def test_classes_are_given_where_they_are_asked_for() -> None:
     ("coding", "pack", "unpack"),
     [("gzip", gzip.compress, gzip.decompress), ("deflate", zlib.compress, zlib.decompress)],
 )
-def test_bodies_and_answers_may_be_compressed(coding: str, pack: Any, unpack: Any) -> None:
-    async def scenario() -> None:
-        async with listening(serving(FakeEngine())) as caller:
-            caller.session._auto_decompress = False
-            content, headers = binary()
-            _, plain, _ = await post(caller, content, {**headers, "Accept-Encoding": "identity"})
-            both = {**headers, "Content-Encoding": coding, "Accept-Encoding": coding}
-            status, compressed, response_headers = await post(caller, pack(content), both)
-            assert status == 200 and response_headers["Content-Encoding"] == coding and unpack(compressed) == plain
-
-    asyncio.run(scenario())
+async def test_bodies_and_answers_may_be_compressed(coding: str, pack: Any, unpack: Any) -> None:
+    async with listening(serving(FakeEngine())) as caller:
+        caller.session._auto_decompress = False
+        content, headers = binary()
+        _, plain, _ = await post(caller, content, {**headers, "Accept-Encoding": "identity"})
+        both = {**headers, "Content-Encoding": coding, "Accept-Encoding": coding}
+        status, compressed, response_headers = await post(caller, pack(content), both)
+        assert status == 200 and response_headers["Content-Encoding"] == coding and unpack(compressed) == plain
 
 
 @pytest.mark.parametrize(
