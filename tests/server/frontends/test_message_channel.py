@@ -23,14 +23,6 @@ from foldserve_server.frontends.messages import (
 from foldserve_server.models.model_config import ModelConfig, Specific
 
 
-def run(test: Any) -> None:
-    async def limited() -> None:
-        async with asyncio.timeout(30):
-            await test()
-
-    asyncio.run(limited())
-
-
 class Ends:
     """Both ends of a post, and what has come to the second."""
 

@@ -5,7 +5,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,6 @@ from tests.server.fakes import FakeEngine, manifest
 from tests.server.frontends.test_admin_messages import Remembering
 
 ACTOR = Path(__file__).with_name("actor.py")
-PATIENCE_S = 60
 QUICK = RestartPolicy(limit=3, window_s=60, first_delay_s=0.01, longest_delay_s=0.02)
 
 
@@ -59,26 +59,20 @@ class House:
         return servable
 
 
-Scenario = Callable[[House], Awaitable[None]]
+@asynccontextmanager
+async def pooled(folder: Path, **how: Any) -> AsyncIterator[House]:
+    house = House(folder, **how)
+    try:
+        yield house
+    finally:
+        for front_end in house.pool.running():
+            front_end.child.kill()  # a stopped one ends too
+        await house.pool.stop(0)
+        house.counters.memory.close()
 
 
-def play(folder: Path, scenario: Scenario, **how: Any) -> None:
-    async def run() -> None:
-        async with asyncio.timeout(PATIENCE_S):
-            house = House(folder, **how)
-            try:
-                await scenario(house)
-            finally:
-                for front_end in house.pool.running():
-                    front_end.child.kill()  # a stopped one ends too
-                await house.pool.stop(0)
-                house.counters.memory.close()
-
-    asyncio.run(run())
-
-
-def test_everybody_is_told_who_it_is_and_the_whole_table_before_it_listens(tmp_path: Path) -> None:
-    async def scenario(house: House) -> None:
+async def test_everybody_is_told_who_it_is_and_the_whole_table_before_it_listens(tmp_path: Path) -> None:
+    async with pooled(tmp_path) as house:
         house.publish(1)
         await house.pool.start(Remembering())
         for front in (1, 2):
@@ -92,11 +86,9 @@ def test_everybody_is_told_who_it_is_and_the_whole_table_before_it_listens(tmp_p
             )
             assert house.heard(front)[-1]["kind"] == "StartListening"
 
-    play(tmp_path, scenario)
 
-
-def test_changes_of_one_moment_are_one_table_and_settled_waits_for_everybody(tmp_path: Path) -> None:
-    async def scenario(house: House) -> None:
+async def test_changes_of_one_moment_are_one_table_and_settled_waits_for_everybody(tmp_path: Path) -> None:
+    async with pooled(tmp_path) as house:
         await house.pool.start(Remembering())
         before = house.epochs(1)[-1]
         (tmp_path / "deaf-2").touch()
@@ -116,13 +108,11 @@ def test_changes_of_one_moment_are_one_table_and_settled_waits_for_everybody(tmp
         assert [(one["version"], one["state"]) for one in model["versions"]] == [(1, 40), (2, 30)]
         assert model["labels"] == {"stable": 2} and model["policy"] == {"type": "Latest", "count": 2}
 
-    play(tmp_path, scenario)
 
-
-def test_who_adopts_nothing_in_time_is_ended_and_settled_waits_for_it_no_longer(
+async def test_who_adopts_nothing_in_time_is_ended_and_settled_waits_for_it_no_longer(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def scenario(house: House) -> None:
+    async with pooled(tmp_path, timeout_s=2.0) as house:
         await house.pool.start(Remembering())
         stopped = house.pool.running()[1]
         os.kill(stopped.pid, signal.SIGSTOP)
@@ -134,11 +124,11 @@ def test_who_adopts_nothing_in_time_is_ended_and_settled_waits_for_it_no_longer(
             await house.pool.changes.ticket().wait()
         assert house.heard(3)[1]["models"], "its successor has the current table from the beginning"
 
-    play(tmp_path, scenario, timeout_s=2.0)
 
-
-def test_who_answers_nothing_is_ended_though_nothing_changes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async def scenario(house: House) -> None:
+async def test_who_answers_nothing_is_ended_though_nothing_changes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with pooled(tmp_path, timeout_s=2.0) as house:
         await house.pool.start(Remembering())
         staying, stopped = house.pool.running()
         os.kill(stopped.pid, signal.SIGSTOP)
@@ -149,54 +139,44 @@ def test_who_answers_nothing_is_ended_though_nothing_changes(tmp_path: Path, cap
         assert staying in house.pool.running(), "who answers is left alone"
         assert house.epochs(1) == house.epochs(3)[-1:], "nothing has changed"
 
-    play(tmp_path, scenario, timeout_s=2.0)
 
-
-def test_who_spins_without_a_large_message_in_hand_is_ended_as_soon(
+async def test_who_spins_without_a_large_message_in_hand_is_ended_as_soon(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def scenario(house: House) -> None:
+    async with pooled(tmp_path, timeout_s=2.0) as house:
         (tmp_path / "spins-2").touch()
         await house.pool.start(Remembering())
         _, spinning = house.pool.running()
         await asyncio.shield(spinning.child.exited)
         assert "front end 2 did not answer its supervisor within 2 s" in caplog.text
 
-    play(tmp_path, scenario, timeout_s=2.0)
 
-
-def test_a_front_end_that_cannot_listen_keeps_the_server_from_starting(tmp_path: Path) -> None:
-    async def scenario(house: House) -> None:
+async def test_a_front_end_that_cannot_listen_keeps_the_server_from_starting(tmp_path: Path) -> None:
+    async with pooled(tmp_path) as house:
         (tmp_path / "refuses").touch()
         with pytest.raises(CannotStart, match="it was told to refuse"):
             await house.pool.start(Remembering())
 
-    play(tmp_path, scenario)
 
-
-def test_front_ends_that_die_too_often_end_the_server(tmp_path: Path) -> None:
-    async def scenario(house: House) -> None:
+async def test_front_ends_that_die_too_often_end_the_server(tmp_path: Path) -> None:
+    async with pooled(tmp_path) as house:
         (tmp_path / "dies").touch()
         with pytest.raises(FrontEndsFailed, match=r"3 times within 60 s; at last front end \d was ended by SIGKILL"):
             await house.pool.start(Remembering())
 
-    play(tmp_path, scenario)
 
-
-def test_front_ends_that_cannot_be_started_are_tried_again_and_then_given_up(
+async def test_front_ends_that_cannot_be_started_are_tried_again_and_then_given_up(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def scenario(house: House) -> None:
+    async with pooled(tmp_path) as house:
         house.pool._plan = replace(house.pool._plan, command=("/nowhere/python",))
         with pytest.raises(FrontEndsFailed, match="at last none could be started"):
             await house.pool.start(Remembering())
-
-    play(tmp_path, scenario)
     assert caplog.text.count("no front end can be started") >= 3
 
 
-def test_what_a_dead_front_end_had_in_hand_is_nobodys(tmp_path: Path) -> None:
-    async def scenario(house: House) -> None:
+async def test_what_a_dead_front_end_had_in_hand_is_nobodys(tmp_path: Path) -> None:
+    async with pooled(tmp_path) as house:
         await house.pool.start(Remembering())
         SharedCounterStore.attach(house.counters.memory.descriptor, 3, 1).counters(("queue", "4"), 3)[0] = 9
         assert house.counters.totals("queue") == {("4",): [9, 0, 0]}
@@ -207,11 +187,9 @@ def test_what_a_dead_front_end_had_in_hand_is_nobodys(tmp_path: Path) -> None:
             await asyncio.sleep(0)
         assert house.counters.totals("queue") == {("4",): [0, 0, 0]}
 
-    play(tmp_path, scenario)
 
-
-def test_nobody_is_started_again_while_the_server_stops(tmp_path: Path) -> None:
-    async def scenario(house: House) -> None:
+async def test_nobody_is_started_again_while_the_server_stops(tmp_path: Path) -> None:
+    async with pooled(tmp_path) as house:
         await house.pool.start(Remembering())
         house.pool.drain()
         await house.pool.stop(5)
@@ -219,16 +197,12 @@ def test_nobody_is_started_again_while_the_server_stops(tmp_path: Path) -> None:
         for front in (1, 2):
             assert [one["kind"] for one in house.heard(front)[-2:]] == ["Drain", "Stop"]
 
-    play(tmp_path, scenario)
 
-
-def test_a_second_fleet_cannot_have_the_port(tmp_path: Path) -> None:
-    async def scenario(house: House) -> None:
+async def test_a_second_fleet_cannot_have_the_port(tmp_path: Path) -> None:
+    async with pooled(tmp_path) as house:
         options = parse([str(tmp_path), f"--port={house.pool.port}", "--front-ends=2"]).options
         with pytest.raises(CannotStart, match="Address already in use"):
             FrontEndPool(PoolPlan(options, ()), house.table, house.counters)
-
-    play(tmp_path, scenario)
 
 
 def test_the_supervisor_answers_no_predictions_itself() -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -70,25 +71,21 @@ def version(number: int = 1, state: ServableState = ServableState.AVAILABLE, **c
     return replace(entry, **changes)
 
 
-@pytest.fixture
-def play(path: Path) -> Callable[[Callable[[House], Awaitable[None]]], None]:
-    async def run(scenario: Callable[[House], Awaitable[None]]) -> None:
-        book = SharedCounterStore.create(3, 0, 1 << 20)
-        launched = await launch(path, ON, FAKE)
-        house = House(path, launched, book)
-        try:
-            async with asyncio.timeout(60):
-                await scenario(house)
-        finally:
-            await house.release("over")
-            await house.launched.discard()
-            book.memory.close()
-
-    return lambda scenario: asyncio.run(run(scenario))
+@asynccontextmanager
+async def routed(path: Path) -> AsyncIterator[House]:
+    book = SharedCounterStore.create(3, 0, 1 << 20)
+    launched = await launch(path, ON, FAKE)
+    house = House(path, launched, book)
+    try:
+        yield house
+    finally:
+        await house.release("over")
+        await house.launched.discard()
+        book.memory.close()
 
 
-def test_a_version_answers_by_the_engine_it_is_linked_with(play: Any, path: Path) -> None:
-    async def scenario(house: House) -> None:
+async def test_a_version_answers_by_the_engine_it_is_linked_with(path: Path) -> None:
+    async with routed(path) as house:
         house.link()
         house.adopt(
             version(reason="so it is"), version(2, ServableState.END, engine=None, failed=True, cause="X"), stable=1
@@ -106,11 +103,9 @@ def test_a_version_answers_by_the_engine_it_is_linked_with(play: Any, path: Path
         with pytest.raises(ServableNotFound):
             await house.predict(version=2)
 
-    play(scenario)
 
-
-def test_what_is_adopted_is_all_there_is_and_a_version_stays_itself(play: Any) -> None:
-    async def scenario(house: House) -> None:
+async def test_what_is_adopted_is_all_there_is_and_a_version_stays_itself(path: Path) -> None:
+    async with routed(path) as house:
         house.link()
         house.adopt(version(), old=1)
         before = house.table.find(ModelRef("m"))
@@ -122,20 +117,16 @@ def test_what_is_adopted_is_all_there_is_and_a_version_stays_itself(play: Any) -
         house.routing.adopt(messages.TableSnapshot(2, True, (), ()))
         assert house.table.names() == []
 
-    play(scenario)
 
-
-def test_a_front_end_that_never_saw_the_version_before_knows_that_there_was_one(play: Any) -> None:
-    async def scenario(house: House) -> None:
+async def test_a_front_end_that_never_saw_the_version_before_knows_that_there_was_one(path: Path) -> None:
+    async with routed(path) as house:
         house.adopt(version(2, ServableState.LOADING, engine=None))
         with pytest.raises(Unavailable, match="is loaded in the place of another"):
             house.table.find(ModelRef("m"))
 
-    play(scenario)
 
-
-def test_an_engine_that_dies_is_asked_again_when_there_is_a_new_link(play: Any, path: Path) -> None:
-    async def scenario(house: House) -> None:
+async def test_an_engine_that_dies_is_asked_again_when_there_is_a_new_link(path: Path) -> None:
+    async with routed(path) as house:
         house.link()
         house.adopt(version())
         pipes = Pipes(path)
@@ -159,15 +150,13 @@ def test_an_engine_that_dies_is_asked_again_when_there_is_a_new_link(play: Any, 
         np.testing.assert_allclose(await queued, expected(path, rows(4)), atol=1e-5)
         assert house.table.find(ModelRef("m")).available and engine.load.restarts == 1
 
-    play(scenario)
-
 
 async def _ask(engine: Any, first: float) -> np.ndarray:
     return np.asarray((await engine.predict(rows(first), None))["scores"])
 
 
-def test_a_version_is_released_when_its_last_caller_has_its_answer(play: Any, path: Path) -> None:
-    async def scenario(house: House) -> None:
+async def test_a_version_is_released_when_its_last_caller_has_its_answer(path: Path) -> None:
+    async with routed(path) as house:
         house.link()
         house.adopt(version())
         servable = house.table.find(ModelRef("m"))
@@ -184,11 +173,9 @@ def test_a_version_is_released_when_its_last_caller_has_its_answer(play: Any, pa
         house.adopt(version(state=ServableState.END, engine=None))
         assert house.table.status(ModelRef("m"))[0].state is ServableState.END
 
-    play(scenario)
 
-
-def test_a_release_that_gives_a_reason_waits_for_nobody(play: Any, path: Path) -> None:
-    async def scenario(house: House) -> None:
+async def test_a_release_that_gives_a_reason_waits_for_nobody(path: Path) -> None:
+    async with routed(path) as house:
         house.link()
         house.adopt(version())
         pipes = Pipes(path)
@@ -200,11 +187,9 @@ def test_a_release_that_gives_a_reason_waits_for_nobody(play: Any, path: Path) -
         assert caught.value.retry_after_ms == 7
         await pipes.release()
 
-    play(scenario)
 
-
-def test_a_shadow_engine_is_shown_what_this_front_end_is_asked(play: Any) -> None:
-    async def scenario(house: House) -> None:
+async def test_a_shadow_engine_is_shown_what_this_front_end_is_asked(path: Path) -> None:
+    async with routed(path) as house:
         behind = await launch(house.path, ON, FAKE)
         house.link()
         house.link(2, behind)
@@ -217,5 +202,3 @@ def test_a_shadow_engine_is_shown_what_this_front_end_is_asked(play: Any) -> Non
         assert (engine.drift.compared, engine.drift.beyond) == (1, 0)  # type: ignore[union-attr]
         await house.routing.release(ReleaseEngine(2, "over", None), lambda number: None)
         await behind.discard()
-
-    play(scenario)

@@ -1,5 +1,4 @@
 import asyncio
-import contextvars
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -50,18 +49,15 @@ def remote(reloader: FakeReloader, root: Path, explicit: FakeExplicit | None = N
     return AuthorizedAdmin(cast(Reloader, reloader), cast(LoadApi, explicit or FakeExplicit()), [root])
 
 
-def test_what_a_reload_starts_is_not_the_caller_s(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        reloader = FakeReloader()
-        reloader.gate.set()
-        deployment = Rights("deployment", frozenset({"m"}), admin=True)
-        set_rights(deployment)
-        set_call(Call("reload", dict))
-        await remote(reloader, tmp_path).reload([ModelConfig("m", tmp_path / "m")], "test")
-        assert reloader.calls == [(ALL_RIGHTS, None)]
-        assert reloader.rights == deployment, "what may be changed is the caller's"
-
-    contextvars.copy_context().run(asyncio.run, scenario())
+async def test_what_a_reload_starts_is_not_the_caller_s(tmp_path: Path) -> None:
+    reloader = FakeReloader()
+    reloader.gate.set()
+    deployment = Rights("deployment", frozenset({"m"}), admin=True)
+    set_rights(deployment)
+    set_call(Call("reload", dict))
+    await remote(reloader, tmp_path).reload([ModelConfig("m", tmp_path / "m")], "test")
+    assert reloader.calls == [(ALL_RIGHTS, None)]
+    assert reloader.rights == deployment, "what may be changed is the caller's"
 
 
 def test_the_log_tells_of_a_reload_that_changed_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -85,37 +81,30 @@ async def test_a_caller_who_leaves_cancels_it(tmp_path: Path) -> None:
     assert asking.cancelled() and reloader.cancelled
 
 
-def test_only_an_admin_may_and_only_within_the_roots(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        reloader = FakeReloader()
-        with pytest.raises(Forbidden, match="--allowed-roots"):
-            await remote(reloader, tmp_path).reload([ModelConfig("m", Path("/etc"))], "test")
-        set_rights(Rights("reader", None, admin=False))
-        with pytest.raises(Forbidden, match="no right to change what is served"):
-            await remote(reloader, tmp_path).reload([], "test")
-        assert not reloader.calls
-
-    contextvars.copy_context().run(asyncio.run, scenario())
+async def test_only_an_admin_may_and_only_within_the_roots(tmp_path: Path) -> None:
+    reloader = FakeReloader()
+    with pytest.raises(Forbidden, match="--allowed-roots"):
+        await remote(reloader, tmp_path).reload([ModelConfig("m", Path("/etc"))], "test")
+    set_rights(Rights("reader", None, admin=False))
+    with pytest.raises(Forbidden, match="no right to change what is served"):
+        await remote(reloader, tmp_path).reload([], "test")
+    assert not reloader.calls
 
 
-def test_a_model_is_loaded_and_unloaded_by_an_admin_who_has_a_right_to_it(
+async def test_a_model_is_loaded_and_unloaded_by_an_admin_who_has_a_right_to_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-
-    async def scenario() -> None:
-        explicit = FakeExplicit()
-        admin = remote(FakeReloader(), tmp_path, explicit)
-        for holder in (Rights("reader", None, admin=False), Rights("deployment", frozenset({"n"}), admin=True)):
-            set_rights(holder)
-            for change in (admin.load, admin.unload):
-                with pytest.raises(Forbidden, match="no right to"):
-                    await change("m")
-        assert not explicit.asked
-        await admin.load("n")
-        await admin.unload("n")
-        everybody = ALL_RIGHTS
-        assert explicit.asked == [("load", "n", everybody), ("unload", "n", everybody)], "engines are nobody's own"
-        assert caplog.messages == ["deployment asks to load model n", "deployment asks to unload model n"]
-
-    contextvars.copy_context().run(asyncio.run, scenario())
+    explicit = FakeExplicit()
+    admin = remote(FakeReloader(), tmp_path, explicit)
+    for holder in (Rights("reader", None, admin=False), Rights("deployment", frozenset({"n"}), admin=True)):
+        set_rights(holder)
+        for change in (admin.load, admin.unload):
+            with pytest.raises(Forbidden, match="no right to"):
+                await change("m")
+    assert not explicit.asked
+    await admin.load("n")
+    await admin.unload("n")
+    everybody = ALL_RIGHTS
+    assert explicit.asked == [("load", "n", everybody), ("unload", "n", everybody)], "engines are nobody's own"
+    assert caplog.messages == ["deployment asks to load model n", "deployment asks to unload model n"]

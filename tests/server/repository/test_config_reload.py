@@ -1,7 +1,8 @@
 """Another set of models: all of it, or nothing."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -55,29 +56,22 @@ class House:
         return self.table.find(ModelRef(name, label=label)).version
 
 
-Scenario = Callable[[House], Awaitable[None]]
-
-
-@pytest.fixture
-def play(tmp_path: Path) -> Callable[[Scenario], None]:
-    async def run(scenario: Scenario) -> None:
-        house = House(tmp_path)
-        for name, version in (("m", 1), ("m", 2), ("m", 3), ("n", 1), ("o", 1)):
-            write_version(tmp_path, version, name=name)
-        await house.reload(house.model("m"), house.model("n"))
-        assert house.available() == {"m": [3], "n": [1]}
-        await scenario(house)
+@asynccontextmanager
+async def serving_two(root: Path) -> AsyncIterator[House]:
+    house = House(root)
+    for name, version in (("m", 1), ("m", 2), ("m", 3), ("n", 1), ("o", 1)):
+        write_version(root, version, name=name)
+    await house.reload(house.model("m"), house.model("n"))
+    assert house.available() == {"m": [3], "n": [1]}
+    try:
+        yield house
+    finally:
         await house.managers.close(0)
         await house.reloader.close(5)
 
-    return lambda scenario: asyncio.run(run(scenario))
 
-
-Play = Callable[[Scenario], None]
-
-
-def test_the_new_set_takes_the_place_of_the_old_one(play: Play) -> None:
-    async def scenario(house: House) -> None:
+async def test_the_new_set_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    async with serving_two(tmp_path) as house:
         await house.reload(house.model("m", Latest(2)), house.model("o"))
         assert house.available() == {"m": [3, 2], "o": [1]}
         with pytest.raises(ServableNotFound):
@@ -87,21 +81,17 @@ def test_the_new_set_takes_the_place_of_the_old_one(play: Play) -> None:
         await house.look()
         assert house.available() == {"m": [3, 2], "o": [4]}, "the new set is what is watched"
 
-    play(scenario)
 
-
-def test_nothing_is_loaded_again_that_serves(play: Play) -> None:
-    async def scenario(house: House) -> None:
+async def test_nothing_is_loaded_again_that_serves(tmp_path: Path) -> None:
+    async with serving_two(tmp_path) as house:
         house.starter.started.clear()
         await house.reload(house.model("m", All()), house.model("n"))
         assert sorted(house.starter.started) == ["m/1", "m/2"]
 
-    play(scenario)
-
 
 @pytest.mark.parametrize("broken", ["m/2", "o/1"])
-def test_one_version_that_fails_leaves_everything_as_it_was(play: Play, broken: str) -> None:
-    async def scenario(house: House) -> None:
+async def test_one_version_that_fails_leaves_everything_as_it_was(tmp_path: Path, broken: str) -> None:
+    async with serving_two(tmp_path) as house:
         house.starter.failing[broken] = "it is spoiled"
         with pytest.raises(ReloadFailed) as caught:
             await house.reload(house.model("m", Latest(2), {"canary": 3}), house.model("o"))
@@ -114,11 +104,9 @@ def test_one_version_that_fails_leaves_everything_as_it_was(play: Play, broken: 
         other = house.starter.engines.get("o/1" if broken == "m/2" else "m/2")
         assert other is None or other.stopped.is_set()
 
-    play(scenario)
 
-
-def test_a_reload_takes_a_right_to_every_model_that_it_changes_or_ends(play: Play) -> None:
-    async def scenario(house: House) -> None:
+async def test_a_reload_takes_a_right_to_every_model_that_it_changes_or_ends(tmp_path: Path) -> None:
+    async with serving_two(tmp_path) as house:
         of_m = Rights("deployment", frozenset({"m"}), admin=True)
         m, n = house.model("m", Latest(2)), house.model("n")
         for models, words in (
@@ -135,11 +123,9 @@ def test_a_reload_takes_a_right_to_every_model_that_it_changes_or_ends(play: Pla
         await house.managers.settled()
         assert house.available() == {"m": [3, 2], "n": [1]}
 
-    play(scenario)
 
-
-def test_until_all_of_it_is_ready_nothing_changes(play: Play) -> None:
-    async def scenario(house: House) -> None:
+async def test_until_all_of_it_is_ready_nothing_changes(tmp_path: Path) -> None:
+    async with serving_two(tmp_path) as house:
         house.starter.gate.clear()
         reload = asyncio.ensure_future(house.reload(house.model("m", Specific(frozenset({1}))), house.model("o")))
         while len(house.starter.started) < 4:
@@ -150,11 +136,9 @@ def test_until_all_of_it_is_ready_nothing_changes(play: Play) -> None:
         await reload
         assert house.available() == {"m": [1], "o": [1]}
 
-    play(scenario)
 
-
-def test_a_caller_who_leaves_takes_the_reload_back(play: Play) -> None:
-    async def scenario(house: House) -> None:
+async def test_a_caller_who_leaves_takes_the_reload_back(tmp_path: Path) -> None:
+    async with serving_two(tmp_path) as house:
         house.starter.gate.clear()
         reload = asyncio.ensure_future(house.reload(house.model("o")))
         while "o/1" not in house.starter.started:
@@ -166,22 +150,18 @@ def test_a_caller_who_leaves_takes_the_reload_back(play: Play) -> None:
         await house.reload(house.model("o"))
         assert house.available() == {"o": [1]}
 
-    play(scenario)
 
-
-def test_a_reload_does_not_wait_for_ever(play: Play) -> None:
-    async def scenario(house: House) -> None:
+async def test_a_reload_does_not_wait_for_ever(tmp_path: Path) -> None:
+    async with serving_two(tmp_path) as house:
         house.starter.gate.clear()
         house.reloader = Reloader(house.watcher, house.managers, 0.0)
         with pytest.raises(ReloadFailed, match="o version: 1 due to error: it was not loaded in time"):
             await house.reload(house.model("o"))
         assert house.available() == {"m": [3], "n": [1]} and house.starter.cancelled == ["o/1"]
 
-    play(scenario)
 
-
-def test_a_version_that_is_not_there_is_named(play: Play) -> None:
-    async def scenario(house: House) -> None:
+async def test_a_version_that_is_not_there_is_named(tmp_path: Path) -> None:
+    async with serving_two(tmp_path) as house:
         for model, words in (
             (house.model("m", Specific(frozenset({3, 9}))), "version 9 is not there"),
             (house.model("x"), "no version is there in "),
@@ -190,19 +170,15 @@ def test_a_version_that_is_not_there_is_named(play: Play) -> None:
                 await house.reload(model)
         assert house.available() == {"m": [3], "n": [1]}
 
-    play(scenario)
 
-
-def test_no_model_at_all_changes_nothing(play: Play) -> None:
-    async def scenario(house: House) -> None:
+async def test_no_model_at_all_changes_nothing(tmp_path: Path) -> None:
+    async with serving_two(tmp_path) as house:
         await house.reload()
         assert house.available() == {"m": [3], "n": [1]}
 
-    play(scenario)
 
-
-def test_labels_move_at_once_and_are_served(play: Play) -> None:
-    async def scenario(house: House) -> None:
+async def test_labels_move_at_once_and_are_served(tmp_path: Path) -> None:
+    async with serving_two(tmp_path) as house:
         await house.reload(house.model("m", All(), {"stable": 2, "canary": 3}))
         assert (house.labelled("m", "stable"), house.labelled("m", "canary")) == (2, 3)
         assert house.table.policy("m") == All(), "callers are told which versions are to serve"
@@ -211,12 +187,10 @@ def test_labels_move_at_once_and_are_served(play: Play) -> None:
         with pytest.raises(InvalidRequest, match=r"^Unrecognized servable version label: canary$"):
             house.labelled("m", "canary")
 
-    play(scenario)
-
 
 @pytest.mark.parametrize("policy", [Latest(), Specific(frozenset({1}))])
-def test_a_label_stands_only_for_a_version_that_will_serve(play: Play, policy: Policy) -> None:
-    async def scenario(house: House) -> None:
+async def test_a_label_stands_only_for_a_version_that_will_serve(tmp_path: Path, policy: Policy) -> None:
+    async with serving_two(tmp_path) as house:
         house.starter.started.clear()
         with pytest.raises(NotPossible) as caught:
             await house.reload(house.model("m", policy, {"stable": 2}), house.model("o"))
@@ -225,11 +199,9 @@ def test_a_label_stands_only_for_a_version_that_will_serve(play: Play, policy: P
         )
         assert not house.starter.started, "that is said before anything is loaded"
 
-    play(scenario)
 
-
-def test_a_model_moves_to_another_folder(play: Play) -> None:
-    async def scenario(house: House) -> None:
+async def test_a_model_moves_to_another_folder(tmp_path: Path) -> None:
+    async with serving_two(tmp_path) as house:
         old = house.starter.engines["m/3"]
         write_version(house.root / "elsewhere", 1, name="m")
         write_version(house.root / "elsewhere", 3, name="m", created="later")
@@ -238,27 +210,21 @@ def test_a_model_moves_to_another_folder(play: Play) -> None:
         await asyncio.wait_for(old.stopped.wait(), 5)
         assert house.table.find(ModelRef("m", 3)).engine is house.starter.engines["m/3"] is not old
 
-    play(scenario)
 
-
-def test_a_refused_version_does_not_stand_in_the_way_of_other_models(play: Play) -> None:
-    async def scenario(house: House) -> None:
+async def test_a_refused_version_does_not_stand_in_the_way_of_other_models(tmp_path: Path) -> None:
+    async with serving_two(tmp_path) as house:
         house.starter.failing["m/4"] = "it is spoiled"
         write_version(house.root, 4)
         await house.look()
         await house.reload(house.model("m"), house.model("o"))
         assert house.available() == {"m": [3], "o": [1]}
 
-    play(scenario)
 
-
-def test_a_model_that_was_left_can_come_back(play: Play) -> None:
-    async def scenario(house: House) -> None:
+async def test_a_model_that_was_left_can_come_back(tmp_path: Path) -> None:
+    async with serving_two(tmp_path) as house:
         await house.reload(house.model("n"))
         await house.reload(house.model("n"), house.model("m", labels={"stable": 3}))
         assert house.available() == {"m": [3], "n": [1]} and house.labelled("m", "stable") == 3
-
-    play(scenario)
 
 
 def test_callers_are_kept_to_the_folders_that_are_allowed(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Models that are loaded and unloaded because somebody asks for it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -49,21 +50,17 @@ class House:
             await asyncio.sleep(0)
 
 
-Scenario = Callable[[House], Awaitable[None]]
-
-
-@pytest.fixture
-def play(tmp_path: Path) -> Callable[..., None]:
-    async def run(scenario: Scenario, policy: Policy | None) -> None:
-        house = House(tmp_path, policy)
-        await scenario(house)
+@asynccontextmanager
+async def watching(root: Path, policy: Policy | None = None) -> AsyncIterator[House]:
+    house = House(root, policy)
+    try:
+        yield house
+    finally:
         await house.managers.close(0)
 
-    return lambda scenario, policy=None: asyncio.run(run(scenario, policy))
 
-
-def test_what_was_refused_is_tried_again_on_request(play: Callable[..., None]) -> None:
-    async def scenario(house: House) -> None:
+async def test_what_was_refused_is_tried_again_on_request(tmp_path: Path) -> None:
+    async with watching(tmp_path) as house:
         write_version(house.root, 1)
         house.starter.failing["m/1"] = "no memory for it"
         await house.look()
@@ -76,11 +73,9 @@ def test_what_was_refused_is_tried_again_on_request(play: Callable[..., None]) -
         await house.explicit.load("m")
         assert house.serving() == [1] and house.starter.started == ["m/1"] * 3
 
-    play(scenario)
 
-
-def test_a_failure_is_told_although_an_older_version_serves(play: Callable[..., None]) -> None:
-    async def scenario(house: House) -> None:
+async def test_a_failure_is_told_although_an_older_version_serves(tmp_path: Path) -> None:
+    async with watching(tmp_path) as house:
         write_version(house.root, 1)
         await house.look()
         write_version(house.root, 2)
@@ -89,11 +84,9 @@ def test_a_failure_is_told_although_an_older_version_serves(play: Callable[..., 
             await house.explicit.load("m")
         assert house.serving() == [1]
 
-    play(scenario)
 
-
-def test_every_version_that_the_policy_wants_is_waited_for(play: Callable[..., None]) -> None:
-    async def scenario(house: House) -> None:
+async def test_every_version_that_the_policy_wants_is_waited_for(tmp_path: Path) -> None:
+    async with watching(tmp_path, All()) as house:
         for version in (1, 2, 3):
             write_version(house.root, version)
         house.starter.failing["m/2"] = "it deviates"
@@ -101,11 +94,9 @@ def test_every_version_that_the_policy_wants_is_waited_for(play: Callable[..., N
             await house.explicit.load("m")
         assert house.serving() == [3, 1]
 
-    play(scenario, All())
 
-
-def test_a_version_that_is_named_and_not_there_is_a_failure(play: Callable[..., None]) -> None:
-    async def scenario(house: House) -> None:
+async def test_a_version_that_is_named_and_not_there_is_a_failure(tmp_path: Path) -> None:
+    async with watching(tmp_path, Specific(frozenset([1, 7]))) as house:
         write_version(house.root, 1)
         with pytest.raises(InvalidRequest) as caught:
             await house.explicit.load("m")
@@ -115,21 +106,17 @@ def test_a_version_that_is_named_and_not_there_is_a_failure(play: Callable[..., 
         await house.explicit.load("m")
         assert house.serving() == [7, 1]
 
-    play(scenario, Specific(frozenset([1, 7])))
 
-
-def test_what_serves_is_not_loaded_again(play: Callable[..., None]) -> None:
-    async def scenario(house: House) -> None:
+async def test_what_serves_is_not_loaded_again(tmp_path: Path) -> None:
+    async with watching(tmp_path) as house:
         write_version(house.root, 1)
         await house.explicit.load("m")
         await house.explicit.load("m")
         assert house.starter.started == ["m/1"] and house.serving() == [1]
 
-    play(scenario)
 
-
-def test_what_is_not_configured_or_holds_no_version_is_not_loaded(play: Callable[..., None]) -> None:
-    async def scenario(house: House) -> None:
+async def test_what_is_not_configured_or_holds_no_version_is_not_loaded(tmp_path: Path) -> None:
+    async with watching(tmp_path, Latest()) as house:
         write_version(house.root, 1, name="other")
         (house.root / "m" / "1").mkdir(parents=True)
         for name in ("other", "../m", ""):
@@ -143,11 +130,9 @@ def test_what_is_not_configured_or_holds_no_version_is_not_loaded(play: Callable
                 await house.explicit.unload(name)
         assert not house.starter.started
 
-    play(scenario, Latest())
 
-
-def test_what_was_unloaded_stays_so_whatever_the_watcher_sees(play: Callable[..., None]) -> None:
-    async def scenario(house: House) -> None:
+async def test_what_was_unloaded_stays_so_whatever_the_watcher_sees(tmp_path: Path) -> None:
+    async with watching(tmp_path) as house:
         write_version(house.root, 1)
         await house.look()
         await house.explicit.unload("m")
@@ -161,11 +146,9 @@ def test_what_was_unloaded_stays_so_whatever_the_watcher_sees(play: Callable[...
         await house.explicit.load("m")
         assert house.serving() == [2] and house.starter.started == ["m/1", "m/2"]
 
-    play(scenario)
 
-
-def test_unloading_stops_what_is_being_loaded(play: Callable[..., None]) -> None:
-    async def scenario(house: House) -> None:
+async def test_unloading_stops_what_is_being_loaded(tmp_path: Path) -> None:
+    async with watching(tmp_path) as house:
         write_version(house.root, 1)
         house.starter.gate.clear()
         loading = asyncio.ensure_future(house.explicit.load("m"))
@@ -179,11 +162,9 @@ def test_unloading_stops_what_is_being_loaded(play: Callable[..., None]) -> None
         await house.look()
         assert house.serving() == []
 
-    play(scenario)
 
-
-def test_what_is_stopped_before_it_has_begun_is_over(play: Callable[..., None]) -> None:
-    async def scenario(house: House) -> None:
+async def test_what_is_stopped_before_it_has_begun_is_over(tmp_path: Path) -> None:
+    async with watching(tmp_path) as house:
         write_version(house.root, 1)
         await house.watcher.look()
         assert house.table.status(ModelRef("m"))[0].state is ServableState.LOADING and not house.starter.started
@@ -191,11 +172,9 @@ def test_what_is_stopped_before_it_has_begun_is_over(play: Callable[..., None]) 
         await house.gone(1)
         assert house.reason(1) == "its loading was stopped" and not house.starter.started
 
-    play(scenario)
 
-
-def test_a_set_of_models_that_names_it_brings_it_back(play: Callable[..., None]) -> None:
-    async def scenario(house: House) -> None:
+async def test_a_set_of_models_that_names_it_brings_it_back(tmp_path: Path) -> None:
+    async with watching(tmp_path) as house:
         write_version(house.root, 1)
         await house.look()
         await house.explicit.unload("m")
@@ -205,11 +184,9 @@ def test_a_set_of_models_that_names_it_brings_it_back(play: Callable[..., None])
         )
         assert house.serving() == [1]
 
-    play(scenario)
 
-
-def test_a_directory_is_tried_as_it_stands(play: Callable[..., None]) -> None:
-    async def scenario(house: House) -> None:
+async def test_a_directory_is_tried_as_it_stands(tmp_path: Path) -> None:
+    async with watching(tmp_path) as house:
         path = write_version(house.root, 1)
         (path / MANIFEST).write_text("half of a manifest")
         await house.look()
@@ -218,5 +195,3 @@ def test_a_directory_is_tried_as_it_stands(play: Callable[..., None]) -> None:
             house.starter.failing["m/1"] = "no manifest"
             await house.explicit.load("m")
         assert house.starter.started == ["m/1"]
-
-    play(scenario)

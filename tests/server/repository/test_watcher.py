@@ -1,6 +1,7 @@
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,32 +45,26 @@ class House:
         return self.table.status(ModelRef("m", version))[0].reason
 
 
-Scenario = Callable[[House], Awaitable[None]]
-
-
-@pytest.fixture
-def play(tmp_path: Path) -> Callable[[Scenario], None]:
-    async def run(scenario: Scenario) -> None:
-        house = House(tmp_path)
-        await scenario(house)
+@asynccontextmanager
+async def watching(root: Path, source: ModelSource | None = None, **context: Any) -> AsyncIterator[House]:
+    house = House(root, source, **context)
+    try:
+        yield house
+    finally:
         await house.managers.close(0)
 
-    return lambda scenario: asyncio.run(run(scenario))
 
-
-def test_the_highest_version_of_every_model_is_served(play: Callable[[Scenario], None]) -> None:
-    async def scenario(house: House) -> None:
+async def test_the_highest_version_of_every_model_is_served(tmp_path: Path) -> None:
+    async with watching(tmp_path) as house:
         for name, version in (("m", 1), ("m", 2), ("n", 7)):
             write_version(house.root, version, name=name)
         await house.look()
         assert (house.serving("m"), house.serving("n")) == (2, 7)
         assert sorted(house.starter.started) == ["m/2", "n/7"]
 
-    play(scenario)
 
-
-def test_a_new_version_serves_before_the_old_one_is_stopped(play: Callable[[Scenario], None]) -> None:
-    async def scenario(house: House) -> None:
+async def test_a_new_version_serves_before_the_old_one_is_stopped(tmp_path: Path) -> None:
+    async with watching(tmp_path) as house:
         write_version(house.root, 1)
         await house.look()
         old = house.starter.engines["m/1"]
@@ -82,11 +77,9 @@ def test_a_new_version_serves_before_the_old_one_is_stopped(play: Callable[[Scen
         await asyncio.sleep(0)
         assert house.state(1) is ServableState.END and not house.reason(1)
 
-    play(scenario)
 
-
-def test_a_version_that_fails_leaves_the_old_one_serving_and_says_why(play: Callable[[Scenario], None]) -> None:
-    async def scenario(house: House) -> None:
+async def test_a_version_that_fails_leaves_the_old_one_serving_and_says_why(tmp_path: Path) -> None:
+    async with watching(tmp_path) as house:
         write_version(house.root, 1)
         await house.look()
         house.starter.failing["m/2"] = "sample 3 deviates"
@@ -96,11 +89,9 @@ def test_a_version_that_fails_leaves_the_old_one_serving_and_says_why(play: Call
         assert house.serving() == 1 and house.state(2) is ServableState.END and house.reason(2) == "sample 3 deviates"
         assert house.starter.started == ["m/1", "m/2"], "it is not tried again while nothing changes"
 
-    play(scenario)
 
-
-def test_a_version_that_failed_is_tried_again_when_its_directory_changes(play: Callable[[Scenario], None]) -> None:
-    async def scenario(house: House) -> None:
+async def test_a_version_that_failed_is_tried_again_when_its_directory_changes(tmp_path: Path) -> None:
+    async with watching(tmp_path) as house:
         write_version(house.root, 1)
         house.starter.failing["m/2"] = "spoiled"
         write_version(house.root, 2)
@@ -111,13 +102,9 @@ def test_a_version_that_failed_is_tried_again_when_its_directory_changes(play: C
         await house.look()
         assert house.serving() == 2
 
-    play(scenario)
 
-
-def test_what_was_said_of_a_refused_replacement_goes_when_the_old_directory_is_back(
-    play: Callable[[Scenario], None],
-) -> None:
-    async def scenario(house: House) -> None:
+async def test_what_was_said_of_a_refused_replacement_goes_when_the_old_directory_is_back(tmp_path: Path) -> None:
+    async with watching(tmp_path) as house:
         write_version(house.root, 1)
         await house.look()
         shutil.copytree(house.root / "m" / "1", house.root.parent / "kept")
@@ -133,11 +120,9 @@ def test_what_was_said_of_a_refused_replacement_goes_when_the_old_directory_is_b
         await house.look()
         assert "its replacement was refused: spoiled" in house.reason(1), "it is tried again, and told again"
 
-    play(scenario)
 
-
-def test_a_bundle_replaced_in_place_is_a_reload(play: Callable[[Scenario], None]) -> None:
-    async def scenario(house: House) -> None:
+async def test_a_bundle_replaced_in_place_is_a_reload(tmp_path: Path) -> None:
+    async with watching(tmp_path) as house:
         write_version(house.root, 1)
         await house.look()
         old = house.starter.engines["m/1"]
@@ -152,11 +137,9 @@ def test_a_bundle_replaced_in_place_is_a_reload(play: Callable[[Scenario], None]
         assert house.state(1) is ServableState.AVAILABLE and not house.reason(1)
         assert house.table.find(ModelRef("m", 1)).engine is house.starter.engines["m/1"] is not old
 
-    play(scenario)
 
-
-def test_a_removed_version_is_left_for_the_one_below_once_it_is_surely_gone(play: Callable[[Scenario], None]) -> None:
-    async def scenario(house: House) -> None:
+async def test_a_removed_version_is_left_for_the_one_below_once_it_is_surely_gone(tmp_path: Path) -> None:
+    async with watching(tmp_path) as house:
         write_version(house.root, 1)
         shutil.rmtree(write_version(house.root, 2))
         path = write_version(house.root, 2)
@@ -167,12 +150,10 @@ def test_a_removed_version_is_left_for_the_one_below_once_it_is_surely_gone(play
         await house.look()
         assert house.serving() == 1
 
-    play(scenario)
-
 
 @pytest.mark.parametrize("how", ["versions", "model", "repository"])
-def test_an_empty_or_failing_listing_unloads_nothing(play: Callable[[Scenario], None], how: str) -> None:
-    async def scenario(house: House) -> None:
+async def test_an_empty_or_failing_listing_unloads_nothing(tmp_path: Path, how: str) -> None:
+    async with watching(tmp_path) as house:
         path = write_version(house.root, 1)
         write_version(house.root, 1, name="other")
         await house.look()
@@ -181,22 +162,18 @@ def test_an_empty_or_failing_listing_unloads_nothing(play: Callable[[Scenario], 
             await house.look()
         assert house.serving() == 1 and house.state(1) is ServableState.AVAILABLE
 
-    play(scenario)
 
-
-def test_an_empty_repository_picks_up_what_arrives(play: Callable[[Scenario], None]) -> None:
-    async def scenario(house: House) -> None:
+async def test_an_empty_repository_picks_up_what_arrives(tmp_path: Path) -> None:
+    async with watching(tmp_path) as house:
         await house.look()
         assert house.table.names() == []
         write_version(house.root, 1)
         await house.look()
         assert house.serving() == 1
 
-    play(scenario)
 
-
-def test_an_engine_that_ends_is_refused_and_the_version_below_serves(play: Callable[[Scenario], None]) -> None:
-    async def scenario(house: House) -> None:
+async def test_an_engine_that_ends_is_refused_and_the_version_below_serves(tmp_path: Path) -> None:
+    async with watching(tmp_path) as house:
         write_version(house.root, 1)
         write_version(house.root, 2)
         await house.look()
@@ -204,8 +181,6 @@ def test_an_engine_that_ends_is_refused_and_the_version_below_serves(play: Calla
         assert house.serving() is None and house.reason(2) == "five crashes in 60 s"
         await house.managers.settled()
         assert house.serving() == 1 and house.state(2) is ServableState.END
-
-    play(scenario)
 
 
 async def test_stop_first_frees_the_memory_of_the_old_version_before_the_new_one_is_loaded(tmp_path: Path) -> None:
@@ -267,10 +242,10 @@ async def test_a_version_for_which_there_is_no_memory_waits_and_does_not_harm_th
     await house.managers.close(0)
 
 
-def test_a_version_that_cannot_be_started_now_is_tried_again_at_every_look(
-    play: Callable[[Scenario], None], caplog: pytest.LogCaptureFixture
+async def test_a_version_that_cannot_be_started_now_is_tried_again_at_every_look(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def scenario(house: House) -> None:
+    async with watching(tmp_path) as house:
         write_version(house.root, 1)
         await house.look()
         house.starter.exhausted = True
@@ -285,21 +260,15 @@ def test_a_version_that_cannot_be_started_now_is_tried_again_at_every_look(
         await house.look()
         assert house.serving() == 2, "nothing of it had to change"
 
-    play(scenario)
 
-
-def test_a_version_that_changes_while_it_is_loaded_is_loaded_again_when_it_is_seen(
-    play: Callable[[Scenario], None],
-) -> None:
-    async def scenario(house: House) -> None:
+async def test_a_version_that_changes_while_it_is_loaded_is_loaded_again_when_it_is_seen(tmp_path: Path) -> None:
+    async with watching(tmp_path) as house:
         write_version(house.root, 1)
         house.starter.on_start = lambda key: write_version(house.root, 1, created="later") and None
         await house.look()
         assert house.starter.started == ["m/1"] and house.serving() == 1
         await house.look()
         assert house.starter.started == ["m/1"], "what was loaded is what is there"
-
-    play(scenario)
 
 
 async def test_closing_kills_the_candidate_and_stops_what_serves(tmp_path: Path) -> None:
