@@ -49,8 +49,8 @@ def reduced(promised: float, measured: float) -> float:
 def deviation(candidate: Array, reference: Array) -> float:
     """Deviation max|candidate − reference| in float64; 0 without elements.
 
-    Not finite where either value is not, except where both are the same infinity, which does not deviate. Integers are compared
-    exactly: any difference between 64-bit integers is at least 1.
+    Not finite where either value is not, except where both are the same infinity, which does not deviate. Integers are
+    compared exactly: any difference between 64-bit integers is at least 1.
 
     Raises:
         ValueError: The shapes differ.
