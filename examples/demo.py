@@ -47,7 +47,7 @@ def main() -> None:
     heading("2. Its predictions in both learning phases")
     expected = show_fault(held_x, held_y)
     heading("3. export-model: fold, verify, publish")
-    export = [BIN / "export-model", MODEL, "-o", MODELS, "--name", "digits", "--samples", SAMPLES]
+    export: list[str | Path] = [BIN / "export-model", MODEL, "-o", MODELS, "--name", "digits", "--samples", SAMPLES]
     subprocess.run(export, check=True)
     heading("4. serve-model, and a client over gRPC")
     with served() as address, Client(address) as client:
@@ -59,9 +59,8 @@ def main() -> None:
         client.wait_ready("digits", version=2)
         recalibrated = np.asarray(client.predict("digits", held_x))
     summarise(expected, served_answers, held_y, rate)
-    print(
-        f"   accuracy after recalibration:   {accuracy(recalibrated, held_y):.1%}   (digits/2, served since the reload)"
-    )
+    remedied = accuracy(recalibrated, held_y)
+    print(f"   accuracy after recalibration:   {remedied:.1%}   (digits/2, served since the reload)")
 
 
 def digits() -> tuple[Array, Array]:
@@ -124,7 +123,7 @@ def show_fault(x: Array, y: Array) -> Array:
 
     model = keras.saving.load_model(MODEL)
     phase_1 = np.asarray(model(x, training=True))  # this changes the statistics of the copy, not of the file
-    phase_0 = keras.saving.load_model(MODEL).predict(x, verbose=0)
+    phase_0 = np.asarray(keras.saving.load_model(MODEL).predict(x, verbose=0))
     print(f"   phase 0 (predict, moving statistics): accuracy {accuracy(phase_0, y):.1%}")
     print(f"   phase 1 (as in fit, batch statistics): accuracy {accuracy(phase_1, y):.1%}")
     print(f"   largest difference between the two: {np.abs(phase_0 - phase_1).max():.3f}")
@@ -133,7 +132,7 @@ def show_fault(x: Array, y: Array) -> Array:
 
 @contextmanager
 def served() -> Iterator[str]:
-    command = [BIN / "serve-model", MODELS, "--port", "0"]
+    command: list[str | Path] = [BIN / "serve-model", MODELS, "--port", "0"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         yield address_of(server)

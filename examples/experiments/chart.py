@@ -1,7 +1,7 @@
 """Plots of accuracy by epoch as SVG, with the curves of the benchmarks."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from command import report
@@ -10,7 +10,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))
 from benchmarks.curve import Line, draw_curve
 
 
-def draw(path: Path | None, title: str, curves: dict[str, Sequence[float]]) -> None:
+def draw(path: Path | None, title: str, curves: Mapping[str, Sequence[float]]) -> None:
     """Writes the plot, unless the path is None. Curves are shares, from the first epoch on."""
     if path is None:
         return

@@ -37,7 +37,8 @@ def main() -> None:
     rows: list[tuple[str | float, ...]] = []
     for name, backbone in bodies.items():
         backbone.trainable = False
-        rows.append((name, "served features", *on_features(name, *features[name], data, options.epochs)))
+        train, held = features[name]
+        rows.append((name, "served features", *on_features(name, train, held, data, options.epochs)))
         rows.append((name, "inside the model, frozen", *inside(name, backbone, data, options.epochs)))
         if thaw(backbone):
             rows.append(

@@ -40,7 +40,7 @@ def main() -> None:
 def without_precautions(data: Task, epochs: int) -> tuple[list[Row], History]:
     model = with_head(data.backbone("resnet"))
     history = trained(model, data, epochs, "as people do it")
-    rows = [("as people do it", *scores(model, data))]
+    rows: list[Row] = [("as people do it", *scores(model, data))]
     foldserve.freeze(model)
     rows.append(("… then frozen", *scores(model, data)))
     foldserve.recalibrate(model, data.train_x).apply_to(model)
@@ -52,7 +52,7 @@ def frozen_first(data: Task, epochs: int) -> tuple[list[Row], History]:
     model = with_head(data.backbone("resnet"))
     foldserve.freeze(model)
     history = trained(model, data, epochs, "frozen first")
-    rows = [("frozen first", *scores(model, data))]
+    rows: list[Row] = [("frozen first", *scores(model, data))]
     foldserve.recalibrate(model, data.train_x).apply_to(model)
     rows.append(("frozen first, then recalibrated", *scores(model, data)))
     return rows, history

@@ -28,7 +28,7 @@ def export(model: Any, name: str, layer: str, samples: Array, folder: Path) -> N
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
     """Serves all exported models on a free port; gives the address."""
-    command = [BIN / "serve-model", folder / "models", "--port", "0", "--log-level", "warning"]
+    command: list[str | Path] = [BIN / "serve-model", folder / "models", "--port", "0", "--log-level", "warning"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     try:

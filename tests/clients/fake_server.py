@@ -12,6 +12,7 @@ import numpy as np
 
 from foldserve_contract import tensors
 from foldserve_contract.dtypes import dtype_named
+from foldserve_contract.errors import TensorError
 from foldserve_contract.protos import SignatureDefMap, TensorProto
 from foldserve_contract.protos.methods import MODEL_METHODS, PREDICTION_METHODS, Method
 from foldserve_contract.signature import Array, Signature, TensorSpec
@@ -177,7 +178,7 @@ class _Handlers(grpc.GenericRpcHandler):
     def _handler(self, method: Method, handle: Callable[[Any], Any]) -> Any:
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
             self._server.requests.append((method.name, request))
-            self._server.metadata.append(dict(context.invocation_metadata()))
+            self._server.metadata.append({key: str(value) for key, value in context.invocation_metadata()})
             self._server.peers.add(context.peer())
             try:
                 return handle(request)
@@ -194,7 +195,7 @@ class _Handlers(grpc.GenericRpcHandler):
 def _check(model: FakeModel, inputs: dict[str, Array]) -> None:
     try:
         rows = model.signature.check_inputs(inputs)
-    except tensors.TensorError as error:
+    except TensorError as error:
         raise Refusal("INVALID_ARGUMENT", str(error)) from None
     if model.max_rows is not None and rows > model.max_rows:
         raise Refusal("INVALID_ARGUMENT", f"Task size {rows} is larger than maximum input batch size {model.max_rows}")

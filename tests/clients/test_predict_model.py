@@ -81,7 +81,10 @@ def test_the_version_named_is_the_one_asked(server: ModelServer, folder: Path) -
 
 
 def test_the_version_is_pinned_from_the_first_row(server: ModelServer, folder: Path) -> None:
-    server.before_predict = lambda request: server.models["double"].setdefault(2, times(-7)) and None
+    def publish(request: Any) -> None:
+        server.models["double"].setdefault(2, times(-7))
+
+    server.before_predict = publish
     assert predict(server, "rows.npy", "-o", "out.npz", "--batch", "4") == 0
     np.testing.assert_array_equal(load("out.npz")["y"], ROWS * 2)
 

@@ -20,12 +20,13 @@ def versions_asked(server: ModelServer) -> list[int]:
 
 
 def test_the_first_chunks_version_pins_the_rest(connect: Connect, server: ModelServer) -> None:
-    def publish(request: Any) -> None:
+    def publish_and_double(inputs: dict[str, Any]) -> dict[str, Any]:
         server.models["double"].setdefault(2, times(-7))  # from the first chunk on
+        return {"y": inputs["x"] * 2}
 
     client = connect(chunk=SMALL)
     client.metadata("double")
-    server.models["double"][1].run = lambda inputs: (publish(None), {"y": inputs["x"] * 2})[1]
+    server.models["double"][1].run = publish_and_double
     np.testing.assert_array_equal(client.predict("double", ROWS), ROWS * 2)
     assert versions_asked(server) == [0] + [1] * 9
     assert client.predict_versioned("double", ROWS).version == 2

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def version(tmp_path: Path) -> Path:
     return make_bundle(tmp_path, "m")
 
 
-def edit_manifest(version: Path, change: Callable[[dict], None]) -> None:
+def edit_manifest(version: Path, change: Callable[[dict], object]) -> None:
     path = version / "bundle.json"
     manifest = json.loads(path.read_text())
     change(manifest)
@@ -156,7 +157,8 @@ def test_golden_samples_with_pickles_are_refused(version: Path) -> None:
     from foldserve_contract.golden import Golden
 
     buffer = io.BytesIO()
-    np.savez(buffer, **{"input/x": np.array([object()], dtype=object)})
+    arrays: dict[str, Any] = {"input/x": np.array([object()], dtype=object)}
+    np.savez(buffer, **arrays)
     signature = Bundle.open(version).manifest.signature
     with pytest.raises(GoldenInvalid, match="cannot be used"):
         Golden.from_bytes(buffer.getvalue(), signature)

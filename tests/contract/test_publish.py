@@ -1,6 +1,8 @@
 """A version is published whole or not at all."""
 
+import ctypes
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -9,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from foldserve_contract import publish
 from foldserve_contract.bundle import Bundle
 from foldserve_contract.errors import UnsafePath, VersionExists
 from foldserve_contract.manifest import Manifest
@@ -29,9 +30,11 @@ def fill(staging: Staging, template: Manifest, content: str = "new") -> Manifest
     return replace(template, version=staging.version, files=staging.seal())
 
 
-def publish_one(root: Path, template: Manifest, content: str = "new", **choices: object) -> Path:
-    with stage(root, "m", **choices) as staging:
-        return staging.publish(fill(staging, template, content), force=bool(choices.get("force")))
+def publish_one(
+    root: Path, template: Manifest, content: str = "new", *, version: int | None = None, force: bool = False
+) -> Path:
+    with stage(root, "m", version, force=force) as staging:
+        return staging.publish(fill(staging, template, content), force=force)
 
 
 def test_versions_count_up_and_leave_nothing_else_behind(tmp_path: Path, template: Manifest) -> None:
@@ -63,7 +66,7 @@ def test_force_replaces_and_the_old_version_is_gone(
 ) -> None:
     publish_one(tmp_path, template, "old", version=7)
     if not renameat2:
-        monkeypatch.setattr(publish.ctypes, "CDLL", lambda *_, **__: object())
+        monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: object())
     path = publish_one(tmp_path, template, "new", version=7, force=True)
     assert (path / "variables" / "weights").read_text() == "new"
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["7"]
@@ -73,7 +76,7 @@ def test_force_replaces_and_the_old_version_is_gone(
 def test_a_system_without_renameat2_still_refuses_to_overwrite(
     tmp_path: Path, template: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publish.ctypes, "CDLL", lambda *_, **__: object())
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: object())
     with stage(tmp_path, "m", 7) as staging:
         manifest = fill(staging, template)
         (tmp_path / "m" / "7").mkdir()
@@ -92,7 +95,7 @@ def test_a_full_disk_leaves_no_version(tmp_path: Path, template: Manifest, monke
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(publish.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         publish_one(tmp_path, template)
     assert list(tmp_path.glob("m/*")) == []
