@@ -26,14 +26,17 @@ def main() -> None:
     data = task(options)
     bodies = {name: data.backbone(name) for name in ("resnet", "vgg")}
     features, distances = {}, {}
+    # features from a server
     with TemporaryDirectory() as folder:
         for name, backbone in bodies.items():
             serving.export(with_head(backbone), name, backbone.layers[-1].name, data.train_x, Path(folder))
         with serving.serving(Path(folder)) as address:
             for name in bodies:
                 features[name] = serving.predicted_features(address, name, (data.train_x, data.held_x), Path(folder))
+    # compared before any training below changes the backbones
     for name, backbone in bodies.items():
         distances[name] = apart(features[name][1], data.held_x, backbone)
+    # one row for each way of training a head
     rows: list[tuple[str | float, ...]] = []
     for name, backbone in bodies.items():
         backbone.trainable = False

@@ -1,4 +1,4 @@
-"""A server of TensorFlow Serving's protocol that can be states how to misbehave."""
+"""Server of TensorFlow Serving's protocol with configurable faults."""
 
 import threading
 from collections import deque
