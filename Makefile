@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test test-slow check bench descriptors clean
+.PHONY: help setup demo test test-slow check matrix bench descriptors clean
 
 help: ## Show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ check: $(READY) ## Lint, types, levels and tests
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q
 
+matrix: $(READY) ## Run the tests on Python 3.11 to 3.13 and with the lowest and the highest dependencies
+	$(BIN)/nox
+
 bench: $(READY) ## What the process hop costs
 	$(BIN)/python benchmarks/hop.py
 
@@ -40,4 +43,4 @@ descriptors: $(READY) ## Regenerate the protocols' message descriptors
 	$(BIN)/python contract/generate_descriptors.py
 
 clean: ## Remove everything that was made
-	rm -rf $(VENV) .demo build dist
+	rm -rf $(VENV) .nox .demo build dist

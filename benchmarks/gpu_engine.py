@@ -13,8 +13,8 @@ from foldserve_engine.device import Device
 from foldserve_engine.gate.golden_check import check_golden
 from foldserve_engine.onnx.onnx_engine import OnnxEngine, import_runtime
 from foldserve_engine.onnx.session_plan import session_plan
-from foldserve_engine.protocol import EngineOptions
 from foldserve_engine.rows import Gather, PaddedEngine
+from foldserve_engine.spec import EngineSpec
 
 TURNS = 5
 Run = Callable[[Arrays], Any]
@@ -62,7 +62,7 @@ class Bench:
         largest = bundle.manifest.max_batch_size
         powers = buckets((), largest, Device.parse("cuda:0"))  # also where it is tried out on a CPU
         self.sizes = powers
-        self._options = EngineOptions(device=Device.parse(device), sizes=powers, tf32=tf32)
+        self._options = EngineSpec(device=device, sizes=powers, tf32=tf32)
 
     def engine(self, graph_rows: int | None = None) -> OnnxEngine:
         """As it is served; `graph_rows` other than the server's default where given.

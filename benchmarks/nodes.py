@@ -61,11 +61,13 @@ def by_keras(model: Any, folder: Path) -> dict[str, Any]:
 
 def by_foldserve(made: models.Made, folder: Path) -> dict[str, Any]:
     """Nodes of our artifacts, how exact they are, and what became of the normalizations."""
-    from foldserve_exporter.artifacts import write_models
+    from foldserve_exporter.bundle_files import write_models
     from foldserve_exporter.folding import fold_graph
     from foldserve_exporter.graph import trace
     from foldserve_exporter.options import ExportOptions
-    from foldserve_exporter.preparation import expect, fold_model, open_model
+    from foldserve_exporter.steps.fold import fold_model
+    from foldserve_exporter.steps.load import open_model
+    from foldserve_exporter.steps.reference import make_reference
 
     folder.mkdir()
     began = time.perf_counter()
@@ -77,7 +79,7 @@ def by_foldserve(made: models.Made, folder: Path) -> dict[str, Any]:
     return {
         "foldserve": {"saved_model": counting.saved_model(folder), "onnx": counting.onnx_model(folder / "model.onnx")},
         "between_tensors": counting.between_tensors(folder / "model.onnx"),
-        "of_the_limit": exactness.of_the_limit(folder, folded.signature, expect(folded, options)),
+        "of_the_limit": exactness.of_the_limit(folder, folded.signature, make_reference(folded, options)),
         "actions": [entry.action for entry in folded.plan],
         "reasons": sorted({f"{entry.bn}: {entry.reason}" for entry in folded.plan if "affine" in entry.action}),
         "fold_seconds": seconds,

@@ -99,8 +99,8 @@ def _decode_field(values: Any, dtype: DType, shape: tuple[int, ...]) -> Array:
 
 def _from_values(values: Any, dtype: DType) -> Array:
     # In the field's own type: `int_val` has 32 bits for uint8 too. The lowest bits are the value, as in TensorFlow;
-    # perf_analyzer does not clear the others.
-    wide = np.array(values)
+    # perf_analyzer does not clear the others. Without a dtype, numpy makes float64 of numbers on both sides of 2^63.
+    wide = np.array(values, np.uint64 if dtype.name == "uint64" else None)
     if dtype.name == "float16":  # half_val holds the bits
         return wide.astype(np.uint16).view(dtype.numpy)
     return wide.astype(dtype.numpy)

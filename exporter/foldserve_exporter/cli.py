@@ -1,12 +1,14 @@
-"""`export-model`: words into options, errors into exit codes."""
+"""The command `export-model`: arguments to options, errors to exit codes."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from .commands import complain, run_command
-from .errors import VerificationFailed
-from .options import DEFAULT_GOLDEN, DEFAULT_MAX_BATCH, ExportOptions
+from foldserve_contract.options import values_of
+
+from .commands import print_error, run_command
+from .flags import add_flags
+from .options import ExportOptions
 
 PROGRAM = "export-model"
 
@@ -43,41 +45,23 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from .report.failed import VerificationFailed  # with TensorFlow: not for --help
+
     try:
         return _export(options)
     except VerificationFailed as error:
         _show(error.report, options.json)
-        complain(PROGRAM, str(error))
+        print_error(PROGRAM, str(error))
         return error.exit_code
 
 
 def _export(options: argparse.Namespace) -> int:
     from .pipeline import export_model
-    from .report.progress import TerminalProgress
+    from .report.terminal_progress import TerminalProgress
 
     with TerminalProgress(enabled=sys.stderr.isatty()) as progress:
         exported = export_model(
-            options.model,
-            options.output,
-            options.name,
-            progress=progress,
-            version=options.version,
-            samples=options.samples,
-            golden=options.golden,
-            golden_synthetic=options.golden_synthetic,
-            seed=options.seed,
-            force=options.force,
-            keep_keras=options.keep_keras,
-            max_batch_size=options.max_batch_size,
-            features=options.features,
-            preprocess=options.preprocess,
-            labels=options.labels,
-            rename=tuple(options.rename),
-            trust_code=options.trust_code,
-            custom_objects=tuple(options.custom_objects),
-            tf32=options.tf32,
-            recalibrate=options.recalibrate,
-            recalibrate_labels=options.recalibrate_labels,
+            options.model, options.output, options.name, progress=progress, **values_of(ExportOptions, options)
         )
     _show(exported.report, options.json)
     if not options.json:
@@ -88,7 +72,7 @@ def _export(options: argparse.Namespace) -> int:
 def _show(report: object, as_json: bool) -> None:
     from rich.console import Console
 
-    from .report.files import as_json as to_json
+    from .output_files import as_json as to_json
     from .report.record import Report
     from .report.terminal import print_report
 
@@ -100,7 +84,6 @@ def _show(report: object, as_json: bool) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    defaults = ExportOptions(Path(), "")
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Folds a Keras model's BatchNormalization into its weights, proves that nothing changed, and "
@@ -113,28 +96,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="a .keras or .h5 file, a SavedModel directory of Keras 2, or package.module:function")  # fmt: skip
     add("-o", "--output", type=Path, required=True, metavar="MODELS_DIR", help="the model repository to publish into")
     add("--name", required=True, help="the model's name")
-    add("--version", type=int, help="the version's number (default: the highest there plus one)")
-    add("--samples", type=Path, metavar="FILE", help="real inputs: .npz, .npy or a folder of images (see below)")
-    add("--recalibrate", type=Path, metavar="FILE", help="estimate the moving statistics anew from these samples first")
-    add("--recalibrate-labels", type=Path, metavar="FILE",
-        help="the right answers to them (.npy, .npz): accuracy is told, worse refused")  # fmt: skip
-    add("--golden", type=int, default=DEFAULT_GOLDEN, metavar="N", help=f"golden samples ({DEFAULT_GOLDEN})")
-    add("--golden-synthetic", action="store_true", help="draw the golden samples at random: keeps --samples private")
-    add("--seed", type=int, default=defaults.seed, help="of every random choice (0)")
-    add("--force", action="store_true", help="replace the version if it is there")
-    add("--keep-keras", action="store_true", help="keep the folded model as model.keras in the bundle")
-    add("--max-batch-size", type=int, default=DEFAULT_MAX_BATCH, metavar="N",
-        help=f"what Triton's config.pbtxt says ({DEFAULT_MAX_BATCH})")  # fmt: skip
-    add("--tf32", action="store_true", help="promise a value for GPUs that round to TF32, too (serve-model --tf32)")
-    add("--features", metavar="LAYER", help="answer with this layer's features: the model up to it is exported")
-    add("--preprocess", metavar="HOW",
-        help="caffe, tf, torch, SCALE or SCALE,OFFSET: baked in, so that callers send uint8 images in RGB")  # fmt: skip
-    add("--labels", type=Path, metavar="FILE", help="names of the classes, one a line, or a JSON list")
-    add("--rename", action="append", default=[], metavar="OLD=NEW",
-        help="another name for an input or output, in both artifacts and on the wire; repeatable")  # fmt: skip
-    add("--trust-code", action="store_true", help="let code run: a file's Lambda layers, or package.module:function")
-    add("--custom-objects", action="append", default=[], metavar="MODULE",
-        help="a module to import first; its classes register themselves with Keras; repeatable")  # fmt: skip
+    add_flags(parser, ExportOptions)
     add("--json", action="store_true", help="print the report as JSON")
     return parser.parse_args(arguments)
 

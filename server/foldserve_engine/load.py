@@ -3,10 +3,11 @@
 from foldserve_contract.bundle import ONNX, ONNX_DATA, SAVED_MODEL, Bundle
 from foldserve_contract.errors import MissingFile
 
-from .protocol import Engine, EngineKind, EngineOptions
+from .protocol import Engine
+from .spec import EngineKind, EngineSpec
 
 
-def load_engine(bundle: Bundle, kind: EngineKind, options: EngineOptions | None = None) -> Engine:
+def load_engine(bundle: Bundle, kind: EngineKind, options: EngineSpec | None = None) -> Engine:
     """The engine that runs the bundle's artifact of that kind.
 
     ONNX is loaded from the very bytes whose digest was compared; a SavedModel from its directory, which is compared

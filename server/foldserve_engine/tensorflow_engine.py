@@ -9,7 +9,7 @@ from foldserve_contract.signature import DEFAULT_SIGNATURE, DYNAMIC, Array, Arra
 from .artifact_signature import ArtifactTensor, compare
 from .device import DeviceKind
 from .errors import ArtifactUnusable, DeviceNotFound, EngineError, RunFailed, RuntimeMissing
-from .protocol import EngineOptions
+from .spec import EngineSpec
 
 _CPU = "/CPU:0"
 
@@ -26,9 +26,7 @@ class TensorFlowEngine:
         self._device = device
 
     @classmethod
-    def from_directory(
-        cls, path: Path, signature: Signature, options: EngineOptions | None = None
-    ) -> "TensorFlowEngine":
+    def from_directory(cls, path: Path, signature: Signature, options: EngineSpec | None = None) -> "TensorFlowEngine":
         """Loads a SavedModel.
 
         Raises:
@@ -38,7 +36,7 @@ class TensorFlowEngine:
             SignatureMismatch: `serving_default` has other names, dtypes or shapes.
             EngineError: TensorFlow runs in this process already with another number of threads, or with another device.
         """
-        tensorflow, model, device = _open(path, options or EngineOptions())
+        tensorflow, model, device = _open(path, options or EngineSpec())
         function = model.signatures[DEFAULT_SIGNATURE]
         compare(
             signature,
@@ -49,13 +47,13 @@ class TensorFlowEngine:
         return cls(tensorflow, model, device, signature)
 
     @classmethod
-    def discover(cls, path: Path, options: EngineOptions | None = None) -> "TensorFlowEngine":
-        """As `from_directory`, with the signature that the SavedModel itself offers.
+    def discover(cls, path: Path, options: EngineSpec | None = None) -> "TensorFlowEngine":
+        """Loads a SavedModel as `from_directory` does, with the signature that it offers itself.
 
         Raises:
             ArtifactUnusable: TensorFlow refuses it, or what it takes or gives cannot be served.
         """
-        tensorflow, model, device = _open(path, options or EngineOptions())
+        tensorflow, model, device = _open(path, options or EngineSpec())
         function = model.signatures[DEFAULT_SIGNATURE]
         try:
             inputs = _specs(_offered(function.structured_input_signature[1]))
@@ -79,10 +77,10 @@ class TensorFlowEngine:
         self._function = self._model = None
 
 
-def _open(path: Path, options: EngineOptions) -> tuple[Any, Any, str]:
+def _open(path: Path, options: EngineSpec) -> tuple[Any, Any, str]:
     """TensorFlow, the model that was loaded, and the name of its device."""
     tensorflow = _import_tensorflow()
-    device = _CPU if options.device.kind is DeviceKind.CPU else _take_gpu(tensorflow, options)
+    device = _CPU if options.target.kind is DeviceKind.CPU else _take_gpu(tensorflow, options)
     _configure(tensorflow, options)
     return tensorflow, _load(tensorflow, path, device), device
 
@@ -95,7 +93,7 @@ def _import_tensorflow() -> Any:
     return tensorflow
 
 
-def _take_gpu(tensorflow: Any, options: EngineOptions) -> str:
+def _take_gpu(tensorflow: Any, options: EngineSpec) -> str:
     """Takes one GPU, and no more of its memory than is needed or allowed; the name it has then.
 
     What makes its kernels fast and inexact, or different at every run, is off.
@@ -112,20 +110,20 @@ def _take_gpu(tensorflow: Any, options: EngineOptions) -> str:
         config.experimental.enable_tensor_float_32_execution(options.tf32)
         config.experimental.enable_op_determinism()
     except RuntimeError as error:
-        raise EngineError(f"TensorFlow runs already and cannot take {options.device}: {error}") from error
+        raise EngineError(f"TensorFlow runs already and cannot take {options.target}: {error}") from error
     return "/GPU:0"  # the only one that it sees now
 
 
-def _gpu(tensorflow: Any, options: EngineOptions) -> Any:
-    if options.device.kind is not DeviceKind.CUDA:
-        raise DeviceNotFound(f"TensorFlow runs on cpu or cuda:N, not on {options.device}")
-    found = tensorflow.config.list_physical_devices("GPU")
-    if options.device.index >= len(found):
-        raise DeviceNotFound(f"device {options.device} is not there; TensorFlow sees {len(found)} GPUs")
-    return found[options.device.index]
+def _gpu(tensorflow: Any, options: EngineSpec) -> Any:
+    if options.target.kind is not DeviceKind.CUDA:
+        raise DeviceNotFound(f"TensorFlow runs on cpu or cuda:N, not on {options.target}")
+    gpus = tensorflow.config.list_physical_devices("GPU")
+    if options.target.index >= len(gpus):
+        raise DeviceNotFound(f"device {options.target} is not there; TensorFlow sees {len(gpus)} GPUs")
+    return gpus[options.target.index]
 
 
-def _configure(tensorflow: Any, options: EngineOptions) -> None:
+def _configure(tensorflow: Any, options: EngineSpec) -> None:
     threading = tensorflow.config.threading
     if options.threads and threading.get_intra_op_parallelism_threads() != options.threads:
         try:
@@ -151,10 +149,10 @@ def _specs(offered: list[ArtifactTensor]) -> tuple[TensorSpec, ...]:
     for tensor in offered:
         if tensor.shape is None:
             raise TensorError(f"tensor {tensor.name!r}: its rank is not known")
-    shapes = ((one, one.shape or ()) for one in offered)
+    shapes = ((tensor, tensor.shape or ()) for tensor in offered)
     return tuple(
-        TensorSpec(one.name, one.dtype, tuple(DYNAMIC if size is None else size for size in shape))
-        for one, shape in shapes
+        TensorSpec(tensor.name, tensor.dtype, tuple(DYNAMIC if size is None else size for size in shape))
+        for tensor, shape in shapes
     )
 
 

@@ -17,7 +17,7 @@ from foldserve_engine.device import Device
 from foldserve_engine.gate.bounds import golden_bounds
 from foldserve_engine.gate.golden_check import check_golden
 from foldserve_engine.load import load_engine
-from foldserve_engine.protocol import EngineKind, EngineOptions
+from foldserve_engine.spec import EngineKind, EngineSpec
 from foldserve_engine.tensorflow_engine import TensorFlowEngine
 
 
@@ -51,7 +51,7 @@ def main(path: Path) -> dict[str, Any]:
     bundle = Bundle.open(path)
     signature = bundle.manifest.signature
     found: dict[str, Any] = {"golden": goldens(bundle)}
-    engine = TensorFlowEngine.from_directory(path, signature, EngineOptions(optimise=True))
+    engine = TensorFlowEngine.from_directory(path, signature, EngineSpec(optimise=True))
     gc.collect()
     found["after collection"] = list(engine.run({"features": np.zeros((3, 4), np.float32)})["scores"].shape)
     found["wrong shape"] = error_of(lambda: engine.run({"features": np.zeros((3, 5), np.float32)}))
@@ -61,7 +61,7 @@ def main(path: Path) -> dict[str, Any]:
     ):
         wrong = with_input(signature, spec)
         found[what] = error_of(lambda wrong=wrong: TensorFlowEngine.from_directory(path, wrong))
-    gpu = EngineOptions(device=Device.parse("cuda:7"))
+    gpu = EngineSpec(device="cuda:7")
     found["device"] = error_of(lambda: TensorFlowEngine.from_directory(path, signature, gpu))
     found["no model"] = error_of(lambda: TensorFlowEngine.from_directory(path.parent, signature))
     found["changed"] = changed_while_loading(bundle)

@@ -11,9 +11,8 @@ import pytest
 
 from foldserve_contract.signature import Array, Signature, TensorSpec
 from foldserve_engine import tensorflow_engine
-from foldserve_engine.device import Device
 from foldserve_engine.errors import DeviceNotFound, EngineError
-from foldserve_engine.protocol import EngineOptions
+from foldserve_engine.spec import EngineSpec
 from foldserve_engine.tensorflow_engine import TensorFlowEngine
 
 SIGNATURE = Signature((TensorSpec("x", "float32", (-1, 2)),), (TensorSpec("y", "float32", (-1, 2)),))
@@ -73,7 +72,7 @@ class _Double:
 
 def load(monkeypatch: pytest.MonkeyPatch, tensorflow: FakeTensorFlow, **options: Any) -> TensorFlowEngine:
     monkeypatch.setattr(tensorflow_engine, "_import_tensorflow", lambda: tensorflow)
-    asked = EngineOptions(device=Device.parse(options.pop("device", "cuda:1")), **options)
+    asked = EngineSpec(device=options.pop("device", "cuda:1"), **options)
     return TensorFlowEngine.from_directory(Path("m/1"), SIGNATURE, asked)
 
 

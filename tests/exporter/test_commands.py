@@ -1,21 +1,24 @@
-"""However a command ends, it says so in a line and leaves nothing behind."""
+"""Commands end with one line of message and leave nothing behind, also when they are interrupted."""
 
 import signal
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from foldserve_contract.options import flags_of
 from foldserve_contract.publish import stage
 from foldserve_exporter.cli import main
 from foldserve_exporter.commands import run_command
+from foldserve_exporter.options import Choices, ExportOptions
 
 SIGNALS = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}
 
 
 @pytest.fixture(autouse=True)
-def heard() -> Iterator[None]:
-    """Ctrl-C is heard, as where a person starts the command: a shell has what runs in the background ignore it."""
+def interruptible() -> Iterator[None]:
+    """Restores the default handler of SIGINT, as in a terminal: shells start background processes with it ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -51,3 +54,10 @@ def test_numbers_that_cannot_be_used_end_with_2_and_are_told(
     assert main(["model.keras", "-o", str(tmp_path), "--name", "x", *wrong]) == 2
     assert f"received {wrong[1]}" in capfd.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_keyword_arguments_of_an_export_are_the_fields_of_its_options() -> None:
+    hints = typing.get_type_hints(ExportOptions)
+    chosen = {name: hint for name, hint in hints.items() if name not in ("output", "name")}
+    assert typing.get_type_hints(Choices) == chosen
+    assert flags_of(ExportOptions).keys() == chosen.keys(), "and each has a flag"

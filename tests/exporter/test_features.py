@@ -11,14 +11,14 @@ import pytest
 from foldserve_contract.bundle import Bundle
 from foldserve_contract.manifest import Source
 from foldserve_engine.load import load_engine
-from foldserve_engine.protocol import EngineKind
+from foldserve_engine.spec import EngineKind
 from foldserve_exporter import export_model
 from foldserve_exporter.errors import Refused
 from foldserve_exporter.graph import cut, rebuild, trace
 from foldserve_exporter.load.loader import Loaded
 from foldserve_exporter.options import ExportOptions, OptionsError
-from foldserve_exporter.preparation import fold_model
 from foldserve_exporter.preprocessing import Preprocessing, with_preprocessing
+from foldserve_exporter.steps.fold import fold_model
 
 from .models import randomise
 

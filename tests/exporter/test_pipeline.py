@@ -1,4 +1,4 @@
-"""What is exported answers as the model does; what does not is never published."""
+"""Exported artifacts answer as the model does; others are never published."""
 
 import json
 import re
@@ -19,14 +19,15 @@ from foldserve_engine.device import Device
 from foldserve_engine.gate.bounds import golden_bounds
 from foldserve_engine.gate.golden_check import check_golden
 from foldserve_engine.load import load_engine
-from foldserve_engine.protocol import EngineKind, EngineOptions
-from foldserve_exporter import artifacts, export_model, pipeline
+from foldserve_engine.spec import EngineKind, EngineSpec
+from foldserve_exporter import bundle_files, export_model, pipeline
 from foldserve_exporter.cli import main
-from foldserve_exporter.diagnosis.finding import Kind, Severity
-from foldserve_exporter.errors import Refused, VerificationFailed
+from foldserve_exporter.diagnosis.finding import FindingKind, Severity
+from foldserve_exporter.errors import Refused
 from foldserve_exporter.options import DEFAULT_MAX_BATCH
-from foldserve_exporter.pipeline import Exported
-from foldserve_exporter.report.progress import STEPS
+from foldserve_exporter.report.failed import VerificationFailed
+from foldserve_exporter.report.terminal_progress import STEPS
+from foldserve_exporter.steps.publish import Exported
 
 from .models import randomise
 
@@ -80,7 +81,7 @@ def expected(model: Any, inputs: np.ndarray) -> np.ndarray:
 def test_both_artifacts_answer_as_the_model_in_inference(
     exported: Exported, model: Any, samples: np.ndarray, kind: EngineKind
 ) -> None:
-    engine = load_engine(Bundle.open(exported.path), kind, EngineOptions())
+    engine = load_engine(Bundle.open(exported.path), kind, EngineSpec())
     try:
         served = engine.run({"image": samples})["probabilities"]
     finally:
@@ -111,13 +112,13 @@ def test_the_bundle_says_what_was_verified(exported: Exported) -> None:
 
 
 def test_every_step_is_announced_in_the_order_in_which_the_terminal_counts_them(exported: Exported) -> None:
-    """The report is written before its own time and that of the sealing are known."""
+    """Durations without those of the report and the sealing, which the report cannot hold."""
     assert (*exported.report.seconds, "report", "seal") == STEPS
 
 
 def test_the_baked_phase_is_named_and_gone(exported: Exported) -> None:
     assert exported.report.baked == ("backbone/bn_1 is called with training=True",)
-    [baked] = [each for each in exported.report.findings if each.kind is Kind.BAKED_PHASE]
+    [baked] = [finding for finding in exported.report.findings if finding.kind is FindingKind.BAKED_PHASE]
     assert (baked.severity, baked.layer) == (Severity.ERROR, "backbone/bn_1")
     assert baked.effect is not None
     assert baked.effect.largest > 0.01
@@ -135,12 +136,12 @@ def test_golden_samples_come_from_the_samples_and_pass_in_an_engine(exported: Ex
     golden = bundle.golden()
     given = {row.tobytes() for row in samples}
     assert all(row.tobytes() in given for row in golden.inputs["image"][:32])
-    engine = load_engine(bundle, EngineKind.ONNXRUNTIME, EngineOptions())
+    engine = load_engine(bundle, EngineKind.ONNXRUNTIME, EngineSpec())
     assert check_golden(engine, golden, golden_bounds(bundle.manifest, EngineKind.ONNXRUNTIME, Device())).passed
 
 
 def test_tritons_own_message_reads_its_configuration(exported: Exported) -> None:
-    """Inputs and outputs are left to Triton, which takes them from the ONNX model of whichever version it loads."""
+    """Triton takes inputs and outputs from the ONNX model of the version it loads; the file names none."""
     from google.protobuf import text_format
     from tritonclient.grpc.model_config_pb2 import ModelConfig
 
@@ -197,7 +198,7 @@ def test_spoiled_artifacts_are_refused_and_nothing_is_published(
     tmp_path: Path, model: Any, samples: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def spoiled(folded: Any, signature: Any, directory: Path) -> None:
-        artifacts.write_models(folded, signature, directory)
+        bundle_files.write_models(folded, signature, directory)
         path = directory / "model.onnx"
         path.write_bytes(path.read_bytes()[:-100])
         variables = next((directory / "variables").glob("variables.data*"))
@@ -240,7 +241,7 @@ def test_statistics_that_are_not_finite_are_refused_by_the_layers_name(tmp_path:
 
 
 class TestTheCommand:
-    """Exit codes and words."""
+    """Exit codes and messages."""
 
     def test_it_exports_and_prints_where(self, tmp_path: Path, model: Any, capfd: pytest.CaptureFixture[str]) -> None:
         model.save(tmp_path / "nested.keras")

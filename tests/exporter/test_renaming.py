@@ -10,12 +10,12 @@ import pytest
 from foldserve_contract.bundle import Bundle
 from foldserve_contract.manifest import Source
 from foldserve_engine.load import load_engine
-from foldserve_engine.protocol import EngineKind
+from foldserve_engine.spec import EngineKind
 from foldserve_exporter import export_model
 from foldserve_exporter.cli import main
 from foldserve_exporter.load.loader import Loaded
 from foldserve_exporter.options import ExportOptions, OptionsError
-from foldserve_exporter.preparation import fold_model
+from foldserve_exporter.steps.fold import fold_model
 
 from .models import randomise
 
@@ -67,7 +67,7 @@ def test_names_may_change_places_and_features_have_names_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (["dense_9=x"], r"outputs \['dense_1', 'dense_2'\]"),
         (["image=size"], "several inputs or outputs would be called 'size'"),
@@ -78,9 +78,9 @@ def test_names_may_change_places_and_features_have_names_of_their_own() -> None:
         (["=x"], "OLD=NEW"),
     ],
 )
-def test_what_is_not_clear_is_refused(words: list[str], said: str) -> None:
-    with pytest.raises(OptionsError, match=said):
-        signature_of(*words)
+def test_what_is_not_clear_is_refused(arguments: list[str], message: str) -> None:
+    with pytest.raises(OptionsError, match=message):
+        signature_of(*arguments)
 
 
 def test_a_name_that_an_input_and_an_output_shared_is_the_input_s() -> None:

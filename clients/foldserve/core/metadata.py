@@ -20,7 +20,7 @@ FIELD = "signature_def"
 
 
 @dataclass(frozen=True, slots=True)
-class TensorInfo:
+class TensorMetadata:
     """An input or output, as any TensorFlow Serving may describe it.
 
     Attributes:
@@ -49,8 +49,8 @@ class ModelMetadata:
     """One signature of one version; inputs and outputs are sorted by name, since the wire has no order."""
 
     version: int
-    inputs: tuple[TensorInfo, ...]
-    outputs: tuple[TensorInfo, ...]
+    inputs: tuple[TensorMetadata, ...]
+    outputs: tuple[TensorMetadata, ...]
 
     def signature(self) -> Signature:
         """Converts to the contract's signature.
@@ -92,14 +92,14 @@ def parse_metadata(body: bytes, signature: str) -> ModelMetadata:
     return ModelMetadata(response.model_spec.version.value, _tensor_infos(entry.inputs), _tensor_infos(entry.outputs))
 
 
-def _tensor_infos(infos: Any) -> tuple[TensorInfo, ...]:
+def _tensor_infos(infos: Any) -> tuple[TensorMetadata, ...]:
     return tuple(_tensor_info(name, infos[name]) for name in sorted(infos))
 
 
-def _tensor_info(name: str, info: Any) -> TensorInfo:
+def _tensor_info(name: str, info: Any) -> TensorMetadata:
     try:
         dtype = dtype_numbered(info.dtype).name
     except TensorError:
         dtype = None
     shape = None if info.tensor_shape.unknown_rank else tuple(dim.size for dim in info.tensor_shape.dim)
-    return TensorInfo(name, dtype, shape)
+    return TensorMetadata(name, dtype, shape)

@@ -1,4 +1,4 @@
-"""Layers that an affine map along the channels may be moved across, upwards or downwards."""
+"""Commuting layers: those that an affine map along the channels can be moved across, upwards or downwards."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,9 +9,19 @@ import numpy as np
 from ..graph import Graph, Node, Op, operations
 from .activations import is_activation, is_linear, passes_scale
 from .arithmetic import Affine
-from .refusal import Refusal, Why
+from .refusal import Refusal, RefusalReason
 from .reshaping import through_mean, through_permute, through_reshape
-from .sums import Crossing, Feed, Moved, is_product, is_sum, product_down, product_up, sum_down, sum_up
+from .sums_and_products import (
+    Crossing,
+    InputMap,
+    MappedAxis,
+    is_product,
+    is_sum,
+    product_down,
+    product_up,
+    sum_down,
+    sum_up,
+)
 
 _L = keras.layers
 
@@ -21,17 +31,17 @@ def _kinds(*stems: str) -> tuple[type[Any], ...]:
 
 
 AVERAGING = _kinds("AveragePooling", "UpSampling", "Cropping")
-MAXIMA = _kinds("MaxPooling")
-GLOBAL_AVERAGE = _kinds("GlobalAveragePooling")
-GLOBAL_MAXIMUM = _kinds("GlobalMaxPooling")
+MAX_POOLING = _kinds("MaxPooling")
+GLOBAL_AVERAGE_POOLING = _kinds("GlobalAveragePooling")
+GLOBAL_MAX_POOLING = _kinds("GlobalMaxPooling")
 PADDING = _kinds("ZeroPadding")
-SAME = (_L.Identity,)
+IDENTITY = (_L.Identity,)
 RESHAPING = (_L.Reshape, _L.Flatten)
-RESIZED = ("nearest", "bilinear")
+INTERPOLATIONS = ("nearest", "bilinear")
 
 
-def upwards(graph: Graph, node: Node, axis: int, affine: Affine) -> list[list[Feed]] | Refusal | None:
-    """The choices of maps on a node's inputs that amount to ``affine`` on its output; None if it does not commute."""
+def upwards(graph: Graph, node: Node, axis: int, affine: Affine) -> list[list[InputMap]] | Refusal | None:
+    """The choices of maps on a node's inputs that equal ``affine`` on its output; None if the node does not commute."""
     if node.op.kind is _L.Concatenate:
         parts = _concatenate_up(graph, node, axis, affine)
         return parts if isinstance(parts, Refusal) else [parts]
@@ -48,13 +58,13 @@ def upwards(graph: Graph, node: Node, axis: int, affine: Affine) -> list[list[Fe
 
 
 def downwards(graph: Graph, node: Node, position: int, axis: int, affine: Affine) -> list[Crossing] | Refusal | None:
-    """The ways for a map on one of a node's inputs to get across the node; None where it does not commute."""
+    """The ways for a map on one of a node's inputs to cross the node; None if the node does not commute."""
     if is_sum(node):
         return sum_down(graph, node, position, axis, affine)
     if is_product(node):
         return product_down(graph, node, position, axis, affine)
     if node.op.kind is _L.Concatenate:
-        moved: Moved | Refusal | None = _concatenate_down(graph, node, position, axis, affine)
+        moved: MappedAxis | Refusal | None = _concatenate_down(graph, node, position, axis, affine)
     elif len(node.inputs) != 1:
         return None
     else:
@@ -65,9 +75,9 @@ def downwards(graph: Graph, node: Node, position: int, axis: int, affine: Affine
 
 def _single(
     node: Node, axis: int, affine: Affine, start: Sequence[int | None], end: Sequence[int | None], up: bool
-) -> Moved | Refusal | None:
+) -> MappedAxis | Refusal | None:
     kind = node.op.kind
-    if kind in SAME or (is_activation(node.op) and (passes_scale(node.op, affine) or _is_bare(node.op))):
+    if kind in IDENTITY or (is_activation(node.op) and (passes_scale(node.op, affine) or _is_bare(node.op))):
         return axis, affine
     if kind in RESHAPING or operations.name_of(node.op) == "Reshape":
         return through_reshape(node, axis, affine, start, end)
@@ -75,16 +85,16 @@ def _single(
         return through_mean(node, axis, affine, max(len(start), len(end)), up)
     if kind is _L.Permute:
         return through_permute(axis, affine, (0, *node.op.config["dims"]), up)
-    if kind in AVERAGING + MAXIMA + GLOBAL_AVERAGE + GLOBAL_MAXIMUM + PADDING or _is_resizing(node.op):
+    if kind in AVERAGING + MAX_POOLING + GLOBAL_AVERAGE_POOLING + GLOBAL_MAX_POOLING + PADDING or _is_resizing(node.op):
         return _spatial(node, axis, affine, start, end)
     return None
 
 
 def _is_resizing(op: Op) -> bool:
-    """Whether an op interpolates with weights that sum to one, and pads with nothing."""
+    """True if an op interpolates with weights that sum to one and does not pad."""
     if op.kind is not _L.Resizing or op.config.get("pad_to_aspect_ratio"):
         return False
-    return op.config["interpolation"] in RESIZED
+    return op.config["interpolation"] in INTERPOLATIONS
 
 
 def _is_bare(op: Op) -> bool:
@@ -93,40 +103,40 @@ def _is_bare(op: Op) -> bool:
 
 def _spatial(
     node: Node, axis: int, affine: Affine, start: Sequence[int | None], end: Sequence[int | None]
-) -> Moved | Refusal:
+) -> MappedAxis | Refusal:
     first = node.op.config.get("data_format") == "channels_first"
     if axis != (1 if first else len(start) - 1):
-        return Refusal(Why.OTHER_AXIS, f"it normalizes axis {axis}, which {node.op.path} works along")
+        return Refusal(RefusalReason.OTHER_AXIS, f"it normalizes axis {axis}, which {node.op.path} works along")
     other = f"put it on the other side of {node.op.path}"
-    if node.op.kind in MAXIMA + GLOBAL_MAXIMUM and not affine.keeps_order:
+    if node.op.kind in MAX_POOLING + GLOBAL_MAX_POOLING and not affine.keeps_order:
         return Refusal(
-            Why.NEGATIVE_SCALE,
+            RefusalReason.NEGATIVE_SCALE,
             f"a negative gamma turns the maximum of {node.op.path} into a minimum",
             f"{other}, or keep gamma from becoming negative (gamma_constraint='non_neg')",
         )
     if node.op.kind in PADDING and affine.has_shift:
-        return Refusal(Why.PADDING, f"a shift must not reach the zeros that {node.op.path} pads with", other)
+        return Refusal(RefusalReason.PADDING, f"a shift must not reach the zeros that {node.op.path} pads with", other)
     return (1 if first else len(end) - 1), affine
 
 
-def _concatenate_up(graph: Graph, node: Node, axis: int, affine: Affine) -> list[Feed] | Refusal:
+def _concatenate_up(graph: Graph, node: Node, axis: int, affine: Affine) -> list[InputMap] | Refusal:
     joined = int(node.op.config["axis"]) % len(node.outputs[0].shape)
     if joined != axis:
         return [(ref, axis, affine) for ref in node.inputs]
     sizes = [graph.spec(ref).shape[axis] for ref in node.inputs]
     if None in sizes:
-        return Refusal(Why.DYNAMIC_SHAPE, f"{node.op.path} joins tensors of unknown size")
+        return Refusal(RefusalReason.DYNAMIC_SHAPE, f"{node.op.path} joins tensors of unknown size")
     cuts = np.cumsum([int(size or 0) for size in sizes])[:-1]
     parts = zip(np.split(affine.scale, cuts), np.split(affine.shift, cuts), strict=True)
     return [(ref, axis, Affine(*part)) for ref, part in zip(node.inputs, parts, strict=True)]
 
 
-def _concatenate_down(graph: Graph, node: Node, position: int, axis: int, affine: Affine) -> Moved | Refusal:
-    """The other tensors that are joined get an identity map."""
+def _concatenate_down(graph: Graph, node: Node, position: int, axis: int, affine: Affine) -> MappedAxis | Refusal:
+    """The map on the concatenation: identity in the channels of the other tensors."""
     total = node.outputs[0].shape[axis]
     sizes = [graph.spec(ref).shape[axis] for ref in node.inputs]
     if int(node.op.config["axis"]) % len(node.outputs[0].shape) != axis or total is None or None in sizes:
-        return Refusal(Why.OTHER_AXIS, f"{node.op.path} joins it with others along another axis")
+        return Refusal(RefusalReason.OTHER_AXIS, f"{node.op.path} joins it with others along another axis")
     start = sum(int(size or 0) for size in sizes[:position])
     scale, shift = np.ones(total), np.zeros(total)
     scale[start : start + affine.channels] = affine.scale

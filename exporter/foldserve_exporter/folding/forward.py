@@ -1,7 +1,7 @@
-"""Hosts that take up the affine map before them.
+"""Forward rules: hosts that absorb the affine map before them.
 
 Zero padding is why a shift is often refused: the padded zeros come after the map, so near the border a shifted input
-would count for less than the bias says. A scale passes through zeros unharmed.
+would count for less than the bias indicates. A scale passes through zeros unharmed.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,38 +18,38 @@ from .attention import ATTENTION, forward_attention
 from .backward import with_weights
 from .einsum import forward_einsum
 from .recurrent import CELLS, forward_recurrent
-from .refusal import Refusal, Why
-from .wrapped import wrapped
+from .refusal import Refusal, RefusalReason
+from .wrappers import absorb_wrapped
 
 _L = keras.layers
 Rule = Callable[[Node, int, int, Affine], Op | Refusal]
 
 
 def absorb_forward(node: Node, position: int, axis: int, rank: int, affine: Affine) -> Op | Refusal:
-    """The op of ``node`` with the map before it, along ``axis`` of an input of ``rank`` axes, taken up, or why not.
+    """The op of ``node`` that absorbs the map on its input's ``axis`` (of ``rank`` axes), or a refusal.
 
-    The shift of ``affine`` is taken up whole or the host refuses; send a map without shift to ask for its scale alone.
+    The shift of ``affine`` is absorbed whole or the host refuses; a map without shift asks for the scale alone.
     """
     if node.op.kind is _L.TimeDistributed:
-        return wrapped(node, lambda inner: absorb_forward(inner, position, axis, rank, affine))
+        return absorb_wrapped(node, lambda inner: absorb_forward(inner, position, axis, rank, affine))
     if node.op.kind is ATTENTION:
         return forward_attention(node, position, axis, rank, affine)
     if node.op.kind in (*CELLS, _L.Bidirectional):
         return forward_recurrent(node, position, axis, affine)
     rule = _RULES.get(node.op.kind)
     if rule is None:
-        return _unfit(node.op)
+        return _no_rule(node.op)
     if axis != _input_axis(node, rank) and node.op.kind is not _L.EinsumDense:
-        return Refusal(Why.OTHER_AXIS, f"{node.op.path} reads its channels along another axis than {axis}")
+        return Refusal(RefusalReason.OTHER_AXIS, f"{node.op.path} reads its channels along another axis than {axis}")
     if not {w.name for w in node.op.weights} <= {"kernel", "bias", "depthwise_kernel", "pointwise_kernel"}:
-        return Refusal(Why.NOT_A_HOST, f"{node.op.path} holds weights other than kernel and bias")
+        return Refusal(RefusalReason.NOT_A_HOST, f"{node.op.path} holds weights other than kernel and bias")
     return rule(node, axis, rank, affine)
 
 
-def _unfit(op: Op) -> Refusal:
+def _no_rule(op: Op) -> Refusal:
     if is_activation(op):
-        return Refusal(Why.ACTIVATION, f"it must come before the activation {op.path}")
-    return Refusal(Why.NOT_A_HOST, f"{op.path} ({op.kind.__name__}) has no weights to fold into")
+        return Refusal(RefusalReason.ACTIVATION, f"it must come before the activation {op.path}")
+    return Refusal(RefusalReason.NOT_A_HOST, f"{op.path} ({op.kind.__name__}) has no weights to fold into")
 
 
 def _input_axis(node: Node, rank: int) -> int:
@@ -57,7 +57,7 @@ def _input_axis(node: Node, rank: int) -> int:
 
 
 def _pads(op: Op) -> bool:
-    """Whether a convolution reads zeros beyond its input's border."""
+    """True if a convolution reads zeros beyond its input's border."""
     sizes = op.config["kernel_size"]
     ones = all(size == 1 for size in ([sizes] if isinstance(sizes, int) else sizes))
     return op.config["padding"] != "valid" and not ones
@@ -66,7 +66,7 @@ def _pads(op: Op) -> bool:
 def _refuses_shift(op: Op, affine: Affine) -> Refusal | None:
     if affine.has_shift and _pads(op):
         return Refusal(
-            Why.PADDING,
+            RefusalReason.PADDING,
             f"{op.path} pads with zeros (padding={op.config['padding']!r}), which a shift must not reach",
             f"put it behind {op.path}",
         )
@@ -104,7 +104,7 @@ def _separable(node: Node, axis: int, rank: int, affine: Affine) -> Op | Refusal
 def _transposed(node: Node, axis: int, rank: int, affine: Affine) -> Op | Refusal:
     if affine.has_shift:
         return Refusal(
-            Why.POSITION,
+            RefusalReason.POSITION,
             f"what a shift adds behind the transposed convolution {node.op.path} depends on the position",
             f"put it behind {node.op.path}",
         )

@@ -1,24 +1,9 @@
-"""Carry out a decision: a new graph, the old one as it was."""
+"""Graph edits: each returns a new graph and leaves the old one as it was."""
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from ..graph import Graph, Node, Op, Ref
-
-if TYPE_CHECKING:
-    from .plan import Decision
-
-
-def applied(graph: Graph, node: Node, decision: "Decision") -> Graph:
-    """The graph in which ``decision`` about the affine node ``node`` has been carried out."""
-    if decision.left is node.op and not decision.absorbed:
-        return graph
-    ops: dict[int, Op] = {absorb.node: absorb.op for absorb in decision.absorbed}
-    if decision.left is not None:
-        ops[node.key] = decision.left
-    changed = with_ops(graph, ops)
-    return changed if decision.left is not None else without(changed, node)
 
 
 def with_ops(graph: Graph, ops: Mapping[int, Op]) -> Graph:
@@ -28,13 +13,13 @@ def with_ops(graph: Graph, ops: Mapping[int, Op]) -> Graph:
     return replace(graph, nodes=tuple(replace(n, op=ops[n.key]) if n.key in ops else n for n in graph.nodes))
 
 
-def without(graph: Graph, node: Node) -> Graph:
-    """The graph less one node of one input and one output: its readers read its input."""
+def without_node(graph: Graph, node: Node) -> Graph:
+    """The graph without a node of one input and one output: its readers read its input."""
     source = node.inputs[0]
 
     def swap(ref: Ref) -> Ref:
         return source if ref == node.ref else ref
 
-    kept = (each for each in graph.nodes if each.key != node.key)
-    nodes = tuple(each.rewired(swap) if node.ref in each.inputs else each for each in kept)
+    kept = (other for other in graph.nodes if other.key != node.key)
+    nodes = tuple(other.rewired(swap) if node.ref in other.inputs else other for other in kept)
     return replace(graph, nodes=nodes, output_refs=tuple(map(swap, graph.output_refs)))

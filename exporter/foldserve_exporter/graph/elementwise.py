@@ -1,4 +1,4 @@
-"""Activations that look at each value by itself, and those that do not given a place of their own."""
+"""Elementwise activations, and the split of layers whose activation is not elementwise."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 
-from .ir import Graph, Node, Op, Ref, sequel
+from .ir import Graph, Node, Op, Ref, expand_nodes
 
-_BY_VALUE = frozenset(
+_ELEMENTWISE = frozenset(
     (
         "celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh",
         "leaky_relu", "linear", "log_sigmoid", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "soft_shrink",
@@ -18,28 +18,28 @@ _BY_VALUE = frozenset(
 )  # fmt: skip
 
 
-def is_by_value(op: Op) -> bool:
-    """Whether a layer's activation is known to look at each value by itself: softmax, say, looks at the last axis."""
+def has_elementwise_activation(op: Op) -> bool:
+    """True if a layer's activation is known to be elementwise; softmax, for one, works along the last axis."""
     activation = op.config.get("activation")
-    return activation is None or (isinstance(activation, str) and activation in _BY_VALUE)
+    return activation is None or (isinstance(activation, str) and activation in _ELEMENTWISE)
 
 
-def with_own_activations(graph: Graph, chosen: Callable[[Op], bool]) -> Graph:
-    """The graph in which the activation of every chosen layer is a layer behind it, if it looks at several values."""
+def split_activations(graph: Graph, chosen: Callable[[Op], bool]) -> Graph:
+    """The graph in which every chosen layer with an activation that is not elementwise has it as a layer behind it."""
     parts: dict[int, tuple[Op, Op]] = {}
 
     def write(node: Node, key: int) -> list[Node]:
-        if not chosen(node.op) or is_by_value(node.op):
+        if not chosen(node.op) or has_elementwise_activation(node.op):
             return [node]
         if id(node.op) not in parts:
-            parts[id(node.op)] = _parts(node.op)
+            parts[id(node.op)] = _split(node.op)
         linear, activation = parts[id(node.op)]
-        return [replace(node, key=key, op=linear), node.calling(activation, (Ref(key, 0),))]
+        return [replace(node, key=key, op=linear), node.with_op(activation, (Ref(key, 0),))]
 
-    return sequel(graph, write)
+    return expand_nodes(graph, write)
 
 
-def _parts(op: Op) -> tuple[Op, Op]:
+def _split(op: Op) -> tuple[Op, Op]:
     activation: dict[str, Any] = {"name": "activation", "activation": op.config["activation"], "dtype": "float32"}
     linear = replace(op, config={**op.config, "activation": "linear"})
     return linear, Op(f"{op.path}/activation", keras.layers.Activation, activation)

@@ -1,4 +1,4 @@
-"""Make the Keras object behind an op: a fresh layer from its configuration, or a copy of a weightless operation."""
+"""Instantiation of an op: a new Keras layer from its configuration, or a copy of a weightless operation."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,14 +8,14 @@ import keras
 
 from ..errors import Refused
 from . import keras_private as private
-from .config import for_inference
 from .ir import Op
-from .opaque import build_like, deafen
+from .layer_config import inference_config
+from .unreadable_layer import build_like, silence_training
 
 
 @contextmanager
 def policy(dtype: str) -> Iterator[None]:
-    """Layers that a custom layer makes for itself take the global policy: lend them ``dtype``."""
+    """Set Keras' global dtype policy meanwhile: the layers that a custom layer constructs take it."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype)
     try:
@@ -25,7 +25,7 @@ def policy(dtype: str) -> Iterator[None]:
 
 
 def is_stock(kind: type[Any]) -> bool:
-    """Whether a class comes with Keras."""
+    """True if a class comes with Keras."""
     return kind.__module__.split(".")[0] == "keras"
 
 
@@ -33,16 +33,16 @@ def instantiate(op: Op, name: str, dtype: str) -> Any:
     """A new Keras layer or operation that computes in ``dtype``; its weights are not set yet.
 
     Raises:
-        Refused: the layer cannot be made again from its own configuration.
+        Refused: the layer cannot be constructed from its own configuration.
     """
     if op.template is not None and not isinstance(op.template, keras.layers.Layer):
         return _operation(op.template, name, dtype)
-    config = for_inference(op.config, name, dtype, is_stock(op.kind))
+    config = inference_config(op.config, name, dtype, is_stock(op.kind))
     if op.template is not None:
         return private.cloned_lambda(op.template, config)
     try:
         with policy(dtype):
-            return _quietened(op, op.kind.from_config(config))
+            return _in_inference_mode(op, op.kind.from_config(config))
     except Refused:
         raise
     except Exception as error:
@@ -52,47 +52,48 @@ def instantiate(op: Op, name: str, dtype: str) -> Any:
         ) from error
 
 
-def assign(layer: Any, op: Op) -> None:
+def assign_weights(layer: Any, op: Op) -> None:
     """Set a built layer's weights from the op's, each cast once to the dtype of its variable.
 
     Raises:
         Refused: the new layer's weights are not those of the old one.
     """
     variables = layer.weights if op.weights else []
-    expected = [(_told(weight.name), tuple(weight.value.shape)) for weight in op.weights]
-    found = [(_told(variable.name), tuple(variable.shape)) for variable in variables]
-    if expected != found:
-        raise Refused(f"{op.path}: made again, the {op.kind.__name__} has weights {found} instead of {expected}.")
+    expected = [(_comparable_name(weight.name), tuple(weight.value.shape)) for weight in op.weights]
+    actual = [(_comparable_name(variable.name), tuple(variable.shape)) for variable in variables]
+    if expected != actual:
+        raise Refused(f"{op.path}: made again, the {op.kind.__name__} has weights {actual} instead of {expected}.")
     for variable, weight in zip(variables, op.weights, strict=True):
         variable.assign(weight.value.astype(variable.dtype))
     if isinstance(layer, keras.layers.Normalization):
         layer.finalize_state()
 
 
-def _quietened(op: Op, layer: Any) -> Any:
-    if op.opaque is None:
+def _in_inference_mode(op: Op, layer: Any) -> Any:
+    """The new layer, changed so that no learning phase reaches what is hidden in its ``call``."""
+    if op.unreadable is None:
         return _frozen(layer)
-    build_like(layer, op.opaque.layer)
-    deafen(layer, op)
+    build_like(layer, op.unreadable.layer)
+    silence_training(layer, op)
     return layer
 
 
 def _frozen(layer: Any) -> Any:
-    """A BatchNormalization with a ``call`` of its own may bake a phase there; not trainable, it hears none."""
+    """The layer; a BatchNormalization that overrides ``call`` may bake a phase there, so it is set not trainable."""
     norm = keras.layers.BatchNormalization
     if isinstance(layer, norm) and type(layer).call is not norm.call:
         layer.trainable = False
     return layer
 
 
-def _told(name: str) -> str:
-    """A weight that its layer gave no name is called ``variable`` and a running number."""
+def _comparable_name(name: str) -> str:
+    """A weight's name without the running number that Keras gives to a weight without a name (``variable_12``)."""
     return "variable" if name.startswith("variable") else name
 
 
 def _operation(template: Any, name: str, dtype: str) -> Any:
-    aimed = getattr(template, "dtype", None)
-    if isinstance(aimed, str) and "float" in aimed and aimed != dtype:
+    target = getattr(template, "dtype", None)  # of a cast
+    if isinstance(target, str) and "float" in target and target != dtype:
         return type(template).from_config({**template.get_config(), "dtype": dtype, "name": name})
     operation = private.detached(template)
     operation.name = name

@@ -24,21 +24,21 @@ class Ref:
 
     @property
     def is_input(self) -> bool:
-        """Whether this is a model input rather than a node's result."""
+        """True if this is a model input rather than a node's result."""
         return self.node == INPUT
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """One place where a node reads a tensor: the ``position``-th of its inputs."""
+class Use:
+    """One use of a tensor: the node with key ``node`` reads it as the ``position``-th of its inputs."""
 
     node: int
     position: int
 
 
 @dataclass(frozen=True, slots=True)
-class TensorSpec:
-    """Name, shape (None where dynamic, the batch first) and dtype of a tensor, and whether callers could omit it."""
+class TensorInfo:
+    """Name, shape (None where dynamic, the batch first) and dtype of a tensor, and whether callers may omit it."""
 
     name: str
     shape: Shape
@@ -47,7 +47,7 @@ class TensorSpec:
 
     @property
     def is_float(self) -> bool:
-        """Whether the dtype is a floating one (bfloat16 and float8 too)."""
+        """True if the dtype is a floating one (bfloat16 and float8 too)."""
         return "float" in self.dtype
 
 
@@ -60,7 +60,7 @@ class Weight:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Map:
+class ChannelAffine:
     """y = scale·x + shift along one axis, in float64."""
 
     scale: Array
@@ -69,26 +69,27 @@ class Map:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Opaque:
-    """A layer that holds others and whose ``call`` cannot be read.
+class UnreadableLayer:
+    """A layer that contains other layers and whose ``call`` cannot be read.
 
     Attributes:
-        layer: The caller's layer, after which copies are built. It is never called and never changed.
-        why: What stands in the way, in words.
+        layer: The caller's layer, from which copies are built. It is never called and never changed.
+        reason: Why the ``call`` cannot be read, in words for a message.
         norms: Every BatchNormalization in it, at any depth, in Keras' order, each as if it stood in a graph by itself;
-            None where one was never built.
-        maps: What each of them computes in inference, once they are folded; a copy then computes that in their place.
+            None for a layer that was never built.
+        affines: The map that each of them computes in inference, once they are folded; a copy computes it in their
+            place.
     """
 
     layer: Any
-    why: str
+    reason: str
     norms: tuple["Node | None", ...]
-    maps: tuple[Map | None, ...] | None = None
+    affines: tuple[ChannelAffine | None, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Op:
-    """What a node calls: a layer as class, config and weights, or a weightless Keras operation as ``template``.
+    """The callee of a node: a layer as class, config and weights, or a weightless Keras operation as ``template``.
 
     Several nodes that call one shared layer hold the same `Op` object.
     """
@@ -98,7 +99,7 @@ class Op:
     config: Mapping[str, Any] = field(default_factory=dict)
     weights: tuple[Weight, ...] = ()
     template: Any = None
-    opaque: "Opaque | None" = None
+    unreadable: UnreadableLayer | None = None
 
     @property
     def name(self) -> str:
@@ -114,14 +115,14 @@ class Op:
 class Node:
     """One call of an op. Tensors in ``args`` and ``kwargs`` are `Ref` leaves; there is no ``training`` among them.
 
-    ``call`` counts the calls of the same op; ``training`` is what the model had baked into this one.
+    ``call`` counts the calls of the same op; ``training`` is the learning phase that the model baked into this call.
     """
 
     key: int
     op: Op
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
-    outputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorInfo, ...]
     call: int = 0
     training: bool | None = None
 
@@ -135,7 +136,7 @@ class Node:
         """Every tensor that the call reads, in order, repeated where read twice."""
         return tuple(_refs((self.args, self.kwargs)))
 
-    def calling(self, op: Op, args: tuple[Any, ...] | None = None) -> "Node":
+    def with_op(self, op: Op, args: tuple[Any, ...] | None = None) -> "Node":
         """The same node with another op, and other arguments where they are given."""
         return replace(self, op=op, args=self.args if args is None else args)
 
@@ -151,8 +152,8 @@ class Graph:
 
     name: str
     nodes: tuple[Node, ...]
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
     output_refs: tuple[Ref, ...]
     input_structure: Any
     output_structure: Any
@@ -186,11 +187,11 @@ class Graph:
         """The node with this key."""
         return self._by_key[key]
 
-    def has(self, key: int) -> bool:
-        """Whether a node with this key is (still) there."""
+    def has_node(self, key: int) -> bool:
+        """True if the graph has a node with this key."""
         return key in self._by_key
 
-    def spec(self, ref: Ref) -> TensorSpec:
+    def spec(self, ref: Ref) -> TensorInfo:
         """Shape and dtype of a tensor."""
         return self.inputs[ref.output] if ref.is_input else self.node(ref.node).outputs[ref.output]
 
@@ -198,43 +199,44 @@ class Graph:
         """The nodes that read a tensor, repeated where one reads it twice."""
         return self._readers.get(ref, ())
 
-    def readings(self, ref: Ref) -> tuple[Reading, ...]:
-        """Every place where a tensor is read."""
+    def uses(self, ref: Ref) -> tuple[Use, ...]:
+        """Every use of a tensor: the node that reads it and the position among that node's inputs."""
         nodes = {node.key: node for node in self.readers(ref)}.values()
-        return tuple(Reading(n.key, at) for n in nodes for at, each in enumerate(n.inputs) if each == ref)
+        return tuple(Use(n.key, position) for n in nodes for position, source in enumerate(n.inputs) if source == ref)
 
     def is_output(self, ref: Ref) -> bool:
-        """Whether a tensor is an output of the model."""
+        """True if a tensor is an output of the model."""
         return ref in self.output_refs
 
 
-def sequel(graph: Graph, write: Callable[[Node, int], Iterable[Node]]) -> Graph:
-    """The graph in which ``write`` stands several nodes in a node's place, with new keys from the one it is given on.
+def expand_nodes(graph: Graph, expand: Callable[[Node, int], Iterable[Node]]) -> Graph:
+    """The graph with every node replaced by the nodes that ``expand`` returns for it.
 
-    The last of them keeps the node's own key, so that its readers need no change.
+    ``expand`` takes the node and the first free key. The last node of an expansion keeps the key of the node that it
+    replaces, so that the readers need no change.
     """
-    free = 1 + max((node.key for node in graph.nodes), default=-1)
+    free_key = 1 + max((node.key for node in graph.nodes), default=-1)
     nodes: list[Node] = []
     for node in graph.nodes:
-        written = list(write(node, free))
-        free += len(written)
-        nodes.extend(written)
+        expansion = list(expand(node, free_key))
+        free_key += len(expansion)
+        nodes.extend(expansion)
     return replace(graph, nodes=tuple(nodes))
 
 
-def live(nodes: Sequence[Node], outputs: Iterable[Ref]) -> tuple[Node, ...]:
-    """The nodes that outputs depend on, in their order."""
-    wanted = {ref.node for ref in outputs}
-    kept = []
+def live_nodes(nodes: Sequence[Node], outputs: Iterable[Ref]) -> tuple[Node, ...]:
+    """The live nodes, in their order: those that outputs depend on."""
+    needed = {ref.node for ref in outputs}
+    live = []
     for node in reversed(nodes):
-        if node.key in wanted:
-            kept.append(node)
-            wanted.update(ref.node for ref in node.inputs)
-    return tuple(reversed(kept))
+        if node.key in needed:
+            live.append(node)
+            needed.update(ref.node for ref in node.inputs)
+    return tuple(reversed(live))
 
 
 def map_refs(structure: Any, swap: Callable[[Ref], Any]) -> Any:
-    """The structure with every `Ref` leaf replaced by what ``swap`` makes of it."""
+    """The structure with every `Ref` leaf replaced by the result of ``swap``."""
     if isinstance(structure, Ref):
         return swap(structure)
     if isinstance(structure, tuple) and type(structure) is not tuple:

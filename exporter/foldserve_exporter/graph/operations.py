@@ -1,4 +1,4 @@
-"""Weightless Keras operations, made without a model around them."""
+"""Constructors of weightless Keras operations, outside of any model."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from .ir import Op
 
 def cast(dtype: str) -> Any:
     """The operation behind ``keras.ops.cast``."""
-    return _behind(keras.ops.cast(keras.KerasTensor((None,), "int32" if "float" in dtype else "float32"), dtype))
+    return _operation_of(keras.ops.cast(keras.KerasTensor((None,), "int32" if "float" in dtype else "float32"), dtype))
 
 
 def to_float(path: str) -> Op:
@@ -45,17 +45,17 @@ def split(path: str, parts: int, rank: int) -> Op:
 
 
 def name_of(op: Op) -> str | None:
-    """The class name of a Keras operation that is no layer, such as "Relu"; None for all else."""
+    """The class name of a Keras operation that is not a layer, such as "Relu"; None for all else."""
     is_operation = op.template is not None and not isinstance(op.template, keras.layers.Layer)
     return op.kind.__name__ if is_operation and op.kind.__module__.split(".")[0] == "keras" else None
 
 
 def _op(path: str, result: Any) -> Op:
-    operation = _behind(result)
+    operation = _operation_of(result)
     return Op(path, type(operation), template=private.detached(operation))
 
 
-def _behind(result: Any) -> Any:
+def _operation_of(result: Any) -> Any:
     node = private.producer(result)
     assert node is not None
     return node.operation

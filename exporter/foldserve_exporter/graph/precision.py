@@ -1,4 +1,4 @@
-"""Which computations stay in float32 even in a float64 model: a reference is no more exact than they are."""
+"""Computations that stay in float32 in a float64 model: they limit how exact a reference can be."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,17 +7,17 @@ import keras
 
 from .ir import Graph, Op
 
-_NO_WIDE_KERNEL = (keras.layers.AveragePooling3D, keras.layers.MaxPooling3D)
+_NO_FLOAT64_KERNEL = (keras.layers.AveragePooling3D, keras.layers.MaxPooling3D)
 _RESIZING = ("Resize", "Resizing", "CenterCrop")
 
 
-def without_float64(kind: type[Any]) -> bool:
-    """Whether TensorFlow has no float64 kernel for a layer on a CPU, so that it must be made in float32."""
-    return kind in _NO_WIDE_KERNEL
+def lacks_float64_kernel(kind: type[Any]) -> bool:
+    """True if TensorFlow has no float64 kernel for a layer on a CPU, so that it has to be float32."""
+    return kind in _NO_FLOAT64_KERNEL
 
 
-def is_foreign(kind: type[Any]) -> bool:
-    """Whether an op runs Python code that is not Keras' own, and so may insist on float32."""
+def is_custom_code(kind: type[Any]) -> bool:
+    """True if an op runs Python code that is not Keras' own, and so may require float32."""
     return kind is keras.layers.Lambda or kind.__module__.split(".")[0] != "keras"
 
 
@@ -29,11 +29,11 @@ def float32_only(graph: Graph) -> tuple[str, ...]:
 def _is_narrow(op: Op) -> bool:
     if op.kind is keras.layers.UpSampling2D:
         return bool(op.config.get("interpolation") != "nearest")
-    if is_foreign(op.kind):
+    if is_custom_code(op.kind):
         return True
-    return without_float64(op.kind) or op.kind.__name__ in _RESIZING or _wraps_narrow(op.config)
+    return lacks_float64_kernel(op.kind) or op.kind.__name__ in _RESIZING or _wraps_narrow(op.config)
 
 
 def _wraps_narrow(config: Mapping[str, Any]) -> bool:
     inner = config.get("layer")
-    return isinstance(inner, Mapping) and inner.get("class_name") in {kind.__name__ for kind in _NO_WIDE_KERNEL}
+    return isinstance(inner, Mapping) and inner.get("class_name") in {kind.__name__ for kind in _NO_FLOAT64_KERNEL}

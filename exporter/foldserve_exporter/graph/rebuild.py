@@ -6,27 +6,27 @@ import keras
 
 from ..errors import Refused
 from . import keras_private as private
-from .instantiate import assign, instantiate
+from .instantiate import assign_weights, instantiate
 from .ir import Graph, Node, Op, Ref, map_refs
-from .names import op_names
-from .precision import is_foreign, without_float64
+from .precision import is_custom_code, lacks_float64_kernel
+from .unique_names import op_names
 
 
 def rebuild(graph: Graph, dtype: str = "float32") -> Any:
     """A new functional model that computes a graph in ``dtype``, with no learning phase baked in and no dropout.
 
-    A BatchNormalization that is still in the graph hears the phase of the outermost call and nothing else: a reference
-    is called with ``training=False``.
+    A BatchNormalization that is still in the graph follows the phase of the outermost call and nothing else: a
+    reference is called with ``training=False``.
 
     Args:
-        graph: what `trace` or the fold made.
+        graph: A graph from `trace` or from the fold.
         dtype: "float32", or "float64" for a reference to measure against; each weight is cast once.
 
     Returns:
         A `keras.Model` with the graph's input names, structures and integer input dtypes; the batch is dynamic.
 
     Raises:
-        Refused: a layer cannot be made again, with its name and the remedy.
+        Refused: a layer cannot be instantiated; the message names it and the remedy.
     """
     builder = _Builder(graph, dtype)
     inputs = [_input(graph, position, dtype) for position in range(len(graph.inputs))]
@@ -46,7 +46,7 @@ def _input(graph: Graph, position: int, dtype: str) -> Any:
 
 
 def _name(graph: Graph, position: int) -> str:
-    """Keras wants an input of a dict to be called as its key is."""
+    """The name of an input: its key in a dict of inputs, as Keras requires, else the graph's name for it."""
     structure = graph.input_structure
     keys = [key for key, at in structure.items() if at == position] if isinstance(structure, dict) else []
     return keys[0] if keys else graph.inputs[position].name
@@ -68,19 +68,19 @@ class _Builder:
 
     def _call(self, node: Node) -> None:
         args, kwargs = map_refs((node.args, dict(node.kwargs)), self.tensors.__getitem__)
-        known = id(node.op) in self.layers
-        results = self._tried(node.op, args, kwargs)
+        is_first_call = id(node.op) not in self.layers
+        results = self._result_of(node.op, args, kwargs)
         for position, tensor in enumerate(keras.tree.flatten(results)):
-            self.tensors[Ref(node.key, position)] = private.dense(tensor)
-        if not known and node.op.weights:
-            assign(self.layers[id(node.op)], node.op)
+            self.tensors[Ref(node.key, position)] = private.marked_dense(tensor)
+        if is_first_call and node.op.weights:
+            assign_weights(self.layers[id(node.op)], node.op)
 
-    def _tried(self, op: Op, args: Any, kwargs: Any) -> Any:
-        """Call a layer; code of the user's that takes float32 alone is given float32, in a float64 model too."""
+    def _result_of(self, op: Op, args: Any, kwargs: Any) -> Any:
+        """Call a layer; custom code that takes float32 alone runs in float32, in a float64 model too."""
         try:
             return self._layer(op, self.dtype)(*args, **kwargs)
         except Exception as error:
-            if self.dtype == "float32" or not is_foreign(op.kind):
+            if self.dtype == "float32" or not is_custom_code(op.kind):
                 raise Refused(
                     f"{op.path}: a {op.kind.__name__} cannot be called in {self.dtype} for inference: {error}"
                 ) from error
@@ -89,11 +89,11 @@ class _Builder:
 
     def _layer(self, op: Op, dtype: str) -> Any:
         if id(op) not in self.layers:
-            dtype = "float32" if without_float64(op.kind) else dtype
+            dtype = "float32" if lacks_float64_kernel(op.kind) else dtype
             self.layers[id(op)] = instantiate(op, self.names[id(op)], dtype)
         return self.layers[id(op)]
 
     def _output(self, ref: Ref) -> Any:
-        """A model whose output is its own input needs a layer in between."""
+        """The tensor of an output; Keras needs a layer in between where an output is an input of the model."""
         tensor = self.tensors[ref]
         return keras.layers.Identity(dtype=self.dtype)(tensor) if ref.is_input else tensor

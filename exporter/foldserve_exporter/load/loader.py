@@ -1,4 +1,4 @@
-"""Reads a model file into a Keras 3 model."""
+"""Loader of model files: picks the reader for a file's format and returns a Keras 3 model."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ import keras
 
 from foldserve_contract.manifest import Source
 
-from ..brief import brief
+from ..error_text import error_text
 from ..errors import CannotLoad, ExportError
-from .digest import digest, digest_of_weights
-from .kinds import Kind, kind_of
+from .digest import digest, weights_digest
 from .legacy.archive import read_archive
 from .legacy.directory import read_directory
 from .legacy.h5_file import read_h5
-from .legacy.saved import Saved
+from .legacy.stored_model import StoredModel
+from .model_format import ModelFormat, detect_format
 from .modules import ModelFunction, import_modules, objects_of
 from .safety import read_config, refuse_code
 
@@ -29,9 +29,9 @@ class Loaded:
     Attributes:
         model: A Keras 3 model.
         source: The file.
-        notes: What its user should be told about how it was read.
+        notes: Notes for the user on how it was read.
         readers: Distributions that took part in reading it, beside those that every export uses.
-        modules: Modules of the user's own that its layers come from.
+        modules: Custom modules that its layers come from.
     """
 
     model: Any
@@ -45,36 +45,39 @@ def load_model(path: Path, *, trust_code: bool = False, custom_objects: Sequence
     """Loads a model that Keras saved whole: `.keras`, `.h5`, or a SavedModel directory of Keras 2.
 
     Args:
-        path: The file or directory, or `package.module:function`, a function that gives a model.
-        trust_code: Whether code may run: Lambda layers of the file, or that function.
+        path: The file or directory, or `package.module:function`, a function that returns a model.
+        trust_code: True if code may run: Lambda layers of the file, or that function.
         custom_objects: Modules to import first; their classes register themselves with Keras.
 
     Raises:
-        CannotLoad: It is no such file, is damaged, or a module cannot be imported.
-        Refused: It would run code that was not allowed, or holds what Keras 3 has not.
+        CannotLoad: The path is not such a file, is damaged, or a module cannot be imported.
+        Refused: It would run code that is not allowed, or holds something that Keras 3 lacks.
     """
-    if function := ModelFunction.named_by(str(path)):
+    # a function that returns a model
+    if function := ModelFunction.parse(str(path)):
         return _call(function, trust_code, custom_objects)
+    # a file that Keras 3 wrote
     modules = tuple(custom_objects)
-    kind = kind_of(path)
+    model_format = detect_format(path)
     source = Source(path.name, digest(path))
-    if kind is Kind.ARCHIVE:
+    if model_format is ModelFormat.ARCHIVE:
         return Loaded(_load_keras_3(path, read_config(path), trust_code, modules), source, modules=modules)
-    saved = _READERS[kind](path)
-    if saved.version.startswith("3."):
-        return Loaded(_load_keras_3(path, saved.config, trust_code, modules), source, modules=modules)
+    stored = _READERS[model_format](path)
+    if stored.version.startswith("3."):
+        return Loaded(_load_keras_3(path, stored.config, trust_code, modules), source, modules=modules)
+    # a file of Keras 2, which tf-keras reads
     _require_tf_keras(path)
     from .legacy import open_legacy
 
     import_modules(modules)
-    model, notes = open_legacy(saved, trust_code=trust_code, custom=_registered(modules))
+    model, notes = open_legacy(stored, trust_code=trust_code, custom=_registered_with_both(modules))
     return Loaded(model, source, notes, ("tf-keras",), modules)
 
 
-_READERS: dict[Kind, Callable[[Path], Saved]] = {
-    Kind.H5: read_h5,
-    Kind.LEGACY_ARCHIVE: read_archive,
-    Kind.DIRECTORY: read_directory,
+_READERS: dict[ModelFormat, Callable[[Path], StoredModel]] = {
+    ModelFormat.H5: read_h5,
+    ModelFormat.LEGACY_ARCHIVE: read_archive,
+    ModelFormat.DIRECTORY: read_directory,
 }
 
 
@@ -82,7 +85,7 @@ def _call(function: ModelFunction, trust_code: bool, custom_objects: Sequence[st
     if trust_code:
         import_modules(custom_objects)
     model = function.call(trust_code=trust_code)
-    return Loaded(model, Source(str(function), digest_of_weights(model)), modules=(*custom_objects, function.module))
+    return Loaded(model, Source(str(function), weights_digest(model)), modules=(*custom_objects, function.module))
 
 
 def _load_keras_3(path: Path, config: Any, trust_code: bool, modules: tuple[str, ...]) -> Any:
@@ -94,17 +97,17 @@ def _load_keras_3(path: Path, config: Any, trust_code: bool, modules: tuple[str,
     except ExportError:
         raise
     except Exception as error:
-        raise CannotLoad(f"{path} cannot be read as a Keras model: {brief(error)}") from error
+        raise CannotLoad(f"{path} cannot be read as a Keras model: {error_text(error)}") from error
     if not isinstance(model, keras.Model):
         raise CannotLoad(f"{path} holds a {type(model).__name__}, not a Keras model")
     return model
 
 
 def require_readable(path: Path, modules: tuple[str, ...], trust_code: bool) -> None:
-    """Makes sure that a fresh process that imports these modules finds all that a `.keras` file names.
+    """Checks that a new process that imports these modules finds every class and function in a `.keras` file.
 
     Raises:
-        Refused: It would not; the message names the layer.
+        Refused: One would not be found; the message names the layer.
     """
     refuse_code(read_config(path), path, _names(objects_of(modules), modules, trust_code), trust_code)
 
@@ -114,8 +117,8 @@ def _names(named: Mapping[str, Any], modules: tuple[str, ...], trust_code: bool)
     return frozenset((*named, *registered))
 
 
-def _registered(custom_objects: Sequence[str]) -> frozenset[str]:
-    """Names under which classes are registered with both Kerases, once modules of the user's were imported."""
+def _registered_with_both(custom_objects: Sequence[str]) -> frozenset[str]:
+    """Names under which the imported custom modules registered classes both with Keras 3 and with tf-keras."""
     if not custom_objects:
         return frozenset()
     import tf_keras

@@ -11,8 +11,8 @@ from foldserve_contract.signature import Array, Arrays, Signature
 
 from ..device import Device
 from ..errors import EngineLost, RunFailed, RuntimeConflict, RuntimeMissing
-from ..protocol import EngineOptions
 from ..rows import aligned
+from ..spec import EngineSpec
 from .artifact_files import OnnxFiles
 from .binding import run_options
 from .cudart import lasting_fault
@@ -23,10 +23,10 @@ RIVALS = ("onnxruntime", "onnxruntime-gpu")
 
 
 class OnnxEngine:
-    """One ONNX Runtime session. On a GPU it belongs to the thread that loaded it: graphs are captured by thread."""
+    """Engine over an ONNX Runtime session. On a GPU it belongs to the thread that loaded it, which captures graphs."""
 
     def __init__(self, opened: OpenedSession, signature: Signature, device: Device, unbound: Any) -> None:
-        """Made by `from_bytes`; `unbound` says how sizes run that have no buffers."""
+        """Made by `from_bytes`; `unbound` are the run options for sizes that have no buffers."""
         self.signature = signature
         self.placement = "" if opened.placement is None else str(opened.placement)
         self._session = opened.session
@@ -39,7 +39,7 @@ class OnnxEngine:
 
     @classmethod
     def from_bytes(
-        cls, content: bytes | OnnxFiles, signature: Signature, options: EngineOptions | None = None
+        cls, content: bytes | OnnxFiles, signature: Signature, options: EngineSpec | None = None
     ) -> "OnnxEngine":
         """Loads a model from the bytes of its file, or of its files.
 
@@ -49,12 +49,12 @@ class OnnxEngine:
             ArtifactUnusable: ONNX Runtime refuses the model.
             SignatureMismatch: The model has other names, dtypes or shapes.
         """
-        options = options or EngineOptions()
+        options = options or EngineSpec()
         os.environ.update(session_plan(options).environment)
         runtime = import_runtime()
         files = OnnxFiles(content) if isinstance(content, bytes) else content
         opened = open_session(runtime, files, signature, options)
-        return cls(opened, signature, options.device, None if opened.placement is None else run_options(runtime))
+        return cls(opened, signature, options.target, None if opened.placement is None else run_options(runtime))
 
     def run(self, inputs: Arrays) -> dict[str, Array]:
         """Computes every output; see `Engine.run`.
@@ -113,7 +113,7 @@ def check_installed(folder: Callable[[str], Path | None]) -> None:
 
 
 def folder_of(distribution: str) -> Path | None:
-    """Where a distribution is installed; None where it is not."""
+    """The folder in which a distribution is installed; None where it is not."""
     try:
         return Path(str(importlib.metadata.distribution(distribution).locate_file(""))).resolve()
     except importlib.metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Opens an ONNX Runtime session where the options ask for it, with buffers on a GPU, and says what runs where."""
+"""ONNX Runtime sessions, opened on the device of the options, with buffers and placement on a GPU."""
 
 import contextlib
 import logging
@@ -16,7 +16,7 @@ from foldserve_contract.signature import Signature
 
 from ..device import DeviceKind
 from ..errors import ArtifactUnusable, DeviceNotFound, EngineError
-from ..protocol import EngineOptions
+from ..spec import EngineSpec
 from .artifact_files import OnnxFiles
 from .binding import BoundBatch, BufferLocation, bind, is_bindable
 from .cudart import find_cudart
@@ -42,7 +42,7 @@ _CORE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class OpenedSession:
-    """A session and what was prepared for it.
+    """An opened session, with its buffers and placement.
 
     Attributes:
         session: ONNX Runtime's.
@@ -59,7 +59,7 @@ class OpenedSession:
     cudart: Any | None = None
 
 
-def open_session(runtime: Any, files: OnnxFiles, signature: Signature, options: EngineOptions) -> OpenedSession:
+def open_session(runtime: Any, files: OnnxFiles, signature: Signature, options: EngineSpec) -> OpenedSession:
     """Opens a session; on a GPU with bound buffers, and with CUDA graphs where the model allows them.
 
     Whether it does is found out here, once: it can be seen in the placement and in the log, and no request pays for it.
@@ -69,7 +69,7 @@ def open_session(runtime: Any, files: OnnxFiles, signature: Signature, options: 
         ArtifactUnusable: ONNX Runtime refuses the model, or there is no memory for its batches.
         SignatureMismatch: The model has other names, dtypes or shapes.
     """
-    if options.device.kind is DeviceKind.CPU:
+    if options.target.kind is DeviceKind.CPU:
         return OpenedSession(_session(runtime, files, signature, options))
     _load_libraries(runtime)
     graphs = _graph_sizes(signature, options)
@@ -84,7 +84,7 @@ def open_session(runtime: Any, files: OnnxFiles, signature: Signature, options: 
 
 
 def _load_libraries(runtime: Any) -> None:
-    """CUDA's and cuDNN's, from NVIDIA's packages where they are installed beside ONNX Runtime, else as the system does.
+    """Loads CUDA and cuDNN: from NVIDIA's packages beside ONNX Runtime where they are installed, else the system's.
 
     What is said of it goes to stderr: stdout is the program's.
     """
@@ -98,15 +98,15 @@ class _NoGraphs(EngineError):
     """The model cannot be captured."""
 
 
-def _graph_sizes(signature: Signature, options: EngineOptions) -> tuple[int, ...]:
-    if options.device.kind is not DeviceKind.CUDA or not is_bindable(signature):
+def _graph_sizes(signature: Signature, options: EngineSpec) -> tuple[int, ...]:
+    if options.target.kind is not DeviceKind.CUDA or not is_bindable(signature):
         return ()
     return tuple(size for size in options.sizes if size <= options.graph_rows)
 
 
-def _why_no_graphs(signature: Signature, options: EngineOptions) -> str:
-    """Why none are tried."""
-    if options.device.kind is not DeviceKind.CUDA:
+def _why_no_graphs(signature: Signature, options: EngineSpec) -> str:
+    """The reason why no CUDA graph is tried."""
+    if options.target.kind is not DeviceKind.CUDA:
         return "TensorRT launches a batch as a whole"
     if not is_bindable(signature):
         return "the shape of a row is dynamic"
@@ -114,7 +114,7 @@ def _why_no_graphs(signature: Signature, options: EngineOptions) -> str:
 
 
 def _on_gpu(
-    runtime: Any, files: OnnxFiles, signature: Signature, options: EngineOptions, graphs: Sequence[int], why: str
+    runtime: Any, files: OnnxFiles, signature: Signature, options: EngineSpec, graphs: Sequence[int], why: str
 ) -> OpenedSession:
     try:
         session = _session(runtime, files, signature, options, graphs=bool(graphs))
@@ -131,9 +131,9 @@ def _on_gpu(
             raise _NoGraphs(f"a batch of {size} rows cannot be captured: {_in_short(error)}") from error
     parts = _parts(session)
     cudart = find_cudart()
-    pinned = PinnedMemory.open(options.device.index, cudart)
+    pinned = PinnedMemory.open(options.target.index, cudart)
     placement = Placement(
-        device=str(options.device),
+        device=str(options.target),
         bound=tuple(sizes),
         graphs=tuple(graphs),
         why_no_graphs="" if graphs else why,
@@ -149,20 +149,18 @@ def _bound(
     session: Any,
     signature: Signature,
     sizes: Sequence[int],
-    options: EngineOptions,
+    options: EngineSpec,
     graphs: Sequence[int],
 ) -> Mapping[int, BoundBatch]:
     try:
-        return bind(runtime, session, signature, sizes, BufferLocation("cuda", options.device.index), graphs)
+        return bind(runtime, session, signature, sizes, BufferLocation("cuda", options.target.index), graphs)
     except Exception as error:
         raise ArtifactUnusable(
-            f"no buffers for batches of {', '.join(map(str, sizes))} rows can be made on {options.device}: {error}"
+            f"no buffers for batches of {', '.join(map(str, sizes))} rows can be made on {options.target}: {error}"
         ) from error
 
 
-def _session(
-    runtime: Any, files: OnnxFiles, signature: Signature, options: EngineOptions, *, graphs: bool = False
-) -> Any:
+def _session(runtime: Any, files: OnnxFiles, signature: Signature, options: EngineSpec, *, graphs: bool = False) -> Any:
     plan = session_plan(options, graphs=graphs, inputs=signature.inputs)
     _require_offered(runtime, plan, options)
     providers = [(provider.name, dict(provider.options)) for provider in plan.providers]
@@ -171,13 +169,13 @@ def _session(
             files.model, sess_options=_settings(runtime, plan, files), providers=providers, enable_fallback=0
         )
     except Exception as error:
-        if options.device.kind is not DeviceKind.CPU and _NO_DEVICE.search(str(error)):
-            raise DeviceNotFound(f"device {options.device} cannot be used: {_in_short(error)}") from error
+        if options.target.kind is not DeviceKind.CPU and _NO_DEVICE.search(str(error)):
+            raise DeviceNotFound(f"device {options.target} cannot be used: {_in_short(error)}") from error
         raise ArtifactUnusable(f"ONNX Runtime refuses model.onnx: {error}") from error
     session.disable_fallback()
     if session.get_providers()[0] != plan.providers[0].name:
         raise DeviceNotFound(
-            f"ONNX Runtime did not take the device {options.device}, and nothing else is taken instead: is there such a"
+            f"ONNX Runtime did not take the device {options.target}, and nothing else is taken instead: is there such a"
             " GPU, with its driver, and are CUDA's and cuDNN's libraries found (LD_LIBRARY_PATH)? Its log says more"
         )
     require_signature(session, signature)
@@ -185,9 +183,9 @@ def _session(
 
 
 def _in_short(error: Exception) -> str:
-    """What CUDA said, without the templates, files and host name around it; else the beginning of it all."""
-    found = _CORE.search(str(error))
-    return found[0] if found else shorten(str(error), _MOST_SAID, placeholder=" …")
+    """CUDA's message without the templates, files and host name around it; else its beginning."""
+    match = _CORE.search(str(error))
+    return match[0] if match else shorten(str(error), _MOST_SAID, placeholder=" …")
 
 
 def _settings(runtime: Any, plan: SessionPlan, files: OnnxFiles) -> Any:
@@ -202,23 +200,23 @@ def _settings(runtime: Any, plan: SessionPlan, files: OnnxFiles) -> Any:
     settings.add_session_config_entry(_FOLDER, os.devnull)
     if files.external:
         names, contents = list(files.external), list(files.external.values())
-        settings.add_external_initializers_from_files_in_memory(names, contents, [len(each) for each in contents])
+        settings.add_external_initializers_from_files_in_memory(names, contents, [len(content) for content in contents])
     return settings
 
 
-def _require_offered(runtime: Any, plan: SessionPlan, options: EngineOptions) -> None:
+def _require_offered(runtime: Any, plan: SessionPlan, options: EngineSpec) -> None:
     offered = runtime.get_available_providers()
     for provider in plan.providers:
         if provider.name not in offered:
             raise DeviceNotFound(
-                f"device {options.device} needs ONNX Runtime's {provider.name}, and the build in"
+                f"device {options.target} needs ONNX Runtime's {provider.name}, and the build in"
                 f" {Path(runtime.__file__).parent}, which comes first on the path, offers {offered}; install"
                 " foldserve[server-gpu] in an environment of its own"
             )
 
 
 def _on_cpu(parts: Sequence[Any]) -> Mapping[str, int]:
-    """By operation: nodes that ONNX Runtime left on the CPU, as it does with arithmetic on shapes."""
+    """Nodes that ONNX Runtime left on the CPU, as it does with arithmetic on shapes, by operation."""
     return Counter(node.op_type for part in parts if part.ep_name == CPU for node in part.get_nodes())
 
 

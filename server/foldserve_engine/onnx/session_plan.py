@@ -1,4 +1,4 @@
-"""What ONNX Runtime is told for given options. Pure: nothing is imported and nothing is made."""
+"""Plan of an ONNX Runtime session for given options. Pure: nothing is imported and nothing is made."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from foldserve_contract.signature import DYNAMIC, TensorSpec
 
 from ..device import DeviceKind
-from ..protocol import EngineOptions
+from ..spec import EngineSpec
 
 _SEPARATORS = re.compile("[:,]")
 CPU = "CPUExecutionProvider"
@@ -25,7 +25,7 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class SessionPlan:
-    """All that is set on a session.
+    """Settings of a session.
 
     Attributes:
         optimise: Whether every graph optimisation is on, or none is.
@@ -44,8 +44,8 @@ class SessionPlan:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def session_plan(options: EngineOptions, *, graphs: bool = False, inputs: Sequence[TensorSpec] = ()) -> SessionPlan:
-    """What a session is made with.
+def session_plan(options: EngineSpec, *, graphs: bool = False, inputs: Sequence[TensorSpec] = ()) -> SessionPlan:
+    """The plan of a session.
 
     Args:
         options: How the engine is to run.
@@ -54,7 +54,7 @@ def session_plan(options: EngineOptions, *, graphs: bool = False, inputs: Sequen
     """
     spinning = "1" if options.spinning else "0"
     config = {"session.intra_op.allow_spinning": spinning, "session.inter_op.allow_spinning": spinning}
-    if options.device.kind is not DeviceKind.CPU:
+    if options.target.kind is not DeviceKind.CPU:
         config["session.record_ep_graph_assignment_info"] = "1"  # which nodes stay on the CPU is told
     return SessionPlan(
         options.optimise,
@@ -66,18 +66,18 @@ def session_plan(options: EngineOptions, *, graphs: bool = False, inputs: Sequen
     )
 
 
-def _providers(options: EngineOptions, graphs: bool, inputs: Sequence[TensorSpec]) -> tuple[Provider, ...]:
-    if options.device.kind is DeviceKind.CPU:
+def _providers(options: EngineSpec, graphs: bool, inputs: Sequence[TensorSpec]) -> tuple[Provider, ...]:
+    if options.target.kind is DeviceKind.CPU:
         return (Provider(CPU, {}),)
     cuda = Provider(CUDA, _cuda_options(options, graphs))
-    if options.device.kind is DeviceKind.CUDA:
+    if options.target.kind is DeviceKind.CUDA:
         return (cuda,)
     return (Provider(TENSORRT, {**_tensorrt_options(options), **_shapes(options, inputs)}), cuda)
 
 
-def _tensorrt_options(options: EngineOptions) -> dict[str, str]:
+def _tensorrt_options(options: EngineSpec) -> dict[str, str]:
     chosen = {
-        "device_id": str(options.device.index),
+        "device_id": str(options.target.index),
         "trt_fp16_enable": "0",
         "trt_int8_enable": "0",
         "trt_engine_cache_enable": "0",  # what was built for another bundle, or by anyone else, is never run
@@ -88,7 +88,7 @@ def _tensorrt_options(options: EngineOptions) -> dict[str, str]:
     return chosen
 
 
-def _shapes(options: EngineOptions, inputs: Sequence[TensorSpec]) -> dict[str, str]:
+def _shapes(options: EngineSpec, inputs: Sequence[TensorSpec]) -> dict[str, str]:
     """The batches that TensorRT builds for; else it builds anew for each that is larger or smaller than any before."""
     fixed = all(DYNAMIC not in spec.row_shape and not _SEPARATORS.search(spec.name) for spec in inputs)
     if not (options.sizes and inputs and fixed):
@@ -102,26 +102,26 @@ def _shapes(options: EngineOptions, inputs: Sequence[TensorSpec]) -> dict[str, s
     }
 
 
-def _environment(options: EngineOptions) -> dict[str, str]:
-    """Keeps TF32 out of NVIDIA's libraries, whatever they are told later.
+def _environment(options: EngineSpec) -> dict[str, str]:
+    """Keeps TF32 out of NVIDIA's libraries, whatever is set later.
 
     TensorRT's provider has no option for it. That of CUDA has one, and yet lets a convolution round to TF32 where
     cuDNN has no plan for it otherwise.
     """
-    if options.device.kind is DeviceKind.CPU or options.tf32:
+    if options.target.kind is DeviceKind.CPU or options.tf32:
         return {}
     return {"NVIDIA_TF32_OVERRIDE": "0"}
 
 
-def _cuda_options(options: EngineOptions, graphs: bool) -> dict[str, str]:
+def _cuda_options(options: EngineSpec, graphs: bool) -> dict[str, str]:
     chosen = {
-        "device_id": str(options.device.index),
+        "device_id": str(options.target.index),
         "use_tf32": "1" if options.tf32 else "0",  # ten bits of mantissa would not keep the promised tolerance
         "cudnn_conv_algo_search": "HEURISTIC",  # EXHAUSTIVE times each new shape and may choose otherwise next time
         "arena_extend_strategy": "kSameAsRequested",
     }
     if options.memory_limit_bytes is not None:
         chosen["gpu_mem_limit"] = str(options.memory_limit_bytes)
-    if graphs and options.device.kind is DeviceKind.CUDA:  # TensorRT launches a batch as a whole
+    if graphs and options.target.kind is DeviceKind.CUDA:  # TensorRT launches a batch as a whole
         chosen["enable_cuda_graph"] = "1"
     return chosen

@@ -18,7 +18,6 @@ from socket import socket
 
 from foldserve_contract.errors import FoldserveError
 
-from ..device import Device, DeviceKind
 from ..errors import EngineLost, RuntimeMissing
 from ..link.channel import Channel, Closed, Packet
 from ..link.handshake import EngineHello, EngineReady, StartFailed, dump, parse
@@ -60,13 +59,13 @@ def _run(channel: Channel, load: Loader, way: LoadingPriority) -> int:
     hello = parse(EngineHello, bytes(packet.payload))
     process_limits.die_with_parent(hello.parent)
     page = StatusPage.attach(packet.descriptors[0])
-    if hello.memory_limit_bytes is not None and Device.parse(hello.device).kind is DeviceKind.CPU:
-        process_limits.limit_memory(hello.memory_limit_bytes)
+    if hello.spec.memory_limit_bytes is not None and not hello.spec.on_gpu:
+        process_limits.limit_memory(hello.spec.memory_limit_bytes)
     with process_limits.first_to_go(), way:
-        if not hello.load_on_one_core:
+        if not hello.spec.load_on_one_core:
             way.take_all_cores()
         started = _start(hello, load, way.cores)
-    if hello.background:
+    if hello.spec.background:
         process_limits.give_way()
     if isinstance(started, StartFailed):
         _say(channel, PacketKind.FAILED, dump(started))
@@ -75,13 +74,13 @@ def _run(channel: Channel, load: Loader, way: LoadingPriority) -> int:
     queue = BatchQueue(
         started.ready.max_batch_size,
         started.ready.sizes,
-        hello.batch_timeout_ns,
+        1000 * hello.spec.batch_timeout_micros,
         started.ready.exact_rows,
-        together=hello.together,
+        together=hello.spec.together,
     )
-    page.expect(sorted({*started.ready.sizes, *((started.ready.exact_rows,) if hello.deterministic else ())}))
+    page.expect(sorted({*started.ready.sizes, *((started.ready.exact_rows,) if hello.spec.deterministic else ())}))
     credits = Credits(started.ready.credit_rows, started.ready.credit_bytes)
-    links = FrontEndLinks(channel, started.engine.signature, credits, hello.front_ends)
+    links = FrontEndLinks(channel, started.engine.signature, credits, hello.spec.front_ends)
     try:
         Worker(links, started.engine, queue, page).serve()
     except EngineLost:
@@ -107,7 +106,7 @@ def _failed(error: Exception, reason: str) -> StartFailed:
 
 def _hint(hello: EngineHello, error: Exception) -> str:
     """A word on the memory limit, where there is one and the error looks like it."""
-    limit = hello.memory_limit_bytes
+    limit = hello.spec.memory_limit_bytes
     like_it = isinstance(error, MemoryError | RuntimeMissing) or _NO_MEMORY.search(str(error))
     if limit is None or not like_it:
         return ""

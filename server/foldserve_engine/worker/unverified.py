@@ -15,8 +15,9 @@ from foldserve_contract.signature import DEFAULT_SIGNATURE, DYNAMIC, Array, Sign
 from ..batch_sizes import buckets, check_sizes
 from ..errors import ArtifactUnusable, RunFailed
 from ..gate.golden_check import GoldenVerdict
-from ..link.handshake import EngineHello, EngineReady, WarmedSize
-from ..protocol import Engine, EngineKind, EngineOptions
+from ..link.handshake import EngineReady, WarmedSize
+from ..protocol import Engine
+from ..spec import EngineKind, EngineSpec
 from .startup_stages import StageTimer, StartedEngine
 from .warmup import replay
 
@@ -25,24 +26,24 @@ _DEFAULT_BATCH = 32
 _UNKNOWN_SECONDS = 1.0
 
 
-def start_unverified(hello: EngineHello, options: EngineOptions, stages: StageTimer) -> StartedEngine:
+def start_unverified(path: Path, spec: EngineSpec, stages: StageTimer) -> StartedEngine:
     """Loads the SavedModel of a version directory and warms every size.
 
     Raises:
         FoldserveError: It cannot be served; the message is the reason.
         ValueError: The batch sizes contradict one another.
     """
-    if EngineKind(hello.kind) is not EngineKind.TENSORFLOW:
+    if spec.kind is not EngineKind.TENSORFLOW:
         raise ArtifactUnusable("a SavedModel without bundle.json is run by TensorFlow alone: leave --engine=onnx out")
-    path = Path(hello.bundle).resolve()
+    path = path.resolve()
     digest = plain_digest(path)
-    largest = hello.max_batch_size or max(hello.allowed_batch_sizes, default=_DEFAULT_BATCH)
-    check_sizes(largest, hello.allowed_batch_sizes)
-    sizes = buckets(hello.allowed_batch_sizes, largest, options.device)
+    largest = spec.largest_batch(_DEFAULT_BATCH)
+    check_sizes(largest, spec.allowed_batch_sizes)
+    sizes = buckets(spec.allowed_batch_sizes, largest, spec.target)
     with stages.stage("load"):
         from ..tensorflow_engine import TensorFlowEngine
 
-        engine = TensorFlowEngine.discover(path, options)
+        engine = TensorFlowEngine.discover(path, spec)
     if plain_digest(path) != digest:
         raise DigestMismatch(f"{path} was changed while it was loaded")
     with stages.stage("warm"):
@@ -53,8 +54,8 @@ def start_unverified(hello: EngineHello, options: EngineOptions, stages: StageTi
     ready = EngineReady(
         digest=digest,
         max_batch_size=largest,
-        credit_rows=hello.credit_rows,
-        credit_bytes=hello.credit_bytes,
+        credit_rows=spec.max_queue_rows,
+        credit_bytes=spec.max_queue_bytes,
         verdict=GoldenVerdict(0, ()),
         warmed=warmed,
         stages=dict(stages.seconds),
@@ -65,7 +66,7 @@ def start_unverified(hello: EngineHello, options: EngineOptions, stages: StageTi
 
 
 def _warm(engine: Engine, rows: int) -> WarmedSize:
-    """Runs zeros; a model may refuse them where a dimension is free, of which nobody knows a good size."""
+    """Runs zeros; a model may refuse them where a dimension is free, whose sizes are unknown."""
     inputs: dict[str, Array] = {spec.name: _zeros(spec, rows) for spec in engine.signature.inputs}
     begin = time.perf_counter()
     try:
@@ -84,7 +85,7 @@ def _zeros(spec: TensorSpec, rows: int) -> Array:
 
 
 def _manifest(path: Path, signature: Signature, largest: int) -> Manifest:
-    """What can be said of it: names, dtypes and shapes, and that nothing is promised."""
+    """The manifest's stand-in: names, dtypes and shapes, and no promises."""
     nothing = OutputTolerance(scale=0.0, noise=0.0, limit=0.0, measured=0.0, promised=0.0)
     return Manifest(
         model=path.parent.name,

@@ -4,7 +4,7 @@ import argparse
 
 from ..system.version import own_version
 from . import converters
-from .options import EngineOptions
+from .options import EngineFlags
 from .parser import FlagParser
 from .transport_options import MAX_MESSAGE_BYTES
 
@@ -70,11 +70,10 @@ WITHOUT_MEANING = (
     "thread_pool_factory_config_file",
     "xla_cpu_compilation_enabled",
 )
-_ENGINE = EngineOptions()
 _LEVELS = ("debug", "info", "warning", "error")
 
 
-def parser() -> FlagParser:
+def make_parser() -> FlagParser:
     """Every flag there is."""
     parser = FlagParser("serve-model", "serve-model MODELS_DIR [flags]", DESCRIPTION, EXAMPLES)
     parser.add_argument(
@@ -137,7 +136,7 @@ def _add_models(parser: FlagParser) -> None:
         choices=("start-first", "stop-first"),
         default="start-first",
     )
-    parser.switch("allow-unverified", "serve plain SavedModels too, which have no bundle.json; their status says so")
+    parser.options(EngineFlags, "models")
     parser.flag(
         "file_system_poll_wait_seconds",
         "seconds between two looks for new versions; 0 looks once (default 1)",
@@ -234,76 +233,11 @@ def _add_engine(parser: FlagParser) -> None:
         action="append",
         default=[],
     )
-    parser.flag("device", "cpu, cuda:N or tensorrt:N (default cpu)", default="cpu", metavar="DEVICE")
-    parser.switch("tf32", "let a GPU round to TF32; only for bundles that promise a value for it")
-    parser.flag(
-        "cuda-graph-rows",
-        "largest batch that a GPU replays as a CUDA graph (default: any; 0: none)",
-        type=converters.count,
-        default=_ENGINE.graph_rows,
-    )
-    parser.flag(
-        "threads", "threads of one engine (default 0: as many as there are cores)", type=converters.count, default=0
-    )
-    _add_batching(parser)
-    parser.flag(
-        "load-timeout", "seconds a version may take to load (default 300)", type=converters.seconds, default=300.0
-    )
-    parser.flag(
-        "engine-memory-limit",
-        "what one engine may allocate (on a GPU: of its memory), such as 4GiB",
-        type=converters.size,
-    )
-    parser.flag(
-        "shadow_engine",
-        "also show requests to this engine, and report how far its answers deviate",
-        choices=("onnx", "tensorflow"),
-    )
-    parser.flag(
-        "shadow_share",
-        "share of the requests that are shown to it (default 0.05)",
-        type=converters.share,
-        default=_ENGINE.shadow_share,
-    )
-    parser.switch("deterministic", "a row's bits depend on nothing but the row, whoever shares its batch; slower")
-    parser.switch("reject-nonfinite", "refuse requests that hold NaN or infinity")
-
-
-def _add_batching(parser: FlagParser) -> None:
-    parser.switch(
-        "enable_batching",
-        "put requests together while the engine is busy (default true); false computes each alone",
-        default=True,
-    )
-    parser.flag(
-        "max_batch_size",
-        "rows of the largest batch (default: what the bundle was verified with)",
-        type=converters.positive,
-    )
-    parser.flag(
-        "allowed_batch_sizes",
-        "batches are padded up to one of these, such as 1,8,32",
-        type=converters.sizes,
-        default=(),
-    )
+    parser.options(EngineFlags)
     parser.switch("enable_large_batch_splitting", "split larger requests instead of refusing them")
     parser.flag(
         "batching_parameters_file",
         "batch sizes, waiting and queue in TensorFlow Serving's text format",
         metavar="FILE",
     )
-    parser.flag(
-        "batch_timeout_micros", "how long to wait for a fuller batch (default 0)", type=converters.count, default=0
-    )
-    parser.flag(
-        "max-queue-rows",
-        "rows that may wait before callers are told to retry (default 16384)",
-        type=converters.positive,
-        default=_ENGINE.max_queue_rows,
-    )
-    parser.flag(
-        "max-queue-bytes",
-        "bytes that may wait, such as 512MiB (the default)",
-        type=converters.size,
-        default=_ENGINE.max_queue_bytes,
-    )
+    parser.switch("reject-nonfinite", "refuse requests that hold NaN or infinity")

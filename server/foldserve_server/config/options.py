@@ -1,82 +1,67 @@
-"""What the command line says, as one record."""
+"""Options of the server, as one record."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from foldserve_contract.options import option
+from foldserve_engine.spec import EngineSpec
+
 from ..predict.request_limits import RequestLimits
 from ..repository.source import FolderSource, ListedSource
 from .transport_options import TransportOptions
 
 REST_PORT = 8501
-EVERY_SIZE = 2**31 - 1  # as the engine has it, which would bring NumPy to --help
 
 
 @dataclass(frozen=True, slots=True)
-class EngineOptions:
-    """How engines are run.
+class EngineFlags(EngineSpec):
+    """Options of the engines; the library is chosen for each model.
 
     Attributes:
-        kind: `auto`, `onnx` or `tensorflow`.
-        kinds: The same for single models, by name.
-        device: `cpu`, `cuda:N` or `tensorrt:N`.
-        threads: Threads of one engine; 0 for as many as there are cores.
-        max_batch_size: Rows of the largest batch; None for what the bundle was verified with.
-        allowed_batch_sizes: The buckets; empty for the engine's own choice.
-        max_queue_rows: Rows that may wait.
-        max_queue_bytes: Bytes of inputs and outputs that may wait.
-        allow_unverified: Whether SavedModels without a manifest are served.
-        memory_limit_bytes: What an engine process may allocate; None for no limit.
-        together: Whether requests share batches.
-        deterministic: Whether a row's bits must depend on nothing but the row.
-        tf32: Whether a GPU may round to TF32, where the bundle promises a value for it.
-        graph_rows: The largest batch that a GPU replays as a CUDA graph; 0 for none.
-        shadow: The engine that a share of the requests is shown to, `onnx` or `tensorflow`; None for none.
+        choice: `auto`, `onnx` or `tensorflow`.
+        choices: The same for single models, by name.
+        load_timeout_s: Seconds that a version may take to load.
+        shadow: The engine to which a share of the requests is mirrored, `onnx` or `tensorflow`; None for none.
         shadow_share: That share, above 0 and up to 1.
     """
 
-    kind: str = "auto"
-    kinds: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    device: str = "cpu"
-    threads: int = 0
-    max_batch_size: int | None = None
-    allowed_batch_sizes: tuple[int, ...] = ()
-    batch_timeout_micros: int = 0
-    max_queue_rows: int = 16_384
-    max_queue_bytes: int = 512 << 20
-    load_timeout_s: float = 300.0
-    memory_limit_bytes: int | None = None
-    together: bool = True
-    deterministic: bool = False
-    allow_unverified: bool = False
-    tf32: bool = False
-    graph_rows: int = EVERY_SIZE
-    shadow: str | None = None
-    shadow_share: float = 0.05
+    choice: str = "auto"
+    choices: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    load_timeout_s: float = option(
+        300.0, "seconds a version may take to load (default 300)", name="load-timeout", parse="seconds"
+    )
+    shadow: str | None = option(
+        None,
+        "also show requests to this engine, and report how far its answers deviate",
+        name="shadow_engine",
+        choices=("onnx", "tensorflow"),
+    )
+    shadow_share: float = option(0.05, "share of the requests that are shown to it (default 0.05)", parse="share")
 
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """How the server is run.
+    """Options of the server.
 
     Attributes:
         roots: The folders of which callers may have models served.
-        config_file: What `source` was read from.
+        config_file: The file that `source` was read from.
         config_poll_s: Seconds between two looks at it; 0 looks once.
-        front_ends: How many processes answer callers; one is the supervisor too.
-        front_end_timeout_s: How long a front end may be silent, or take to adopt another table, before it is ended.
+        front_ends: Number of processes that answer callers; a single one is the supervisor too.
+        front_end_timeout_s: Seconds that a front end may be silent, or take to adopt a table, before it is killed.
         stop_first: Whether a version is stopped before its successor is started.
-        reload_timeout_s: How long the models of a reload may take to load.
+        reload_timeout_s: Seconds that the models of a reload may take to load.
         rest_port: Where REST and the page are; 0 for any free port, None for nowhere.
-        rest_timeout_s: How long a REST request may take; 0 for any time.
+        rest_timeout_s: Seconds that a REST request may take; 0 for any time.
         poll_s: Seconds between two looks at the repository; 0 looks once.
-        drain_delay_s: How long SIGTERM leaves balancers to notice before new work is refused.
-        grace_s: How long accepted work may take after that.
+        drain_delay_s: Seconds between SIGTERM and the refusal of new work, for balancers to notice.
+        grace_s: Seconds that accepted work may take after that.
     """
 
     source: FolderSource | ListedSource
-    engine: EngineOptions
+    engine: EngineFlags
     limits: RequestLimits
     host: str = "127.0.0.1"
     port: int = 8500

@@ -1,7 +1,9 @@
-"""How the words of a command line are taken, and how their help looks."""
+"""Argument parser of `serve-model`: spelling of flags, groups, layout of the help."""
 
 import argparse
 from collections.abc import Sequence
+
+from foldserve_contract.options import flags_of
 
 from . import converters
 
@@ -58,8 +60,25 @@ class FlagParser(argparse.ArgumentParser):
         """Adds `--name`, which may also be `--name=true` and `--name=false`."""
         self.flag(name, help, type=converters.boolean, nargs="?", const=True, default=default, metavar="true|false")
 
+    def options(self, record: type, group: str = "") -> None:
+        """Adds the flags that a record declares for a group."""
+        for flag in flags_of(record).values():
+            if flag.group != group:
+                continue
+            if flag.is_switch:
+                self.switch(flag.name, flag.help, flag.default)
+                continue
+            how: dict[str, object] = {"default": flag.default}
+            if flag.parse:
+                how["type"] = getattr(converters, flag.parse)
+            if flag.choices:
+                how["choices"] = flag.choices
+            if flag.metavar:
+                how["metavar"] = flag.metavar
+            self.flag(flag.name, flag.help, **how)
+
     def spell(self, words: Sequence[str]) -> list[str]:
-        """The words with every known flag spelled as it was added."""
+        """The arguments with every flag spelled as it was added."""
         return [self._spell(word) if word.startswith("--") else word for word in words]
 
     def _spell(self, word: str) -> str:

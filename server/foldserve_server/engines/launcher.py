@@ -15,9 +15,9 @@ from foldserve_contract.plain_saved_model import is_plain
 from foldserve_contract.repository import path_exists, read_small
 from foldserve_engine.errors import RuntimeConflict
 from foldserve_engine.onnx.onnx_engine import check_installed, folder_of
-from foldserve_engine.protocol import EngineKind
+from foldserve_engine.spec import SPEC_FIELDS, EngineKind
 
-from ..config.options import EngineOptions, ServerOptions
+from ..config.options import EngineFlags, ServerOptions
 from ..errors import CannotStart
 from ..predict.shadow import Mirror
 from ..system import free_memory
@@ -38,7 +38,7 @@ class Launcher:
     """Starts engines as the options say, and not more at once than there are cores."""
 
     def __init__(self, options: ServerOptions, start: StartProcess = EngineProcess.start) -> None:
-        """Nothing is started yet.
+        """No engine is started yet.
 
         Args:
             options: How engines are run.
@@ -66,26 +66,26 @@ class Launcher:
         return ServingEngine(await self._start_process(path, self._settings_now(kind)), kind, path)
 
     async def _start_both(self, path: Path, kind: EngineKind, shadow: EngineKind) -> ServingEngine:
-        """Both must pass the gate."""
+        """Starts an engine and its shadow engine; both must pass the gate."""
         behind = replace(self._settings_now(shadow), background=True)
         serving, mirrored = await self._all(path, self._settings_now(kind), behind)
         mirror = Mirror(ServingEngine(mirrored, shadow, path), self._options.shadow_share)
         return ServingEngine(serving, kind, path, mirror)
 
     def _settings_now(self, kind: EngineKind) -> EngineSettings:
-        """Where there are few cores, one that loads would slow down all those who serve."""
+        """The settings now: where cores are few, loading is throttled while other engines compute."""
         if len(os.sched_getaffinity(0)) >= _ENOUGH_CORES:
             return self._settings[kind]
-        return replace(self._settings[kind], others=self._batches)
+        return replace(self._settings[kind], batches_of_others=self._batches)
 
     def _batches(self) -> int:
-        """How many batches the latest version of every model has begun so far."""
+        """Number of batches that the latest version of every model has begun so far."""
         serving = [engine for reference in self._latest.values() if (engine := reference()) is not None]
         return sum(engine.process.batches for engine in serving)
 
     async def _all(self, path: Path, *settings: EngineSettings) -> list[EngineBackend]:
-        """Starts engines at once; if one cannot be, none is left."""
-        starting = [asyncio.ensure_future(self._start_process(path, one)) for one in settings]
+        """Starts engines at the same time; if one cannot be started, none is left."""
+        starting = [asyncio.ensure_future(self._start_process(path, single)) for single in settings]
         try:
             return await asyncio.gather(*starting)
         except BaseException:
@@ -114,7 +114,7 @@ class Launcher:
 
 
 def check_runtime() -> None:
-    """Refuses an environment in which two ONNX Runtimes overwrite each other's files.
+    """Checks that no two ONNX Runtimes are installed, which overwrite each other's files.
 
     Raises:
         CannotStart: They do.
@@ -125,9 +125,9 @@ def check_runtime() -> None:
         raise CannotStart(str(error)) from error
 
 
-def choose(path: Path, options: EngineOptions, name: str) -> EngineKind:
-    """The engine asked for; where any may be, ONNX Runtime if the bundle has a model for it."""
-    kind = options.kinds.get(name, options.kind)
+def choose(path: Path, options: EngineFlags, name: str) -> EngineKind:
+    """The engine that is asked for; with `auto`, ONNX Runtime if the bundle has a model for it."""
+    kind = options.choices.get(name, options.choice)
     if kind in _KINDS:
         return _KINDS[kind]
     if is_plain(path):
@@ -136,7 +136,7 @@ def choose(path: Path, options: EngineOptions, name: str) -> EngineKind:
 
 
 def _seals_onnx(path: Path) -> bool:
-    """Whether there should be a model for ONNX Runtime, so that its lack is told."""
+    """Tests whether the manifest lists a model for ONNX Runtime, so that its absence is reported."""
     try:
         manifest = Manifest.from_bytes(read_small(path / MANIFEST, MAX_MANIFEST_BYTES))
     except (FoldserveError, OSError):
@@ -144,8 +144,8 @@ def _seals_onnx(path: Path) -> bool:
     return any(file.path == ONNX for file in manifest.files)
 
 
-def choose_shadow(path: Path, options: EngineOptions, kind: EngineKind) -> EngineKind | None:
-    """The engine that a share of the requests is shown to, unless it is the one that answers, or cannot be."""
+def choose_shadow(path: Path, options: EngineFlags, kind: EngineKind) -> EngineKind | None:
+    """The shadow engine; None where it is the one that answers, or cannot run the bundle."""
     if options.shadow is None or _KINDS[options.shadow] is kind or is_plain(path):
         return None
     shadow = _KINDS[options.shadow]
@@ -156,31 +156,17 @@ def choose_shadow(path: Path, options: EngineOptions, kind: EngineKind) -> Engin
 
 
 def settings_of(kind: EngineKind, options: ServerOptions) -> EngineSettings:
-    """How engines of that kind are run.
+    """The settings of engines of that kind.
 
     Raises:
         CannotStart: None can be run so.
     """
-    asked = options.engine
+    flags = options.engine
+    spec = {name: getattr(flags, name) for name in SPEC_FIELDS}
+    spec |= {"kind": kind, "front_ends": options.front_ends}
     try:
         return EngineSettings(
-            kind=kind,
-            device=asked.device,
-            threads=asked.threads,
-            max_batch_size=asked.max_batch_size,
-            allowed_batch_sizes=asked.allowed_batch_sizes,
-            batch_timeout_micros=asked.batch_timeout_micros,
-            max_queue_rows=asked.max_queue_rows,
-            max_queue_bytes=asked.max_queue_bytes,
-            max_request_bytes=options.transport.max_message_bytes,
-            load_timeout_s=asked.load_timeout_s,
-            memory_limit_bytes=asked.memory_limit_bytes,
-            together=asked.together,
-            deterministic=asked.deterministic,
-            tf32=asked.tf32,
-            graph_rows=asked.graph_rows,
-            allow_unverified=asked.allow_unverified,
-            front_ends=options.front_ends,
+            **spec, max_request_bytes=options.transport.max_message_bytes, load_timeout_s=flags.load_timeout_s
         )
     except (ValueError, FoldserveError) as error:
         raise CannotStart(str(error)) from error

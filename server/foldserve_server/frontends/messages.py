@@ -10,7 +10,7 @@ front end → supervisor   TableAck   Listening   ListenFailed   EngineReleased 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from foldserve_engine.protocol import EngineKind
+from foldserve_engine.spec import EngineKind
 
 from ..engines import LoadReport
 from ..models.model_config import Latest, Policy

@@ -93,5 +93,5 @@ def _missing(source: ModelSource, listings: Listings) -> list[str]:
     if len(others) == len(snapshots):
         return [f"{source} holds no bundle; what arrives there will be served", *troubles]
     return troubles + [
-        f"{path} is no bundle, or not one yet: it has no {MANIFEST}" for path in others if path not in plain
+        f"{path} is not a bundle, or not one yet: it has no {MANIFEST}" for path in others if path not in plain
     ]

@@ -165,7 +165,7 @@ def value(*fields: bytes) -> bytes:
         "long length",
         "content as a number",
         "empty content",
-        "name is no text",
+        "name is not text",
         "cut off",
         "field zero",
     ],

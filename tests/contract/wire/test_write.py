@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -29,6 +29,7 @@ def test_a_response_written_around_its_arrays_is_what_the_library_reads(
 
 
 @given(any_array)
+@example(np.array([0, (1 << 63) + 1], np.uint64))  # on both sides of what a signed number may be
 def test_typed_fields_hold_what_the_library_would_write(array: Array) -> None:
     dtype = dtype_named(array.dtype.name)
     expected = PredictResponse()

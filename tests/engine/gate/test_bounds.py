@@ -8,7 +8,7 @@ from foldserve_contract.manifest import Manifest
 from foldserve_engine.device import Device
 from foldserve_engine.errors import PrecisionNotPromised
 from foldserve_engine.gate.bounds import golden_bounds
-from foldserve_engine.protocol import EngineKind
+from foldserve_engine.spec import EngineKind
 from tests.bundles import make_bundle, two_headed_model
 
 GPU = Device.parse("cuda:0")

@@ -7,7 +7,7 @@ from foldserve_contract.golden import Golden
 from foldserve_contract.signature import Array, Arrays, Signature, TensorSpec
 from foldserve_engine.gate.exact_rows import candidates, find_exact_rows
 from foldserve_engine.onnx.onnx_engine import OnnxEngine
-from foldserve_engine.protocol import EngineOptions
+from foldserve_engine.spec import EngineSpec
 from tests.bundles import conv_model, golden_samples, signature_of
 
 SIGNATURE = Signature((TensorSpec("x", "float32", (-1, 3)),), (TensorSpec("y", "float32", (-1, 3)),))
@@ -87,7 +87,7 @@ def test_allowed_sizes_are_tried_where_there_are_any() -> None:
 def test_a_real_engine_keeps_its_bits_in_the_size_that_was_found() -> None:
     model = conv_model(seed=4)
     signature = signature_of(model)
-    engine = OnnxEngine.from_bytes(model.SerializeToString(), signature, EngineOptions(threads=2, deterministic=True))
+    engine = OnnxEngine.from_bytes(model.SerializeToString(), signature, EngineSpec(threads=2, deterministic=True))
     samples = golden_samples(model, signature, 8)
     size = find_exact_rows(engine, samples, SIZES)
     draw = np.random.default_rng(5)

@@ -4,6 +4,7 @@ from foldserve_engine.gate.golden_check import GoldenVerdict, OutputVerdict
 from foldserve_engine.link.handshake import EngineHello, EngineReady, WarmedSize, dump, parse
 from foldserve_engine.link.packets import Arena, Credits, Origin, Outcome, Result, ResultCodec, Submit, SubmitCodec
 from foldserve_engine.link.status_page import Running, StatusPage
+from foldserve_engine.spec import EngineKind, EngineSpec
 
 HERE = Origin(3, 7)
 
@@ -51,7 +52,7 @@ def test_large_slabs_lie_behind_the_small_ones() -> None:
 
 
 def test_documents_are_read_as_they_were_written() -> None:
-    hello = EngineHello("/m/1", "onnxruntime", "cpu", 0, True, False, None, (1, 4), 0, 10, 20, None, True, 7)
+    hello = EngineHello("/m/1", 7, EngineSpec(kind=EngineKind.TENSORFLOW, allowed_batch_sizes=(1, 4)))
     verdict = GoldenVerdict(8, (OutputVerdict("scores", 1e-7, 3, 4, 1e-6),))
     ready = EngineReady("digest", 4, 10, 20, verdict, (WarmedSize(1, 0.5),), {"load": 0.25})
     assert parse(EngineHello, dump(hello)) == hello

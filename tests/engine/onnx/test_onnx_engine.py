@@ -11,7 +11,6 @@ import pytest
 from foldserve_contract.bundle import Bundle
 from foldserve_contract.errors import DigestMismatch, MissingFile
 from foldserve_contract.signature import Signature, TensorSpec
-from foldserve_engine.device import Device
 from foldserve_engine.errors import (
     ArtifactUnusable,
     DeviceNotFound,
@@ -21,7 +20,7 @@ from foldserve_engine.errors import (
 )
 from foldserve_engine.load import load_engine
 from foldserve_engine.onnx.onnx_engine import OnnxEngine, check_installed, folder_of
-from foldserve_engine.protocol import EngineKind, EngineOptions
+from foldserve_engine.spec import EngineKind, EngineSpec
 from tests.bundles import dense_model, make_bundle, sequence_model, signature_of, two_headed_model
 
 MODEL = dense_model()
@@ -29,7 +28,7 @@ SIGNATURE = signature_of(MODEL)
 
 
 def engine(signature: Signature = SIGNATURE, **options: object) -> OnnxEngine:
-    return OnnxEngine.from_bytes(MODEL.SerializeToString(), signature, EngineOptions(**options))
+    return OnnxEngine.from_bytes(MODEL.SerializeToString(), signature, EngineSpec(**options))
 
 
 def test_it_computes_what_the_model_says() -> None:
@@ -65,7 +64,7 @@ def test_bytes_that_are_no_model_are_refused() -> None:
 def test_a_device_that_is_not_there_is_an_error_and_never_the_cpu() -> None:
     folder = re.escape(str(Path(onnxruntime.__file__).parent))
     with pytest.raises(DeviceNotFound, match=rf"cuda:0 needs .* the build in {folder}, which comes first on the path"):
-        engine(device=Device.parse("cuda:0"))
+        engine(device="cuda:0")
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,12 @@ import pytest
 from onnx import ModelProto
 
 from foldserve_contract.signature import Signature, TensorSpec
-from foldserve_engine.device import Device
 from foldserve_engine.errors import ArtifactUnusable, DeviceNotFound, EngineLost, RunFailed, SignatureMismatch
 from foldserve_engine.onnx import onnx_engine, session
 from foldserve_engine.onnx.onnx_engine import OnnxEngine
 from foldserve_engine.onnx.session_plan import CPU, CUDA, TENSORRT
-from foldserve_engine.protocol import EngineOptions
 from foldserve_engine.rows import Gather
+from foldserve_engine.spec import EngineSpec
 from tests.bundles import conv_model, random_rows, sequence_model, signature_of
 from tests.engine.fake_gpu import FakeCuda, FakeGpu, FakeSession, part
 
@@ -43,7 +42,7 @@ def cuda(gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
 
 def engine(model: ModelProto = MODEL, device: str = "cuda:1", **options: Any) -> OnnxEngine:
     chosen = {"sizes": SIZES, "graph_rows": 2, **options}
-    asked = EngineOptions(device=Device.parse(device), threads=1, **chosen)
+    asked = EngineSpec(device=device, threads=1, **chosen)
     return OnnxEngine.from_bytes(model.SerializeToString(), signature_of(model), asked)
 
 
@@ -78,7 +77,7 @@ def test_small_sizes_are_captured_when_it_is_loaded_and_replayed_under_their_own
 
 def test_every_size_is_replayed_unless_it_is_said_otherwise(gpu: FakeGpu) -> None:
     loaded = OnnxEngine.from_bytes(
-        MODEL.SerializeToString(), signature_of(MODEL), EngineOptions(device=Device.parse("cuda:0"), sizes=SIZES)
+        MODEL.SerializeToString(), signature_of(MODEL), EngineSpec(device="cuda:0", sizes=SIZES)
     )
     (session,) = gpu.sessions
     session.runs.clear()
@@ -105,7 +104,7 @@ def test_it_answers_as_on_a_cpu(gpu: FakeGpu) -> None:
 
 def test_a_cpu_has_neither_buffers_nor_a_placement(gpu: FakeGpu) -> None:
     gpu.takes_it = False
-    loaded = OnnxEngine.from_bytes(MODEL.SerializeToString(), signature_of(MODEL), EngineOptions(sizes=SIZES))
+    loaded = OnnxEngine.from_bytes(MODEL.SerializeToString(), signature_of(MODEL), EngineSpec(sizes=SIZES))
     assert not gpu.buffers and loaded.placement == ""
 
 
@@ -247,7 +246,7 @@ def test_a_runtime_that_cannot_tell_what_stays_on_the_cpu_is_no_fault(
 
 def test_a_model_with_another_signature_is_refused_before_anything_is_bound(gpu: FakeGpu) -> None:
     other = Signature((TensorSpec("picture", "float32", (-1, 8, 8, 3)),), signature_of(MODEL).outputs)
-    asked = EngineOptions(device=Device.parse("cuda:0"), sizes=SIZES)
+    asked = EngineSpec(device="cuda:0", sizes=SIZES)
     with pytest.raises(SignatureMismatch, match=r"inputs are \['image'\]; the manifest says \['picture'\]"):
         OnnxEngine.from_bytes(MODEL.SerializeToString(), other, asked)
     assert not gpu.buffers

@@ -15,6 +15,7 @@ from foldserve_engine.link.handshake import EngineHello, EngineReady, dump, pars
 from foldserve_engine.link.packets import PacketKind
 from foldserve_engine.link.shared_memory import SharedMemory
 from foldserve_engine.link.status_page import StatusPage
+from foldserve_engine.spec import EngineSpec
 from tests.bundles import make_bundle
 
 COMMAND = (sys.executable, "-P", "-m", "foldserve_engine", "--control")
@@ -23,11 +24,10 @@ PATIENCE_S = 60
 
 def hello(path: Path, parent: int | None = None, *, load_on_one_core: bool = True) -> bytes:
     parent = os.getpid() if parent is None else parent
-    return dump(
-        EngineHello(
-            str(path), "onnxruntime", "cpu", 2, True, False, 4, (), 0, 64, 1 << 20, None, load_on_one_core, parent
-        )
+    spec = EngineSpec(
+        threads=2, max_batch_size=4, max_queue_rows=64, max_queue_bytes=1 << 20, load_on_one_core=load_on_one_core
     )
+    return dump(EngineHello(str(path), parent, spec))
 
 
 class Front:

@@ -12,7 +12,7 @@ from foldserve_contract.signature import Array, Arrays, Signature
 from foldserve_engine.errors import PrecisionNotPromised
 from foldserve_engine.link.handshake import EngineHello
 from foldserve_engine.onnx.onnx_engine import OnnxEngine
-from foldserve_engine.protocol import EngineKind, EngineOptions
+from foldserve_engine.spec import EngineKind, EngineSpec
 from foldserve_engine.worker.startup import start
 from foldserve_engine.worker.startup_stages import StageTimer, StartedEngine
 from tests.bundles import make_bundle
@@ -31,10 +31,10 @@ class OnGpu:
 
     spoiled: int = 0
     placement: str = "cuda:0; as it should be"
-    asked: list[EngineOptions] = field(default_factory=list)
+    asked: list[EngineSpec] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
 
-    def load(self, bundle: Bundle, kind: EngineKind, options: EngineOptions) -> "OnGpu":
+    def load(self, bundle: Bundle, kind: EngineKind, options: EngineSpec) -> "OnGpu":
         self.asked.append(options)
         self._engine = OnnxEngine.from_bytes(bundle.read(ONNX), bundle.manifest.signature)
         return self
@@ -54,8 +54,16 @@ class OnGpu:
 
 
 def hello(path: Path, device: str = "cuda:0", **changes: object) -> EngineHello:
-    plain = EngineHello(str(path), "onnxruntime", device, 1, True, False, 6, (), 0, 64, 1 << 20, None, False, 1)
-    return replace(plain, **changes)
+    plain = EngineSpec(
+        device=device,
+        threads=1,
+        max_batch_size=6,
+        max_queue_rows=64,
+        max_queue_bytes=1 << 20,
+        load_on_one_core=False,
+        graph_rows=0,
+    )
+    return EngineHello(str(path), 1, replace(plain, **changes))
 
 
 def started(gpu: OnGpu, asked: EngineHello) -> StartedEngine:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from foldserve_exporter.folding import fold_graph
-from foldserve_exporter.graph import Graph, TensorSpec, rebuild, trace
+from foldserve_exporter.graph import Graph, TensorInfo, rebuild, trace
 from tests.exporter.architectures import ARCHITECTURES
 from tests.exporter.models import flat, misses
 
@@ -23,7 +23,7 @@ def rows_for(graph: Graph) -> Any:
     return keras.tree.map_structure(lambda position: drawn(graph.inputs[position], rng), graph.input_structure)
 
 
-def drawn(spec: TensorSpec, rng: np.random.Generator) -> np.ndarray:
+def drawn(spec: TensorInfo, rng: np.random.Generator) -> np.ndarray:
     shape = (3, *(size or 8 for size in spec.shape[1:]))
     return rng.normal(size=shape).astype(np.float32) if spec.is_float else rng.integers(0, 4, shape).astype(spec.dtype)
 
@@ -40,7 +40,7 @@ def every_second_one_slow() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("name", list(every_second_one_slow()))
-def test_an_architecture_folds_as_it_says(name: str) -> None:
+def test_an_architecture_folds_as_declared(name: str) -> None:
     keras.backend.clear_session()
     architecture = ARCHITECTURES[name]
     model = architecture.model()
@@ -66,5 +66,5 @@ def given(model: Any, rows: Any) -> list[np.ndarray]:
 
 def test_there_are_many_architectures_and_each_holds_what_it_is_there_for() -> None:
     assert len(ARCHITECTURES) >= 100
-    actions: Counter[str] = sum((Counter(each.actions) for each in ARCHITECTURES.values()), Counter())
+    actions: Counter[str] = sum((Counter(architecture.actions) for architecture in ARCHITECTURES.values()), Counter())
     assert set(actions) >= {"backward", "forward", "merged_into_affine", "left_affine"}

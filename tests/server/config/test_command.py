@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from foldserve_engine.protocol import GRAPH_ROWS, EngineKind
+from foldserve_engine.spec import GRAPH_ROWS, EngineKind
 from foldserve_server import cli
 from foldserve_server.config.command import parse
-from foldserve_server.config.options import EngineOptions
+from foldserve_server.config.options import EngineFlags
 from foldserve_server.engines import launcher
 from foldserve_server.engines.launcher import Launcher, choose_shadow
 from foldserve_server.engines.serving_engine import one_figure
@@ -17,7 +17,7 @@ def test_a_folder_is_all_that_must_be_said() -> None:
     options = parse(["models"]).options
     assert options.source == FolderSource(Path("models").absolute())
     assert (options.host, options.port, options.poll_s, options.grace_s) == ("127.0.0.1", 8500, 1.0, 30.0)
-    assert options.engine == EngineOptions()
+    assert options.engine == EngineFlags()
 
 
 def test_an_image_may_say_where_the_models_are_unless_flags_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,12 +49,12 @@ def test_a_shadow_engine_is_another_one_and_sees_a_share_of_the_requests() -> No
 
 def test_a_shadow_engine_that_is_the_one_that_answers_or_has_no_artifact_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "bundle.json").touch()
-    both = EngineOptions(shadow="tensorflow")
+    both = EngineFlags(shadow="tensorflow")
     assert choose_shadow(tmp_path, both, EngineKind.TENSORFLOW) is None
     assert choose_shadow(tmp_path, both, EngineKind.ONNXRUNTIME) is None
     (tmp_path / "saved_model.pb").touch()
     assert choose_shadow(tmp_path, both, EngineKind.ONNXRUNTIME) is EngineKind.TENSORFLOW
-    assert choose_shadow(tmp_path, EngineOptions(), EngineKind.ONNXRUNTIME) is None
+    assert choose_shadow(tmp_path, EngineFlags(), EngineKind.ONNXRUNTIME) is None
 
 
 def test_a_name_may_be_written_either_way() -> None:

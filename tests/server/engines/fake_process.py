@@ -19,7 +19,8 @@ from foldserve_contract.signature import Array, Arrays
 from foldserve_engine.device import Device
 from foldserve_engine.errors import ArtifactUnusable, EngineLost, RunFailed
 from foldserve_engine.load import load_engine
-from foldserve_engine.protocol import Engine, EngineKind, EngineOptions
+from foldserve_engine.protocol import Engine
+from foldserve_engine.spec import EngineKind, EngineSpec
 from foldserve_engine.worker.engine_process_main import run
 
 ENTERED, GATE = "entered", "gate"
@@ -96,7 +97,7 @@ class Commanded:
         self._engine.close()
 
 
-def load(bundle: Bundle, kind: EngineKind, options: EngineOptions) -> Engine:
+def load(bundle: Bundle, kind: EngineKind, options: EngineSpec) -> Engine:
     folder = bundle.path.parent
     if (folder / Loading.DIES).exists():
         os.kill(os.getpid(), signal.SIGKILL)
@@ -107,9 +108,9 @@ def load(bundle: Bundle, kind: EngineKind, options: EngineOptions) -> Engine:
         threading.Event().wait()
     if (folder / Loading.REFUSES).exists():
         raise ArtifactUnusable("it was told to refuse")
-    device = options.device
+    device = options.target
     if (folder / Loading.ANYWHERE).exists():  # whatever device is asked for
-        options = replace(options, device=Device())
+        options = replace(options, device="cpu")
     engine = load_engine(bundle, kind, options)
     return Commanded(Fickle(engine) if (folder / Loading.FICKLE).exists() else engine, folder, device)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from foldserve_contract.bundle import Bundle
-from foldserve_engine.protocol import EngineKind
+from foldserve_engine.spec import EngineKind
 from foldserve_server.engines import EngineProcess
 from foldserve_server.engines.serving_engine import ServingEngine
 from foldserve_server.errors import (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from foldserve_engine.protocol import EngineKind
+from foldserve_engine.spec import EngineKind
 from foldserve_server.engines import EngineProcess
 from foldserve_server.errors import LoadFailed
 from tests.bundles import change_weight

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foldserve_engine.protocol import EngineKind
+from foldserve_engine.spec import EngineKind
 from tests.server.engines.support import REAL, expected, rows, run, started
 
 MAKE = """

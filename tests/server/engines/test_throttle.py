@@ -66,10 +66,10 @@ def test_who_loads_while_nobody_computes_is_not_held_up() -> None:
 def test_an_engine_that_loads_in_turns_serves_and_one_that_is_given_up_is_gone(path: Path) -> None:
     async def test() -> None:
         before, count = children(), itertools.count()
-        async with started(path, others=lambda: next(count)) as engine:
+        async with started(path, batches_of_others=lambda: next(count)) as engine:
             await engine.predict(rows(1))
         (path.parent / Loading.HANGS).touch()
-        settings = replace(SETTINGS, others=lambda: next(count))
+        settings = replace(SETTINGS, batches_of_others=lambda: next(count))
         starting = asyncio.create_task(EngineProcess.start(path, settings, command=FAKE))
         await Pipes(path).entered()
         starting.cancel()

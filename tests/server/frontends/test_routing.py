@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from foldserve_engine.protocol import EngineKind
+from foldserve_engine.spec import EngineKind
 from foldserve_server.engines.process.launch import LaunchedEngine, launch
 from foldserve_server.errors import ServableNotFound, Unavailable
 from foldserve_server.frontends import messages

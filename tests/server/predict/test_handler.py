@@ -7,7 +7,7 @@ import pytest
 from foldserve_contract.errors import TensorError
 from foldserve_contract.signature import Array
 from foldserve_server.errors import DeadlineExceeded, EngineFailed, InvalidRequest, ServingError, SignatureNotFound
-from foldserve_server.models.query import InputTensor, ModelRef, Prediction, Query
+from foldserve_server.models.query import InputTensor, ModelRef, PredictResult, Query
 from foldserve_server.predict.handler import PredictHandler
 from foldserve_server.predict.request_limits import RequestLimits
 from foldserve_server.stats.telemetry import Telemetry
@@ -26,7 +26,7 @@ def query(inputs: dict[str, InputTensor] | None = None, **fields: Any) -> Query:
 
 def predict(
     asked: Query, engine: FakeEngine | None = None, limits: RequestLimits | None = None, now: int = 0
-) -> Prediction:
+) -> PredictResult:
     return asyncio.run(
         PredictHandler(serving(engine or FakeEngine()), limits or RequestLimits(), lambda: now, Telemetry()).predict(
             asked

@@ -1,4 +1,4 @@
-"""What the metrics tell of requests over HTTP, as TensorFlow Serving counts them."""
+"""Metrics of requests over HTTP, counted as by TensorFlow Serving."""
 
 import asyncio
 
@@ -26,8 +26,8 @@ def test_requests_are_counted_by_verb_and_model() -> None:
         return table
 
     table = asyncio.run(scenario())
-    told = {key: histogram.total for key, histogram in table.telemetry.latency.items()}
-    assert told == {("m", "predict", "REST"): 2, ("m", "", "REST"): 1, ("m", "infer", "REST"): 1}, "not the page"
+    totals = {key: histogram.total for key, histogram in table.telemetry.latency.items()}
+    assert totals == {("m", "predict", "REST"): 2, ("m", "", "REST"): 1, ("m", "infer", "REST"): 1}, "not the page"
     assert table.telemetry.requests == {
         ("m", "OK"): 4,
         ("m", "INVALID_ARGUMENT"): 1,

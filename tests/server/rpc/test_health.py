@@ -31,7 +31,7 @@ async def watch(caller: Caller, service: str = "") -> AsyncIterator[int]:
         yield response.status
 
 
-def test_nothing_serves_before_something_is_loaded() -> None:
+def test_the_server_does_not_serve_before_a_model_is_loaded() -> None:
     async def scenario() -> None:
         table = Table()
         async with listening(table) as caller:
@@ -46,7 +46,7 @@ def test_nothing_serves_before_something_is_loaded() -> None:
     asyncio.run(scenario())
 
 
-def test_the_server_as_a_whole_waits_for_all_that_was_there_at_its_start() -> None:
+def test_the_server_as_a_whole_waits_for_the_models_present_at_its_start() -> None:
     async def scenario() -> None:
         async with listening(serving(FakeEngine()), started=False) as caller:
             assert (await check(caller), await check(caller, "m")) == (NOT_SERVING, SERVING)
@@ -74,22 +74,22 @@ def test_an_engine_that_restarts_is_not_serving_and_its_neighbour_is() -> None:
     asyncio.run(scenario())
 
 
-def test_draining_says_so_to_every_watcher_and_ends_every_watch() -> None:
+def test_draining_is_reported_to_every_watch_and_stopping_ends_it() -> None:
     async def scenario() -> None:
         async with listening(serving(FakeEngine())) as caller:
             watches = [watch(caller, service) for service in ("", "m", "x")]
-            assert [await anext(one) for one in watches] == [SERVING, SERVING, UNKNOWN]
+            assert [await anext(stream) for stream in watches] == [SERVING, SERVING, UNKNOWN]
             caller.rpc.health.drain()
-            assert [await anext(one) for one in watches[:2]] == [NOT_SERVING, NOT_SERVING]
+            assert [await anext(stream) for stream in watches[:2]] == [NOT_SERVING, NOT_SERVING]
             await asyncio.wait_for(caller.rpc.stop(60), 10)
-            for one in watches:
+            for stream in watches:
                 with pytest.raises(StopAsyncIteration):
-                    await anext(one)
+                    await anext(stream)
 
     asyncio.run(scenario())
 
 
-def test_what_is_unknown_is_not_found() -> None:
+def test_an_unknown_model_is_not_found() -> None:
     async def scenario() -> None:
         async with listening(Table()) as caller:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -117,12 +117,15 @@ def test_a_service_that_is_offered_serves_as_the_server_does(name: str) -> None:
     asyncio.run(scenario())
 
 
-def test_all_of_it_is_listed() -> None:
+@pytest.mark.skipif(
+    not hasattr(health_pb2, "HealthListRequest"), reason="grpcio-health-checking before 1.85 has no List"
+)
+def test_the_list_holds_the_server_and_every_model() -> None:
     async def scenario() -> dict[str, int]:
         table = serving(FakeEngine())
         table.begin(Servable("n", 1))
         async with listening(table) as caller:
             response = await stub(caller).List(health_pb2.HealthListRequest(), timeout=10)
-            return {name: one.status for name, one in response.statuses.items()}
+            return {name: health.status for name, health in response.statuses.items()}
 
     assert asyncio.run(scenario()) == {"": SERVING, "m": SERVING, "n": NOT_SERVING}

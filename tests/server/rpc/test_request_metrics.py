@@ -1,4 +1,4 @@
-"""What the metrics tell of calls over gRPC."""
+"""Metrics of calls over gRPC."""
 
 import asyncio
 from collections import Counter
@@ -34,14 +34,14 @@ def examples(method: str, name: str = "m") -> Any:
 
 
 async def stream(caller: Caller, request: Any) -> None:
-    known = INFERENCE_METHODS["ModelStreamInfer"]
-    call = caller.channel.stream_stream(known.path, known.request.SerializeToString, known.response.FromString)(
+    method = INFERENCE_METHODS["ModelStreamInfer"]
+    call = caller.channel.stream_stream(method.path, method.request.SerializeToString, method.response.FromString)(
         iter([request, request]), timeout=10
     )
     assert [bool(answer.error_message) async for answer in call] == [False, False]
 
 
-def test_every_method_is_told_apart() -> None:
+def test_every_method_is_counted_apart() -> None:
     async def scenario() -> CountedTable:
         table = serving(FakeEngine())
         async with listening(table) as caller:
@@ -78,7 +78,7 @@ def test_a_request_of_many_tasks_is_one_request() -> None:
     assert table.telemetry.examples[("m",)].sum == 8, "two examples in each of four tasks"
 
 
-def test_what_cannot_be_read_or_names_no_model_is_counted_too() -> None:
+def test_requests_that_cannot_be_read_or_name_no_model_are_counted_too() -> None:
     async def scenario() -> Counter[tuple[str, str]]:
         table = serving(FakeEngine())
         async with listening(table) as caller:

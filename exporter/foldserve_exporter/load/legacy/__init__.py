@@ -1,5 +1,5 @@
-"""Models of Keras 2, rebuilt in Keras 3 layer by layer and held against tf-keras' answers."""
+"""Models of Keras 2, rebuilt in Keras 3 layer by layer and compared with tf-keras' answers."""
 
-from .opening import open_legacy
+from .open_model import open_legacy
 
 __all__ = ["open_legacy"]

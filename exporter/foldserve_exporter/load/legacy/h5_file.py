@@ -1,12 +1,12 @@
-"""Reads the whole-model HDF5 files of Keras 2.0 to tf.keras 2.15."""
+"""Reader of the whole-model HDF5 files of Keras 2.0 to tf.keras 2.15."""
 
 from pathlib import Path
 from typing import Any
 
 from ...errors import CannotLoad, Refused
-from .h5_weights import fill_by_name
-from .hdf5 import attribute, names, opened
-from .saved import Saved, model_config, parse_config
+from .h5_weights import assign_by_name
+from .hdf5 import attribute, names, open_hdf5
+from .stored_model import StoredModel, model_config, parse_config
 
 _WEIGHTS_ALONE = (
     "{path} holds weights alone, without the model: load them into their model (load_weights) and save that with"
@@ -14,14 +14,14 @@ _WEIGHTS_ALONE = (
 )
 
 
-def read_h5(path: Path) -> Saved:
-    """The configuration at once; the weights when they are wanted.
+def read_h5(path: Path) -> StoredModel:
+    """Reads the configuration now, and the weights when they are assigned.
 
     Raises:
         CannotLoad: The file is damaged, holds weights alone, or was written by a Keras older than 2.0.
         Refused: Its weights are laid out for another backend than TensorFlow.
     """
-    with opened(path) as file:
+    with open_hdf5(path) as file:
         text = attribute(file, "model_config")
         weights = file.get("model_weights", file)
         version = attribute(weights, "keras_version") or attribute(file, "keras_version") or ""
@@ -36,14 +36,14 @@ def read_h5(path: Path) -> Saved:
             " load it there and save it again with KERAS_BACKEND=tensorflow"
         )
     config = model_config(parse_config(text, path), path)
-    return Saved(path, version, config, lambda model: _fill(model, path, version))
+    return StoredModel(path, version, config, lambda model: _fill(model, path, version))
 
 
 def _fill(model: Any, path: Path, version: str) -> None:
-    with opened(path) as file:
+    with open_hdf5(path) as file:
         if "model_weights" not in file:
             raise CannotLoad(f"{path} has a model without weights; save the whole model with model.save()")
-        fill_by_name(model, file["model_weights"], version, path)
+        assign_by_name(model, file["model_weights"], version, path)
 
 
 def _looks_like_weights(file: Any) -> bool:

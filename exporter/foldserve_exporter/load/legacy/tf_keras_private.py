@@ -1,4 +1,4 @@
-"""Everything that is read from the private parts of tf-keras, in one place."""
+"""Accessors of tf-keras' private attributes, which no other module reads."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One call of a layer in a functional model: what it was given and the tensors it made."""
+class LayerCall:
+    """One call of a layer in a functional model: its arguments and output tensors."""
 
     layer: Any
     args: tuple[Any, ...]
@@ -15,12 +15,12 @@ class Call:
     outputs: Any
 
 
-def calls_in_order(model: Any) -> Iterator[Call]:
-    """The calls of a functional model, each after those it reads from."""
+def calls_in_order(model: Any) -> Iterator[LayerCall]:
+    """The calls of a functional model in topological order."""
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
             if not node.is_input:
-                yield Call(node.layer, tuple(node.call_args), dict(node.call_kwargs), node.outputs)
+                yield LayerCall(node.layer, tuple(node.call_args), dict(node.call_kwargs), node.outputs)
 
 
 def structure(model: Any) -> tuple[Any, Any]:
@@ -29,7 +29,7 @@ def structure(model: Any) -> tuple[Any, Any]:
 
 
 def is_graph(model: Any) -> bool:
-    """Whether a model knows its graph: a subclassed one and a Sequential without an input shape do not."""
+    """True if a model has a functional graph: subclassed models and Sequentials without an input shape do not."""
     return bool(getattr(model, "_is_graph_network", False))
 
 
@@ -40,8 +40,8 @@ def weights_in_file_order(layer: Any) -> list[Any]:
     return list(_legacy_weights(layer))
 
 
-def as_this_layer_has_them(layer: Any, values: list[Any], version: str) -> list[Any]:
-    """The arrays of an older file in the shapes that tf-keras' layer has (recurrent layers changed theirs)."""
+def preprocess_weights(layer: Any, values: list[Any], version: str) -> list[Any]:
+    """The arrays of an older file in the shapes of tf-keras' layer (those of recurrent layers changed)."""
     from tf_keras.src.saving.legacy.hdf5_format import preprocess_weights_for_loading
 
     return list(preprocess_weights_for_loading(layer, values, version, "tensorflow"))

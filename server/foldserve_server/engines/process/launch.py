@@ -28,7 +28,7 @@ ENGINE_COMMAND = (sys.executable, "-P", "-m", "foldserve_engine", "--control")
 
 
 class EngineStartFailed(LoadFailed):
-    """An engine process ended, or ran out of time, before it said anything."""
+    """An engine process ended, or ran out of time, before its first message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class LaunchedEngine:
         path: The version directory it loaded.
         child: The process.
         connection: Its channel.
-        page: Where it says what it computes.
+        page: Its status page, which shows what it computes.
         ready: Its message when it was ready.
         report: The same, with the bundle's manifest and the times of the start.
         epoch: Which process of the engine it is; counted from 1.
@@ -85,8 +85,8 @@ async def launch(
     Args:
         path: The version directory.
         settings: How it is to run.
-        command: What is executed, the descriptor of the control socket following.
-        after: The process that it takes the place of, which is gone; its counts go on.
+        command: The command that is executed, the descriptor of the control socket following.
+        after: The process that it replaces, which has ended; its counts go on.
 
     Raises:
         NotNow: It could not be started.
@@ -107,8 +107,13 @@ async def launch(
         page.memory.close()
         raise NotNow(f"no engine process can be started: {error}") from error
     try:
-        connection.put(PacketKind.HELLO, dump(_hello(path, settings)), [os.dup(page.memory.descriptor)], at_once=True)
-        async with throttled(child, settings.others if after is None else None):
+        connection.put(
+            PacketKind.HELLO,
+            dump(EngineHello(str(path.absolute()), os.getpid(), settings.spec)),
+            [os.dup(page.memory.descriptor)],
+            at_once=True,
+        )
+        async with throttled(child, settings.batches_of_others if after is None else None):
             ready = await _first_word(child, words, settings)
         report = LoadReport.of(ready, path, settings, time.perf_counter() - begin, child.pid)
     except BaseException:
@@ -148,7 +153,7 @@ async def _first_word(
 
 
 async def _hear(child: ChildProcess, words: "asyncio.Queue[Packet | None]") -> Packet | None:
-    """What it says first; None where it has ended without a word."""
+    """Its first message; None where it has ended without one."""
     packet = await words.get()
     if packet is None:
         await asyncio.shield(child.exited)
@@ -163,29 +168,3 @@ def _ready(packet: Packet) -> EngineReady:
         raise LoadFailed(f"the engine process began with a packet of kind {packet.kind.name}")
     with contextlib.closing(SharedMemory.attach(packet.descriptors[0])) as memory:
         return parse(EngineReady, memory.map[:])
-
-
-def _hello(path: Path, settings: EngineSettings) -> EngineHello:
-    return EngineHello(
-        bundle=str(path.absolute()),
-        kind=settings.kind.value,
-        device=settings.device,
-        threads=settings.threads,
-        optimise=settings.optimise,
-        spinning=settings.spinning,
-        max_batch_size=settings.max_batch_size,
-        allowed_batch_sizes=settings.allowed_batch_sizes,
-        batch_timeout_ns=settings.batch_timeout_micros * 1000,
-        credit_rows=settings.max_queue_rows,
-        credit_bytes=settings.max_queue_bytes,
-        memory_limit_bytes=settings.memory_limit_bytes,
-        load_on_one_core=settings.load_on_one_core,
-        parent=os.getpid(),
-        together=settings.together,
-        deterministic=settings.deterministic,
-        allow_unverified=settings.allow_unverified,
-        background=settings.background,
-        front_ends=settings.front_ends,
-        tf32=settings.tf32,
-        graph_rows=settings.graph_rows,
-    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from foldserve_engine.protocol import EngineKind
+from foldserve_engine.spec import EngineKind
 
 from ...engines import EngineSettings
 from ...engines.serving_engine import ServingEngine

@@ -1,0 +1,1 @@
+"""HTML elements that the report and the diagnosis share."""

@@ -1,0 +1,1 @@
+"""The steps of an export, each with its result: load, fold, reference, emit, diagnose, publish."""

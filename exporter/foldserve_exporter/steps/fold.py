@@ -1,0 +1,113 @@
+"""Second step: the folded model, with its preprocessing, recalibration and names."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from foldserve_contract.signature import Signature
+
+from ..class_names import check_class_names, read_class_names
+from ..folding import PlanEntry, fold_graph
+from ..graph import Graph, cut, rebuild, trace
+from ..graph.unreadable_layer import is_savable, unreadable_ops
+from ..load.loader import Loaded
+from ..naming import NamedModel
+from ..options import ExportOptions
+from ..predictions.labels import read_labels
+from ..preprocessing import Preprocessing, with_preprocessing
+from ..recalibration.recalibrate import RecalibrationResult, recalibrate_graph, require_better
+from ..renaming import Renames
+from ..samples.files import load_samples
+
+PLAIN = ExportOptions(Path(), "model")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoldedModel:
+    """The folded model, and the graph from which it was folded.
+
+    Attributes:
+        as_given: Whether the graph is that of the caller's model: not cut, on its own statistics, and with
+            nothing put before it.
+        labels: The names of its classes, if given.
+        preprocessing: The preprocessing put before it, if any.
+        recalibration: The result of recalibrating it, if requested.
+        unread: Paths of the layers whose code could not be read, each with whether it may be saved.
+    """
+
+    graph: Graph
+    model: NamedModel
+    plan: tuple[PlanEntry, ...]
+    signature: Signature
+    as_given: bool = True
+    labels: tuple[str, ...] | None = None
+    preprocessing: str | None = None
+    recalibration: RecalibrationResult | None = None
+    unread: tuple[tuple[str, bool], ...] = ()
+
+    @property
+    def is_unread(self) -> bool:
+        """True if layers are left whose code could not be read."""
+        return bool(self.unread)
+
+    @property
+    def unsavable(self) -> str:
+        """The path of the first such layer that may not be saved; empty where all may."""
+        return next((path for path, is_savable in self.unread if not is_savable), "")
+
+
+def fold_model(loaded: Loaded, options: ExportOptions = PLAIN) -> FoldedModel:
+    """Puts preprocessing before a copy of the model, recalibrates it, cuts it at the requested features, and folds it.
+
+    Raises:
+        OptionsError: The preprocessing, the labels or the new names cannot be used.
+        Refused: The model cannot be folded or served safely, or would be worse recalibrated.
+    """
+    renames = Renames.parse(options.rename)
+    traced = trace(_with_preprocessing(loaded.model, options))
+    graph = renames.of_inputs(traced)
+    recalibrated = _recalibrated(graph, options)
+    graph = graph if recalibrated is None else recalibrated.graph
+    if options.features is not None:
+        graph = cut(graph, options.features)
+    graph = renames.of_outputs(graph, traced.input_names)
+    folded_graph, plan = fold_graph(graph)
+    model = NamedModel.of(rebuild(folded_graph), folded_graph)
+    signature = model.signature()
+    return FoldedModel(
+        graph,
+        model,
+        plan,
+        signature,
+        as_given=options.features is None and options.preprocess is None and recalibrated is None,
+        labels=_class_names(signature, options),
+        preprocessing=options.preprocess,
+        recalibration=recalibrated,
+        unread=tuple((op.path, is_savable(op)) for op in unreadable_ops(folded_graph)),
+    )
+
+
+def _recalibrated(graph: Graph, options: ExportOptions) -> RecalibrationResult | None:
+    if options.recalibrate is None:
+        return None
+    given = options.recalibrate_labels
+    labels = read_labels(Path(given)) if isinstance(given, str | Path) else given
+    signature = NamedModel.of(rebuild(graph), graph).signature()
+    result = recalibrate_graph(graph, load_samples(options.recalibrate, signature), labels)
+    require_better(result)
+    return result
+
+
+def _with_preprocessing(model: Any, options: ExportOptions) -> Any:
+    if options.preprocess is None:
+        return model
+    return with_preprocessing(model, Preprocessing.parse(options.preprocess))
+
+
+def _class_names(signature: Signature, options: ExportOptions) -> tuple[str, ...] | None:
+    if options.labels is None:
+        return None
+    given = options.labels
+    names = read_class_names(Path(given)) if isinstance(given, str | Path) else tuple(given)
+    check_class_names(names, signature)
+    return names

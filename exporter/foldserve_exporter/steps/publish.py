@@ -1,0 +1,50 @@
+"""Last step: seals and publishes the version directory, or keeps the report of a refused export."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from foldserve_contract.publish import Staging
+
+from ..emit.triton import published_config
+from ..manifest import make_manifest
+from ..options import ExportOptions
+from ..report.failed import VerificationFailed
+from ..report.record import Report
+from ..report.report_files import write_json, write_page, write_reports
+
+FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A published version.
+
+    Attributes:
+        path: The version directory.
+        report: The report of the export.
+    """
+
+    path: Path
+    report: Report
+
+
+def publish(report: Report, options: ExportOptions, staging: Staging) -> Exported:
+    """Seals the version directory and moves it into the model repository."""
+    published = replace(report, published=True)
+    write_reports(published, staging.path)
+    with published_config(staging.path, options.name, options.max_batch_size):  # the version appears last
+        manifest = make_manifest(published, staging.seal(), options.max_batch_size)
+        return Exported(staging.publish(manifest, force=options.force), published)
+
+
+def refuse(report: Report, output: Path) -> VerificationFailed:
+    """Writes the report of a refused export into the repository, as files: Triton takes every folder for a model."""
+    page = output / f"{report.model}-{report.version}.{FAILED}.html"
+    write_page(report, page)
+    write_json(report, page.with_suffix(".json"))
+    reasons = "".join(f"\n  {failure}" for failure in report.verification.failures)
+    return VerificationFailed(
+        f"the export of {report.model}/{report.version} does not answer as the model does; nothing was published."
+        f"{reasons}\nThe report: {page}",
+        report,
+    )
