@@ -23,7 +23,7 @@ class DeclaredFlag:
         choices: The only values; empty for any.
         metavar: The placeholder in `--help`; None for the converter's.
         group: The group of flags in `--help`; empty for the record's own.
-        repeatable: Whether the flag may be given several times, each adding a value.
+        repeatable: True if the flag may be given several times, each adding a value.
         default: The field's default.
     """
 
@@ -43,7 +43,7 @@ class DeclaredFlag:
 
     @property
     def is_switch(self) -> bool:
-        """Whether the flag is true or false."""
+        """True if the flag is a switch, without a value."""
         return isinstance(self.default, bool)
 
 
@@ -58,7 +58,7 @@ def option(
     group: str = "",
     repeatable: bool = False,
 ) -> Any:
-    """A field of a record that a flag sets; the flag is named like the field unless `name` is given."""
+    """Declares a field that a flag sets; the flag is named like the field unless `name` is given."""
     flag = DeclaredFlag(name, help, parse, choices, metavar, group, repeatable, default)
     return dataclasses.field(default=default, metadata={_FLAG: flag})
 

@@ -1,4 +1,4 @@
-"""Transports without a network, on a clock of their own."""
+"""Transports without a network, with a clock of their own."""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,7 +9,7 @@ Script = Callable[[UnaryCall], Reply]
 
 
 class Clock:
-    """Time that passes when somebody sleeps, and keeps how long."""
+    """A clock that moves only by sleeps, and records them."""
 
     def __init__(self) -> None:
         self.time = 1000.0
@@ -21,7 +21,7 @@ class Clock:
 
 
 class FakeTransport:
-    """Answers each call as the script says, when it is waited for."""
+    """Transport whose script answers each call when it is waited for."""
 
     def __init__(self, script: Script) -> None:
         self.script = script
@@ -70,7 +70,7 @@ class FakePending:
 
 
 class AsyncFakeTransport(FakeTransport):
-    """The same for coroutines."""
+    """Transport for coroutines; see `FakeTransport`."""
 
     def start(self, call: UnaryCall) -> "AsyncFakePending":  # type: ignore[override]
         return AsyncFakePending(super().start(call))

@@ -28,7 +28,7 @@ def parse(*arguments: str) -> Outer:
     return build(Outer, parser.parse_args(arguments))
 
 
-def test_what_is_not_given_has_the_default_of_the_field() -> None:
+def test_an_omitted_flag_leaves_the_default_of_the_field() -> None:
     assert parse("a") == Outer("A", 3, (), Inner(True), None)
 
 
@@ -38,7 +38,7 @@ def test_values_reach_the_record_and_the_records_within_it() -> None:
     )
 
 
-def test_a_variable_of_the_environment_sets_its_field_unless_it_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_variable_sets_its_field_unless_it_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTER_SECRET", "word")
     assert parse("a").secret == "word"
     monkeypatch.setenv("OUTER_SECRET", "")

@@ -1,6 +1,8 @@
-"""A version is published whole or not at all."""
+"""Publication: a version is published whole or not at all."""
 
+import ctypes
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -9,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from foldserve_contract import publish
 from foldserve_contract.bundle import Bundle
 from foldserve_contract.errors import UnsafePath, VersionExists
 from foldserve_contract.manifest import Manifest
@@ -29,9 +30,11 @@ def fill(staging: Staging, template: Manifest, content: str = "new") -> Manifest
     return replace(template, version=staging.version, files=staging.seal())
 
 
-def publish_one(root: Path, template: Manifest, content: str = "new", **choices: object) -> Path:
-    with stage(root, "m", **choices) as staging:
-        return staging.publish(fill(staging, template, content), force=bool(choices.get("force")))
+def publish_one(
+    root: Path, template: Manifest, content: str = "new", *, version: int | None = None, force: bool = False
+) -> Path:
+    with stage(root, "m", version, force=force) as staging:
+        return staging.publish(fill(staging, template, content), force=force)
 
 
 def test_versions_count_up_and_leave_nothing_else_behind(tmp_path: Path, template: Manifest) -> None:
@@ -47,7 +50,7 @@ def test_an_existing_version_is_refused_before_any_work(tmp_path: Path, template
         pytest.fail("work was begun")
 
 
-def test_a_version_that_appears_meanwhile_is_not_overwritten(tmp_path: Path, template: Manifest) -> None:
+def test_a_version_published_meanwhile_is_not_overwritten(tmp_path: Path, template: Manifest) -> None:
     with stage(tmp_path, "m", 7) as staging:
         manifest = fill(staging, template)
         publish_one(tmp_path / "other", template)
@@ -63,7 +66,7 @@ def test_force_replaces_and_the_old_version_is_gone(
 ) -> None:
     publish_one(tmp_path, template, "old", version=7)
     if not renameat2:
-        monkeypatch.setattr(publish.ctypes, "CDLL", lambda *_, **__: object())
+        monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: object())
     path = publish_one(tmp_path, template, "new", version=7, force=True)
     assert (path / "variables" / "weights").read_text() == "new"
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["7"]
@@ -73,7 +76,7 @@ def test_force_replaces_and_the_old_version_is_gone(
 def test_a_system_without_renameat2_still_refuses_to_overwrite(
     tmp_path: Path, template: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publish.ctypes, "CDLL", lambda *_, **__: object())
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: object())
     with stage(tmp_path, "m", 7) as staging:
         manifest = fill(staging, template)
         (tmp_path / "m" / "7").mkdir()
@@ -92,7 +95,7 @@ def test_a_full_disk_leaves_no_version(tmp_path: Path, template: Manifest, monke
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(publish.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         publish_one(tmp_path, template)
     assert list(tmp_path.glob("m/*")) == []
@@ -118,7 +121,9 @@ def test_a_kill_leaves_no_version_and_the_next_run_cleans_up(tmp_path: Path, tem
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["1"]
 
 
-def test_two_exports_at_once_take_different_numbers_and_spare_each_other(tmp_path: Path, template: Manifest) -> None:
+def test_concurrent_exports_take_different_numbers_and_do_not_disturb_each_other(
+    tmp_path: Path, template: Manifest
+) -> None:
     with stage(tmp_path, "m") as first, stage(tmp_path, "m") as second:
         assert {first.version, second.version} == {1, 2}
         second.publish(fill(second, template))
@@ -127,13 +132,13 @@ def test_two_exports_at_once_take_different_numbers_and_spare_each_other(tmp_pat
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "-x", "a b", "ü", "x" * 200])
-def test_names_that_cannot_name_a_folder_are_refused(tmp_path: Path, name: str) -> None:
+def test_names_that_are_not_valid_for_a_folder_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UnsafePath), stage(tmp_path / "models", name):
         pytest.fail("a folder was made")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_numbers_are_versions_and_a_plain_one_wins(tmp_path: Path) -> None:
+def test_only_numbers_are_versions_and_the_one_without_zeros_wins(tmp_path: Path) -> None:
     for name in ("1", "007", "7", ".staging-8-x", "nine", "10"):
         (tmp_path / "m" / name).mkdir(parents=True)
     (tmp_path / "m" / "11").write_text("a file")

@@ -117,7 +117,7 @@ class ImageConversion:
         return scaled
 
 
-def image_conversion(spec: TensorSpec, imaging: Imaging) -> ImageConversion:
+def conversion_for(spec: TensorSpec, imaging: Imaging) -> ImageConversion:
     """Makes the conversion for an input of a model.
 
     Raises:

@@ -12,7 +12,7 @@ import numpy as np
 from foldserve_contract.signature import Array, Signature
 
 from .errors import UsageError
-from .image_conversion import ImageConversion, Imaging, image_conversion
+from .image_conversion import ImageConversion, Imaging, conversion_for
 from .input_source import ReadRows, RequestRows, RowFailure
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
@@ -53,7 +53,7 @@ class ImageSource:
             names = [spec.name for spec in signature.inputs]
             raise UsageError(f"the model takes the inputs {names}; images can only be the input of a model with one")
         (spec,) = signature.inputs
-        return ImageReader(self.files, spec.name, image_conversion(spec, imaging), self.decoders)
+        return ImageReader(self.files, spec.name, conversion_for(spec, imaging), self.decoders)
 
 
 @dataclass(frozen=True, slots=True)
