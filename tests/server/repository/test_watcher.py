@@ -1,57 +1,16 @@
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from foldserve_server.errors import ServingError
 from foldserve_server.models.query import ModelRef
 from foldserve_server.models.servable import ServableState
-from foldserve_server.models.table import Table
-from foldserve_server.repository.manager_context import ManagerContext
-from foldserve_server.repository.managers import ModelManagers
-from foldserve_server.repository.source import FolderSource, ModelSource
-from foldserve_server.repository.watcher import Watcher
-from foldserve_server.stats.telemetry import Telemetry
-from tests.server.fakes import Starter, write_version
+from foldserve_server.repository.source import FolderSource
+from tests.server.fakes import write_version
 
-
-class House:
-    """A repository, a watcher over it, and engines that are none."""
-
-    def __init__(self, root: Path, source: ModelSource | None = None, **context: Any) -> None:
-        self.root = root
-        self.table = Table()
-        self.starter = Starter()
-        self.telemetry = Telemetry()
-        self.managers = ModelManagers(ManagerContext(self.table, self.starter, self.telemetry, 5.0, **context))
-        self.watcher = Watcher(source or FolderSource(root), self.managers)
-
-    async def look(self) -> None:
-        await self.watcher.look()
-        await self.managers.settled()
-
-    def serving(self, name: str = "m") -> int | None:
-        servable = self.table.serving(name)
-        return None if servable is None else servable.version
-
-    def state(self, version: int) -> ServableState:
-        return self.table.status(ModelRef("m", version))[0].state
-
-    def reason(self, version: int) -> str:
-        return self.table.status(ModelRef("m", version))[0].reason
-
-
-@asynccontextmanager
-async def watching(root: Path, source: ModelSource | None = None, **context: Any) -> AsyncIterator[House]:
-    house = House(root, source, **context)
-    try:
-        yield house
-    finally:
-        await house.managers.close(0)
+from .watching import House, watching
 
 
 async def test_the_highest_version_of_every_model_is_served(tmp_path: Path) -> None:
@@ -101,41 +60,6 @@ async def test_a_version_that_failed_is_tried_again_when_its_directory_changes(t
         write_version(house.root, 2, created="later")
         await house.look()
         assert house.serving() == 2
-
-
-async def test_what_was_said_of_a_refused_replacement_goes_when_the_old_directory_is_back(tmp_path: Path) -> None:
-    async with watching(tmp_path) as house:
-        write_version(house.root, 1)
-        await house.look()
-        shutil.copytree(house.root / "m" / "1", house.root.parent / "kept")
-        house.starter.failing["m/1"] = "spoiled"
-        write_version(house.root, 1, created="later")
-        await house.look()
-        assert house.state(1) is ServableState.AVAILABLE and "its replacement was refused: spoiled" in house.reason(1)
-        shutil.rmtree(house.root / "m" / "1")
-        shutil.copytree(house.root.parent / "kept", house.root / "m" / "1")
-        await house.look()
-        assert house.state(1) is ServableState.AVAILABLE and not house.reason(1)
-        write_version(house.root, 1, created="later")
-        await house.look()
-        assert "its replacement was refused: spoiled" in house.reason(1), "it is tried again, and told again"
-
-
-async def test_a_bundle_replaced_in_place_is_a_reload(tmp_path: Path) -> None:
-    async with watching(tmp_path) as house:
-        write_version(house.root, 1)
-        await house.look()
-        old = house.starter.engines["m/1"]
-        house.starter.failing["m/1"] = "spoiled"
-        write_version(house.root, 1, created="later")
-        await house.look()
-        assert house.state(1) is ServableState.AVAILABLE and "spoiled" in house.reason(1)
-        del house.starter.failing["m/1"]
-        write_version(house.root, 1, created="later still")
-        await house.look()
-        await asyncio.wait_for(old.stopped.wait(), 5)
-        assert house.state(1) is ServableState.AVAILABLE and not house.reason(1)
-        assert house.table.find(ModelRef("m", 1)).engine is house.starter.engines["m/1"] is not old
 
 
 async def test_a_removed_version_is_left_for_the_one_below_once_it_is_surely_gone(tmp_path: Path) -> None:
@@ -259,16 +183,6 @@ async def test_a_version_that_cannot_be_started_now_is_tried_again_at_every_look
         house.starter.exhausted = False
         await house.look()
         assert house.serving() == 2, "nothing of it had to change"
-
-
-async def test_a_version_that_changes_while_it_is_loaded_is_loaded_again_when_it_is_seen(tmp_path: Path) -> None:
-    async with watching(tmp_path) as house:
-        write_version(house.root, 1)
-        house.starter.on_start = lambda key: write_version(house.root, 1, created="later") and None
-        await house.look()
-        assert house.starter.started == ["m/1"] and house.serving() == 1
-        await house.look()
-        assert house.starter.started == ["m/1"], "what was loaded is what is there"
 
 
 async def test_closing_kills_the_candidate_and_stops_what_serves(tmp_path: Path) -> None:

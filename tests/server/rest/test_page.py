@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,40 +46,67 @@ def test_the_page_loads_nothing_else_and_runs_no_other_script() -> None:
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-async def test_the_state_holds_verdicts_counts_and_reasons() -> None:
+async def model_shown(table: Table, *bodies: Any) -> Any:
+    """The page's state of model m, once these predictions were asked."""
+    async with listening(table) as caller:
+        for body in bodies:
+            await caller.post("/v1/models/m:predict", body)
+        (model,) = (await caller.get("/page/state"))[1]["models"]
+        return model
+
+
+async def test_a_model_is_shown_with_the_version_that_serves_and_its_labels() -> None:
+    table = serving(FakeEngine(), version=7)
+    table.relabel("m", {"stable": 7, "canary": 7})
+    model = await model_shown(table)
+    assert (model["name"], model["serving"]) == ("m", 7)
+    (good,) = model["versions"]
+    assert good["labels"] == ["canary", "stable"] and good["available"] and not good["report"]
+
+
+async def test_a_version_that_failed_is_shown_with_its_reason() -> None:
+    table = serving(FakeEngine(), version=7)
+    failed = Servable("m", 8)
+    table.begin(failed)
+    table.end(failed, "it deviates")
+    model = await model_shown(table)
+    bad, _ = model["versions"]
+    assert (model["name"], model["serving"]) == ("m", 7), "the version below serves on"
+    assert (bad["version"], bad["state"], bad["failed"], bad["reason"]) == (8, "END", True, "it deviates")
+    assert bad["sizes"] == "" and bad["shadow"] is None
+
+
+async def test_golden_deviations_are_shown_beside_their_bounds() -> None:
     engine = FakeEngine()
-    engine.info = replace(engine.info, verdicts=(OutputDeviation("y", 2e-7, 1e-5), OutputDeviation("z", math.nan, 1.0)))
+    verdicts = (OutputDeviation("y", 2e-7, 1e-5), OutputDeviation("z", math.nan, 1.0))
+    engine.info = replace(engine.info, verdicts=verdicts)
+    (good,) = (await model_shown(serving(engine)))["versions"]
+    assert good["verdicts"][0] == {"output": "y", "deviation": 2e-7, "bound": 1e-5}
+    assert good["verdicts"][1]["deviation"] is None, "JSON has no NaN"
+
+
+async def test_requests_are_counted_and_timed_and_batches_described() -> None:
+    engine = FakeEngine()
     engine.info = replace(engine.info, batches="batches of up to 4 rows")
+    (good,) = (await model_shown(serving(engine), ROWS, {}, {"instances": [[1]]}))["versions"]
+    assert (good["successes"], good["failures"], good["rows"], good["batches"]) == (1, 1, 2, 1)
+    assert len(good["percentiles_ms"]) == 3 and good["percentiles_ms"][0] > 0
+    assert good["sizes"] == "batches of up to 4 rows"
+
+
+async def test_what_a_shadow_deviates_by_is_shown() -> None:
+    engine = FakeEngine()
     engine.drift = Drift("shadow", {"y": 1e-5, "z": 1.0})
     engine.drift.skip()
     engine.drift.skip()
     engine.drift.record({"y": 2e-6, "z": math.inf}, "m/7")
-    table = serving(engine, version=7)
-    table.relabel("m", {"stable": 7, "canary": 7})
-    failed = Servable("m", 8)
-    table.begin(failed)
-    table.end(failed, "it deviates")
-    async with listening(table) as caller:
-        await caller.post("/v1/models/m:predict", ROWS)
-        await caller.post("/v1/models/m:predict", {})
-        await caller.post("/v1/models/m:predict", {"instances": [[1]]})
-        (model,) = (await caller.get("/page/state"))[1]["models"]
-    bad, good = model["versions"]
-    assert (model["name"], model["serving"]) == ("m", 7)
-    assert (bad["version"], bad["state"], bad["failed"], bad["reason"]) == (8, "END", True, "it deviates")
-    assert good["labels"] == ["canary", "stable"] and good["available"] and not good["report"]
-    assert good["verdicts"][0] == {"output": "y", "deviation": 2e-7, "bound": 1e-5}
-    assert good["verdicts"][1]["deviation"] is None
-    assert (good["successes"], good["failures"], good["rows"], good["batches"]) == (1, 1, 2, 1)
-    assert len(good["percentiles_ms"]) == 3 and good["percentiles_ms"][0] > 0
-    assert good["sizes"] == "batches of up to 4 rows" and bad["sizes"] == ""
+    (good,) = (await model_shown(serving(engine)))["versions"]
     assert good["shadow"]["outputs"] == [
         {"output": "y", "deviation": 2e-6, "bound": 1e-5},
         {"output": "z", "deviation": None, "bound": 1.0},
     ]
     counts = {key: good["shadow"][key] for key in ("engine", "compared", "beyond", "failed", "skipped")}
     assert counts == {"engine": "shadow", "compared": 1, "beyond": 1, "failed": 0, "skipped": 2}
-    assert bad["shadow"] is None
 
 
 def test_the_state_of_a_server_without_models_is_empty() -> None:
