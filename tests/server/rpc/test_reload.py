@@ -120,8 +120,8 @@ async def test_the_answer_holds_the_increase_of_counters_meanwhile() -> None:
     message = request('model_config_list { config { name: "a" base_path: "/models/a" } }')
     message.metric_names.extend([ATTEMPTS, ":tensorflow:serving:request_count", "/no/such", ATTEMPTS])
     async with listening(table, admin=Loading()) as caller:
-        told = [(one.name, one.int64_value_increase) for one in (await caller.call(METHOD, asked)).metric]
-    assert told == [(ATTEMPTS, 3), (":tensorflow:serving:request_count", 0), ("/no/such", 0)]
+        increases = [(m.name, m.int64_value_increase) for m in (await caller.call(METHOD, message)).metric]
+    assert increases == [(ATTEMPTS, 3), (":tensorflow:serving:request_count", 0), ("/no/such", 0)]
 
 
 def test_without_names_no_metric_is_returned() -> None:
