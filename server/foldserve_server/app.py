@@ -29,7 +29,7 @@ from .stats.telemetry import Telemetry
 from .system.address import check_free, join
 from .system.descriptors import print_line
 from .system.garbage_collector import freeze_objects
-from .tracing import Tracing, is_asked_for
+from .tracing import Tracing, tracing_requested
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -81,7 +81,7 @@ async def serve(options: ServerOptions, words: Sequence[str] = ()) -> None:
         await serve_with_front_ends(options, words, stop, run)
         return
     launcher, table, telemetry = Launcher(options), Table(), Telemetry()
-    tracing = Tracing.configured() if is_asked_for() else None
+    tracing = Tracing.from_environment() if tracing_requested() else None
     tracer = untraced if tracing is None else tracing.span
     try:
         await run(

@@ -1,6 +1,5 @@
 """`tritonclient`, unchanged, against a real server."""
 
-import asyncio
 import queue
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,14 +159,11 @@ def test_callbacks_and_streams_are_answered(server: Running, client: Any) -> Non
     client.stop_stream()
 
 
-def test_the_asynchronous_client_is_answered_too(server: Running) -> None:
-    async def scenario() -> Array:
-        async with triton_aio.InferenceServerClient(server.address) as client:
-            assert await client.is_server_ready()
-            result = await client.infer("m", [image_input(images(2), triton_aio)])
-            return result.as_numpy("scores")  # type: ignore[no-any-return]
-
-    np.testing.assert_allclose(asyncio.run(scenario()), server.predict(image=images(2))["scores"], atol=1e-6)
+async def test_the_asynchronous_client_is_answered_too(server: Running) -> None:
+    async with triton_aio.InferenceServerClient(server.address) as client:
+        assert await client.is_server_ready()
+        result = await client.infer("m", [image_input(images(2), triton_aio)])
+        np.testing.assert_allclose(result.as_numpy("scores"), server.predict(image=images(2))["scores"], atol=1e-6)  # type: ignore[no-any-return]
 
 
 def test_our_messages_and_services_are_the_package_s() -> None:

@@ -22,7 +22,7 @@ from foldserve_engine.load import load_engine
 from foldserve_engine.spec import EngineKind, EngineSpec
 from foldserve_exporter import bundle_files, export_model, pipeline
 from foldserve_exporter.cli import main
-from foldserve_exporter.diagnosis.finding import Kind, Severity
+from foldserve_exporter.diagnosis.finding import FindingKind, Severity
 from foldserve_exporter.errors import Refused
 from foldserve_exporter.options import DEFAULT_MAX_BATCH
 from foldserve_exporter.report.failed import VerificationFailed
@@ -118,7 +118,7 @@ def test_every_step_is_announced_in_the_order_in_which_the_terminal_counts_them(
 
 def test_the_baked_phase_is_named_and_gone(exported: Exported) -> None:
     assert exported.report.baked == ("backbone/bn_1 is called with training=True",)
-    [baked] = [finding for finding in exported.report.findings if finding.kind is Kind.BAKED_PHASE]
+    [baked] = [finding for finding in exported.report.findings if finding.kind is FindingKind.BAKED_PHASE]
     assert (baked.severity, baked.layer) == (Severity.ERROR, "backbone/bn_1")
     assert baked.effect is not None
     assert baked.effect.largest > 0.01

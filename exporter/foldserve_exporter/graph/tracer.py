@@ -12,12 +12,10 @@ from . import keras_private as private
 from . import operations, time_distributed, unreadable_layer
 from .inference_mode import is_training_only, overrides_training_only
 from .inlining import check_leaf, is_inlined, makes_masks
-from .instantiate import is_stock
 from .ir import Node, Op, Ref, TensorInfo, as_array, map_refs
-from .layer_config import with_custom_functions
-from .lora import read_weights, without_adapter
 from .model_inputs import ModelInputs
 from .random_ops import RANDOM_IN_INFERENCE, recorded_random_ops
+from .read_op import read_op
 from .unreadable_layer import UnreadableCall
 
 
@@ -243,7 +241,7 @@ class Tracer:
         """The op for a Keras layer or operation, one for all of its calls."""
         if id(operation) not in self._ops:
             self._alive.append(operation)
-            self._ops[id(operation)] = _read(operation, path)
+            self._ops[id(operation)] = read_op(operation, path)
         return self._ops[id(operation)]
 
     def unreadable_op(self, layer: Any, path: str, error: UnreadableCall) -> Op:
@@ -253,22 +251,6 @@ class Tracer:
             op = replace(op, unreadable=unreadable_layer.read_unreadable(layer, path, str(error)))
             self._ops[id(layer)] = op
         return op
-
-
-def _read(operation: Any, path: str) -> Op:
-    kind = type(operation)
-    if not isinstance(operation, keras.layers.Layer):
-        return Op(path, kind, template=private.detached(operation))
-    weights = read_weights(operation)
-    if isinstance(operation, keras.layers.Lambda):
-        return Op(path, kind, {"dtype": "float32"}, weights, template=operation)
-    try:
-        config = without_adapter(private.config_of(operation))
-        return Op(path, kind, with_custom_functions(operation, config) if is_stock(kind) else config, weights)
-    except Exception as error:  # Keras 3.11 stumbles over its own message
-        raise Refused(
-            f"{path}: {kind.__name__} has no get_config(). Give the class one that returns its constructor arguments."
-        ) from error
 
 
 def _check_size(path: str, source: TensorInfo, result: TensorInfo) -> None:

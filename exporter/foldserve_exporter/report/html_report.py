@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from html import escape
 
-from ..diagnosis.examined import limit_of
+from ..diagnosis.budget import ONE_PASS
 from ..diagnosis.html import STYLE, drift_parts, finding_block
 from ..html.page import bullets, cell, framed, page, paragraph, table
 from ..verify.verdict import CandidateVerdict, OutputComparison
@@ -60,7 +60,7 @@ def _diagnosis(report: Report) -> Iterable[str]:
     yield paragraph(diagnosis_line(report))
     yield from map(finding_block, report.findings)
     if report.drifts:
-        yield from drift_parts(report.drifts, limit_of(report.examined))
+        yield from drift_parts(report.drifts, ONE_PASS.limit(report.examined))
 
 
 def _recalibration(report: Report) -> list[str]:

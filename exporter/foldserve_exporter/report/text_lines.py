@@ -1,6 +1,6 @@
 """Text of the report that the terminal and the HTML page share."""
 
-from ..diagnosis.words import counted
+from ..diagnosis.summary import counted
 from ..recalibration.effect_text import effect_lines
 from ..verify.verdict import CandidateVerdict
 from .record import Report

@@ -40,7 +40,7 @@ class StepResults:
 def make_report(name: str, version: int, results: StepResults, seconds: Mapping[str, float]) -> Report:
     """Makes the report of an export that is verified or refused, but not published yet."""
     loaded, folded, expected = results.loaded, results.folded, results.expected
-    findings, examination = results.diagnosis.findings, results.diagnosis.examination
+    diagnosis, phases = results.diagnosis.diagnosis, results.diagnosis.phases
     return Report(
         model=name,
         version=version,
@@ -50,14 +50,14 @@ def make_report(name: str, version: int, results: StepResults, seconds: Mapping[
         tools=tools(*loaded.readers),
         host=cpu_model(),
         signature=folded.signature,
-        findings=examination.findings,
-        drifts=examination.drifts,
-        examined=examination.samples,
+        findings=diagnosis.findings,
+        drifts=diagnosis.drifts,
+        examined=diagnosis.samples,
         fold=_fold_entries(folded.plan),
-        baked=findings.baked,
-        phases=findings.phases,
+        baked=phases.baked,
+        phases=phases.phases,
         narrow=float32_only(folded.graph),
-        predict=findings.predict,
+        predict=phases.predict,
         tolerances=_tolerances(expected.reference, results.verification, results.tf32),
         verification=results.verification,
         golden=expected.golden_info,

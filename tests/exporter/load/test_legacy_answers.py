@@ -13,7 +13,7 @@ from foldserve_contract.signature import Signature
 from foldserve_engine.onnx.onnx_engine import OnnxEngine
 from foldserve_engine.tensorflow_engine import TensorFlowEngine
 from foldserve_exporter import export_model
-from foldserve_exporter.diagnosis.phases import baked_phases
+from foldserve_exporter.diagnosis.subject import baked_phases
 from foldserve_exporter.emit.onnx_model import write_onnx
 from foldserve_exporter.emit.saved_model import serving_function, write_saved_model
 from foldserve_exporter.graph import rebuild, trace

@@ -12,7 +12,7 @@ from foldserve_engine.load import load_engine
 from foldserve_engine.spec import EngineKind, EngineSpec
 from foldserve_exporter import export_model, recalibrate
 from foldserve_exporter.cli import main
-from foldserve_exporter.diagnosis.finding import Kind
+from foldserve_exporter.diagnosis.finding import FindingKind
 from foldserve_exporter.errors import Refused
 from foldserve_exporter.options import OptionsError
 
@@ -45,7 +45,7 @@ def test_a_sick_model_is_well_in_its_bundle_and_as_it_was_in_memory(tmp_path: Pa
     assert "nan" not in page
     assert exported.report.recalibration is not None
     assert exported.report.recalibration.after["probabilities"].fit > 0.9
-    assert not any(finding.kind is Kind.PREDICT_DIFFERS for finding in exported.report.findings)
+    assert not any(finding.kind is FindingKind.PREDICT_DIFFERS for finding in exported.report.findings)
 
 
 def test_what_labels_say_is_worse_is_not_exported(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """`--model_config_file`, at the start and when it changes."""
 
-import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -84,7 +83,9 @@ def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, content: str | None
     assert str(path) in str(caught.value)
 
 
-def test_the_file_is_applied_when_it_was_written_and_not_before(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_file_is_applied_when_it_was_written_and_not_before(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     applied: list[list[str]] = []
 
     async def reload(models: Sequence[ModelConfig], origin: str) -> None:
@@ -92,26 +93,23 @@ def test_the_file_is_applied_when_it_was_written_and_not_before(file: Path, capl
         if "bad" in applied[-1]:
             raise ReloadFailed({"bad": "it is spoiled"})
 
-    async def scenario() -> None:
-        watch = ConfigWatch(file, read_models, reload)
-        await watch.look()
-        assert not applied
-        file.write_text('model_config_list { config { name: "bad" base_path: "/x" } }')
-        await watch.look()
-        await watch.look()
-        assert applied == [["bad"]] and "it is spoiled" in caplog.text, "once, until it changes again"
-        file.write_text("no such thing")
-        await watch.look()
-        assert len(applied) == 1 and "in text format" in caplog.text
-        file.write_text(TWO)
-        await watch.look()
-        os.utime(file, ns=(1, 1))
-        await watch.look()
-        assert applied[1:] == [["a", "b"], ["a", "b"]], "touching the file has it tried again"
-        file.unlink()
-        await watch.look()
-
-    asyncio.run(scenario())
+    watch = ConfigWatch(file, read_models, reload)
+    await watch.check()
+    assert not applied
+    file.write_text('model_config_list { config { name: "bad" base_path: "/x" } }')
+    await watch.check()
+    await watch.check()
+    assert applied == [["bad"]] and "it is spoiled" in caplog.text, "once, until it changes again"
+    file.write_text("no such thing")
+    await watch.check()
+    assert len(applied) == 1 and "in text format" in caplog.text
+    file.write_text(TWO)
+    await watch.check()
+    os.utime(file, ns=(1, 1))
+    await watch.check()
+    assert applied[1:] == [["a", "b"], ["a", "b"]], "touching the file has it tried again"
+    file.unlink()
+    await watch.check()
 
 
 def test_each_model_may_have_its_engine() -> None:

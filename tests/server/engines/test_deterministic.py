@@ -10,7 +10,7 @@ import pytest
 from foldserve_contract.signature import Array
 from foldserve_server.errors import EngineFailed
 from tests.server.engines.fake_process import STEADY, Command, Loading
-from tests.server.engines.support import EngineProcess, rows, run, started
+from tests.server.engines.support import EngineProcess, rows, started
 
 
 @pytest.fixture
@@ -38,46 +38,34 @@ async def bits_under_load(engine: EngineProcess, *, exact: bool = False) -> set[
     return found
 
 
-def test_the_bits_of_a_row_never_change(fickle: Path) -> None:
-    async def test() -> None:
-        async with started(fickle, max_batch_size=8, deterministic=True) as engine:
-            assert engine.report.exact_rows == STEADY
-            assert engine.report.batches == f"batches of {STEADY} rows, exact; warmed: 1, {STEADY}, 8"
-            assert len(await bits_under_load(engine)) == 1
-
-    run(test())
+async def test_the_bits_of_a_row_never_change(fickle: Path) -> None:
+    async with started(fickle, max_batch_size=8, deterministic=True) as engine:
+        assert engine.report.exact_rows == STEADY
+        assert engine.report.batches == f"batches of {STEADY} rows, exact; warmed: 1, {STEADY}, 8"
+        assert len(await bits_under_load(engine)) == 1
 
 
-def test_without_it_they_do(fickle: Path) -> None:
-    async def test() -> None:
-        async with started(fickle, max_batch_size=8) as engine:
-            assert len(await bits_under_load(engine)) > 1
-
-    run(test())
+async def test_without_it_they_do(fickle: Path) -> None:
+    async with started(fickle, max_batch_size=8) as engine:
+        assert len(await bits_under_load(engine)) > 1
 
 
-def test_a_single_request_may_ask_for_it(fickle: Path) -> None:
-    async def test() -> None:
-        async with started(fickle, max_batch_size=8) as engine:
-            assert engine.report.exact_rows == 1
-            assert len(await bits_under_load(engine, exact=True)) == 1
-
-    run(test())
+async def test_a_single_request_may_ask_for_it(fickle: Path) -> None:
+    async with started(fickle, max_batch_size=8) as engine:
+        assert engine.report.exact_rows == 1
+        assert len(await bits_under_load(engine, exact=True)) == 1
 
 
-def test_the_bits_of_a_row_do_not_change_when_another_request_of_its_batch_fails(fickle: Path) -> None:
+async def test_the_bits_of_a_row_do_not_change_when_another_request_of_its_batch_fails(fickle: Path) -> None:
     async def ask(engine: EngineProcess, first: float) -> Array | None:
         try:
             return (await engine.predict(rows(first)))["scores"]
         except EngineFailed:
             return None
 
-    async def test() -> None:
-        async with started(fickle, max_batch_size=8, deterministic=True) as engine:
-            alone = await ask(engine, 7)
-            for _ in range(10):
-                failed, together, _ = await asyncio.gather(*(ask(engine, one) for one in (Command.FAIL, 7, 3)))
-                assert failed is None and alone is not None and together is not None
-                assert together.tobytes() == alone.tobytes()
-
-    run(test())
+    async with started(fickle, max_batch_size=8, deterministic=True) as engine:
+        alone = await ask(engine, 7)
+        for _ in range(10):
+            failed, together, _ = await asyncio.gather(*(ask(engine, one) for one in (Command.FAIL, 7, 3)))
+            assert failed is None and alone is not None and together is not None
+            assert together.tobytes() == alone.tobytes()

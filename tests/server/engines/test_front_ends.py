@@ -17,7 +17,7 @@ from foldserve_server.engines.client.engine_client import EngineClient
 from foldserve_server.engines.process.launch import LaunchedEngine, launch
 from foldserve_server.errors import QueueFull, Unavailable
 from tests.server.engines.fake_process import Command
-from tests.server.engines.support import FAKE, SETTINGS, Pipes, expected, rows, run
+from tests.server.engines.support import FAKE, SETTINGS, Pipes, expected, rows
 
 CALLERS = 150
 LOST = Unavailable("the engine crashed", 5)
@@ -65,37 +65,33 @@ async def house(path: Path, front_ends: int, **changes: int) -> AsyncIterator[Ho
         await made.launched.discard()
 
 
-def test_no_caller_ever_gets_another_callers_rows(path: Path) -> None:
+async def test_no_caller_ever_gets_another_callers_rows(path: Path) -> None:
     """Callers come and leave, and front ends die and are followed by others, while a slow engine mixes their rows."""
     draw = random.Random(2)
+    async with house(path, 3, max_batch_size=8) as made:
+        for number in (1, 2, 3):
+            made.front(number)
+        newest = 3
 
-    async def test() -> list[str]:
-        async with house(path, 3, max_batch_size=8) as made:
-            for number in (1, 2, 3):
-                made.front(number)
-            newest = 3
+        async def caller(number: int) -> str:
+            nonlocal newest
+            for _ in range(draw.randint(0, 60)):
+                await asyncio.sleep(0)
+            front = draw.choice(sorted(made.links))
+            inputs = rows(*(number + index / 100 for index in range(draw.randint(1, 20))))
+            task = asyncio.create_task(made.links[front].predict(inputs, None, False))
+            kills, leaves = number % 30 == 7, draw.random() < 0.3
+            for _ in range(1 if kills else draw.randint(0, 30)):
+                await asyncio.sleep(0)
+            if leaves and not kills:
+                task.cancel()
+            elif kills and front in made.links:
+                made.kill(front)
+                newest += 1
+                made.front(newest)
+            return await outcome(task, expected(path, inputs))
 
-            async def caller(number: int) -> str:
-                nonlocal newest
-                for _ in range(draw.randint(0, 60)):
-                    await asyncio.sleep(0)
-                front = draw.choice(sorted(made.links))
-                inputs = rows(*(number + index / 100 for index in range(draw.randint(1, 20))))
-                task = asyncio.create_task(made.links[front].predict(inputs, None, False))
-                kills, leaves = number % 30 == 7, draw.random() < 0.3
-                for _ in range(1 if kills else draw.randint(0, 30)):
-                    await asyncio.sleep(0)
-                if leaves and not kills:
-                    task.cancel()
-                elif kills and front in made.links:
-                    made.kill(front)
-                    newest += 1
-                    made.front(newest)
-                return await outcome(task, expected(path, inputs))
-
-            return list(await asyncio.gather(*(caller(number) for number in range(CALLERS))))
-
-    outcomes = run(test())
+        outcomes = list(await asyncio.gather(*(caller(number) for number in range(CALLERS))))
     assert len(outcomes) == CALLERS
     assert set(outcomes) == {"answered", "left", "lost"}
     assert outcomes.count("answered") > CALLERS // 3
@@ -112,105 +108,93 @@ async def outcome(task: "asyncio.Task[dict[str, np.ndarray]]", right: np.ndarray
     return "answered"
 
 
-def test_what_a_dead_front_end_had_queued_is_not_computed_and_the_others_are_answered(path: Path) -> None:
-    async def test() -> None:
-        pipes = Pipes(path)
-        async with house(path, 2) as made:
-            dying, staying = made.front(1), made.front(2)
-            held = asyncio.create_task(staying.predict(rows(Command.HOLD), None, False))
-            await pipes.entered()
-            doomed = asyncio.create_task(dying.predict(rows(Command.DIE), None, False))
-            waiting = asyncio.create_task(staying.predict(rows(1), None, False))
-            await asyncio.sleep(0)
-            made.kill(1)
-            with pytest.raises(Unavailable):
-                await doomed
-            await pipes.release()
+async def test_what_a_dead_front_end_had_queued_is_not_computed_and_the_others_are_answered(path: Path) -> None:
+    pipes = Pipes(path)
+    async with house(path, 2) as made:
+        dying, staying = made.front(1), made.front(2)
+        held = asyncio.create_task(staying.predict(rows(Command.HOLD), None, False))
+        await pipes.entered()
+        doomed = asyncio.create_task(dying.predict(rows(Command.DIE), None, False))
+        waiting = asyncio.create_task(staying.predict(rows(1), None, False))
+        await asyncio.sleep(0)
+        made.kill(1)
+        with pytest.raises(Unavailable):
+            await doomed
+        await pipes.release()
+        await held
+        np.testing.assert_allclose((await waiting)["scores"], expected(path, rows(1)), atol=1e-5)
+        assert not made.launched.child.exited.done(), "the engine has computed what would have killed it"
+
+
+async def test_the_queue_is_shared_out_and_what_the_dead_had_goes_to_the_living(path: Path) -> None:
+    pipes = Pipes(path)
+    async with house(path, 2, max_queue_rows=8) as made:
+        made.front(1)
+        staying = made.front(2)
+        assert staying.pending.max_rows == 4
+        held = asyncio.create_task(staying.predict(rows(Command.HOLD), None, False))
+        await pipes.entered()
+        waiting = asyncio.create_task(staying.predict(rows(1, 2, 3), None, False))
+        await asyncio.sleep(0)
+        with pytest.raises(QueueFull):
+            await staying.predict(rows(1), None, False)
+        made.kill(1)
+        await pipes.release()
+        await asyncio.gather(held, waiting)
+        while staying.pending.max_rows != 8:
+            await staying.predict(rows(1), None, False)
+        made.front(3)
+        while staying.pending.max_rows != 4:
+            await staying.predict(rows(1), None, False)
+
+
+async def test_an_engine_that_dies_is_seen_by_every_front_end_and_frees_all_their_slots(path: Path) -> None:
+    pipes = Pipes(path)
+    async with house(path, 2) as made:
+        links = [made.front(1), made.front(2)]
+        held = asyncio.create_task(links[0].predict(rows(Command.HOLD), None, False))
+        await pipes.entered()
+        queued = [
+            asyncio.create_task(link.predict(rows(value), None, False))
+            for link, value in zip(links, (1, 2), strict=True)
+        ]
+        await asyncio.sleep(0)
+        os.kill(made.launched.child.pid, signal.SIGKILL)
+        await asyncio.shield(made.launched.child.exited)
+        for link in links:
+            link.lost(LOST)
+        with pytest.raises(Unavailable, match="crashed"):
             await held
-            np.testing.assert_allclose((await waiting)["scores"], expected(path, rows(1)), atol=1e-5)
-            assert not made.launched.child.exited.done(), "the engine has computed what would have killed it"
+        assert [len(link.pending) for link in links] == [1, 1], "what was queued waits for the next engine"
+        before = made.launched
+        made.launched = await launch(path, made.settings, FAKE, before)
+        before.close()
+        for number, link in enumerate(links, 1):
+            made.attach(link, number)
+        for value, task in zip((1, 2), queued, strict=True):
+            np.testing.assert_allclose((await task)["scores"], expected(path, rows(value)), atol=1e-5)
+        assert [len(link.pending) for link in links] == [0, 0]
+        assert made.launched.epoch == 2 and sum(made.launched.page.stats.sizes) >= 2, "and counts go on"
 
-    run(test())
 
+async def test_an_engine_keeps_nothing_of_front_ends_that_are_gone(path: Path) -> None:
+    async with house(path, 2) as made:
+        process = Path(f"/proc/{made.launched.child.pid}")
 
-def test_the_queue_is_shared_out_and_what_the_dead_had_goes_to_the_living(path: Path) -> None:
-    async def test() -> None:
-        pipes = Pipes(path)
-        async with house(path, 2, max_queue_rows=8) as made:
-            made.front(1)
-            staying = made.front(2)
-            assert staying.pending.max_rows == 4
-            held = asyncio.create_task(staying.predict(rows(Command.HOLD), None, False))
-            await pipes.entered()
-            waiting = asyncio.create_task(staying.predict(rows(1, 2, 3), None, False))
-            await asyncio.sleep(0)
-            with pytest.raises(QueueFull):
+        def held() -> tuple[int, int]:
+            descriptors = len(list((process / "fd").iterdir()))
+            return descriptors, (process / "maps").read_text().count("memfd:foldserve-arena")
+
+        staying = made.front(1)
+        for number in (2, 3, 4, 5):
+            coming = made.front(number)
+            large = {"features": np.ones((8_000, 4), np.float32)}
+            await asyncio.gather(coming.predict(rows(1), None, False), coming.predict(large, None, False))
+            before = held()
+            made.kill(number)
+            while held()[1] == before[1]:
                 await staying.predict(rows(1), None, False)
-            made.kill(1)
-            await pipes.release()
-            await asyncio.gather(held, waiting)
-            while staying.pending.max_rows != 8:
-                await staying.predict(rows(1), None, False)
-            made.front(3)
-            while staying.pending.max_rows != 4:
-                await staying.predict(rows(1), None, False)
-
-    run(test())
-
-
-def test_an_engine_that_dies_is_seen_by_every_front_end_and_frees_all_their_slots(path: Path) -> None:
-    async def test() -> None:
-        pipes = Pipes(path)
-        async with house(path, 2) as made:
-            links = [made.front(1), made.front(2)]
-            held = asyncio.create_task(links[0].predict(rows(Command.HOLD), None, False))
-            await pipes.entered()
-            queued = [
-                asyncio.create_task(link.predict(rows(value), None, False))
-                for link, value in zip(links, (1, 2), strict=True)
-            ]
-            await asyncio.sleep(0)
-            os.kill(made.launched.child.pid, signal.SIGKILL)
-            await asyncio.shield(made.launched.child.exited)
-            for link in links:
-                link.lost(LOST)
-            with pytest.raises(Unavailable, match="crashed"):
-                await held
-            assert [len(link.pending) for link in links] == [1, 1], "what was queued waits for the next engine"
-            before = made.launched
-            made.launched = await launch(path, made.settings, FAKE, before)
-            before.close()
-            for number, link in enumerate(links, 1):
-                made.attach(link, number)
-            for value, task in zip((1, 2), queued, strict=True):
-                np.testing.assert_allclose((await task)["scores"], expected(path, rows(value)), atol=1e-5)
-            assert [len(link.pending) for link in links] == [0, 0]
-            assert made.launched.epoch == 2 and sum(made.launched.page.stats.sizes) >= 2, "and counts go on"
-
-    run(test())
-
-
-def test_an_engine_keeps_nothing_of_front_ends_that_are_gone(path: Path) -> None:
-    async def test() -> None:
-        async with house(path, 2) as made:
-            process = Path(f"/proc/{made.launched.child.pid}")
-
-            def held() -> tuple[int, int]:
-                descriptors = len(list((process / "fd").iterdir()))
-                return descriptors, (process / "maps").read_text().count("memfd:foldserve-arena")
-
-            staying = made.front(1)
-            for number in (2, 3, 4, 5):
-                coming = made.front(number)
-                large = {"features": np.ones((8_000, 4), np.float32)}
-                await asyncio.gather(coming.predict(rows(1), None, False), coming.predict(large, None, False))
-                before = held()
-                made.kill(number)
-                while held()[1] == before[1]:
-                    await staying.predict(rows(1), None, False)
-            assert held()[1] == 1
-            made.front(6)
-            await made.links[6].predict(rows(1), None, False)
-            assert held() == before
-
-    run(test())
+        assert held()[1] == 1
+        made.front(6)
+        await made.links[6].predict(rows(1), None, False)
+        assert held() == before

@@ -1,4 +1,3 @@
-import asyncio
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -44,7 +43,7 @@ def test_a_pipe_in_the_manifest_s_place_is_not_waited_for(version: Path) -> None
 
 
 @pytest.mark.parametrize(("cores", "waits"), [(2, True), (3, True), (4, False), (64, False)])
-def test_where_cores_are_few_who_loads_is_told_how_much_those_who_serve_have_computed(
+async def test_where_cores_are_few_who_loads_is_told_how_much_those_who_serve_have_computed(
     version: Path, monkeypatch: pytest.MonkeyPatch, cores: int, waits: bool
 ) -> None:
     asked: list[EngineSettings] = []
@@ -53,17 +52,14 @@ def test_where_cores_are_few_who_loads_is_told_how_much_those_who_serve_have_com
         asked.append(settings)
         return SimpleNamespace(batches=4 + len(asked))
 
-    async def scenario() -> None:
-        launcher = Launcher(parse([str(version.parents[1])]).options, start)
-        first = await launcher.start("m", version)
-        second = await launcher.start("n", version)
-        others = asked[-1].batches_of_others
-        assert (others is not None) is waits
-        if others is not None:
-            assert others() == 5 + 6
-            del first
-            assert others() == 6, "what is gone does not count"
-        del second
-
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)))
-    asyncio.run(scenario())
+    launcher = Launcher(parse([str(version.parents[1])]).options, start)
+    first = await launcher.start("m", version)
+    second = await launcher.start("n", version)
+    others = asked[-1].batches_of_others
+    assert (others is not None) is waits
+    if others is not None:
+        assert others() == 5 + 6
+        del first
+        assert others() == 6, "what is gone does not count"
+    del second

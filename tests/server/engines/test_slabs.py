@@ -10,7 +10,6 @@ from foldserve_server.engines.client.pending import PendingRequest, PendingReque
 from foldserve_server.engines.client.slabs import RequestSize, Slabs
 from foldserve_server.engines.settings import MAX_SLOTS
 from foldserve_server.errors import QueueFull, ResourceExhausted
-from tests.server.engines.support import run
 
 
 def slabs(side: int, max_batch_size: int = 32, **settings: int) -> Slabs:
@@ -41,51 +40,42 @@ def test_a_batch_that_fits_a_small_slab_needs_no_other() -> None:
     assert slabs(8).arena.large_slots == 0
 
 
-def test_a_slot_used_before_is_used_first() -> None:
-    async def test() -> None:
-        calls = calls_of(Arena(4, 100))
-        first = admit(calls, 10)
-        calls.free(first)
-        second = admit(calls, 10)
-        assert (second.slot, second.generation) == (first.slot, first.generation + 1)
-
-    run(test())
+async def test_a_slot_used_before_is_used_first() -> None:
+    calls = calls_of(Arena(4, 100))
+    first = admit(calls, 10)
+    calls.free(first)
+    second = admit(calls, 10)
+    assert (second.slot, second.generation) == (first.slot, first.generation + 1)
 
 
-def test_a_request_goes_where_it_fits_and_otherwise_where_there_is_room() -> None:
-    async def test() -> None:
-        calls = calls_of(Arena(2, 100, 1, 1000))
-        assert admit(calls, 500).slot == 2
-        assert admit(calls, 500).slot == 0  # in memory of its own
-        assert admit(calls, 10).slot == 1
-        with pytest.raises(QueueFull):
-            admit(calls, 10)
-
-    run(test())
+async def test_a_request_goes_where_it_fits_and_otherwise_where_there_is_room() -> None:
+    calls = calls_of(Arena(2, 100, 1, 1000))
+    assert admit(calls, 500).slot == 2
+    assert admit(calls, 500).slot == 0  # in memory of its own
+    assert admit(calls, 10).slot == 1
+    with pytest.raises(QueueFull):
+        admit(calls, 10)
 
 
-def test_room_is_counted_in_rows_and_bytes_and_given_back() -> None:
-    async def test() -> None:
-        calls = calls_of(Arena(4, 100), rows=3, size=250)
-        calls.seconds_per_row = 0.5
-        held = admit(calls, 200, rows=2)
-        with pytest.raises(QueueFull, match="200 bytes") as caught:
-            admit(calls, 51)
-        assert caught.value.retry_after_ms == 1001
-        calls.delay_s = 0.25
-        with pytest.raises(QueueFull) as caught:
-            admit(calls, 51)
-        assert caught.value.retry_after_ms == 1251, "an unfilled batch waits for so long"
-        with pytest.raises(QueueFull, match="2 rows"):
-            admit(calls, 10, rows=2)
-        for total, rows in ((251, 1), (10, 4)):
-            with pytest.raises(ResourceExhausted):
-                admit(calls, total, rows=rows)
-        calls.free(held)
-        assert (calls.rows, calls.bytes, len(calls)) == (0, 0, 0)
-        admit(calls, 250, rows=3)
-
-    run(test())
+async def test_room_is_counted_in_rows_and_bytes_and_given_back() -> None:
+    calls = calls_of(Arena(4, 100), rows=3, size=250)
+    calls.seconds_per_row = 0.5
+    held = admit(calls, 200, rows=2)
+    with pytest.raises(QueueFull, match="200 bytes") as caught:
+        admit(calls, 51)
+    assert caught.value.retry_after_ms == 1001
+    calls.delay_s = 0.25
+    with pytest.raises(QueueFull) as caught:
+        admit(calls, 51)
+    assert caught.value.retry_after_ms == 1251, "an unfilled batch waits for so long"
+    with pytest.raises(QueueFull, match="2 rows"):
+        admit(calls, 10, rows=2)
+    for total, rows in ((251, 1), (10, 4)):
+        with pytest.raises(ResourceExhausted):
+            admit(calls, total, rows=rows)
+    calls.free(held)
+    assert (calls.rows, calls.bytes, len(calls)) == (0, 0, 0)
+    admit(calls, 250, rows=3)
 
 
 def test_inputs_are_written_and_outputs_are_read_behind_them() -> None:

@@ -14,33 +14,27 @@ from tests.server.engines.fake_process import Loading
 from tests.server.engines.support import FAKE, REAL, SETTINGS, Pipes, run, started
 
 
-def test_cancelling_the_start_kills_the_candidate(path: Path) -> None:
-    async def test() -> None:
-        (path.parent / Loading.HANGS).touch()
-        starting = asyncio.create_task(EngineProcess.start(path, SETTINGS, command=FAKE))
-        await Pipes(path).entered()
-        assert children()
-        starting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await starting
-        assert not children()
-
-    run(test())
+async def test_cancelling_the_start_kills_the_candidate(path: Path) -> None:
+    (path.parent / Loading.HANGS).touch()
+    starting = asyncio.create_task(EngineProcess.start(path, SETTINGS, command=FAKE))
+    await Pipes(path).entered()
+    assert children()
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert not children()
 
 
-def test_a_candidate_loads_on_one_core_in_a_session_of_its_own_and_is_the_first_to_go(path: Path) -> None:
-    async def test() -> None:
-        (path.parent / Loading.HANGS).touch()
-        starting = asyncio.create_task(EngineProcess.start(path, SETTINGS, command=FAKE))
-        await Pipes(path).entered()
-        (child,) = map(int, children().split())
-        assert Path(f"/proc/{child}/oom_score_adj").read_text().strip() == "1000"
-        assert len(os.sched_getaffinity(child)) == 1
-        assert os.getsid(child) == child
-        starting.cancel()
-        await asyncio.wait({starting})
-
-    run(test())
+async def test_a_candidate_loads_on_one_core_in_a_session_of_its_own_and_is_the_first_to_go(path: Path) -> None:
+    (path.parent / Loading.HANGS).touch()
+    starting = asyncio.create_task(EngineProcess.start(path, SETTINGS, command=FAKE))
+    await Pipes(path).entered()
+    (child,) = map(int, children().split())
+    assert Path(f"/proc/{child}/oom_score_adj").read_text().strip() == "1000"
+    assert len(os.sched_getaffinity(child)) == 1
+    assert os.getsid(child) == child
+    starting.cancel()
+    await asyncio.wait({starting})
 
 
 def children() -> str:

@@ -42,26 +42,19 @@ def test_time_in_which_the_watcher_itself_was_held_up_is_not_counted() -> None:
     assert stillness.observe("a", 3601.0) == 3.0
 
 
-def test_waiting_counts_the_time_in_which_somebody_looked() -> None:
+async def test_waiting_counts_the_time_in_which_somebody_looked() -> None:
     hours = iter(range(100))
-
-    async def looks() -> int:
-        begin = next(hours)
-        await wait_while_running([asyncio.get_running_loop().create_future()], 0.01, clock=lambda: 3600.0 * next(hours))
-        return next(hours) - begin - 1
-
-    assert asyncio.run(looks()) == 6, "each look adds two intervals at most, of which there are ten"
+    begin = next(hours)
+    await wait_while_running([asyncio.get_running_loop().create_future()], 0.01, clock=lambda: 3600.0 * next(hours))
+    assert next(hours) - begin - 1 == 6, "each look adds two intervals at most, of which there are ten"
 
 
-def test_waiting_ends_with_what_is_waited_for() -> None:
-    async def scenario() -> None:
-        loop = asyncio.get_running_loop()
-        first, second = loop.create_future(), loop.create_future()
-        loop.call_soon(first.set_result, 1)
-        await wait_while_running([first, second], 3600.0, asyncio.FIRST_COMPLETED)
-        assert not second.done()
-        loop.call_soon(second.set_exception, ValueError())
-        await wait_while_running([first, second], 3600.0)
-        assert second.exception()
-
-    asyncio.run(scenario())
+async def test_waiting_ends_with_what_is_waited_for() -> None:
+    loop = asyncio.get_running_loop()
+    first, second = loop.create_future(), loop.create_future()
+    loop.call_soon(first.set_result, 1)
+    await wait_while_running([first, second], 3600.0, asyncio.FIRST_COMPLETED)
+    assert not second.done()
+    loop.call_soon(second.set_exception, ValueError())
+    await wait_while_running([first, second], 3600.0)
+    assert second.exception()

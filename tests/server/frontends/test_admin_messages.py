@@ -74,115 +74,87 @@ class Between:
         self.admin.on_reply(document)
 
 
-def test_a_reload_reaches_the_supervisor_as_it_was_asked_and_returns_when_it_is_settled() -> None:
-    async def test() -> None:
-        between = Between()
-        set_rights(Rights("deployment", frozenset({"a", "b"}), True))
-        await between.admin.reload(MODELS, "somebody")
-        assert between.behind.asked == [(MODELS, "somebody", Rights("deployment", frozenset({"a", "b"}), True))]
-        assert between.settled == 1
-
-    asyncio.run(test())
+async def test_a_reload_reaches_the_supervisor_as_it_was_asked_and_returns_when_it_is_settled() -> None:
+    between = Between()
+    set_rights(Rights("deployment", frozenset({"a", "b"}), True))
+    await between.admin.reload(MODELS, "somebody")
+    assert between.behind.asked == [(MODELS, "somebody", Rights("deployment", frozenset({"a", "b"}), True))]
+    assert between.settled == 1
 
 
-def test_one_model_is_loaded_and_unloaded_by_the_supervisor() -> None:
-    async def test() -> None:
-        between = Between()
-        await between.admin.load("a")
-        await between.admin.unload("b")
-        assert (between.behind.named, between.settled) == ([("load", "a"), ("unload", "b")], 2)
-
-    asyncio.run(test())
+async def test_one_model_is_loaded_and_unloaded_by_the_supervisor() -> None:
+    between = Between()
+    await between.admin.load("a")
+    await between.admin.unload("b")
+    assert (between.behind.named, between.settled) == ([("load", "a"), ("unload", "b")], 2)
 
 
 @pytest.mark.parametrize("kind", [one for one in vars(errors).values() if isinstance(one, type)])
-def test_an_error_comes_back_as_what_it_is(kind: type) -> None:
+async def test_an_error_comes_back_as_what_it_is(kind: type) -> None:
     if not issubclass(kind, ServingError) or kind is ReloadFailed:
         return
     error = kind("why", 25) if issubclass(kind, errors.Unavailable) else kind("why")
-
-    async def test() -> None:
-        between = Between()
-        between.behind.error = error
-        with pytest.raises(kind, match="why") as caught:
-            await between.admin.reload(MODELS, "somebody")
-        assert type(caught.value) is kind
-        assert getattr(caught.value, "retry_after_ms", 25) == 25
-        assert not between.settled
-
-    asyncio.run(test())
+    between = Between()
+    between.behind.error = error
+    with pytest.raises(kind, match="why") as caught:
+        await between.admin.reload(MODELS, "somebody")
+    assert type(caught.value) is kind
+    assert getattr(caught.value, "retry_after_ms", 25) == 25
+    assert not between.settled
 
 
-def test_the_reasons_of_a_reload_that_failed_come_back_too() -> None:
-    async def test() -> None:
-        between = Between()
-        between.behind.error = ReloadFailed({"a version: 3": "golden", "b": "missing"})
-        with pytest.raises(ReloadFailed) as caught:
-            await between.admin.reload(MODELS, "somebody")
-        assert str(caught.value) == str(between.behind.error)
-
-    asyncio.run(test())
+async def test_the_reasons_of_a_reload_that_failed_come_back_too() -> None:
+    between = Between()
+    between.behind.error = ReloadFailed({"a version: 3": "golden", "b": "missing"})
+    with pytest.raises(ReloadFailed) as caught:
+        await between.admin.reload(MODELS, "somebody")
+    assert str(caught.value) == str(between.behind.error)
 
 
-def test_what_no_error_should_be_tells_no_internals(caplog: pytest.LogCaptureFixture) -> None:
-    async def test() -> None:
-        between = Between()
-        between.behind.error = RuntimeError("/secret/path")
-        with pytest.raises(errors.EngineFailed) as caught:
-            await between.admin.reload(MODELS, "somebody")
-        assert "secret" not in str(caught.value)
-
-    asyncio.run(test())
+async def test_what_no_error_should_be_tells_no_internals(caplog: pytest.LogCaptureFixture) -> None:
+    between = Between()
+    between.behind.error = RuntimeError("/secret/path")
+    with pytest.raises(errors.EngineFailed) as caught:
+        await between.admin.reload(MODELS, "somebody")
+    assert "secret" not in str(caught.value)
     assert "/secret/path" in caplog.text
 
 
-def test_a_caller_who_leaves_takes_the_reload_back() -> None:
-    async def test() -> None:
-        between = Between()
-        between.behind.gate.clear()
-        asking = asyncio.create_task(between.admin.reload(MODELS, "somebody"))
-        while not between.behind.asked:
-            await asyncio.sleep(0)
-        asking.cancel()
-        await asyncio.wait_for(between.behind.cancelled.wait(), 5)
-
-    asyncio.run(test())
+async def test_a_caller_who_leaves_takes_the_reload_back() -> None:
+    between = Between()
+    between.behind.gate.clear()
+    asking = asyncio.create_task(between.admin.reload(MODELS, "somebody"))
+    while not between.behind.asked:
+        await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.wait_for(between.behind.cancelled.wait(), 5)
 
 
-def test_a_front_end_that_dies_takes_back_what_its_callers_had_asked() -> None:
-    async def test() -> None:
-        between = Between()
-        between.behind.gate.clear()
-        asking = asyncio.create_task(between.admin.reload(MODELS, "somebody"))
-        while not between.behind.asked:
-            await asyncio.sleep(0)
-        between.service.cancel_all(between)  # type: ignore[arg-type]
-        await asyncio.wait_for(between.behind.cancelled.wait(), 5)
-        asking.cancel()
-
-    asyncio.run(test())
+async def test_a_front_end_that_dies_takes_back_what_its_callers_had_asked() -> None:
+    between = Between()
+    between.behind.gate.clear()
+    asking = asyncio.create_task(between.admin.reload(MODELS, "somebody"))
+    while not between.behind.asked:
+        await asyncio.sleep(0)
+    between.service.cancel_all(between)  # type: ignore[arg-type]
+    await asyncio.wait_for(between.behind.cancelled.wait(), 5)
+    asking.cancel()
 
 
-def test_two_questions_are_told_apart() -> None:
-    async def test() -> None:
-        between = Between()
-        between.behind.gate.clear()
-        asking = [asyncio.create_task(between.admin.reload(MODELS[:count], "x")) for count in (1, 2)]
-        while len(between.behind.asked) < 2:
-            await asyncio.sleep(0)
-        asking[0].cancel()
-        await asyncio.wait({asking[0]})
-        between.behind.gate.set()
-        await asking[1]
-
-    asyncio.run(test())
+async def test_two_questions_are_told_apart() -> None:
+    between = Between()
+    between.behind.gate.clear()
+    asking = [asyncio.create_task(between.admin.reload(MODELS[:count], "x")) for count in (1, 2)]
+    while len(between.behind.asked) < 2:
+        await asyncio.sleep(0)
+    asking[0].cancel()
+    await asyncio.wait({asking[0]})
+    between.behind.gate.set()
+    await asking[1]
 
 
-def test_a_late_answer_is_nobodys() -> None:
-    async def test() -> None:
-        AdminClient(lambda message: None).on_reply(AdminReply(3))
-
-    asyncio.run(test())
+async def test_a_late_answer_is_nobodys() -> None:
+    AdminClient(lambda message: None).on_reply(AdminReply(3))
 
 
 def test_a_request_that_is_none_of_the_three_is_refused() -> None:

@@ -168,21 +168,18 @@ async def answer_nothing(inputs: object, deadline_ns: object, exact: bool) -> di
     return {}
 
 
-def test_a_version_is_drained_when_its_last_caller_has_its_answer() -> None:
-    async def scenario() -> None:
-        engine = FakeEngine()
-        engine.gate.clear()
-        table = serving(engine)
-        servable = table.find(ModelRef("m"))
-        predictor = PredictHandler(table, RequestLimits(), lambda: 0, Telemetry())
-        calls = [asyncio.ensure_future(predictor.predict(query())) for _ in range(2)]
-        await engine.entered.wait()
-        drained = asyncio.ensure_future(servable.drained())
-        calls[0].cancel()
-        await asyncio.sleep(0)
-        assert not drained.done()
-        engine.gate.set()
-        await asyncio.wait_for(drained, 5)
-        assert (await calls[1]).version == 1
-
-    asyncio.run(scenario())
+async def test_a_version_is_drained_when_its_last_caller_has_its_answer() -> None:
+    engine = FakeEngine()
+    engine.gate.clear()
+    table = serving(engine)
+    servable = table.find(ModelRef("m"))
+    predictor = PredictHandler(table, RequestLimits(), lambda: 0, Telemetry())
+    calls = [asyncio.ensure_future(predictor.predict(query())) for _ in range(2)]
+    await engine.entered.wait()
+    drained = asyncio.ensure_future(servable.drained())
+    calls[0].cancel()
+    await asyncio.sleep(0)
+    assert not drained.done()
+    engine.gate.set()
+    await asyncio.wait_for(drained, 5)
+    assert (await calls[1]).version == 1

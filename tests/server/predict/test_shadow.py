@@ -53,19 +53,16 @@ def test_only_the_share_is_shown() -> None:
     assert drift.compared == 2
 
 
-def test_nobody_waits_for_a_shadow_and_it_is_not_flooded() -> None:
-    async def test() -> None:
-        engine = FakeEngine()
-        engine.gate.clear()
-        mirror = Mirror(engine, 1, always)
-        for _ in range(MOST_AT_ONCE + 3):
-            mirror.show({"x": X}, outputs())
-        assert mirror.drift.skipped == 3
-        engine.gate.set()
-        await mirror.settled()
-        assert mirror.drift.compared == MOST_AT_ONCE
-
-    asyncio.run(test())
+async def test_nobody_waits_for_a_shadow_and_it_is_not_flooded() -> None:
+    engine = FakeEngine()
+    engine.gate.clear()
+    mirror = Mirror(engine, 1, always)
+    for _ in range(MOST_AT_ONCE + 3):
+        mirror.show({"x": X}, outputs())
+    assert mirror.drift.skipped == 3
+    engine.gate.set()
+    await mirror.settled()
+    assert mirror.drift.compared == MOST_AT_ONCE
 
 
 def test_a_shadow_that_is_being_started_again_is_asked_nothing() -> None:
@@ -83,18 +80,15 @@ def test_a_shadow_that_fails_is_counted(error: Exception) -> None:
     assert (drift.failed, drift.compared) == (1, 0)
 
 
-def test_when_it_is_closed_it_leaves_what_is_not_compared_and_ends_its_engine() -> None:
-    async def test() -> None:
-        engine = FakeEngine()
-        engine.gate.clear()
-        mirror = Mirror(engine, 1, always)
-        mirror.show({"x": X}, outputs())
-        await engine.entered.wait()
-        await mirror.close()
-        await mirror.settled()
-        assert engine.left == 1 and engine.stopped.is_set()
-
-    asyncio.run(test())
+async def test_when_it_is_closed_it_leaves_what_is_not_compared_and_ends_its_engine() -> None:
+    engine = FakeEngine()
+    engine.gate.clear()
+    mirror = Mirror(engine, 1, always)
+    mirror.show({"x": X}, outputs())
+    await engine.entered.wait()
+    await mirror.close()
+    await mirror.settled()
+    assert engine.left == 1 and engine.stopped.is_set()
 
 
 @pytest.mark.parametrize(

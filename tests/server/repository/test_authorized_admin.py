@@ -75,17 +75,14 @@ def test_the_log_tells_of_a_reload_that_changed_nothing(tmp_path: Path, caplog: 
     assert "a caller: nothing was changed" in line and "m version: 2" in line and "sample 3 deviates" in line
 
 
-def test_a_caller_who_leaves_cancels_it(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        reloader = FakeReloader()
-        asking = asyncio.ensure_future(remote(reloader, tmp_path).reload([], "test"))
-        while not reloader.calls:
-            await asyncio.sleep(0)
-        asking.cancel()
-        await asyncio.wait({asking})
-        assert asking.cancelled() and reloader.cancelled
-
-    asyncio.run(scenario())
+async def test_a_caller_who_leaves_cancels_it(tmp_path: Path) -> None:
+    reloader = FakeReloader()
+    asking = asyncio.ensure_future(remote(reloader, tmp_path).reload([], "test"))
+    while not reloader.calls:
+        await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.wait({asking})
+    assert asking.cancelled() and reloader.cancelled
 
 
 def test_only_an_admin_may_and_only_within_the_roots(tmp_path: Path) -> None:

@@ -208,72 +208,63 @@ def test_an_engine_that_ends_is_refused_and_the_version_below_serves(play: Calla
     play(scenario)
 
 
-def test_stop_first_frees_the_memory_of_the_old_version_before_the_new_one_is_loaded(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        house = House(tmp_path, stop_first=True)
-        write_version(house.root, 1)
+async def test_stop_first_frees_the_memory_of_the_old_version_before_the_new_one_is_loaded(tmp_path: Path) -> None:
+    house = House(tmp_path, stop_first=True)
+    write_version(house.root, 1)
+    await house.look()
+    old = house.starter.engines["m/1"]
+    house.starter.failing["m/2"] = "spoiled"
+    house.starter.on_start = lambda key: seen.append((key, old.stopped.is_set()))
+    seen: list[tuple[str, bool]] = []
+    write_version(house.root, 2)
+    await house.look()
+    assert seen == [("m/2", True), ("m/1", True)]
+    assert house.serving() == 1, "a new version that fails is followed by the old one"
+    assert house.starter.engines["m/1"] is not old
+    await house.managers.close(0)
+
+
+async def test_stop_first_never_tells_callers_that_there_is_no_such_model(tmp_path: Path) -> None:
+    house = House(tmp_path, stop_first=True)
+    write_version(house.root, 1)
+    await house.look()
+    told: set[str] = set()
+
+    async def ask() -> None:
+        while True:  # in every turn of the event loop
+            try:
+                told.add(str(house.table.find(ModelRef("m"))))
+            except ServingError as error:
+                told.add(type(error).__name__)
+            await asyncio.sleep(0)
+
+    asking = asyncio.ensure_future(ask())
+    house.starter.failing["m/2"] = "spoiled"
+    for version in (2, 3):
+        write_version(house.root, version)
         await house.look()
-        old = house.starter.engines["m/1"]
-        house.starter.failing["m/2"] = "spoiled"
-        house.starter.on_start = lambda key: seen.append((key, old.stopped.is_set()))
-        seen: list[tuple[str, bool]] = []
-        write_version(house.root, 2)
-        await house.look()
-        assert seen == [("m/2", True), ("m/1", True)]
-        assert house.serving() == 1, "a new version that fails is followed by the old one"
-        assert house.starter.engines["m/1"] is not old
-        await house.managers.close(0)
-
-    asyncio.run(scenario())
+    asking.cancel()
+    assert told == {"m/1", "m/3", "Unavailable"}
+    await house.managers.close(0)
 
 
-def test_stop_first_never_tells_callers_that_there_is_no_such_model(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        house = House(tmp_path, stop_first=True)
-        write_version(house.root, 1)
-        await house.look()
-        told: set[str] = set()
-
-        async def ask() -> None:
-            while True:  # in every turn of the event loop
-                try:
-                    told.add(str(house.table.find(ModelRef("m"))))
-                except ServingError as error:
-                    told.add(type(error).__name__)
-                await asyncio.sleep(0)
-
-        asking = asyncio.ensure_future(ask())
-        house.starter.failing["m/2"] = "spoiled"
-        for version in (2, 3):
-            write_version(house.root, version)
-            await house.look()
-        asking.cancel()
-        assert told == {"m/1", "m/3", "Unavailable"}
-        await house.managers.close(0)
-
-    asyncio.run(scenario())
-
-
-def test_a_version_for_which_there_is_no_memory_waits_and_does_not_harm_the_old_one(
+async def test_a_version_for_which_there_is_no_memory_waits_and_does_not_harm_the_old_one(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def scenario() -> None:
-        short: list[str] = []
-        house = House(tmp_path, memory_shortage=lambda name, path: next(iter(short), None))
-        write_version(house.root, 1)
+    short: list[str] = []
+    house = House(tmp_path, memory_shortage=lambda name, path: next(iter(short), None))
+    write_version(house.root, 1)
+    await house.look()
+    short.append("it takes about 4 GiB, and 1 GiB is free")
+    write_version(house.root, 2)
+    for _ in range(3):
         await house.look()
-        short.append("it takes about 4 GiB, and 1 GiB is free")
-        write_version(house.root, 2)
-        for _ in range(3):
-            await house.look()
-        assert house.serving() == 1 and house.state(2) is ServableState.END and house.reason(2) == short[0]
-        assert house.starter.started == ["m/1"] and caplog.text.count("refused") == 1
-        short.clear()
-        await house.look()
-        assert house.serving() == 2, "it is loaded as soon as there is room, without a change"
-        await house.managers.close(0)
-
-    asyncio.run(scenario())
+    assert house.serving() == 1 and house.state(2) is ServableState.END and house.reason(2) == short[0]
+    assert house.starter.started == ["m/1"] and caplog.text.count("refused") == 1
+    short.clear()
+    await house.look()
+    assert house.serving() == 2, "it is loaded as soon as there is room, without a change"
+    await house.managers.close(0)
 
 
 def test_a_version_that_cannot_be_started_now_is_tried_again_at_every_look(
@@ -311,51 +302,42 @@ def test_a_version_that_changes_while_it_is_loaded_is_loaded_again_when_it_is_se
     play(scenario)
 
 
-def test_closing_kills_the_candidate_and_stops_what_serves(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        house = House(tmp_path)
-        write_version(house.root, 1)
-        await house.look()
-        house.starter.gate.clear()
-        write_version(house.root, 2)
-        await house.watcher.look()
-        await asyncio.sleep(0)
-        await house.managers.close(5)
-        assert house.starter.cancelled == ["m/2"]
-        assert house.starter.engines["m/1"].stopped.is_set()
-
-    asyncio.run(scenario())
+async def test_closing_kills_the_candidate_and_stops_what_serves(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    write_version(house.root, 1)
+    await house.look()
+    house.starter.gate.clear()
+    write_version(house.root, 2)
+    await house.watcher.look()
+    await asyncio.sleep(0)
+    await house.managers.close(5)
+    assert house.starter.cancelled == ["m/2"]
+    assert house.starter.engines["m/1"].stopped.is_set()
 
 
-def test_the_folder_of_a_single_model_is_served_under_the_name_given(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        write_version(tmp_path, 3, name="anything")
-        house = House(tmp_path, FolderSource(tmp_path / "anything", "digits", single=True))
-        await house.look()
-        assert house.serving("digits") == 3
-        await house.managers.close(0)
-
-    asyncio.run(scenario())
+async def test_the_folder_of_a_single_model_is_served_under_the_name_given(tmp_path: Path) -> None:
+    write_version(tmp_path, 3, name="anything")
+    house = House(tmp_path, FolderSource(tmp_path / "anything", "digits", single=True))
+    await house.look()
+    assert house.serving("digits") == 3
+    await house.managers.close(0)
 
 
-def test_it_looks_after_every_interval(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        house = House(tmp_path)
-        waits: list[float] = []
+async def test_it_looks_after_every_interval(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    waits: list[float] = []
 
-        async def wait(seconds: float) -> None:
-            waits.append(seconds)
-            if len(waits) == 2:
-                write_version(tmp_path, 1)
-            if len(waits) == 3:
-                raise asyncio.CancelledError
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            write_version(tmp_path, 1)
+        if len(waits) == 3:
+            raise asyncio.CancelledError
 
-        with pytest.raises(asyncio.CancelledError):
-            await house.watcher.run(0.5, wait)
-        await house.managers.settled()
-        assert waits == [0.5] * 3 and house.serving() == 1
-        await house.watcher.run(0)
+    with pytest.raises(asyncio.CancelledError):
+        await house.watcher.run(0.5, wait)
+    await house.managers.settled()
+    assert waits == [0.5] * 3 and house.serving() == 1
+    await house.watcher.run(0)
 
-        await house.managers.close(0)
-
-    asyncio.run(scenario())
+    await house.managers.close(0)

@@ -30,7 +30,7 @@ def fetch(path: str, table: Table) -> tuple[int, str, Mapping[str, str]]:
     return asyncio.run(scenario())
 
 
-def test_the_page_needs_nothing_but_itself_and_runs_nothing_else() -> None:
+def test_the_page_loads_nothing_else_and_runs_no_other_script() -> None:
     status, text, headers = fetch("/", Table())
     assert status == 200 and headers["Content-Type"].startswith("text/html")
     assert not re.findall(
@@ -45,57 +45,52 @@ def test_the_page_needs_nothing_but_itself_and_runs_nothing_else() -> None:
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_the_state_tells_verdicts_counts_and_reasons() -> None:
-    async def scenario() -> None:
-        engine = FakeEngine()
-        engine.info = replace(
-            engine.info, verdicts=(OutputDeviation("y", 2e-7, 1e-5), OutputDeviation("z", math.nan, 1.0))
-        )
-        engine.info = replace(engine.info, batches="batches of up to 4 rows")
-        engine.drift = Drift("shadow", {"y": 1e-5, "z": 1.0})
-        engine.drift.skip()
-        engine.drift.skip()
-        engine.drift.record({"y": 2e-6, "z": math.inf}, "m/7")
-        table = serving(engine, version=7)
-        table.relabel("m", {"stable": 7, "canary": 7})
-        failed = Servable("m", 8)
-        table.begin(failed)
-        table.end(failed, "it deviates")
-        async with listening(table) as caller:
-            await caller.post("/v1/models/m:predict", ROWS)
-            await caller.post("/v1/models/m:predict", {})
-            await caller.post("/v1/models/m:predict", {"instances": [[1]]})
-            (model,) = (await caller.get("/page/state"))[1]["models"]
-        bad, good = model["versions"]
-        assert (model["name"], model["serving"]) == ("m", 7)
-        assert (bad["version"], bad["state"], bad["failed"], bad["reason"]) == (8, "END", True, "it deviates")
-        assert good["labels"] == ["canary", "stable"] and good["available"] and not good["report"]
-        assert good["verdicts"][0] == {"output": "y", "deviation": 2e-7, "bound": 1e-5}
-        assert good["verdicts"][1]["deviation"] is None
-        assert (good["successes"], good["failures"], good["rows"], good["batches"]) == (1, 1, 2, 1)
-        assert len(good["percentiles_ms"]) == 3 and good["percentiles_ms"][0] > 0
-        assert good["sizes"] == "batches of up to 4 rows" and bad["sizes"] == ""
-        assert good["shadow"]["outputs"] == [
-            {"output": "y", "deviation": 2e-6, "bound": 1e-5},
-            {"output": "z", "deviation": None, "bound": 1.0},
-        ]
-        counts = {key: good["shadow"][key] for key in ("engine", "compared", "beyond", "failed", "skipped")}
-        assert counts == {"engine": "shadow", "compared": 1, "beyond": 1, "failed": 0, "skipped": 2}
-        assert bad["shadow"] is None
-
-    asyncio.run(scenario())
+async def test_the_state_holds_verdicts_counts_and_reasons() -> None:
+    engine = FakeEngine()
+    engine.info = replace(engine.info, verdicts=(OutputDeviation("y", 2e-7, 1e-5), OutputDeviation("z", math.nan, 1.0)))
+    engine.info = replace(engine.info, batches="batches of up to 4 rows")
+    engine.drift = Drift("shadow", {"y": 1e-5, "z": 1.0})
+    engine.drift.skip()
+    engine.drift.skip()
+    engine.drift.record({"y": 2e-6, "z": math.inf}, "m/7")
+    table = serving(engine, version=7)
+    table.relabel("m", {"stable": 7, "canary": 7})
+    failed = Servable("m", 8)
+    table.begin(failed)
+    table.end(failed, "it deviates")
+    async with listening(table) as caller:
+        await caller.post("/v1/models/m:predict", ROWS)
+        await caller.post("/v1/models/m:predict", {})
+        await caller.post("/v1/models/m:predict", {"instances": [[1]]})
+        (model,) = (await caller.get("/page/state"))[1]["models"]
+    bad, good = model["versions"]
+    assert (model["name"], model["serving"]) == ("m", 7)
+    assert (bad["version"], bad["state"], bad["failed"], bad["reason"]) == (8, "END", True, "it deviates")
+    assert good["labels"] == ["canary", "stable"] and good["available"] and not good["report"]
+    assert good["verdicts"][0] == {"output": "y", "deviation": 2e-7, "bound": 1e-5}
+    assert good["verdicts"][1]["deviation"] is None
+    assert (good["successes"], good["failures"], good["rows"], good["batches"]) == (1, 1, 2, 1)
+    assert len(good["percentiles_ms"]) == 3 and good["percentiles_ms"][0] > 0
+    assert good["sizes"] == "batches of up to 4 rows" and bad["sizes"] == ""
+    assert good["shadow"]["outputs"] == [
+        {"output": "y", "deviation": 2e-6, "bound": 1e-5},
+        {"output": "z", "deviation": None, "bound": 1.0},
+    ]
+    counts = {key: good["shadow"][key] for key in ("engine", "compared", "beyond", "failed", "skipped")}
+    assert counts == {"engine": "shadow", "compared": 1, "beyond": 1, "failed": 0, "skipped": 2}
+    assert bad["shadow"] is None
 
 
-def test_a_server_without_models_says_so() -> None:
-    _, told = ask("/page/state")
-    assert told["models"] == []
+def test_the_state_of_a_server_without_models_is_empty() -> None:
+    _, state = ask("/page/state")
+    assert state["models"] == []
 
 
-def test_signature_and_labels_are_told_once() -> None:
-    status, told = ask("/page/models/m/versions/1", None, lambda: serving(FakeEngine()))
+def test_signature_and_labels_are_given_apart_from_the_state() -> None:
+    status, model = ask("/page/models/m/versions/1", None, lambda: serving(FakeEngine()))
     assert status == 200
-    assert told["signature"]["inputs"] == [{"name": "x", "dtype": "float32", "shape": [-1, 2]}]
-    assert told["labels"] is None
+    assert model["signature"]["inputs"] == [{"name": "x", "dtype": "float32", "shape": [-1, 2]}]
+    assert model["labels"] is None
 
 
 @pytest.fixture
@@ -114,7 +109,7 @@ def table_of(path: Path) -> Table:
     return serving(engine, version=3)
 
 
-def test_a_report_is_shown_as_it_was_sealed_and_can_do_nothing(bundle: Path) -> None:
+def test_a_report_is_shown_as_it_was_sealed_in_a_sandbox(bundle: Path) -> None:
     status, text, headers = fetch("/reports/m/3", table_of(bundle))
     assert (status, text) == (200, "<h1>proven</h1>")
     policy = headers["Content-Security-Policy"]

@@ -1,33 +1,28 @@
-"""What the metrics tell of requests over HTTP, as TensorFlow Serving counts them."""
+"""Metrics of requests over HTTP, counted as by TensorFlow Serving."""
 
-import asyncio
-
-from tests.server.fakes import CountedTable, FakeEngine, serving
+from tests.server.fakes import FakeEngine, serving
 
 from .calls import MAX_BYTES, listening
 
 
-def test_requests_are_counted_by_verb_and_model() -> None:
-    async def scenario() -> CountedTable:
-        table = serving(FakeEngine())
-        async with listening(table) as caller:
-            await caller.post("/v1/models/m:predict", {"instances": [[1, 2]]})
-            await caller.post("/v1/models/m/versions/1:PREDICT", {"instances": [[1, 2]]})
-            await caller.get("/v1/models/m")
-            await caller.post("/v1/models/m:predict", b"{")
-            await caller.post("/v1/models/m:predict", b" " * (MAX_BYTES + 1))
-            await caller.post("/v1/models/made-up:predict", {"instances": [[1, 2]]})
-            await caller.get("/v1/models")
-            await caller.post("/v1/nonsense", {})
-            await caller.get("/page/state")
-            tensor = {"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}
-            await caller.post("/v2/models/m/infer", {"inputs": [tensor]})
-            await caller.get("/v2/models/m")
-        return table
-
-    table = asyncio.run(scenario())
-    told = {key: histogram.total for key, histogram in table.telemetry.latency.items()}
-    assert told == {("m", "predict", "REST"): 2, ("m", "", "REST"): 1, ("m", "infer", "REST"): 1}, "not the page"
+async def test_requests_are_counted_by_verb_and_model() -> None:
+    table = serving(FakeEngine())
+    async with listening(table) as caller:
+        await caller.post("/v1/models/m:predict", {"instances": [[1, 2]]})
+        await caller.post("/v1/models/m/versions/1:PREDICT", {"instances": [[1, 2]]})
+        await caller.get("/v1/models/m")
+        await caller.post("/v1/models/m:predict", b"{")
+        await caller.post("/v1/models/m:predict", b" " * (MAX_BYTES + 1))
+        await caller.post("/v1/models/made-up:predict", {"instances": [[1, 2]]})
+        await caller.get("/v1/models")
+        await caller.post("/v1/nonsense", {})
+        await caller.get("/page/state")
+        tensor = {"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}
+        await caller.post("/v2/models/m/infer", {"inputs": [tensor]})
+        await caller.get("/v2/models/m")
+    table = table
+    totals = {key: histogram.total for key, histogram in table.telemetry.latency.items()}
+    assert totals == {("m", "predict", "REST"): 2, ("m", "", "REST"): 1, ("m", "infer", "REST"): 1}, "not the page"
     assert table.telemetry.requests == {
         ("m", "OK"): 4,
         ("m", "INVALID_ARGUMENT"): 1,

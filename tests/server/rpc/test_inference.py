@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,7 @@ from foldserve_server.errors import DeadlineExceeded, QueueFull
 from foldserve_server.models.query import ModelRef
 from foldserve_server.models.servable import Servable
 from foldserve_server.models.table import Table
-from foldserve_server.open_inference.infer_messages import offers
+from foldserve_server.open_inference.infer_messages import input_tensors
 from foldserve_server.predict.request_limits import RequestLimits
 from tests.server.fakes import FakeEngine, manifest, serving
 
@@ -36,7 +35,7 @@ def test_typed_contents_of_64_bits_keep_every_bit() -> None:
     rows = [0, (1 << 63) + 1, (1 << 64) - 1]
     request = ModelInferRequest(model_name="m")
     request.inputs.add(name="x", datatype="UINT64", shape=(3,)).contents.uint64_contents.extend(rows)
-    assert offers(request)["x"].read().tolist() == rows
+    assert input_tensors(request)["x"].read().tolist() == rows
 
 
 def test_raw_contents_are_answered_raw() -> None:
@@ -147,7 +146,7 @@ def test_a_bad_request_is_answered_in_triton_s_words(request_: Any, code: grpc.S
     assert refusal(request_) == (code, message)
 
 
-def test_what_is_known_and_does_not_serve_is_unavailable() -> None:
+def test_a_version_that_does_not_serve_is_unavailable() -> None:
     def loading() -> Table:
         table = Table()
         table.begin(Servable("m", 3))
@@ -159,7 +158,7 @@ def test_what_is_known_and_does_not_serve_is_unavailable() -> None:
     assert refusal(typed_request(model_version="3"), table=loading) == not_ready
 
 
-def test_a_version_that_is_over_is_unavailable_and_version_0_is_no_other_name_of_the_default_one() -> None:
+def test_an_ended_version_is_unavailable_and_version_0_does_not_mean_the_default() -> None:
     def ended() -> Table:
         table = serving(FakeEngine(), version=2)
         table.end(table.find(ModelRef("m")))
@@ -171,7 +170,7 @@ def test_a_version_that_is_over_is_unavailable_and_version_0_is_no_other_name_of
     assert refusal(typed_request(model_version="0"), table=ended) == absent
 
 
-def test_a_tensor_in_shared_memory_is_told_as_such_whatever_else_is_sent() -> None:
+def test_a_tensor_in_shared_memory_is_refused_as_such_whatever_else_is_sent() -> None:
     def share(request: Any) -> None:
         tensor = request.inputs.add(name="z", datatype="FP32", shape=[3, 2])
         tensor.parameters["shared_memory_region"].string_param = "r"
@@ -182,7 +181,7 @@ def test_a_tensor_in_shared_memory_is_told_as_such_whatever_else_is_sent() -> No
     assert code is Code.UNIMPLEMENTED and words.startswith("'z' lies in shared memory")
 
 
-def test_empty_contents_may_stand_beside_raw_ones() -> None:
+def test_empty_contents_are_accepted_beside_raw_ones() -> None:
     request = raw_request()
     request.inputs[0].contents.SetInParent()
     (content,) = ask("ModelInfer", type(request).FromString(request.SerializeToString())).raw_output_contents
@@ -196,7 +195,7 @@ def test_an_output_that_is_asked_for_twice_is_given_once() -> None:
     assert [output.name for output in ask("ModelInfer", request).outputs] == ["y"]
 
 
-def test_more_rows_than_a_batch_are_taken_where_they_are_split() -> None:
+def test_more_rows_than_a_batch_are_accepted_where_they_are_split() -> None:
     response = ask("ModelInfer", typed_request(np.zeros((5, 2), np.float32)), limits=RequestLimits(split_large=True))
     assert list(response.outputs[0].shape) == [5, 2]
 
@@ -210,7 +209,7 @@ def raising(error: Exception) -> Callable[[], Table]:
     return table
 
 
-def test_a_full_queue_and_a_passed_timeout_are_told_as_triton_tells_them() -> None:
+def test_a_full_queue_and_a_passed_timeout_have_triton_s_messages() -> None:
     full = refusal(typed_request(), table=raising(QueueFull("7 are waiting")))
     assert full == (Code.UNAVAILABLE, "Exceeds maximum queue size: 7 are waiting")
     impatient = typed_request()
@@ -219,19 +218,16 @@ def test_a_full_queue_and_a_passed_timeout_are_told_as_triton_tells_them() -> No
     assert expired == (Code.UNAVAILABLE, "Request timeout expired")
 
 
-def test_the_timeout_of_a_request_bounds_the_engine() -> None:
-    async def scenario() -> None:
-        engine = FakeEngine()
-        request = typed_request()
-        request.parameters["timeout"].int64_param = 5_000_000
-        async with listening(serving(engine)) as caller:
-            await caller.call("ModelInfer", request, timeout=60)
-            await caller.call("ModelInfer", typed_request(), timeout=60)
-        soon, late = engine.deadlines
-        assert soon is not None and late is not None
-        assert late - soon > 50 * 10**9
-
-    asyncio.run(scenario())
+async def test_the_timeout_of_a_request_bounds_the_engine() -> None:
+    engine = FakeEngine()
+    request = typed_request()
+    request.parameters["timeout"].int64_param = 5_000_000
+    async with listening(serving(engine)) as caller:
+        await caller.call("ModelInfer", request, timeout=60)
+        await caller.call("ModelInfer", typed_request(), timeout=60)
+    soon, late = engine.deadlines
+    assert soon is not None and late is not None
+    assert late - soon > 50 * 10**9
 
 
 @pytest.mark.parametrize("make", [typed_request, raw_request])

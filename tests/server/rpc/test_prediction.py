@@ -44,38 +44,29 @@ def changed(change: Callable[[Any], Any]) -> Any:
     return request
 
 
-def test_an_answer_carries_name_signature_and_version() -> None:
-    async def scenario() -> None:
-        async with listening(serving(FakeEngine(), version=7)) as caller:
-            response = await caller.call("Predict", predict_request())
-            spec = response.model_spec
-            assert (spec.name, spec.signature_name, spec.version.value) == ("m", "serving_default", 7)
-            assert list(response.outputs["y"].float_val) == (ROWS * 2).ravel().tolist()
-            assert not response.outputs["y"].tensor_content
-
-    asyncio.run(scenario())
+async def test_an_answer_carries_name_signature_and_version() -> None:
+    async with listening(serving(FakeEngine(), version=7)) as caller:
+        response = await caller.call("Predict", predict_request())
+        spec = response.model_spec
+        assert (spec.name, spec.signature_name, spec.version.value) == ("m", "serving_default", 7)
+        assert list(response.outputs["y"].float_val) == (ROWS * 2).ravel().tolist()
+        assert not response.outputs["y"].tensor_content
 
 
-def test_answers_lie_in_tensor_content_where_the_server_is_told_so() -> None:
-    async def scenario() -> None:
-        async with listening(serving(FakeEngine()), transport=TransportOptions(tensor_content=True)) as caller:
-            response = await caller.call("Predict", predict_request())
-            assert response.outputs["y"].tensor_content == (ROWS * 2).tobytes()
-            assert not response.outputs["y"].float_val
-
-    asyncio.run(scenario())
+async def test_answers_are_in_tensor_content_where_the_server_is_set_to_it() -> None:
+    async with listening(serving(FakeEngine()), transport=TransportOptions(tensor_content=True)) as caller:
+        response = await caller.call("Predict", predict_request())
+        assert response.outputs["y"].tensor_content == (ROWS * 2).tobytes()
+        assert not response.outputs["y"].float_val
 
 
-def test_typed_fields_are_read_like_tensor_content() -> None:
-    async def scenario() -> None:
-        request = predict_request()
-        request.inputs["x"].ClearField("tensor_content")
-        request.inputs["x"].float_val.extend([1, 2])
-        async with listening(serving(FakeEngine())) as caller:
-            response = await caller.call("Predict", request)
-            np.testing.assert_array_equal(decode(response.outputs["y"]), [[2, 4], [4, 4], [4, 4]])
-
-    asyncio.run(scenario())
+async def test_typed_fields_are_read_like_tensor_content() -> None:
+    request = predict_request()
+    request.inputs["x"].ClearField("tensor_content")
+    request.inputs["x"].float_val.extend([1, 2])
+    async with listening(serving(FakeEngine())) as caller:
+        response = await caller.call("Predict", request)
+        np.testing.assert_array_equal(decode(response.outputs["y"]), [[2, 4], [4, 4], [4, 4]])
 
 
 @pytest.mark.parametrize(
@@ -127,10 +118,10 @@ def test_a_bad_request_is_answered_in_tensorflow_serving_s_words(
     assert failure_of(request_) == (code, message)
 
 
-def test_bytes_that_are_no_request_are_the_caller_s_fault() -> None:
+def test_bytes_that_are_not_a_request_are_the_caller_s_error() -> None:
     code, message = failure_of(b"\xff\xff\xff")
     assert code is Code.INVALID_ARGUMENT
-    assert message.startswith("the request is not a tensorflow.serving.PredictRequest")
+    assert message.startswith("the request is not a valid tensorflow.serving.PredictRequest")
 
 
 def test_a_few_bytes_cannot_ask_for_gigabytes() -> None:
@@ -163,27 +154,25 @@ def test_a_long_message_is_cut() -> None:
         (ZeroDivisionError("secret"), Code.INTERNAL, "the server failed to answer; its log says why", None),
     ],
 )
-def test_what_the_engine_raises_becomes_a_status(
+async def test_what_the_engine_raises_becomes_a_status(
     error: Exception, code: grpc.StatusCode, message: str, pushback: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def scenario() -> None:
+
+    with caplog.at_level(logging.ERROR):
         async with listening(serving(engine_that_raises(error)())) as caller:
             failure = await caller.error("Predict", predict_request())
             assert (failure.code(), failure.details()) == (code, message)
             assert trailing(failure).get("grpc-retry-pushback-ms") == pushback
-
-    with caplog.at_level(logging.ERROR):
-        asyncio.run(scenario())
     assert (str(error) in caplog.text) == (code is Code.INTERNAL)
 
 
-def test_a_long_message_in_any_script_still_fits_where_grpc_carries_it() -> None:
+def test_a_long_message_in_any_script_still_fits_into_grpc_s_trailers() -> None:
     code, message = failure_of(changed(lambda request: request.model_spec.__setattr__("signature_name", "☃" * 5000)))
     assert code is Code.FAILED_PRECONDITION and message.endswith("☃...TRUNCATED")
 
 
-def test_a_caller_who_leaves_cancels_its_own_prediction_only() -> None:
-    async def scenario() -> None:
+async def test_a_caller_who_leaves_cancels_its_own_prediction_only() -> None:
+    async with asyncio.timeout(10):
         engine = FakeEngine()
         engine.gate.clear()
         async with listening(serving(engine)) as caller:
@@ -198,32 +187,24 @@ def test_a_caller_who_leaves_cancels_its_own_prediction_only() -> None:
             assert (await stays).model_spec.version.value == 1
             assert engine.left == 1
 
-    asyncio.run(asyncio.wait_for(scenario(), 10))
+
+async def test_a_deadline_reaches_the_engine_and_none_stays_none() -> None:
+    engine = FakeEngine()
+    async with listening(serving(engine)) as caller:
+        await caller.call("Predict", predict_request(), timeout=None)
+        await caller.call("Predict", predict_request(), timeout=60)
+    first, second = engine.deadlines
+    assert first is None and second is not None
 
 
-def test_a_deadline_reaches_the_engine_and_none_stays_none() -> None:
-    async def scenario() -> None:
-        engine = FakeEngine()
-        async with listening(serving(engine)) as caller:
-            await caller.call("Predict", predict_request(), timeout=None)
-            await caller.call("Predict", predict_request(), timeout=60)
-        first, second = engine.deadlines
-        assert first is None and second is not None
-
-    asyncio.run(scenario())
-
-
-def test_a_request_may_ask_for_bits_that_depend_on_nothing_but_the_row() -> None:
-    async def scenario() -> None:
-        engine = FakeEngine()
-        request = predict_request()
-        async with listening(serving(engine)) as caller:
-            await caller.call("Predict", request)
-            request.request_options.deterministic_mode = 1
-            await caller.call("Predict", request)
-        assert engine.exact == [False, True]
-
-    asyncio.run(scenario())
+async def test_a_request_may_ask_for_deterministic_mode() -> None:
+    engine = FakeEngine()
+    request = predict_request()
+    async with listening(serving(engine)) as caller:
+        await caller.call("Predict", request)
+        request.request_options.deterministic_mode = 1
+        await caller.call("Predict", request)
+    assert engine.exact == [False, True]
 
 
 @pytest.mark.parametrize("method", ["Predict", "GetModelMetadata", "Classify", "Regress"])
@@ -237,22 +218,19 @@ def metadata_request(*fields: str, name: str = "m") -> Any:
     return request
 
 
-def test_the_signatures_are_described_as_tensorflow_serving_describes_them() -> None:
-    async def scenario() -> None:
-        async with listening(serving(FakeEngine(manifest(signature=TWO_BY_TWO)), version=3)) as caller:
-            response = await caller.call("GetModelMetadata", metadata_request("signature_def"))
-        assert (response.model_spec.name, response.model_spec.version.value) == ("m", 3)
-        any_ = response.metadata["signature_def"]
-        assert any_.type_url == "type.googleapis.com/tensorflow.serving.SignatureDefMap"
-        signatures = SignatureDefMap()
-        assert any_.Unpack(signatures)
-        signature = signatures.signature_def["serving_default"]
-        assert signature.method_name == "tensorflow/serving/predict"
-        b = signature.inputs["b"]
-        assert (b.name, b.dtype, [dim.size for dim in b.tensor_shape.dim]) == ("b:0", 9, [-1, 3, -1])
-        assert set(signature.outputs) == {"p", "q"}
-
-    asyncio.run(scenario())
+async def test_the_signatures_are_described_as_tensorflow_serving_describes_them() -> None:
+    async with listening(serving(FakeEngine(manifest(signature=TWO_BY_TWO)), version=3)) as caller:
+        response = await caller.call("GetModelMetadata", metadata_request("signature_def"))
+    assert (response.model_spec.name, response.model_spec.version.value) == ("m", 3)
+    any_ = response.metadata["signature_def"]
+    assert any_.type_url == "type.googleapis.com/tensorflow.serving.SignatureDefMap"
+    signatures = SignatureDefMap()
+    assert any_.Unpack(signatures)
+    signature = signatures.signature_def["serving_default"]
+    assert signature.method_name == "tensorflow/serving/predict"
+    b = signature.inputs["b"]
+    assert (b.name, b.dtype, [dim.size for dim in b.tensor_shape.dim]) == ("b:0", 9, [-1, 3, -1])
+    assert set(signature.outputs) == {"p", "q"}
 
 
 @pytest.mark.parametrize(
@@ -272,29 +250,26 @@ def test_bad_requests_for_metadata(request_: Any, code: grpc.StatusCode, message
     assert failure_of(request_, "GetModelMetadata") == (code, message)
 
 
-def test_the_status_lists_versions_highest_first_with_the_reason_of_a_failure() -> None:
-    async def scenario() -> None:
-        engine = FakeEngine()
-        engine.info = replace(engine.info, batches="batches of up to 4 rows; warmed: 1, 4")
-        table = serving(engine)
-        serving(FakeEngine(), version=2, table=table)
-        table.end(table.serving("m"), "x" * 2000)  # type: ignore[arg-type]
-        request = GetModelStatusRequest()
-        request.model_spec.name = "m"
-        async with listening(table) as caller:
-            two, one = (await caller.call("GetModelStatus", request)).model_version_status
-            assert (two.version, two.state, two.status.error_code) == (2, 50, 9)
-            assert two.status.error_message.endswith("x...TRUNCATED")
-            assert (one.version, one.state, one.status.error_code) == (1, 30, 0)
-            assert one.status.error_message == "batches of up to 4 rows; warmed: 1, 4"
-            request.model_spec.version.value = 5
-            assert await caller.failure("GetModelStatus", request) == (
-                Code.NOT_FOUND,
-                "Could not find version 5 of model m",
-            )
-            assert await caller.failure("GetModelStatus", GetModelStatusRequest()) == (
-                Code.INVALID_ARGUMENT,
-                "Missing ModelSpec",
-            )
-
-    asyncio.run(scenario())
+async def test_the_status_lists_versions_highest_first_with_the_reason_of_a_failure() -> None:
+    engine = FakeEngine()
+    engine.info = replace(engine.info, batches="batches of up to 4 rows; warmed: 1, 4")
+    table = serving(engine)
+    serving(FakeEngine(), version=2, table=table)
+    table.end(table.serving("m"), "x" * 2000)  # type: ignore[arg-type]
+    request = GetModelStatusRequest()
+    request.model_spec.name = "m"
+    async with listening(table) as caller:
+        second, first = (await caller.call("GetModelStatus", request)).model_version_status
+        assert (second.version, second.state, second.status.error_code) == (2, 50, 9)
+        assert second.status.error_message.endswith("x...TRUNCATED")
+        assert (first.version, first.state, first.status.error_code) == (1, 30, 0)
+        assert first.status.error_message == "batches of up to 4 rows; warmed: 1, 4"
+        request.model_spec.version.value = 5
+        assert await caller.failure("GetModelStatus", request) == (
+            Code.NOT_FOUND,
+            "Could not find version 5 of model m",
+        )
+        assert await caller.failure("GetModelStatus", GetModelStatusRequest()) == (
+            Code.INVALID_ARGUMENT,
+            "Missing ModelSpec",
+        )

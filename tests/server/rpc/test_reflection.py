@@ -28,49 +28,40 @@ def stream(caller: Caller, service: str) -> Any:
         ("inference.GRPCInferenceService", "inference.ModelInferRequest"),
     ],
 )
-def test_clients_of_both_versions_are_answered(service: str, offered: str, symbol: str) -> None:
-    async def scenario() -> None:
-        async with listening(Table()) as caller:
-            call = stream(caller, service)
-            await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
-            listed = (await call.read()).list_services_response.service
-            assert {offered, *NAMES} <= {one.name for one in listed}
-            await call.write(reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol))
-            assert (await call.read()).file_descriptor_response.file_descriptor_proto
-            await call.write(reflection_pb2.ServerReflectionRequest(file_containing_symbol="no.Such"))
-            assert (await call.read()).error_response.error_code == 5
-            await call.done_writing()
-            assert (await call.code()).name == "OK"
-
-    asyncio.run(scenario())
+async def test_clients_of_both_versions_are_answered(service: str, offered: str, symbol: str) -> None:
+    async with listening(Table()) as caller:
+        call = stream(caller, service)
+        await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
+        listed = (await call.read()).list_services_response.service
+        assert {offered, *NAMES} <= {service.name for service in listed}
+        await call.write(reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol))
+        assert (await call.read()).file_descriptor_response.file_descriptor_proto
+        await call.write(reflection_pb2.ServerReflectionRequest(file_containing_symbol="no.Such"))
+        assert (await call.read()).error_response.error_code == 5
+        await call.done_writing()
+        assert (await call.code()).name == "OK"
 
 
 @pytest.mark.parametrize("service", NAMES)
-def test_methods_and_reflection_itself_are_described(service: str) -> None:
-    async def scenario() -> None:
-        async with listening(Table()) as caller:
-            call = stream(caller, service)
-            for symbol in ("tensorflow.serving.PredictionService.Predict", *NAMES, f"{NAMES[1]}.ServerReflectionInfo"):
-                request = reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol)
-                await call.write(request)
-                answer = await call.read()
-                assert answer.original_request == request
-                files = answer.file_descriptor_response.file_descriptor_proto
-                protos = [FileDescriptorProto.FromString(file) for file in files]
-                offered = [f"{proto.package}.{one.name}" for proto in protos for one in proto.service]
-                assert any(symbol.startswith(name) for name in offered), symbol
-            await call.write(reflection_pb2.ServerReflectionRequest(file_containing_symbol="no.Such.Method"))
-            assert (await call.read()).error_response.error_code == 5
-
-    asyncio.run(scenario())
+async def test_methods_and_reflection_itself_are_described(service: str) -> None:
+    async with listening(Table()) as caller:
+        call = stream(caller, service)
+        for symbol in ("tensorflow.serving.PredictionService.Predict", *NAMES, f"{NAMES[1]}.ServerReflectionInfo"):
+            request = reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol)
+            await call.write(request)
+            answer = await call.read()
+            assert answer.original_request == request
+            files = answer.file_descriptor_response.file_descriptor_proto
+            protos = [FileDescriptorProto.FromString(file) for file in files]
+            offered = [f"{proto.package}.{service.name}" for proto in protos for service in proto.service]
+            assert any(symbol.startswith(name) for name in offered), symbol
+        await call.write(reflection_pb2.ServerReflectionRequest(file_containing_symbol="no.Such.Method"))
+        assert (await call.read()).error_response.error_code == 5
 
 
-def test_a_stream_that_stays_open_does_not_keep_the_server_from_ending() -> None:
-    async def scenario() -> None:
-        async with listening(Table()) as caller:
-            call = stream(caller, NAMES[0])
-            await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
-            await call.read()
-            await asyncio.wait_for(caller.rpc.stop(60), 10)
-
-    asyncio.run(scenario())
+async def test_a_stream_that_stays_open_does_not_keep_the_server_from_ending() -> None:
+    async with listening(Table()) as caller:
+        call = stream(caller, NAMES[0])
+        await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
+        await call.read()
+        await asyncio.wait_for(caller.rpc.stop(60), 10)

@@ -1,7 +1,5 @@
-"""What the metrics tell of calls over gRPC."""
+"""Metrics of calls over gRPC."""
 
-import asyncio
-from collections import Counter
 from typing import Any
 
 from foldserve_contract.protos.methods import PREDICTION_METHODS
@@ -34,23 +32,20 @@ def examples(method: str, name: str = "m") -> Any:
 
 
 async def stream(caller: Caller, request: Any) -> None:
-    known = INFERENCE_METHODS["ModelStreamInfer"]
-    call = caller.channel.stream_stream(known.path, known.request.SerializeToString, known.response.FromString)(
+    method = INFERENCE_METHODS["ModelStreamInfer"]
+    call = caller.channel.stream_stream(method.path, method.request.SerializeToString, method.response.FromString)(
         iter([request, request]), timeout=10
     )
     assert [bool(answer.error_message) async for answer in call] == [False, False]
 
 
-def test_every_method_is_told_apart() -> None:
-    async def scenario() -> CountedTable:
-        table = serving(FakeEngine())
-        async with listening(table) as caller:
-            await caller.call("Predict", predict_request())
-            await caller.call("ModelInfer", infer_request())
-            await stream(caller, infer_request())
-        return table
-
-    table = asyncio.run(scenario())
+async def test_every_method_is_counted_apart() -> None:
+    table = serving(FakeEngine())
+    async with listening(table) as caller:
+        await caller.call("Predict", predict_request())
+        await caller.call("ModelInfer", infer_request())
+        await stream(caller, infer_request())
+    table = table
     assert latencies(table) == {
         ("m", "Predict", "GRPC"): 1,
         ("m", "ModelInfer", "GRPC"): 1,
@@ -61,36 +56,30 @@ def test_every_method_is_told_apart() -> None:
     }
 
 
-def test_a_request_of_many_tasks_is_one_request() -> None:
-    async def scenario() -> CountedTable:
-        table = serving(FakeEngine(manifest(signature=ONE_VALUE)))
-        async with listening(table) as caller:
-            await caller.call("Classify", examples("Classify"))
-            await caller.call("Regress", examples("Regress"))
-            both = PREDICTION_METHODS["MultiInference"].request(input=examples("Classify").input)
-            both.tasks.add(model_spec={"name": "m"}, method_name=CLASSIFY)
-            both.tasks.add(model_spec={"name": "m"}, method_name="tensorflow/serving/regress")
-            await caller.call("MultiInference", both)
-        return table
-
-    table = asyncio.run(scenario())
+async def test_a_request_of_many_tasks_is_one_request() -> None:
+    table = serving(FakeEngine(manifest(signature=ONE_VALUE)))
+    async with listening(table) as caller:
+        await caller.call("Classify", examples("Classify"))
+        await caller.call("Regress", examples("Regress"))
+        both = PREDICTION_METHODS["MultiInference"].request(input=examples("Classify").input)
+        both.tasks.add(model_spec={"name": "m"}, method_name=CLASSIFY)
+        both.tasks.add(model_spec={"name": "m"}, method_name="tensorflow/serving/regress")
+        await caller.call("MultiInference", both)
+    table = table
     assert latencies(table) == {("m", api, "GRPC"): 1 for api in ("Classify", "Regress", "MultiInference")}
     assert table.telemetry.examples[("m",)].sum == 8, "two examples in each of four tasks"
 
 
-def test_what_cannot_be_read_or_names_no_model_is_counted_too() -> None:
-    async def scenario() -> Counter[tuple[str, str]]:
-        table = serving(FakeEngine())
-        async with listening(table) as caller:
-            await caller.failure("Predict", b"\xff\xff\xff")
-            await caller.failure("Predict", PREDICTION_METHODS["Predict"].request())
-            await caller.failure("MultiInference", PREDICTION_METHODS["MultiInference"].request())
-            await caller.failure("Predict", predict_request("made-up"))
-            await caller.failure("Classify", examples("Classify", "made-up-too"))
-            await caller.failure("Classify", examples("Classify"))
-        return table.telemetry.requests
-
-    assert asyncio.run(scenario()) == {
+async def test_requests_that_cannot_be_read_or_name_no_model_are_counted_too() -> None:
+    table = serving(FakeEngine())
+    async with listening(table) as caller:
+        await caller.failure("Predict", b"\xff\xff\xff")
+        await caller.failure("Predict", PREDICTION_METHODS["Predict"].request())
+        await caller.failure("MultiInference", PREDICTION_METHODS["MultiInference"].request())
+        await caller.failure("Predict", predict_request("made-up"))
+        await caller.failure("Classify", examples("Classify", "made-up-too"))
+        await caller.failure("Classify", examples("Classify"))
+    assert table.telemetry.requests == {
         ("", "INVALID_ARGUMENT"): 3,
         ("unknown", "NOT_FOUND"): 2,
         ("m", "INVALID_ARGUMENT"): 1,

@@ -1,4 +1,4 @@
-"""In which layer answers to a row begin to depend on the rows beside it."""
+"""The layer in which the answers to a row begin to depend on the rows beside it."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from ..recalibration.subgraph import Subgraph
 _VISIBLE = 1e-2
 
 
-def leaking_layer(graph: Graph, alone: Arrays, among: Arrays) -> str | None:
+def batch_dependent_layer(graph: Graph, alone: Arrays, among: Arrays) -> str | None:
     """The path of the first layer whose result for some rows changes; None where none does in inference.
 
     Args:
@@ -23,14 +23,14 @@ def leaking_layer(graph: Graph, alone: Arrays, among: Arrays) -> str | None:
     inputs = [Ref(INPUT, position) for position in range(len(graph.inputs))]
     section = Subgraph(graph, inputs, [node.ref for node in nodes])
     first, second = section.run(list(alone.values())), section.run(list(among.values()))
-    for node, right, other in zip(nodes, first, second, strict=True):
-        if _differ(right, other[-len(right) :]):
+    for node, expected, behind_others in zip(nodes, first, second, strict=True):
+        if _differ(expected, behind_others[-len(expected) :]):
             return node.op.path
     return None
 
 
-def _differ(right: Array, other: Array) -> bool:
-    if right.shape != other.shape:
+def _differ(expected: Array, received: Array) -> bool:
+    if expected.shape != received.shape:
         return False
     with np.errstate(invalid="ignore"):
-        return bool(np.abs(right - other).max(initial=0) > _VISIBLE * np.abs(right).max(initial=0))
+        return bool(np.abs(expected - received).max(initial=0) > _VISIBLE * np.abs(expected).max(initial=0))

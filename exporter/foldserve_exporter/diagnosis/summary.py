@@ -1,4 +1,4 @@
-"""The sentences of a diagnosis that the terminal and the page have in common."""
+"""Sentences of a diagnosis that the terminal and the page have in common."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from ..predictions.change import Change
-from .diagnose import Diagnosis
 from .finding import Finding, Severity
+from .result import Diagnosis
 
 
 def verdict(diagnosis: Diagnosis) -> str:
-    """What came of it, in one line."""
+    """The verdict in one line."""
     seen = f"{diagnosis.samples:,} samples" if diagnosis.samples else "no samples: what needs data was not looked for"
     return (
         f"{diagnosis.model}: {counted(diagnosis.findings) or 'nothing found'}"
@@ -20,14 +20,14 @@ def verdict(diagnosis: Diagnosis) -> str:
 
 
 def counted(findings: Iterable[Finding]) -> str:
-    """How many there are of each severity."""
+    """The number of findings of each severity."""
     counts = Counter(finding.severity for finding in findings)
-    told = ((severity, counts[severity]) for severity in Severity if counts[severity])
-    return ", ".join(f"{count} {severity}{'s' if count > 1 else ''}" for severity, count in told)
+    present = ((severity, counts[severity]) for severity in Severity if counts[severity])
+    return ", ".join(f"{count} {severity}{'s' if count > 1 else ''}" for severity, count in present)
 
 
 def effect_line(effect: Change) -> str:
-    """What a fault does to the predictions."""
+    """The effect of a fault on the predictions."""
     if not np.isfinite(effect.largest):
         return "beyond measure: some of them are no numbers"
     agreement = "" if effect.agreement is None else f"; {1 - effect.agreement:.0%} of the samples change their class"

@@ -26,14 +26,14 @@ _BETTER = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rearranged:
-    """The model with the weights of a nested model put back to where they seem to belong.
+class Permutation:
+    """An arrangement of the weights of a nested model in which they seem to be where they belong.
 
     Attributes:
         scope: The nested model's name.
-        moved: How many weights are elsewhere.
+        moved: The number of weights that change places.
         graph: The graph of the model so arranged.
-        drift: Mean drift of its layers.
+        drift: The mean drift of its layers.
     """
 
     scope: str
@@ -42,15 +42,15 @@ class Rearranged:
     drift: float
 
 
-def find_permutation(model: Any, inputs: Arrays, drift: float) -> Rearranged | None:
-    """The arrangement that fits the samples far better than the one at hand; None where none does.
+def find_permutation(model: Any, inputs: Arrays, drift: float) -> Permutation | None:
+    """The arrangement that fits the samples far better than the present one; None where there is none.
 
     Args:
         model: The caller's model; its variables are lent and put back.
         inputs: Samples.
-        drift: Mean drift of its layers as they are.
+        drift: The mean drift of its layers as they are.
     """
-    best: Rearranged | None = None
+    best: Permutation | None = None
     for scope, variables, values in _arrangements(model):
         moved = sum(1 for variable, value in zip(variables, values, strict=True) if _differs(variable, value))
         if not moved:
@@ -60,19 +60,19 @@ def find_permutation(model: Any, inputs: Arrays, drift: float) -> Rearranged | N
                 variable.assign(value)
             graph = trace(model)
         with suppress(Refused):
-            found = Rearranged(scope, moved, graph, mean_drift(graph, inputs))
-            if found.drift < _BETTER * (best.drift if best else drift):
-                best = found
+            candidate = Permutation(scope, moved, graph, mean_drift(graph, inputs))
+            if candidate.drift < _BETTER * (best.drift if best else drift):
+                best = candidate
     return best
 
 
 def mean_drift(graph: Graph, inputs: Arrays) -> float:
-    """Mean drift over all layers."""
+    """The mean drift over all layers."""
     return float(np.mean([off_by(layer).mean() for layer in estimate(graph, inputs).layers]))
 
 
 def _arrangements(model: Any) -> Iterator[tuple[str, Sequence[Any], Sequence[Array]]]:
-    """For every nested model and every pair of orders: its weights, and the values that would undo the exchange."""
+    """Every nested model with every pair of orders: its weights, and the values that would undo the exchange."""
     for nested in private.sublayers(model):
         if not isinstance(nested, keras.Model) or len(nested.weights) < 2:
             continue
@@ -87,12 +87,12 @@ def _differs(variable: Any, value: Array) -> bool:
 
 
 def _by_layer(model: Any) -> list[Any]:
-    """The order of a model none of which is trainable."""
+    """The order of a model without trainable layers."""
     return [variable for layer in _leaves(model) for variable in layer.weights]
 
 
 def _by_trainability(model: Any) -> list[Any]:
-    """The order of a model all of which is trainable."""
+    """The order of a model of which all layers are trainable."""
     everything = _by_layer(model)
     return sorted(everything, key=lambda variable: variable.name.startswith(("moving_", "renorm_")))
 

@@ -1,4 +1,8 @@
-"""What every BatchNormalization sees of some rows, and what the model then answers, all at once."""
+"""The statistics that every BatchNormalization sees of some rows, and the predictions with them, in one pass.
+
+Every layer normalises with the batch at hand: the layers before it are then right, as they are where the full estimate
+puts one layer after another right.
+"""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -15,30 +19,24 @@ from ..recalibration.locate import lent_values
 from ..recalibration.moments import Moments
 from ..recalibration.statistics import LayerStatistics, compared
 from ..tracing import traced
-from .evidence import is_frozen
-from .stored import unique_ops
+from .layer_weights import unique_ops
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Joint:
-    """One pass in phase 1, in which every layer follows the batch, frozen ones too.
+class BatchStatistics:
+    """One pass in which every layer follows the batch, frozen ones too.
 
     Attributes:
         layers: Every layer beside the statistics of the rows, in the order of the graph, but those that are called
             more than once, that renormalise, or whose input is not finite.
-        outputs: What the model answers, by output.
+        outputs: The predictions, by output.
     """
 
     layers: list[tuple[Op, LayerStatistics]]
     outputs: Arrays
 
-    @property
-    def is_phase_1(self) -> bool:
-        """Whether the outputs are those of phase 1 as Keras has it: a frozen layer stays on its statistics there."""
-        return not any(is_frozen(op) for op, _ in self.layers)
 
-
-def join(graph: Graph, named: NamedModel, rows: Arrays) -> Joint:
+def batch_statistics_pass(graph: Graph, named: NamedModel, rows: Arrays) -> BatchStatistics:
     """Runs the rows as one batch through a copy of the model, whose variables are put back.
 
     With momentum 0 a layer keeps the mean and variance of the batch that it normalises: no pass of their own is needed.
@@ -52,11 +50,11 @@ def join(graph: Graph, named: NamedModel, rows: Arrays) -> Joint:
             layer.trainable = True
             layer.momentum = 0.0
         outputs = traced(named, training=True)(rows)
-        seen = [(np.array(layer.moving_mean), np.array(layer.moving_variance)) for layer in layers]
+        batch = [(np.array(layer.moving_mean), np.array(layer.moving_variance)) for layer in layers]
     count = rows_of(rows)
-    found = [
+    measured = [
         (op, compared(op, Moments(count, mean.astype(np.float64), count * variance.astype(np.float64))))
-        for op, (mean, variance) in zip(ops, seen, strict=True)
+        for op, (mean, variance) in zip(ops, batch, strict=True)
         if np.isfinite(mean).all() and np.isfinite(variance).all()
     ]
-    return Joint(found, outputs)
+    return BatchStatistics(measured, outputs)
