@@ -16,7 +16,7 @@ _EPILOG = """\
 examples:
   export-model flowers.keras -o models --name flowers --samples val.npz
   export-model flowers.keras -o models --name flowers --samples images/ --json >report.json
-  export-model old.h5 -o models --name old          # Keras 2.0 to tf.keras 2.15, told apart by the file
+  export-model old.h5 -o models --name old          # Keras 2.0 to tf.keras 2.15, recognised from the file
   export-model shop.models:build -o models --name shop --trust-code
 
 samples:
@@ -39,7 +39,7 @@ Nothing is published unless the exit code is 0.
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; gives its exit code."""
+    """Runs the command; returns its exit code."""
     options = _parse(arguments)
     return run_command(PROGRAM, lambda: _run(options), "nothing was published")
 

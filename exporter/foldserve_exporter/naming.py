@@ -33,14 +33,14 @@ class NamedModel:
         return cls(model, _servable(graph.input_names), _servable(graph.output_names))
 
     def call(self, inputs: Mapping[str, Any], training: bool = False) -> dict[str, Any]:
-        """Tensors in, tensors out, by name; traceable by `tf.function`."""
+        """Calls the model on tensors by name; traceable by `tf.function`."""
         flat = [inputs[name] for name in self.inputs]
         structured = keras.tree.pack_sequence_as(self.model.input, flat)
         outputs = keras.tree.flatten(self.model(structured, training=training))
         return dict(zip(self.outputs, outputs, strict=True))
 
     def run(self, inputs: Arrays, training: bool = False) -> dict[str, Array]:
-        """Arrays in, arrays out, by name; executed eagerly."""
+        """Runs the model on arrays by name, eagerly."""
         outputs = self.call({name: keras.ops.convert_to_tensor(inputs[name]) for name in inputs}, training)
         return {name: np.asarray(output) for name, output in outputs.items()}
 

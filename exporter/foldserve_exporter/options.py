@@ -92,7 +92,7 @@ class ExportOptions:
     keep_keras: bool = option(False, "keep the folded model as model.keras in the bundle", name="keep-keras")
     max_batch_size: int = option(
         DEFAULT_MAX_BATCH,
-        f"what Triton's config.pbtxt says ({DEFAULT_MAX_BATCH})",
+        f"the maximum batch size in Triton's config.pbtxt ({DEFAULT_MAX_BATCH})",
         name="max-batch-size",
         parse="int",
         metavar="N",
@@ -134,6 +134,8 @@ class ExportOptions:
         if self.seed < 0:
             raise OptionsError(f"a seed is a number from 0, received {self.seed}")
         if self.recalibrate_labels is not None and self.recalibrate is None:
-            raise OptionsError("recalibrate_labels say whether a recalibration is worth it: give recalibrate as well")
+            raise OptionsError(
+                "recalibrate_labels are the labels of the samples for recalibration: give recalibrate as well"
+            )
         if self.max_batch_size < 1:
             raise OptionsError(f"max_batch_size must be at least 1, received {self.max_batch_size}")

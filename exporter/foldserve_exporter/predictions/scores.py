@@ -15,7 +15,7 @@ from .balanced import balanced_accuracy
 
 _SKEWED = 0.15
 _NEAR = 0.35  # of the way from chance to always right
-_REGAINED = 0.3  # of all answers
+_REGAINED = 0.3  # of all predictions
 _MOST_ERRORS = 0.65
 
 
