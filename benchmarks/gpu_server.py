@@ -146,7 +146,7 @@ async def _ask(running: Server, bundle: Bundle, meanwhile: Any) -> _Asked:
                 failed += 1
 
     async with grpc.aio.insecure_channel(running.address) as channel:
-        call = channel.unary_unary(PREDICT.path)
+        call = channel.unary_unary(PREDICT.path, None, None)
         begin = time.perf_counter()
         until = asyncio.ensure_future(asyncio.to_thread(meanwhile))
         await asyncio.gather(*(caller(call, until) for _ in range(CALLERS)))

@@ -131,6 +131,7 @@ def latency(engine: str, reloads: int) -> Latency:
             reload(running, next_version, number + 2)
             quiet.append((start, begin))
             busy.append((begin, time.monotonic()))
+        assert asking.stdin and asking.stdout
         asking.stdin.close()
         answers = [Asked(**one) for one in json.loads(asking.stdout.read())]
         asking.wait()
@@ -149,7 +150,7 @@ def latency(engine: str, reloads: int) -> Latency:
 def memory(engine: str, reloads: int) -> list[Memory]:
     found: list[Memory] = []
     with serving(engine, reloads + 1) as (running, next_version), grpc.insecure_channel(running.address) as channel:
-        call = channel.unary_unary(PREDICT.path)
+        call = channel.unary_unary(PREDICT.path, None, None)
         for number in range(reloads + 1):
             if number:
                 reload(running, next_version, number + 1)

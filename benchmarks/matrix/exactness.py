@@ -21,7 +21,7 @@ def of_the_limit(folder: Path, signature: Signature, expected: ReferenceSet) -> 
     from foldserve_exporter.verify.judge import judge
 
     content = (folder / "model.onnx").read_bytes()
-    engines = {
+    engines: dict[str, OnnxEngine | TensorFlowEngine] = {
         SAVED_MODEL: TensorFlowEngine.from_directory(folder, signature, EngineSpec()),
         ONNX: OnnxEngine.from_bytes(content, signature, EngineSpec(optimise=False)),
         OPTIMISED: OnnxEngine.from_bytes(content, signature, EngineSpec()),

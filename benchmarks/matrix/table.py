@@ -80,7 +80,7 @@ def _table(records: list[Record]) -> str:
 
 
 def _row(record: Record) -> tuple[str, ...]:
-    actions = Counter(record["actions"])
+    actions: Counter[str] = Counter(record["actions"])
     keras, ours = record["keras"], record["foldserve"]
     return (
         record["name"],

@@ -98,7 +98,7 @@ def test_only_callers_that_the_authority_vouches_for_are_let_in(models: Path, tm
     ],
 )
 def test_what_cannot_encrypt_keeps_the_server_from_starting(
-    models: Path, tmp_path: Path, identity: Identity, how: Mapping[str, bool], message: str
+    models: Path, tmp_path: Path, identity: Identity, how: Mapping[str, Any], message: str
 ) -> None:
     file = ssl_config(tmp_path / "ssl.config", identity, **how)
     status, log = failing(str(models), f"--ssl_config_file={file}")
@@ -139,7 +139,7 @@ def test_without_a_token_nothing_but_health_is_told(guarded: Running) -> None:
         "/inference.GRPCInferenceService/ModelStreamInfer", lambda message: message, lambda content: content
     )
     with pytest.raises(grpc.RpcError) as caught:
-        next(stream(iter(()), timeout=20))
+        next(iter(stream(iter(()), timeout=20)))
     assert caught.value.code() is Code.UNAUTHENTICATED
 
 

@@ -41,7 +41,7 @@ class Load(threading.Thread):
         super().__init__(daemon=True)
         self.request = predict_request(image=images(1 + seed % 3, seed))
         self.right: Array | None = None
-        self.method = Through.method(type("", (), {"channel": channel})(), "Predict")  # type: ignore[arg-type]
+        self.method = Through.method(type("", (), {"channel": channel})(), "Predict")
         self.answers = 0
         self.errors: list[Any] = []
         self.over = threading.Event()

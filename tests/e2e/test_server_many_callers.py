@@ -37,7 +37,7 @@ class Callers:
             await asyncio.gather(*(self._caller(channels[number % CONNECTIONS], number) for number in range(CALLERS)))
         finally:
             for channel in channels:
-                await channel.close()
+                await channel.close(None)
 
     async def _caller(self, channel: grpc.aio.Channel, number: int) -> None:
         predict = channel.unary_unary(PREDICT.path, PREDICT.request.SerializeToString, PREDICT.response.FromString)

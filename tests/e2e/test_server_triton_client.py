@@ -163,7 +163,7 @@ async def test_the_asynchronous_client_is_answered_too(server: Running) -> None:
     async with triton_aio.InferenceServerClient(server.address) as client:
         assert await client.is_server_ready()
         result = await client.infer("m", [image_input(images(2), triton_aio)])
-        np.testing.assert_allclose(result.as_numpy("scores"), server.predict(image=images(2))["scores"], atol=1e-6)  # type: ignore[no-any-return]
+        np.testing.assert_allclose(result.as_numpy("scores"), server.predict(image=images(2))["scores"], atol=1e-6)
 
 
 def test_our_messages_and_services_are_the_package_s() -> None:

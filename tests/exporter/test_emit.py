@@ -162,7 +162,7 @@ def test_the_class_alone_is_that_of_keras_for_zeros_of_both_signs_too(tmp_path: 
     model, path = randomise(deciding()), tmp_path / "model.onnx"
     folded, _ = prepare(model)
     write_onnx(serving_function(folded.model, folded.signature), folded.signature, path)
-    rows = np.random.default_rng(2).choice(np.float32([-0.0, 0.0, -2, 2]), (64, 8))
+    rows = np.random.default_rng(2).choice(np.array([-0.0, 0.0, -2, 2], np.float32), (64, 8))
     rows[:8] = np.where(np.eye(8, dtype=bool), np.float32(0), np.float32(-0.0))
     answers = OnnxEngine.from_bytes(path.read_bytes(), folded.signature).run({"x": rows})
     expected = model.predict(rows, verbose=0)[:2]

@@ -1,6 +1,7 @@
 """Inputs and outputs under other names: in both artifacts, the manifest and the golden samples."""
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -34,7 +35,7 @@ def rows(count: int) -> dict[str, np.ndarray]:
     return {name: generator.standard_normal((count, *shape)).astype(np.float32) for name, shape in shapes.items()}
 
 
-def signature_of(*words: str, **choices: str) -> tuple[list[str], list[str]]:
+def signature_of(*words: str, **choices: Any) -> tuple[list[str], list[str]]:
     options = ExportOptions(Path(), "m", rename=words, **choices)
     signature = fold_model(Loaded(two_by_two(), Source("m", "")), options).signature
     return [spec.name for spec in signature.inputs], [spec.name for spec in signature.outputs]

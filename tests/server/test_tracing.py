@@ -25,7 +25,7 @@ async def test_every_prediction_is_a_span_below_its_caller_s() -> None:
     tracing, table = Tracing(provider), serving(FakeEngine())
     table.tracer = tracing.span
     async with listening(table) as caller:
-        multi = caller.channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+        multi = caller.channel.unary_unary("/tensorflow.serving.PredictionService/Predict", None, None)
         await multi(predict_request().SerializeToString(), metadata=METADATA)
         await caller.failure("Predict", predict_request("other"))
     tracing.close()
@@ -94,7 +94,7 @@ async def test_log_lines_about_a_call_carry_its_id() -> None:
 
     try:
         async with listening(serving(engine)) as caller:
-            multi = caller.channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+            multi = caller.channel.unary_unary("/tensorflow.serving.PredictionService/Predict", None, None)
             for metadata in (METADATA, ()):
                 with pytest.raises(Exception, match="INTERNAL"):
                     await multi(predict_request().SerializeToString(), metadata=metadata)

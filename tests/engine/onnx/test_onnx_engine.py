@@ -3,6 +3,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -27,7 +28,7 @@ MODEL = dense_model()
 SIGNATURE = signature_of(MODEL)
 
 
-def engine(signature: Signature = SIGNATURE, **options: object) -> OnnxEngine:
+def engine(signature: Signature = SIGNATURE, **options: Any) -> OnnxEngine:
     return OnnxEngine.from_bytes(MODEL.SerializeToString(), signature, EngineSpec(**options))
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ class OnGpu:
         """Holds nothing of its own."""
 
 
-def hello(path: Path, device: str = "cuda:0", **changes: object) -> EngineHello:
+def hello(path: Path, device: str = "cuda:0", **changes: Any) -> EngineHello:
     plain = EngineSpec(
         device=device,
         threads=1,

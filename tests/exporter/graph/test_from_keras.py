@@ -133,8 +133,7 @@ def test_half_precision_is_rebuilt_in_the_requested_precision(policy: str) -> No
     again = rebuild(trace(model))
     assert {v.dtype for v in again.variables} == {"float32"} and again.output.dtype == "float32"
     x = samples(again)
-    loose = {"rtol": 0.1, "atol": 0.3}
-    np.testing.assert_allclose(np.asarray(again(x)), np.asarray(model(x), np.float32), **loose)
+    np.testing.assert_allclose(np.asarray(again(x)), np.asarray(model(x), np.float32), rtol=0.1, atol=0.3)
 
 
 def test_integer_inputs_stay_integer() -> None:

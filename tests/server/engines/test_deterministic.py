@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from foldserve_contract.signature import Array
+from foldserve_server.engines import EngineProcess
 from foldserve_server.errors import EngineFailed
 from tests.server.engines.fake_process import STEADY, Command, Loading
-from tests.server.engines.support import EngineProcess, rows, started
+from tests.server.engines.support import rows, started
 
 
 @pytest.fixture

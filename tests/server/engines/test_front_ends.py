@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ LOST = Unavailable("the engine crashed", 5)
 class House:
     """A slow fake engine, and links of as many front ends as there are to be."""
 
-    def __init__(self, path: Path, launched: LaunchedEngine, front_ends: int, **changes: int) -> None:
+    def __init__(self, path: Path, launched: LaunchedEngine, front_ends: int, **changes: Any) -> None:
         self.settings = replace(SETTINGS, front_ends=front_ends, **changes)
         self.launched = launched
         self.report = launched.report
@@ -53,7 +54,7 @@ class House:
 
 
 @asynccontextmanager
-async def house(path: Path, front_ends: int, **changes: int) -> AsyncIterator[House]:
+async def house(path: Path, front_ends: int, **changes: Any) -> AsyncIterator[House]:
     settings = replace(SETTINGS, front_ends=front_ends, **changes)
     launched = await launch(path, settings, FAKE)
     made = House(path, launched, front_ends, **changes)

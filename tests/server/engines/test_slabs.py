@@ -1,4 +1,5 @@
 import asyncio
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from foldserve_server.engines.settings import MAX_SLOTS
 from foldserve_server.errors import QueueFull, ResourceExhausted
 
 
-def slabs(side: int, max_batch_size: int = 32, **settings: int) -> Slabs:
+def slabs(side: int, max_batch_size: int = 32, **settings: Any) -> Slabs:
     signature = Signature(
         (TensorSpec("image", "float32", (-1, side, side, 3)),), (TensorSpec("scores", "float32", (-1, 1000)),)
     )

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_a_load_that_takes_too_long_is_given_up(path: Path) -> None:
     assert not children()
 
 
-async def refused(path: Path, **changes: object) -> None:
+async def refused(path: Path, **changes: Any) -> None:
     async with started(path, **changes):
         raise AssertionError("it was put into service")
 

@@ -8,11 +8,9 @@ import pytest
 
 from foldserve_engine.link.channel import pair
 from foldserve_server.context.rights import Rights
-from foldserve_server.frontends.admin_messages import ReloadRequest
+from foldserve_server.frontends.admin_messages import AdminReply, AdminRequest, ReloadRequest
 from foldserve_server.frontends.message_channel import MessageChannel, close_all
 from foldserve_server.frontends.messages import (
-    AdminReply,
-    AdminRequest,
     Drain,
     Listening,
     ModelEntry,

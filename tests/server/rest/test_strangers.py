@@ -5,7 +5,7 @@ import gzip
 import io
 import zlib
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
@@ -204,7 +204,7 @@ async def test_an_announced_size_above_the_limit_does_not_keep_others_out() -> N
 async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
     with AdmissionGate().admit(5) as admission:
         request_body.set_admission(admission)
-        request = make_mocked_request("POST", PATH, payload=StalledBody())
+        request = make_mocked_request("POST", PATH, payload=cast(Any, StalledBody()))
         with pytest.raises(DeadlineExceeded, match="nothing of the body came"):
             await request_body.read_body(request, stalled_s=0)
 

@@ -230,8 +230,12 @@ def test_tasks_that_do_not_go_together_are_refused(tasks: Any, code: Code, words
 
 def test_the_examples_of_several_tasks_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Any] = []
-    real = classify_regress_service.examples
-    monkeypatch.setattr(classify_regress_service, "examples", lambda message: read.append(message) or real(message))
+
+    def counted(message: Any) -> Any:
+        read.append(message)
+        return examples(message)
+
+    monkeypatch.setattr(classify_regress_service, "examples", counted)
     message = PREDICTION_METHODS["MultiInference"].request()
     fill(message.input.example_list.examples.add(), x=[1.0, 2.0])
     for key in ("", "serving_default"):
@@ -246,5 +250,6 @@ def test_a_context_is_not_copied_for_each_example() -> None:
     fill(context.context, **{f"f{index}": [1.0] for index in range(50)})
     for _ in range(3):
         fill(context.examples.add(), x=[1.0, 2.0])
-    first, second, third = examples(message.input)
+    each: list[Any] = list(examples(message.input))
+    first, second, third = each
     assert first.maps[1] is second.maps[1] is third.maps[1] and first["f7"] is third["f7"]
