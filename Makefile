@@ -21,7 +21,7 @@ demo: $(READY) ## Train, break, export, verify, serve and call a real model
 	$(BIN)/python examples/demo.py
 
 test: $(READY) ## Run the test suite
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 test-slow: $(READY) ## Run the tests that take minutes
 	$(BIN)/python -m pytest -q -m slow
@@ -30,8 +30,9 @@ check: $(READY) ## Lint, types, levels and tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy tests benchmarks examples
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 matrix: $(READY) ## Run the tests on Python 3.11 to 3.13 and with the lowest and the highest dependencies
 	$(BIN)/nox

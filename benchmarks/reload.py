@@ -131,7 +131,10 @@ def latency(engine: str, reloads: int) -> Latency:
             reload(running, next_version, number + 2)
             quiet.append((start, begin))
             busy.append((begin, time.monotonic()))
-        answers = [Asked(**one) for one in json.loads(asking.communicate()[0])]
+        assert asking.stdin and asking.stdout
+        asking.stdin.close()
+        answers = [Asked(**one) for one in json.loads(asking.stdout.read())]
+        asking.wait()
     return Latency(
         engine,
         capacity,

@@ -1,4 +1,4 @@
-"""Writes the descriptor sets in `foldserve_contract/protos` from the packages that define the protocols.
+"""Writes the descriptor sets in `foldserve_contract/protos`, from the packages that define the protocols.
 
 `tfserving.binpb` comes from the installed `tensorflow-serving-api`, `open_inference.binpb` from `tritonclient`. Run it
 with `make descriptors` after raising either one's version. It is the only code here that imports them (and with the
@@ -22,14 +22,14 @@ SETS: dict[str, tuple[Any, ...]] = {
 
 
 def collect(file: FileDescriptor, into: dict[str, FileDescriptor]) -> None:
-    """Adds a file after all it imports, so that a pool can take the set in order."""
+    """Adds a file after the files it imports, so that a pool can load the set in order."""
     for dependency in file.dependencies:
         collect(dependency, into)
     into.setdefault(file.name, file)
 
 
 def write(target: Path, roots: Iterable[Any]) -> None:
-    """Writes one descriptor set and says what is in it."""
+    """Writes one descriptor set and prints its size."""
     files: dict[str, FileDescriptor] = {}
     for root in roots:
         collect(root.DESCRIPTOR, files)

@@ -1,9 +1,9 @@
-"""The whole road once, on real data: train, fine-tune, see the BatchNormalization fault, export, verify, serve, call.
+"""Demonstration on real data: train, fine-tune, see the BatchNormalization fault, export, verify, serve, call.
 
 The data are scikit-learn's handwritten digits. A small residual network is trained on them and fine-tuned on a shifted
-domain (inverted, with less contrast) as people do it: a new head on the frozen backbone, then everything for a few
+domain (inverted, with less contrast) in the usual way: a new head on the frozen backbone, then everything for a few
 steps at a small rate. With BatchNormalization's momentum of 0.99 the moving statistics then lag behind the weights.
-The bundle serves what the model answers, faults included; recalibrated, the same weights answer as they were trained.
+The bundle serves what the model predicts, faults included; recalibrated, the same weights predict as in training.
 """
 
 import os
@@ -41,23 +41,26 @@ def main() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
     (train_x, train_y), (held_x, held_y) = shifted_digits()
-    say("1. Train a residual CNN, then fine-tune it on a shifted domain")
+    heading("1. Train a residual CNN, then fine-tune it on a shifted domain")
     fine_tune(train_x, train_y)
     np.save(SAMPLES, train_x)
-    say("2. Its predictions in both learning phases")
+    heading("2. Its predictions in both learning phases")
     expected = show_fault(held_x, held_y)
-    say("3. export-model: fold, verify, publish")
+    heading("3. export-model: fold, verify, publish")
     export: list[str | Path] = [BIN / "export-model", MODEL, "-o", MODELS, "--name", "digits", "--samples", SAMPLES]
     subprocess.run(export, check=True)
-    say("4. serve-model, and a client over gRPC")
+    heading("4. serve-model, and a client over gRPC")
     with served() as address, Client(address) as client:
         served_answers, rate = call(client, held_x)
-        say("5. The remedy: moving statistics estimated anew, without labels; the running server takes the new version")
+        heading(
+            "5. The remedy: moving statistics estimated again, without labels; the running server loads the new version"
+        )
         subprocess.run([*export, "--recalibrate", SAMPLES, "--json"], check=True, stdout=subprocess.DEVNULL)
         client.wait_ready("digits", version=2)
-        mended = np.asarray(client.predict("digits", held_x))
+        recalibrated = np.asarray(client.predict("digits", held_x))
     summarise(expected, served_answers, held_y, rate)
-    print(f"   accuracy after recalibration:   {accuracy(mended, held_y):.1%}   (digits/2, served since the reload)")
+    remedied = accuracy(recalibrated, held_y)
+    print(f"   accuracy after recalibration:   {remedied:.1%}   (digits/2, served since the reload)")
 
 
 def digits() -> tuple[Array, Array]:
@@ -119,8 +122,8 @@ def show_fault(x: Array, y: Array) -> Array:
     import keras
 
     model = keras.saving.load_model(MODEL)
-    phase_1 = np.asarray(model(x, training=True))  # this moves the copy's statistics, not the file's
-    phase_0: Array = keras.saving.load_model(MODEL).predict(x, verbose=0)
+    phase_1 = np.asarray(model(x, training=True))  # this changes the statistics of the copy, not of the file
+    phase_0 = np.asarray(keras.saving.load_model(MODEL).predict(x, verbose=0))
     print(f"   phase 0 (predict, moving statistics): accuracy {accuracy(phase_0, y):.1%}")
     print(f"   phase 1 (as in fit, batch statistics): accuracy {accuracy(phase_1, y):.1%}")
     print(f"   largest difference between the two: {np.abs(phase_0 - phase_1).max():.3f}")
@@ -142,8 +145,8 @@ def served() -> Iterator[str]:
 def address_of(server: Any) -> str:
     for line in server.stdout:
         print("  ", line, end="")
-        if found := re.search(r"serving on (\S+:\d+)", line):
-            return found[1]
+        if match := re.search(r"serving on (\S+:\d+)", line):
+            return match[1]
     sys.exit("serve-model ended before it served")
 
 
@@ -158,7 +161,7 @@ def call(client: Client, x: Array) -> tuple[Array, float]:
 
 
 def summarise(expected: Array, answers: Array, y: Array, rate: float) -> None:
-    say("Result, on images that were held back")
+    heading("Result, on images that were held back")
     print(f"   accuracy of the Keras model:    {accuracy(expected, y):.1%}")
     print(f"   accuracy of the served model:   {accuracy(answers, y):.1%}")
     print(f"   largest difference between them: {np.abs(expected - answers).max():.2g}")
@@ -170,8 +173,8 @@ def accuracy(scores: Array, labels: Array) -> float:
     return float(np.mean(scores.argmax(axis=1) == labels))
 
 
-def say(heading: str) -> None:
-    print(f"\n{heading}", flush=True)
+def heading(text: str) -> None:
+    print(f"\n{text}", flush=True)
 
 
 if __name__ == "__main__":

@@ -118,7 +118,7 @@ def two_headed_model(seed: int = 0, left: int = 4, right: int = 2) -> ModelProto
         helper.make_node("Concat", ["left", "right"], ["joined"], axis=1),
         helper.make_node("MatMul", ["joined", "kernel"], ["product"]),
     ]
-    outputs = {"joined": ("n", left + right), "product": ("n", 3)}
+    outputs: dict[str, tuple[int | str, ...]] = {"joined": ("n", left + right), "product": ("n", 3)}
     weights = {"kernel": draw.normal(size=(left + right, 3))}
     return _model(nodes, {"left": ("n", left), "right": ("n", right)}, outputs, weights)
 

@@ -20,6 +20,7 @@ COMMANDS = {
 }
 OTHERS = {
     *("--strict", "--h1"),  # mypy's and h2load's
+    *("--dist", "--pid"),  # pytest-xdist's and py-spy's
     *("--service-kind", "--shape", "--input-data", "--async", "--streaming", "--shared-memory"),  # perf_analyzer's
     *("--collect-metrics", "--trace-level"),  # and these
     *("--weights", "--images", "--epochs", "--side", "--plot"),  # those of the experiments

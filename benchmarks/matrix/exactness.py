@@ -17,11 +17,11 @@ def of_the_limit(folder: Path, signature: Signature, expected: ReferenceSet) -> 
     from foldserve_engine.onnx.onnx_engine import OnnxEngine
     from foldserve_engine.spec import EngineSpec
     from foldserve_engine.tensorflow_engine import TensorFlowEngine
-    from foldserve_exporter.verify.batches import ask, plan_batches
+    from foldserve_exporter.verify.batches import plan_batches, run_batches
     from foldserve_exporter.verify.judge import judge
 
     content = (folder / "model.onnx").read_bytes()
-    engines: dict[str, TensorFlowEngine | OnnxEngine] = {
+    engines: dict[str, OnnxEngine | TensorFlowEngine] = {
         SAVED_MODEL: TensorFlowEngine.from_directory(folder, signature, EngineSpec()),
         ONNX: OnnxEngine.from_bytes(content, signature, EngineSpec(optimise=False)),
         OPTIMISED: OnnxEngine.from_bytes(content, signature, EngineSpec()),
@@ -29,7 +29,7 @@ def of_the_limit(folder: Path, signature: Signature, expected: ReferenceSet) -> 
     batches = plan_batches(expected.rows)
     shares = {}
     for name, engine in engines.items():
-        verdict = judge(name, ask(engine.run, expected.rows, batches), batches, expected.reference, signature)
+        verdict = judge(name, run_batches(engine.run, expected.rows, batches), batches, expected.reference, signature)
         assert verdict.passed, verdict.failures
         shares[name] = max(each.deviation / each.limit for each in verdict.outputs.values() if each.limit)
     return shares

@@ -1,4 +1,4 @@
-"""Ask foldserve, or any TensorFlow Serving: numpy in, numpy out.
+"""Clients of foldserve and of any TensorFlow Serving: numpy in, numpy out.
 
 ```python
 from foldserve import Client
@@ -18,7 +18,7 @@ from .core.prediction import Prediction
 from .errors import FoldserveError
 from .retry import Retry
 from .status import State, Status, VersionStatus
-from .transport.connection import Tls
+from .transport.tls import TlsFiles as Tls
 
 __all__ = [
     "AsyncClient",

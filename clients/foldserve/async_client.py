@@ -1,4 +1,4 @@
-"""The client for coroutines."""
+"""The client for coroutines: `Client` with methods to await."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
@@ -11,25 +11,26 @@ from foldserve_contract.signature import DEFAULT_SIGNATURE, Array, Signature
 
 from .core.address import ModelAddress
 from .core.chunks import ChunkSize
+from .core.client_flows import DEFAULT_TIMEOUT, CallPolicy, ClientFlows, named_or_only
 from .core.flow import Flow, T, adrive
 from .core.prediction import Prediction
-from .core.shared import DEFAULT_TIMEOUT, Policy, Shared, unnamed
 from .retry import Retry
 from .status import VersionStatus
 from .stream import AsyncPredictionStream
-from .transport.asynchronous import AsyncGrpcTransport
-from .transport.connection import Tls, Token, connection
-from .transport.protocol import AsyncPending, AsyncTransport
+from .transport.async_grpc_transport import AsyncGrpcTransport
+from .transport.channel import Token, channel_settings
+from .transport.protocol import AsyncPendingCall, AsyncTransport
+from .transport.tls import TlsFiles
 
 
 class AsyncClient:
-    """As `Client`, for coroutines: the same arguments, answers and errors, to be awaited.
+    """Client for coroutines: the arguments, results and errors of `Client`, with methods to await.
 
     ```python
     async with AsyncClient("localhost:8500") as client:
         probabilities = await client.predict("flowers", images)
     ```
-    It belongs to the event loop that makes its first call.
+    An `AsyncClient` belongs to the event loop that makes its first call.
     """
 
     def __init__(
@@ -41,16 +42,16 @@ class AsyncClient:
         chunk: ChunkSize | None = None,
         in_flight: int = 4,
         channels: int = 1,
-        tls: Tls | None = None,
+        tls: TlsFiles | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         token: Token | None = None,
         transport: AsyncTransport | None = None,
     ) -> None:
-        policy = Policy(timeout, retry or Retry(), chunk or ChunkSize(), in_flight)
+        policy = CallPolicy(timeout, retry or Retry(), chunk or ChunkSize(), in_flight)
         self._transport: AsyncTransport = transport or AsyncGrpcTransport(
-            connection(target, tls=tls, credentials=credentials, token=token, channels=channels)
+            channel_settings(target, tls=tls, credentials=credentials, token=token, channels=channels)
         )
-        self._shared = Shared(self._transport, policy)
+        self._flows = ClientFlows(self._transport, policy)
 
     @overload
     async def predict(
@@ -86,9 +87,9 @@ class AsyncClient:
         outputs: Sequence[str] | None = None,
         timeout: float | None = None,
     ) -> Any:
-        """As `Client.predict`."""
+        """See `Client.predict`."""
         address = ModelAddress(model, version, signature)
-        return unnamed(await self._drive(self._shared.predict(address, inputs, outputs, timeout)), inputs)
+        return named_or_only(await self._drive(self._flows.predict(address, inputs, outputs, timeout)), inputs)
 
     async def predict_versioned(
         self,
@@ -100,9 +101,9 @@ class AsyncClient:
         outputs: Sequence[str] | None = None,
         timeout: float | None = None,
     ) -> Prediction:
-        """As `Client.predict_versioned`."""
+        """See `Client.predict_versioned`."""
         address = ModelAddress(model, version, signature)
-        return await self._drive(self._shared.predict(address, inputs, outputs, timeout))
+        return await self._drive(self._flows.predict(address, inputs, outputs, timeout))
 
     async def stream(
         self,
@@ -114,9 +115,9 @@ class AsyncClient:
         outputs: Sequence[str] | None = None,
         timeout: float | None = None,
     ) -> AsyncPredictionStream:
-        """As `Client.stream`."""
+        """See `Client.stream`."""
         address = ModelAddress(model, version, signature)
-        pipeline = await self._drive(self._shared.pipeline(address, batches, outputs, timeout))
+        pipeline = await self._drive(self._flows.pipeline(address, batches, outputs, timeout))
         return AsyncPredictionStream(pipeline, self._transport.sleep)
 
     async def metadata(
@@ -127,29 +128,29 @@ class AsyncClient:
         signature: str = DEFAULT_SIGNATURE,
         timeout: float | None = None,
     ) -> Signature:
-        """As `Client.metadata`."""
-        return await self._drive(self._shared.metadata(ModelAddress(model, version, signature), timeout))
+        """See `Client.metadata`."""
+        return await self._drive(self._flows.metadata(ModelAddress(model, version, signature), timeout))
 
     async def resolve(self, model: str, *, version: int | str | None = None, timeout: float | None = None) -> int:
-        """As `Client.resolve`."""
-        return await self._drive(self._shared.version(ModelAddress(model, version), timeout))
+        """See `Client.resolve`."""
+        return await self._drive(self._flows.version(ModelAddress(model, version), timeout))
 
     async def status(
         self, model: str, *, version: int | None = None, timeout: float | None = None
     ) -> tuple[VersionStatus, ...]:
-        """As `Client.status`."""
-        return await self._drive(self._shared.status(ModelAddress(model, version), timeout))
+        """See `Client.status`."""
+        return await self._drive(self._flows.status(ModelAddress(model, version), timeout))
 
     async def wait_ready(
         self, model: str | None = None, *, version: int | None = None, timeout: float | None = None
     ) -> None:
-        """As `Client.wait_ready`."""
+        """See `Client.wait_ready`."""
         address = None if model is None else ModelAddress(model, version)
-        await self._drive(self._shared.wait_ready(address, timeout))
+        await self._drive(self._flows.wait_ready(address, timeout))
 
     async def close(self) -> None:
-        """As `Client.close`."""
-        if self._shared.close():
+        """See `Client.close`."""
+        if self._flows.close():
             await self._transport.close()
 
     async def __aenter__(self) -> "AsyncClient":
@@ -160,5 +161,5 @@ class AsyncClient:
     ) -> None:
         await self.close()
 
-    async def _drive(self, flow: Flow[AsyncPending, T]) -> T:
+    async def _drive(self, flow: Flow[AsyncPendingCall, T]) -> T:
         return await adrive(flow, self._transport.sleep)

@@ -1,4 +1,4 @@
-"""The client that blocks."""
+"""The blocking client."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
@@ -11,41 +11,42 @@ from foldserve_contract.signature import DEFAULT_SIGNATURE, Array, Signature
 
 from .core.address import ModelAddress
 from .core.chunks import ChunkSize
+from .core.client_flows import DEFAULT_TIMEOUT, CallPolicy, ClientFlows, named_or_only
 from .core.flow import Flow, T, drive
 from .core.prediction import Prediction
-from .core.shared import DEFAULT_TIMEOUT, Policy, Shared, unnamed
 from .retry import Retry
 from .status import VersionStatus
 from .stream import PredictionStream
-from .transport.blocking import GrpcTransport
-from .transport.connection import Tls, Token, connection
-from .transport.protocol import SyncPending, Transport
+from .transport.channel import Token, channel_settings
+from .transport.grpc_transport import GrpcTransport
+from .transport.protocol import SyncPendingCall, Transport
+from .transport.tls import TlsFiles
 
 
 class Client:
-    """Asks a server that speaks TensorFlow Serving's protocol: foldserve's, or TensorFlow Serving itself.
+    """Client of a server with TensorFlow Serving's protocol: foldserve's, or TensorFlow Serving itself.
 
     ```python
     with Client("localhost:8500") as client:
         probabilities = client.predict("flowers", images)
     ```
-    One client may be used by many threads at once, and should be: it holds the connections.
+    One client holds the connections and may be used by many threads at once; share it rather than make several.
 
     Args:
         target: `HOST:PORT`, `grpc://HOST:PORT`, `grpcs://HOST:PORT` (TLS) or `unix:PATH`.
-        timeout: Seconds a call may take, retries and all, where it does not say itself. There is no "forever".
-        retry: When UNAVAILABLE is retried.
-        chunk: How large a part of a big array goes into one request.
-        in_flight: How many such requests are on their way at once.
-        channels: How many connections calls take turns on; more than one where a connection is what limits.
-        tls: Certificates to use, by file.
-        credentials: The same as made with grpc, instead of `tls`.
-        token: Sent as a bearer token, or a function that gives it anew for each call. Refused where it would travel
-            in plain text to another machine.
-        transport: Takes the place of grpc; `target` and what concerns connections is then not used.
+        timeout: Seconds for a call, retries included, unless the call has its own timeout. Every call has a deadline.
+        retry: Policy for calls that end as UNAVAILABLE.
+        chunk: Size of the chunks that large arrays are sent in, one a request.
+        in_flight: Most concurrent requests of one call.
+        channels: Number of connections, used in turn; more than one helps where a single connection limits throughput.
+        tls: Encryption with certificates from files.
+        credentials: Encryption with credentials made by grpc, instead of `tls`.
+        token: Bearer token, or a function that returns it, called for each call. Refused if it would be sent to another
+            machine without encryption.
+        transport: Replacement for grpc; `target` and all arguments that concern connections are then not used.
 
     Raises:
-        ConfigurationError: It cannot be made like this.
+        ConfigurationError: The arguments are not valid.
     """
 
     def __init__(
@@ -57,16 +58,16 @@ class Client:
         chunk: ChunkSize | None = None,
         in_flight: int = 4,
         channels: int = 1,
-        tls: Tls | None = None,
+        tls: TlsFiles | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         token: Token | None = None,
         transport: Transport | None = None,
     ) -> None:
-        policy = Policy(timeout, retry or Retry(), chunk or ChunkSize(), in_flight)
+        policy = CallPolicy(timeout, retry or Retry(), chunk or ChunkSize(), in_flight)
         self._transport: Transport = transport or GrpcTransport(
-            connection(target, tls=tls, credentials=credentials, token=token, channels=channels)
+            channel_settings(target, tls=tls, credentials=credentials, token=token, channels=channels)
         )
-        self._shared = Shared(self._transport, policy)
+        self._flows = ClientFlows(self._transport, policy)
 
     @overload
     def predict(
@@ -102,32 +103,32 @@ class Client:
         outputs: Sequence[str] | None = None,
         timeout: float | None = None,
     ) -> Any:
-        """The model's outputs for the inputs, whatever their size.
+        """Predicts the model's outputs for inputs of any number of rows.
 
-        Big arrays travel in chunks of rows; all of them are answered by one version, and if that one goes away in
-        between, the whole call is repeated with the next.
+        Large arrays are sent in chunks of rows. One version answers all chunks; if it is unloaded in between, the whole
+        call is repeated with the next version.
 
         Args:
             model: The model's name.
             inputs: One array for a model with one input, else a mapping of names to arrays. The first axis is the
-                batch. Arrays of the model's dtype are sent as they are; other numbers are cast where nothing but
-                rounding is lost (float64 → float32, int64 → uint8 if they fit), never floats to integers.
-            version: A number, a label such as "canary", or None for the one the server takes.
+                batch. Arrays of the model's dtype are sent unchanged; other numbers are cast if nothing but rounding
+                is lost (float64 → float32, int64 → uint8 if they fit), never floats to integers.
+            version: A number, a label such as "canary", or None for the server's default.
             signature: The entry point.
-            outputs: The outputs wanted; None for all.
-            timeout: Seconds for all of it; None for the client's.
+            outputs: Names of the outputs wanted; None for all.
+            timeout: Seconds for the whole call; None for the client's default.
 
         Returns:
-            For a mapping, a dict of arrays by output. For one array, the array of the only output, or that dict if
-            there are several.
+            For a mapping, a dict of arrays by output name. For one array, the array of the only output, or such a dict
+            if the model has several.
 
         Raises:
-            TensorError: A value cannot become what the model takes.
-            ServerError: The server refused or was not reached; see `foldserve.errors` for the kinds.
-            VersionGone: Versions went away faster than the call could be answered.
+            TensorError: A value cannot be cast to what the model takes.
+            ServerError: The server refused the call or was not reached; `foldserve.errors` lists the kinds.
+            VersionGone: Versions were unloaded faster than the call could be answered.
         """
         address = ModelAddress(model, version, signature)
-        return unnamed(self._drive(self._shared.predict(address, inputs, outputs, timeout)), inputs)
+        return named_or_only(self._drive(self._flows.predict(address, inputs, outputs, timeout)), inputs)
 
     def predict_versioned(
         self,
@@ -139,9 +140,9 @@ class Client:
         outputs: Sequence[str] | None = None,
         timeout: float | None = None,
     ) -> Prediction:
-        """As `predict`, with outputs always by name and the version that answered."""
+        """Predicts as `predict` does; returns outputs by name in every case, and the version that answered."""
         address = ModelAddress(model, version, signature)
-        return self._drive(self._shared.predict(address, inputs, outputs, timeout))
+        return self._drive(self._flows.predict(address, inputs, outputs, timeout))
 
     def stream(
         self,
@@ -153,13 +154,14 @@ class Client:
         outputs: Sequence[str] | None = None,
         timeout: float | None = None,
     ) -> PredictionStream:
-        """The predictions for batches, in order and all from one version, while the next ones are on their way.
+        """Streams predictions for batches, in order and all from one version, with the next requests in flight.
 
-        Each batch is one request, taken from the iterable when there is room for it; `timeout` is for each of them.
-        Where the version goes away in the middle, what was given out cannot be taken back: NotFound is raised.
+        Each batch is one request, taken from the iterable as soon as fewer than `in_flight` are in flight; `timeout`
+        applies to each. If the version is unloaded in the middle, NotFound is raised, because predictions already
+        returned cannot be taken back.
         """
         address = ModelAddress(model, version, signature)
-        pipeline = self._drive(self._shared.pipeline(address, batches, outputs, timeout))
+        pipeline = self._drive(self._flows.pipeline(address, batches, outputs, timeout))
         return PredictionStream(pipeline, self._transport.sleep)
 
     def metadata(
@@ -170,35 +172,35 @@ class Client:
         signature: str = DEFAULT_SIGNATURE,
         timeout: float | None = None,
     ) -> Signature:
-        """What the model takes and gives; inputs and outputs sorted by name.
+        """Fetches the model's signature; inputs and outputs are sorted by name.
 
         Raises:
-            TensorError: Something else than rows of numbers, as a stock TensorFlow Serving may have it.
+            TensorError: The model takes or gives something other than rows of numbers.
         """
-        return self._drive(self._shared.metadata(ModelAddress(model, version, signature), timeout))
+        return self._drive(self._flows.metadata(ModelAddress(model, version, signature), timeout))
 
     def resolve(self, model: str, *, version: int | str | None = None, timeout: float | None = None) -> int:
-        """The number of the version that the server takes now."""
-        return self._drive(self._shared.version(ModelAddress(model, version), timeout))
+        """Fetches the number of the version that the server uses now for the model, or for a label."""
+        return self._drive(self._flows.version(ModelAddress(model, version), timeout))
 
     def status(
         self, model: str, *, version: int | None = None, timeout: float | None = None
     ) -> tuple[VersionStatus, ...]:
-        """The model's versions and their states, newest first; only that one if a version is named."""
-        return self._drive(self._shared.status(ModelAddress(model, version), timeout))
+        """Fetches the states of the model's versions, newest first; only one if a version is given."""
+        return self._drive(self._flows.status(ModelAddress(model, version), timeout))
 
     def wait_ready(self, model: str | None = None, *, version: int | None = None, timeout: float | None = None) -> None:
-        """Waits until a version of the model is AVAILABLE, or without a model until the server is healthy.
+        """Waits until a version of the model is AVAILABLE; without a model, until the server is healthy.
 
         Raises:
-            NotReady: It was not in time; the message has what the server said last.
+            NotReady: The time is up; the message has the server's last reply.
         """
         address = None if model is None else ModelAddress(model, version)
-        self._drive(self._shared.wait_ready(address, timeout))
+        self._drive(self._flows.wait_ready(address, timeout))
 
     def close(self) -> None:
-        """Ends the connections. Closing twice does nothing."""
-        if self._shared.close():
+        """Closes the connections. Closing twice does nothing."""
+        if self._flows.close():
             self._transport.close()
 
     def __enter__(self) -> "Client":
@@ -209,5 +211,5 @@ class Client:
     ) -> None:
         self.close()
 
-    def _drive(self, flow: Flow[SyncPending, T]) -> T:
+    def _drive(self, flow: Flow[SyncPendingCall, T]) -> T:
         return drive(flow, self._transport.sleep)

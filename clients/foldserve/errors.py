@@ -1,24 +1,24 @@
-"""Everything the client raises on purpose.
+"""Errors that the client raises on purpose.
 
 ```
 FoldserveError
-├── TensorError                an array has no place on the wire, or cannot become what the model asks for
-└── ClientError                everything below is raised by the client alone
-    ├── ConfigurationError     a client or a call cannot be made so (also a ValueError)
+├── TensorError                an array cannot be sent, or not be cast to what the model takes
+└── ClientError                errors of the client alone
+    ├── ConfigurationError     arguments of a client or a call are not valid (also a ValueError)
     ├── ClientClosed           the client has been closed
-    ├── ProtocolError          the server's answer is not TensorFlow Serving's protocol
-    ├── VersionGone            the version that answered first went away, again and again
+    ├── ProtocolError          the server's response does not follow TensorFlow Serving's protocol
+    ├── VersionGone            the version that answered first was unloaded, in every repetition of the call
     ├── NotReady               `wait_ready` ran out of time (also a TimeoutError)
-    └── ServerError            the server refused, or was not reached; has `status` and `message`
+    └── ServerError            the server refused the call, or was not reached; has `status` and `message`
         ├── InvalidInput       INVALID_ARGUMENT, OUT_OF_RANGE: the request is wrong
-        ├── FailedPrecondition FAILED_PRECONDITION: as for a signature that is not there
+        ├── FailedPrecondition FAILED_PRECONDITION: such as a signature that the model does not have
         ├── NotFound           NOT_FOUND: no such model, or no such version
-        ├── Unauthenticated    UNAUTHENTICATED: no token or certificate, or a wrong one
-        ├── PermissionDenied   PERMISSION_DENIED: this caller may not
-        ├── Unavailable        UNAVAILABLE: not reached, or too busy; retries did not help
+        ├── Unauthenticated    UNAUTHENTICATED: no valid token or certificate
+        ├── PermissionDenied   PERMISSION_DENIED: the caller is not allowed to do this
+        ├── Unavailable        UNAVAILABLE: not reached, or overloaded, in spite of retries
         ├── DeadlineExceeded   DEADLINE_EXCEEDED: out of time (also a TimeoutError)
         ├── ResourceExhausted  RESOURCE_EXHAUSTED: a quota or a limit of the server
-        └── Unimplemented      UNIMPLEMENTED: the server does not know this call
+        └── Unimplemented      UNIMPLEMENTED: the server does not have this method
 ```
 `FoldserveError` and `TensorError` are shared with the server and the exporter. Any other status is a plain
 `ServerError`. gRPC's own exceptions never reach the caller.
@@ -52,11 +52,11 @@ __all__ = [
 
 
 class ClientError(FoldserveError):
-    """Anything only the client raises."""
+    """Base of all errors that only the client raises."""
 
 
 class ConfigurationError(ClientError, ValueError):
-    """A client cannot be made, or a call not be made, with these arguments."""
+    """Arguments of a client or a call are not valid."""
 
 
 class ClientClosed(ClientError):
@@ -64,15 +64,15 @@ class ClientClosed(ClientError):
 
 
 class ProtocolError(ClientError):
-    """The server's answer is not what TensorFlow Serving's protocol promises."""
+    """The server's response does not follow TensorFlow Serving's protocol."""
 
 
 class VersionGone(ClientError):
-    """The version that answered the first chunk went away before the last one, again and again."""
+    """The version that answered the first chunk was unloaded before the last, in every repetition of the call."""
 
 
 class NotReady(ClientError, TimeoutError):
-    """What was waited for did not become ready in time."""
+    """The model or the server did not become ready in time."""
 
 
 class ServerError(ClientError):
@@ -80,7 +80,7 @@ class ServerError(ClientError):
 
     Attributes:
         status: gRPC's status code.
-        message: The server's own words.
+        message: The server's message.
     """
 
     def __init__(self, status: Status, message: str) -> None:
@@ -93,11 +93,11 @@ class ServerError(ClientError):
 
 
 class InvalidInput(ServerError):
-    """The request is wrong: an input's name, dtype or shape, or an output's name."""
+    """The request is not valid: an input's name, dtype or shape, or an output's name."""
 
 
 class FailedPrecondition(ServerError):
-    """The model is not such that it could answer, as when it has no signature of that name."""
+    """The model cannot answer such a request: for example, it has no signature of that name."""
 
 
 class NotFound(ServerError):
@@ -105,19 +105,19 @@ class NotFound(ServerError):
 
 
 class Unauthenticated(ServerError):
-    """The server wants a token or a certificate, or does not accept the one that was sent."""
+    """The server requires a token or a certificate, or does not accept the one that was sent."""
 
 
 class PermissionDenied(ServerError):
-    """This caller may not do this."""
+    """The caller is not allowed to do this."""
 
 
 class Unavailable(ServerError):
-    """The server was not reached or is too busy, and retries within the deadline did not help."""
+    """The server was not reached or is overloaded, in spite of retries within the deadline."""
 
 
 class DeadlineExceeded(ServerError, TimeoutError):
-    """The answer did not come in time."""
+    """The response did not arrive in time."""
 
 
 class ResourceExhausted(ServerError):
@@ -125,7 +125,7 @@ class ResourceExhausted(ServerError):
 
 
 class Unimplemented(ServerError):
-    """The server does not know this call."""
+    """The server does not have this method."""
 
 
 _BY_STATUS: dict[Status, type[ServerError]] = {
@@ -143,5 +143,5 @@ _BY_STATUS: dict[Status, type[ServerError]] = {
 
 
 def server_error(status: Status, message: str) -> ServerError:
-    """The error of the tree that stands for a status."""
+    """The error that stands for a status."""
     return _BY_STATUS.get(status, ServerError)(status, message)

@@ -1,29 +1,28 @@
-"""When a call that was answered UNAVAILABLE is made again."""
+"""Retry policy for calls that end as UNAVAILABLE."""
 
 import random
 from dataclasses import dataclass
 
 from .errors import ConfigurationError
 from .status import Status
-from .transport.protocol import Failure
+from .transport.protocol import CallFailure
 
 PUSHBACK_JITTER = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How UNAVAILABLE is retried; nothing else ever is, and never past the call's deadline.
+    """Retry policy: UNAVAILABLE alone is retried, and never past the call's deadline.
 
-    The n-th delay is drawn evenly from half of to the whole of `min(maximum, initial · multiplierⁿ⁻¹)`. Where the
-    server says how long to stay away (`grpc-retry-pushback-ms`), that is the delay instead, stretched by up to a
-    quarter so that callers do not come back all at once; such retries go on until the deadline, and a negative
-    pushback forbids them.
+    The n-th delay is uniform between half of and the whole of `min(maximum, initial · multiplierⁿ⁻¹)`. If the server
+    sends a pushback (`grpc-retry-pushback-ms`), that is the delay instead, stretched by up to a quarter so that clients
+    do not all return at once; such retries continue until the deadline, and a negative pushback forbids them.
 
     Attributes:
-        attempts: How often a call is made at most where the server says nothing; 1 turns retries off, told or not.
+        attempts: Most attempts of a call without a pushback, the first included; 1 turns all retries off.
         initial: Seconds before the second attempt.
-        maximum: Seconds between two attempts at most.
-        multiplier: What each delay grows by.
+        maximum: Most seconds between two attempts.
+        multiplier: Growth of the delay from one attempt to the next.
     """
 
     attempts: int = 6
@@ -37,7 +36,7 @@ class Retry:
                 f"attempts and multiplier must be at least 1 and the delays not negative, received {self}"
             )
 
-    def delay(self, attempt: int, failure: Failure, rng: random.Random) -> float | None:
+    def delay(self, attempt: int, failure: CallFailure, rng: random.Random) -> float | None:
         """Seconds until the next attempt after the given one (counted from 1), or None to give up."""
         if failure.status is not Status.UNAVAILABLE or self.attempts == 1:
             return None

@@ -1,4 +1,4 @@
-"""What a server may say of a call, and of a version of a model."""
+"""Status codes of calls, and states of model versions."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -27,7 +27,7 @@ class Status(IntEnum):
 
 
 class State(IntEnum):
-    """The states a version goes through, in order, as TensorFlow Serving numbers them."""
+    """States of a version's life cycle, in order, under TensorFlow Serving's numbers."""
 
     UNKNOWN = 0
     START = 10
@@ -42,10 +42,10 @@ class VersionStatus:
     """One version of a model on a server.
 
     Attributes:
-        version: Its number.
-        state: AVAILABLE is the one that answers. END with a status other than OK is a failed load.
-        status: OK, or the kind of the failure.
-        message: The reason of a failure, in the server's words.
+        version: The version's number.
+        state: AVAILABLE if the version answers requests. END with a status other than OK is a failed load.
+        status: OK, or the status code of the failure.
+        message: The reason of a failure, as the server words it.
     """
 
     version: int

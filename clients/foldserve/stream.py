@@ -1,21 +1,21 @@
-"""Predictions as they come."""
+"""Streams of predictions."""
 
 from collections.abc import Awaitable, Callable
 
 from .core.flow import adrive, drive
 from .core.pipeline import Pipeline
 from .core.prediction import Prediction
-from .transport.protocol import AsyncPending, SyncPending
+from .transport.protocol import AsyncPendingCall, SyncPendingCall
 
 
 class PredictionStream:
     """Predictions of a `Client`'s batches, in order.
 
-    A batch the server refuses raises from its `next` and ends nothing: the `next` after it gives the prediction of
-    the batch after it. `close`, or leaving the `with`, gives up what is in flight.
+    A batch that the server refuses raises from its `next` and does not end the stream: the following `next` gives the
+    prediction of the following batch. `close`, or leaving the `with`, cancels the requests in flight.
     """
 
-    def __init__(self, pipeline: Pipeline[SyncPending], sleep: Callable[[float], None]) -> None:
+    def __init__(self, pipeline: Pipeline[SyncPendingCall], sleep: Callable[[float], None]) -> None:
         self._pipeline = pipeline
         self._sleep = sleep
 
@@ -29,7 +29,7 @@ class PredictionStream:
         return prediction
 
     def close(self) -> None:
-        """Gives up what is in flight; the stream is then at its end."""
+        """Cancels the requests in flight; the stream is then exhausted."""
         self._pipeline.close()
 
     def __enter__(self) -> "PredictionStream":
@@ -40,9 +40,9 @@ class PredictionStream:
 
 
 class AsyncPredictionStream:
-    """As `PredictionStream`, for an `AsyncClient`."""
+    """Predictions of an `AsyncClient`'s batches; see `PredictionStream`."""
 
-    def __init__(self, pipeline: Pipeline[AsyncPending], sleep: Callable[[float], Awaitable[None]]) -> None:
+    def __init__(self, pipeline: Pipeline[AsyncPendingCall], sleep: Callable[[float], Awaitable[None]]) -> None:
         self._pipeline = pipeline
         self._sleep = sleep
 
@@ -56,7 +56,7 @@ class AsyncPredictionStream:
         return prediction
 
     def close(self) -> None:
-        """Gives up what is in flight; the stream is then at its end."""
+        """Cancels the requests in flight; the stream is then exhausted."""
         self._pipeline.close()
 
     async def __aenter__(self) -> "AsyncPredictionStream":

@@ -1,1 +1,1 @@
-"""What exporter, server and clients agree on: the bundle, tensors on the wire, and errors."""
+"""Contract of exporter, server and clients: the bundle, tensors on the wire, and errors."""

@@ -1,4 +1,4 @@
-"""A version directory that has been read, validated and compared with its seal."""
+"""Bundles: version directories, read, validated and compared with their digests."""
 
 import hmac
 import os
@@ -21,12 +21,12 @@ SAVED_MODEL = "saved_model.pb"
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle whose every file was as sealed when it was opened.
+    """A bundle; every file had its sealed digest when the bundle was opened.
 
     Attributes:
         path: The version directory, resolved.
-        manifest: What `bundle.json` says.
-        digest: SHA-256 of `bundle.json`: with the version number, the identity of what is loaded.
+        manifest: The content of `bundle.json`.
+        digest: SHA-256 of `bundle.json`; with the version number, it identifies what is loaded.
     """
 
     path: Path
@@ -35,13 +35,13 @@ class Bundle:
 
     @classmethod
     def open(cls, path: Path) -> "Bundle":
-        """Reads the manifest and compares every file with it. Takes no file on trust, and runs nothing.
+        """Reads the manifest and compares every file with it; trusts no file and executes none.
 
         The version directory itself may be a symbolic link, which is resolved once.
 
         Raises:
-            NotABundle: The directory or its manifest is not there.
-            UnknownSchema, ManifestInvalid: The manifest cannot be used.
+            NotABundle: The directory or its manifest does not exist.
+            UnknownSchema, ManifestInvalid: The manifest is not valid.
             MissingFile, DigestMismatch, UnsafePath: The files are not the sealed ones.
         """
         root = path.resolve()
@@ -51,7 +51,7 @@ class Bundle:
         return bundle
 
     def verify(self) -> None:
-        """Compares every file with the seal again, and looks for files that were not sealed.
+        """Compares every file with its digest again, and searches for files that were not sealed.
 
         Raises:
             MissingFile, DigestMismatch, UnsafePath: See `open`.
@@ -61,16 +61,16 @@ class Bundle:
             if path.stat().st_size != file.size or not hmac.compare_digest(sha256_file(path), file.sha256):
                 raise DigestMismatch(f"{self.path}: {file.path} is not the file that was sealed; export it again")
         sealed = {file.path for file in self.manifest.files} | {MANIFEST}
-        for found in _files(self.path):
-            if found not in sealed:
-                raise DigestMismatch(f"{self.path}: {found} was not there when the bundle was sealed; remove it")
+        for name in _files(self.path):
+            if name not in sealed:
+                raise DigestMismatch(f"{self.path}: {name} was not there when the bundle was sealed; remove it")
 
     def read(self, name: str) -> bytes:
-        """The content of a sealed file: the very bytes whose digest was compared.
+        """Reads a sealed file; returns the very bytes whose digest was compared.
 
         Raises:
-            MissingFile: The bundle seals no such file, or it is gone.
-            DigestMismatch, UnsafePath: It is not the sealed one.
+            MissingFile: The manifest does not name such a file, or the file is missing.
+            DigestMismatch, UnsafePath: The file is not the sealed one.
         """
         file = next((file for file in self.manifest.files if file.path == name), None)
         if file is None:
@@ -81,7 +81,7 @@ class Bundle:
         return content
 
     def golden(self) -> Golden:
-        """The golden samples, checked against the signature.
+        """Reads the golden samples and checks them against the signature.
 
         Raises:
             GoldenInvalid: They do not fit the signature.
@@ -90,9 +90,12 @@ class Bundle:
         return Golden.from_bytes(self.read(GOLDEN), self.manifest.signature)
 
     def _regular(self, file: SealedFile) -> Path:
+        """The path of a sealed file, if it is a regular file that no symbolic link leads to."""
+        # the name alone must not leave the directory
         parts = PurePosixPath(file.path).parts
         if not parts or file.path.startswith("/") or ".." in parts or "\\" in file.path or "\0" in file.path:
             raise UnsafePath(f"{self.path}: the manifest names {file.path!r}, which leaves the directory")
+        # nor may a link on the way, which each component is checked for
         path = self.path
         for part in parts:
             path = path / part
@@ -120,12 +123,12 @@ def _read_manifest(root: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         if isinstance(error, FileNotFoundError | NotADirectoryError):
-            raise NotABundle(f"{root} is no bundle: it has no {MANIFEST}") from error
+            raise NotABundle(f"{root} is not a bundle: it has no {MANIFEST}") from error
         raise NotABundle(f"{root}: {MANIFEST} cannot be read: {error.strerror or error}") from error
 
 
 def _files(root: Path) -> Iterator[str]:
-    """Every file below the directory but hidden ones, which no engine reads (network file systems make some)."""
+    """Paths of files below the directory but hidden ones, which no engine reads; network file systems make some."""
     for directory, folders, names in os.walk(root):
         folders[:] = [folder for folder in folders if not folder.startswith(".")]
         for name in names:

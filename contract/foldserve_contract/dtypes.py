@@ -1,4 +1,4 @@
-"""The element types a bundle may use, under each name the formats have for them."""
+"""Element types that a bundle may use, with their names in numpy, TensorFlow and protobuf."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,13 @@ from .errors import TensorError
 
 @dataclass(frozen=True, slots=True)
 class DType:
-    """One element type: numpy's name, TensorFlow's `DataType` number, and the typed field of its TensorProto."""
+    """An element type.
+
+    Attributes:
+        name: Numpy's name.
+        enum: TensorFlow's `DataType` number.
+        field: The typed field of TensorProto that holds its values.
+    """
 
     name: str
     enum: int
@@ -43,7 +49,7 @@ def dtype_named(name: str) -> DType:
     """The element type with numpy's name `name`.
 
     Raises:
-        TensorError: No bundle can hold that type (strings, complex numbers, bfloat16).
+        TensorError: The type is not supported (strings, complex numbers, bfloat16).
     """
     try:
         return _BY_NAME[name]
@@ -55,7 +61,7 @@ def dtype_numbered(enum: int) -> DType:
     """The element type with TensorFlow's `DataType` number `enum`.
 
     Raises:
-        TensorError: No bundle can hold that type.
+        TensorError: The type is not supported.
     """
     try:
         return _BY_ENUM[enum]

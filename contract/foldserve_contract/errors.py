@@ -1,26 +1,26 @@
-"""The error tree that every part of foldserve shares.
+"""Error tree shared by all parts of foldserve.
 
 ```
 FoldserveError
 ├── BundleError              a version directory that must not be served
-│   ├── NotABundle           it has no manifest: not a bundle, or not one yet
+│   ├── NotABundle           the directory has no manifest: not a bundle, or not complete yet
 │   ├── UnknownSchema        the manifest was written by a later foldserve
-│   ├── ManifestInvalid      the manifest says something it must not say
-│   ├── MissingFile          a sealed file is not there
+│   ├── ManifestInvalid      the manifest is not valid
+│   ├── MissingFile          a sealed file is missing
 │   ├── DigestMismatch       a file is not the one that was sealed
 │   ├── UnsafePath           a path or link leaves the version directory
 │   ├── GoldenInvalid        the golden samples do not fit the signature
-│   └── VersionExists        the version to publish is there already
-├── TensorError              a tensor that cannot be read, or is not what the signature asks for
-└── GoldenMismatch           an engine does not answer as it was verified
+│   └── VersionExists        the version to publish exists already
+├── TensorError              a tensor that cannot be read, or does not fit the signature
+└── GoldenMismatch           an engine does not reproduce the verified outputs
 ```
-The exporter, the server and the clients hang their own errors below `FoldserveError`. Messages say what was
+The errors of exporter, server and clients are subclasses of `FoldserveError`. Messages say what was
 expected, what was received and what to do.
 """
 
 
 class FoldserveError(Exception):
-    """Anything foldserve raises on purpose."""
+    """Base of all errors that foldserve raises on purpose."""
 
 
 class BundleError(FoldserveError):
@@ -28,11 +28,11 @@ class BundleError(FoldserveError):
 
 
 class NotABundle(BundleError):
-    """There is no manifest: the directory is no bundle, or is still being written."""
+    """The directory has no manifest: it is not a bundle, or is still being written."""
 
 
 class UnknownSchema(BundleError):
-    """The manifest's schema version is not one this foldserve reads."""
+    """The manifest has a schema version that this foldserve does not read."""
 
 
 class ManifestInvalid(BundleError):
@@ -48,7 +48,7 @@ class DigestMismatch(BundleError):
 
 
 class UnsafePath(BundleError):
-    """A path leaves the version directory, or a symbolic link stands inside it."""
+    """A path leaves the version directory, or a symbolic link is inside it."""
 
 
 class GoldenInvalid(BundleError):
@@ -56,12 +56,12 @@ class GoldenInvalid(BundleError):
 
 
 class VersionExists(BundleError):
-    """The version to publish exists already and replacing it was not asked for."""
+    """The version to publish exists already, and replacing it was not requested."""
 
 
 class TensorError(FoldserveError):
-    """A tensor cannot be read, or does not have the dtype or shape that is asked for."""
+    """A tensor cannot be read, or does not have the dtype or shape of the signature."""
 
 
 class GoldenMismatch(FoldserveError):
-    """An engine's answer to a golden sample is outside the promised tolerance."""
+    """An engine's output for a golden sample is outside the promised tolerance."""

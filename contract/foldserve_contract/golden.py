@@ -1,4 +1,4 @@
-"""Golden samples: inputs, and the outputs that every engine must give for them."""
+"""Golden samples: inputs, and the outputs that every engine must reproduce."""
 
 import io
 import zipfile
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .arrays import write_npz
 from .errors import GoldenInvalid, TensorError
+from .npz import write_npz
 from .signature import Array, Arrays, Signature
 
 MAX_BYTES = 1 << 30
@@ -18,18 +18,18 @@ _OUTPUT = "output/"
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """Golden inputs and outputs by name; the first dimension of each is the sample."""
+    """Golden samples: inputs and outputs by name; the first dimension of each array is the sample."""
 
     inputs: Arrays
     outputs: Arrays
 
     @property
     def rows(self) -> int:
-        """How many samples there are."""
+        """The number of samples."""
         return int(next(iter(self.inputs.values())).shape[0])
 
     def to_bytes(self) -> bytes:
-        """An uncompressed `.npz` of plain arrays, the same bytes for the same samples."""
+        """Serializes to an uncompressed `.npz`, with the same bytes for the same samples."""
         arrays = {_INPUT + name: np.ascontiguousarray(array) for name, array in self.inputs.items()}
         arrays |= {_OUTPUT + name: np.ascontiguousarray(array) for name, array in self.outputs.items()}
         buffer = io.BytesIO()
@@ -55,7 +55,7 @@ class Golden:
 
     @classmethod
     def read(cls, path: Path, signature: Signature) -> "Golden":
-        """As `from_bytes`, from a file."""
+        """Reads samples from a file; see `from_bytes`."""
         return cls.from_bytes(path.read_bytes(), signature)
 
 

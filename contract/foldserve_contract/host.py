@@ -1,11 +1,11 @@
-"""The machine that numbers were computed on."""
+"""Description of the machine that results were computed on."""
 
 import platform
 from pathlib import Path
 
 
 def cpu_model() -> str:
-    """The CPU's name as Linux gives it, or the architecture's where it gives none."""
+    """The name of the CPU as Linux reports it, else the name of the architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

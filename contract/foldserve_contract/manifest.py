@@ -1,4 +1,4 @@
-"""`bundle.json`: what a bundle holds, what was verified, and what every engine must keep to."""
+"""Manifest `bundle.json`: the files of a bundle, the results of its verification and the tolerances for engines."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ MAX_MANIFEST_BYTES = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class SealedFile:
-    """One file of the bundle; `path` is relative to the version directory, with forward slashes."""
+    """A file of the bundle; `path` is relative to the version directory, with forward slashes."""
 
     path: str
     size: int
@@ -33,15 +33,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class OutputTolerance:
-    """How far one output may be from its reference.
+    """Tolerances of one output.
 
     Attributes:
         scale: max|reference| over the samples of the verification.
         noise: max|float32 − float64| of the unfolded model.
-        limit: What every candidate had to keep on the samples, `tolerance.limit(noise, scale)`.
-        measured: The worst deviation any candidate had.
-        promised: What an engine on any other machine must keep, `tolerance.promised(limit, scale)`.
-        tf32: What an engine must keep that rounds what it multiplies to TF32; None where that was not verified.
+        limit: Bound of every candidate's deviation on the samples, `tolerance.limit(noise, scale)`.
+        measured: The worst deviation of any candidate.
+        promised: Tolerance of the golden samples on any other machine, `tolerance.promised(limit, scale)`.
+        tf32: Tolerance of the golden samples with factors rounded to TF32; None if that was not verified.
     """
 
     scale: float
@@ -53,13 +53,13 @@ class OutputTolerance:
 
     @property
     def bound(self) -> float:
-        """What holds for inputs nobody has seen, `tolerance.bound(limit)`."""
+        """Bound of the deviation for unseen inputs, `tolerance.bound(limit)`."""
         return tolerance.bound(self.limit)
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedEngine:
-    """An engine that answered within the bound: its worst deviation for each output."""
+    """An engine that passed the verification, with its worst deviation for each output."""
 
     version: str
     device: str
@@ -68,7 +68,7 @@ class VerifiedEngine:
 
 @dataclass(frozen=True, slots=True)
 class FoldEntry:
-    """What became of one call of a BatchNormalization layer."""
+    """Result of the fold for one call of a BatchNormalization layer."""
 
     bn: str
     call: int
@@ -78,13 +78,13 @@ class FoldEntry:
 
 @dataclass(frozen=True, slots=True)
 class GoldenInfo:
-    """Where the golden samples come from.
+    """Origin of the golden samples.
 
     Attributes:
-        samples: How many there are, stretched ones included.
-        stretched: How many lie three times as far from the samples' mean as a sample does.
-        synthetic: Whether they were drawn at random rather than from the user's data.
-        seed: The seed they were drawn with.
+        samples: Number of samples, stretched ones included.
+        stretched: Number of samples that were moved to three times their distance from the samples' mean.
+        synthetic: True if they were drawn at random rather than from the user's data.
+        seed: The seed of the random numbers.
     """
 
     samples: int
@@ -95,10 +95,10 @@ class GoldenInfo:
 
 @dataclass(frozen=True, slots=True)
 class Recalibration:
-    """The data that the moving statistics were estimated anew from before the fold.
+    """Data from which the moving statistics were estimated again, before the fold.
 
     Attributes:
-        samples: How many rows.
+        samples: Number of rows.
         sha256: Digest over names, dtypes, shapes and bytes of the rows.
     """
 
@@ -108,19 +108,19 @@ class Recalibration:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All that `bundle.json` says.
+    """Content of `bundle.json`.
 
     Attributes:
         created: UTC, ISO 8601.
-        tools: Version of each library that took part, and the flags that change its numbers.
-        host: The CPU model that verified.
-        signatures: By key; `serving_default` is always there.
-        tolerances: By output name.
-        engines: By engine name, `onnxruntime` and `tensorflow`.
-        batch_composition: By output name: the worst difference of a row among other neighbours.
+        tools: Version of each library used, and the flags that change its results.
+        host: The CPU model of the verification.
+        signatures: Signatures by key; `serving_default` always exists.
+        tolerances: Tolerances by output name.
+        engines: Verified engines by name, `onnxruntime` and `tensorflow`.
+        batch_composition: Worst difference of a row in another batch, by output name.
         max_batch_size: The largest batch that was verified.
-        files: Every file of the version directory but the manifest.
-        recalibration: Where the moving statistics come from; None where they are those of the source file.
+        files: All files of the version directory but the manifest.
+        recalibration: Data of the moving statistics; None if they are those of the source file.
     """
 
     model: str
@@ -158,7 +158,7 @@ class Manifest:
         return self.signatures[DEFAULT_SIGNATURE]
 
     def to_bytes(self) -> bytes:
-        """The manifest as indented JSON, UTF-8."""
+        """Serializes to indented JSON, UTF-8."""
         return (json.dumps(to_json(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
     @classmethod
@@ -166,8 +166,8 @@ class Manifest:
         """Reads and validates a manifest.
 
         Raises:
-            UnknownSchema: It was written by a foldserve that this one does not know.
-            ManifestInvalid: It is no JSON, or a field is missing, unknown, or of a wrong type or value.
+            UnknownSchema: The manifest was written by another release with another schema.
+            ManifestInvalid: The content is not JSON, or a field is missing, unknown, or of a wrong type or value.
         """
         value = _parse_json(content)
         schema = value.get("schema") if isinstance(value, dict) else None
@@ -183,4 +183,4 @@ def _parse_json(content: bytes) -> Any:
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise ManifestInvalid(f"bundle.json is no valid JSON: {error}") from error
+        raise ManifestInvalid(f"bundle.json is not valid JSON: {error}") from error

@@ -13,7 +13,7 @@ _FLAG = "flag"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Flag:
+class DeclaredFlag:
     """A flag of a command, declared with the field that it sets.
 
     Attributes:
@@ -23,7 +23,7 @@ class Flag:
         choices: The only values; empty for any.
         metavar: The placeholder in `--help`; None for the converter's.
         group: The group of flags in `--help`; empty for the record's own.
-        repeatable: Whether the flag may be given several times, each adding a value.
+        repeatable: True if the flag may be given several times, each adding a value.
         default: The field's default.
     """
 
@@ -43,7 +43,7 @@ class Flag:
 
     @property
     def is_switch(self) -> bool:
-        """Whether the flag is true or false."""
+        """True if the flag is a switch, without a value."""
         return isinstance(self.default, bool)
 
 
@@ -58,12 +58,12 @@ def option(
     group: str = "",
     repeatable: bool = False,
 ) -> Any:
-    """A field of a record that a flag sets; the flag is named like the field unless `name` is given."""
-    flag = Flag(name, help, parse, choices, metavar, group, repeatable, default)
+    """Declares a field that a flag sets; the flag is named like the field unless `name` is given."""
+    flag = DeclaredFlag(name, help, parse, choices, metavar, group, repeatable, default)
     return dataclasses.field(default=default, metadata={_FLAG: flag})
 
 
-def flags_of(record: type) -> Mapping[str, Flag]:
+def flags_of(record: type) -> Mapping[str, DeclaredFlag]:
     """The flag of every field of a record that has one, by the field's name, in their order."""
     fields = {field.name: field.metadata[_FLAG] for field in dataclasses.fields(record) if _FLAG in field.metadata}
     return {name: dataclasses.replace(flag, name=flag.name or name) for name, flag in fields.items()}

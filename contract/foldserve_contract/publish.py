@@ -1,4 +1,4 @@
-"""Publishing a bundle: written beside, synced, then renamed, so that a version is there whole or not at all."""
+"""Publication of a bundle: written to a staging directory, synced, then renamed, so that a version appears whole."""
 
 import ctypes
 import errno
@@ -23,25 +23,25 @@ _RENAME_EXCHANGE = 2
 
 
 class Staging:
-    """A directory beside the versions in which one is being written. No server reads it: its name is no number."""
+    """A directory in which a version is written, beside the versions; servers ignore it: its name is not a number."""
 
     def __init__(self, path: Path, version: int) -> None:
-        """Made by `stage`."""
+        """Use `stage` instead."""
         self.path = path
         self.version = version
 
     def seal(self) -> tuple[SealedFile, ...]:
-        """The size and digest of every file written so far, sorted by path."""
+        """Records size and digest of every file written so far, sorted by path."""
         return tuple(seal_file(self.path, path) for path in sorted(self.path.rglob("*")) if path.is_file())
 
     def publish(self, manifest: Manifest, *, force: bool = False) -> Path:
-        """Writes the manifest last, syncs everything, and puts the version in its place.
+        """Writes the manifest last, syncs all files, and renames the directory to its version.
 
         Returns:
             The version directory.
 
         Raises:
-            VersionExists: The version is there already and `force` was not given.
+            VersionExists: The version exists already and `force` was not given.
             OSError: The disk is full or fails; nothing was published.
         """
         (self.path / MANIFEST).write_bytes(manifest.to_bytes())
@@ -57,21 +57,21 @@ class Staging:
 
 @contextmanager
 def stage(root: Path, name: str, version: int | None = None, *, force: bool = False) -> Iterator[Staging]:
-    """A place to write one version of a model; what is not published is removed, after a kill by the next run.
+    """Makes a staging directory for a version; unless published, it is removed, after a kill by the next run.
 
     Args:
-        root: The model repository; made if it is not there.
+        root: The model repository; created if it does not exist.
         name: The model's name.
-        version: The version's number; by default the highest plus one, versions being written included.
-        force: Whether an existing version may be replaced.
+        version: The version's number; by default the highest plus one, counting versions being written.
+        force: True if an existing version may be replaced.
 
     Raises:
-        UnsafePath: The name may not name a folder.
-        VersionExists: The version is there already and `force` was not given.
+        UnsafePath: The name is not allowed as the name of a folder.
+        VersionExists: The version exists already and `force` was not given.
     """
     model = root / check_name(name)
     model.mkdir(parents=True, exist_ok=True)
-    with _locked(model):  # nobody may sweep a directory that is made but not yet locked
+    with _locked(model):  # no other process may sweep a directory that is created but not yet locked
         _sweep(model)
         number = _next_version(root, name) if version is None else version
         if not force and (model / str(number)).exists():
@@ -85,7 +85,7 @@ def stage(root: Path, name: str, version: int | None = None, *, force: bool = Fa
         shutil.rmtree(path, ignore_errors=True)
         os.close(lock)
         with suppress(OSError):
-            model.rmdir()  # only when nothing was ever published
+            model.rmdir()  # succeeds only if nothing was ever published
 
 
 def _lock(directory: Path, flags: int = 0) -> int:
@@ -113,7 +113,7 @@ def _next_version(root: Path, name: str) -> int:
 
 
 def _sweep(model: Path) -> None:
-    """Removes what killed runs left: a staging directory that nobody holds a lock on."""
+    """Removes what killed runs left: staging directories that no process holds a lock on."""
     for path in model.glob(f"{_STAGING}*"):
         with suppress(BlockingIOError):
             handle = _lock(path, fcntl.LOCK_NB)
@@ -136,7 +136,7 @@ def _rename_new(source: Path, target: Path) -> None:
 
 
 def _exchange(source: Path, target: Path) -> None:
-    """Swaps the two; the old version is then in the staging directory's place, and goes with it."""
+    """Swaps two directories; the old version is then the staging directory, and is removed with it."""
 
     def aside() -> None:
         old = source.with_name(f"{source.name}.old")
@@ -147,16 +147,16 @@ def _exchange(source: Path, target: Path) -> None:
     _renameat2(source, target, _RENAME_EXCHANGE, aside)
 
 
-def _renameat2(source: Path, target: Path, flags: int, otherwise: Callable[[], None]) -> None:
-    """renameat2(2), or `otherwise` where the system or the file system does not have it."""
+def _renameat2(source: Path, target: Path, flags: int, fallback: Callable[[], None]) -> None:
+    """Calls renameat2(2), or `fallback` where the system or the file system does not support it."""
     function = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if function is None:
-        return otherwise()
+        return fallback()
     if function(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), flags) == 0:
         return None
     code = ctypes.get_errno()
     if code in (errno.ENOSYS, errno.EINVAL):
-        return otherwise()
+        return fallback()
     raise OSError(code, os.strerror(code), str(target))
 
 

@@ -1,4 +1,4 @@
-"""Frozen dataclasses to JSON and back, strictly: no missing, unknown or mistyped field passes."""
+"""Conversion of frozen dataclasses to JSON and back; missing, unknown and mistyped fields are errors."""
 
 import dataclasses
 import functools
@@ -12,15 +12,15 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 TAG = "type"
-"""The key under which a field that may hold one of several dataclasses says which one it holds."""
+"""The key that names the dataclass, in a field that may hold one of several."""
 
 
 class RecordError(ValueError):
-    """JSON that does not have the fields and types of the dataclass it stands for."""
+    """JSON does not have the fields and types of the dataclass it stands for."""
 
 
 def to_json(value: Any) -> Any:
-    """A dataclass (of dataclasses, tuples, sets, mappings, enums, numbers, strings, paths) as plain JSON values."""
+    """Converts a dataclass (of dataclasses, tuples, sets, mappings, enums, numbers, strings, paths) to JSON values."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         unions = _unions(type(value))
         return {
@@ -44,12 +44,12 @@ def _tagged(value: Any) -> Any:
 
 @functools.cache
 def _unions(kind: type) -> frozenset[str]:
-    """The fields that may hold one of several dataclasses."""
+    """Names of the fields that may hold one of several dataclasses."""
     return frozenset(name for name, hint in _hints(kind).items() if len(_members(hint)) > 1)
 
 
 def _members(hint: Any) -> tuple[Any, ...]:
-    """The members of a union but None; empty for what is not a union."""
+    """The members of a union but None; empty if the hint is not a union."""
     if typing.get_origin(hint) is not types.UnionType:
         return ()
     return tuple(member for member in typing.get_args(hint) if member is not types.NoneType)
@@ -61,10 +61,10 @@ def _hints(kind: type) -> Mapping[str, Any]:
 
 
 def from_json(kind: type[T], value: Any, where: str = "") -> T:
-    """The dataclass `kind` that plain JSON values stand for.
+    """Converts JSON values to the dataclass `kind`.
 
     Raises:
-        RecordError: A field is missing, unknown, or of another type; the message names its place.
+        RecordError: A field is missing, unknown, or of another type; the message has its path.
     """
     return typing.cast(T, _parse(kind, value, where or kind.__name__))
 
@@ -88,7 +88,7 @@ def _parse(kind: Any, value: Any, where: str) -> Any:
 
 
 def _parse_union(kind: Any, value: Any, where: str) -> Any:
-    """None, the one other type, or the dataclass that the tag names."""
+    """Parses None, a value of the only other type, or the dataclass that the tag names."""
     members = _members(kind)
     if value is None and types.NoneType in typing.get_args(kind):
         return None
@@ -136,6 +136,6 @@ def _parse_enum(kind: type[Enum], value: Any, where: str) -> Any:
 
 
 def _expect(kind: type, value: Any, where: str) -> Any:
-    if type(value) is not kind:  # not isinstance: a bool is no int here
+    if type(value) is not kind:  # not isinstance: a bool is not an int here
         raise RecordError(f"{where}: expected {kind.__name__}, received {value!r:.80}")
     return value

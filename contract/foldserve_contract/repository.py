@@ -1,4 +1,4 @@
-"""Where bundles lie: `MODELS_DIR/NAME/VERSION`, as TensorFlow Serving and Triton have it."""
+"""Layout of a model repository: `MODELS_DIR/NAME/VERSION`, as in TensorFlow Serving and Triton."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ _VERSION = re.compile(r"[0-9]{1,18}")
 
 
 def check_name(name: str) -> str:
-    """The name, if it may name a model and a folder.
+    """Returns the name if it is allowed for a model and its folder.
 
     Raises:
         UnsafePath: It holds anything but letters, digits, `.`, `_` and `-`, or begins with a sign.
@@ -23,8 +23,8 @@ def check_name(name: str) -> str:
     return name
 
 
-def is_there(path: Path) -> bool:
-    """Whether there is such a file or folder. One whose folder may not be searched is not."""
+def path_exists(path: Path) -> bool:
+    """Tests whether a file or folder exists; False if its parent may not be searched."""
     try:
         path.stat()
     except OSError:
@@ -33,15 +33,15 @@ def is_there(path: Path) -> bool:
 
 
 def read_small(path: Path, most: int) -> bytes:
-    """A regular file of so many bytes at most: nobody waits for a pipe, or reads more than it has room for.
+    """Reads a regular file of at most `most` bytes; never blocks on a pipe, nor reads more than that.
 
     Raises:
-        OSError: There is none.
+        OSError: The file cannot be read, is not regular or is larger.
     """
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_size > most:
-            raise OSError(errno.EINVAL, f"it is no regular file of up to {most:,} bytes", str(path))
+            raise OSError(errno.EINVAL, f"it is not a regular file of up to {most:,} bytes", str(path))
         return stream.read(most)
 
 
@@ -51,9 +51,9 @@ def models(root: Path) -> list[str]:
 
 
 def versions(root: Path, name: str) -> dict[int, Path]:
-    """The version directories of a model by number, ascending; where `7` and `007` stand, the plain one is taken."""
-    found: dict[int, Path] = {}
+    """The version directories of a model by number, ascending; of `7` and `007`, the one without zeros is taken."""
+    directories: dict[int, Path] = {}
     for path in sorted((root / name).iterdir(), key=lambda path: (len(path.name), path.name)):
         if _VERSION.fullmatch(path.name) and path.is_dir():
-            found.setdefault(int(path.name), path)
-    return dict(sorted(found.items()))
+            directories.setdefault(int(path.name), path)
+    return dict(sorted(directories.items()))

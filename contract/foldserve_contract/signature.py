@@ -1,4 +1,4 @@
-"""What a model takes and gives: names, dtypes and shapes."""
+"""Signatures: names, dtypes and shapes of a model's inputs and outputs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ DEFAULT_SIGNATURE = "serving_default"
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """One input or output.
+    """Specification of an input or output.
 
     Attributes:
-        name: Its name in both artifacts and on the wire.
+        name: The name in both artifacts and on the wire.
         dtype: Numpy's name of the element type.
-        shape: -1 for every dynamic dimension; the first is the batch and always -1.
+        shape: The shape with -1 for every dynamic dimension; the first is the batch and always -1.
     """
 
     name: str
@@ -43,27 +43,27 @@ class TensorSpec:
 
     @property
     def row_shape(self) -> tuple[int, ...]:
-        """The shape of one row: all but the batch."""
+        """The shape of one row, without the batch."""
         return self.shape[1:]
 
     @property
     def row_bytes(self) -> int | None:
-        """Bytes of one row, or None where a dimension is dynamic."""
+        """The bytes of one row, or None if a dimension is dynamic."""
         if DYNAMIC in self.row_shape:
             return None
         return int(np.prod(self.row_shape, dtype=np.int64)) * dtype_named(self.dtype).numpy.itemsize
 
     def accepts(self, shape: tuple[int, ...]) -> bool:
-        """Whether an array of this shape may stand for the tensor."""
+        """Tests whether an array of this shape fits the specification."""
         return len(shape) == len(self.shape) and all(
-            want in (DYNAMIC, got) for want, got in zip(self.shape, shape, strict=True)
+            expected in (DYNAMIC, received) for expected, received in zip(self.shape, shape, strict=True)
         )
 
     def check(self, array: Array) -> None:
-        """Says what is wrong with an array offered for this tensor.
+        """Checks an array; nothing is ever cast or reshaped.
 
         Raises:
-            TensorError: Its dtype or shape is not the one asked for. Nothing is ever cast or reshaped.
+            TensorError: The array has another dtype or shape.
         """
         if array.dtype != np.dtype(self.dtype):
             raise TensorError(f"tensor {self.name!r}: expected dtype {self.dtype}, received {array.dtype}")
@@ -75,7 +75,7 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The inputs and outputs of one entry point, in the model's order."""
+    """Inputs and outputs of one entry point, in the model's order."""
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
@@ -89,7 +89,7 @@ class Signature:
                 raise TensorError(f"a signature's {kind} names must differ, received {names}")
 
     def check_inputs(self, inputs: Arrays) -> int:
-        """Checks names, dtypes and shapes of the inputs; gives the number of rows.
+        """Checks names, dtypes and shapes of inputs; returns the number of rows.
 
         Raises:
             TensorError: A name is missing or unknown, a dtype or shape differs, or the inputs' rows differ in number.
@@ -97,14 +97,14 @@ class Signature:
         return _check(self.inputs, inputs, "input")
 
     def check_outputs(self, outputs: Arrays) -> int:
-        """As `check_inputs`, for what an engine gave."""
+        """Checks names, dtypes and shapes of outputs; see `check_inputs`."""
         return _check(self.outputs, outputs, "output")
 
 
 def _check(specs: tuple[TensorSpec, ...], arrays: Arrays, kind: str) -> int:
-    wanted = {spec.name for spec in specs}
-    if arrays.keys() != wanted:
-        raise TensorError(f"expected the {kind}s {sorted(wanted)}, received {sorted(arrays)}")
+    names = {spec.name for spec in specs}
+    if arrays.keys() != names:
+        raise TensorError(f"expected the {kind}s {sorted(names)}, received {sorted(arrays)}")
     for spec in specs:
         spec.check(arrays[spec.name])
     rows = {spec.name: arrays[spec.name].shape[0] for spec in specs}

@@ -1,4 +1,4 @@
-"""Numpy arrays to TensorFlow's TensorProto and back."""
+"""Conversion of numpy arrays to TensorFlow's TensorProto and back."""
 
 import math
 from typing import Any, TypeAlias
@@ -16,10 +16,10 @@ DEFAULT_MAX_BYTES = 1 << 30
 
 
 def encode(array: Array) -> Any:
-    """A TensorProto that carries the array in `tensor_content`.
+    """Encodes an array as a TensorProto, in `tensor_content`.
 
     Raises:
-        TensorError: The dtype has no place on the wire.
+        TensorError: The dtype is not supported.
     """
     proto = TensorProto()
     encode_into(proto, array)
@@ -27,7 +27,7 @@ def encode(array: Array) -> Any:
 
 
 def encode_into(proto: Any, array: Array) -> None:
-    """As `encode`, into a message that exists. `wire.write` makes whole messages with fewer copies."""
+    """Encodes an array into an existing TensorProto; `wire.write` makes whole messages with fewer copies."""
     dtype = dtype_named(array.dtype.name)
     proto.dtype = dtype.enum
     for size in array.shape:
@@ -36,16 +36,16 @@ def encode_into(proto: Any, array: Array) -> None:
 
 
 def decode(proto: Any, max_bytes: int = DEFAULT_MAX_BYTES, content: Piece | None = None) -> Array:
-    """The array a TensorProto carries, in `tensor_content` or in the typed field of its dtype.
+    """Decodes the array of a TensorProto, in `tensor_content` or in the typed field of its dtype.
 
-    A typed field shorter than the shape repeats its last value, and an empty one means zeros, as TensorFlow reads
-    them, and where a field is wider than its dtype, its lowest bits count; `max_bytes` bounds the array after that, so
-    that a few bytes cannot ask for gigabytes.
+    Typed fields are read as TensorFlow reads them: one shorter than the shape repeats its last value, an empty one
+    means zeros, and of a field wider than the dtype the lowest bits count. `max_bytes` bounds the decoded array, so
+    that a message of a few bytes cannot allocate gigabytes.
 
     Args:
         proto: The TensorProto.
-        max_bytes: The most that the array may take.
-        content: Its `tensor_content` where the message was read without it.
+        max_bytes: Most bytes of the array.
+        content: The `tensor_content`, if the message was parsed without it.
 
     Returns:
         An array that must not be written to: it may share the message's memory.
@@ -98,9 +98,9 @@ def _decode_field(values: Any, dtype: DType, shape: tuple[int, ...]) -> Array:
 
 
 def _from_values(values: Any, dtype: DType) -> Array:
-    # In the field's own type: `int_val` has 32 bits also for uint8. The lowest ones are the value, as TensorFlow takes
-    # them: perf_analyzer leaves the others as it found them.
-    wide = np.array(values)
+    # In the field's own type: `int_val` has 32 bits for uint8 too. The lowest bits are the value, as in TensorFlow;
+    # perf_analyzer does not clear the others. Without a dtype, numpy makes float64 of numbers on both sides of 2^63.
+    wide = np.array(values, np.uint64 if dtype.name == "uint64" else None)
     if dtype.name == "float16":  # half_val holds the bits
         return wide.astype(np.uint16).view(dtype.numpy)
     return wide.astype(dtype.numpy)

@@ -1,4 +1,4 @@
-"""How far an answer may be from the reference, and how far it is."""
+"""Tolerances: the deviation of an output from its reference, and the bounds of it."""
 
 import math
 
@@ -14,7 +14,7 @@ _EPS32 = float(np.finfo(np.float32).eps)
 
 
 def limit(noise: float, scale: float) -> float:
-    """The largest deviation a candidate may have on the samples: 8·noise + 16·eps32·scale.
+    """Largest deviation allowed on the samples: 8·noise + 16·eps32·scale.
 
     Args:
         noise: max|float32 − float64| of the unfolded model over the samples.
@@ -24,33 +24,33 @@ def limit(noise: float, scale: float) -> float:
 
 
 def bound(limit: float) -> float:
-    """What then holds for inputs nobody has seen: 4·limit.
+    """Bound of the deviation on unseen inputs: 4·limit.
 
-    On hundreds of unseen inputs a fault shows up to twice as large as on 32 samples (measured, docs/exporting.md).
+    On hundreds of unseen inputs a fault appears up to twice as large as on 32 samples (measured, docs/exporting.md).
     """
     return HEADROOM * limit
 
 
 def promised(limit: float, scale: float) -> float:
-    """The tolerance for golden samples on other CPUs and GPUs: max(limit, 1e-5·scale)."""
+    """Tolerance of golden samples on other CPUs and GPUs: max(limit, 1e-5·scale)."""
     return max(limit, PROMISED_RELATIVE * scale)
 
 
 def reduced(promised: float, measured: float) -> float:
-    """The tolerance for golden samples on a GPU that rounds what it multiplies to TF32: promised + 4·measured.
+    """Tolerance of golden samples on a GPU that rounds factors to TF32: promised + 4·measured.
 
     Args:
-        promised: What holds without that rounding.
-        measured: What the rounding alone did to the samples.
+        promised: The tolerance without that rounding.
+        measured: The deviation that the rounding alone caused on the samples.
     """
     return promised + HEADROOM * measured
 
 
 def deviation(candidate: Array, reference: Array) -> float:
-    """max|candidate − reference| in float64; 0 for no elements, NaN or infinity where either is not finite alike.
+    """Deviation max|candidate − reference| in float64; 0 without elements.
 
-    An infinity answered by the same infinity is no deviation. Integers are compared exactly: any difference between
-    64-bit integers is at least 1.
+    Not finite where either value is not, except where both are the same infinity, which does not deviate. Integers are
+    compared exactly: any difference between 64-bit integers is at least 1.
 
     Raises:
         ValueError: The shapes differ.
@@ -76,11 +76,11 @@ def _integer_deviation(candidate: Array, reference: Array) -> float:
 
 
 def within(deviation: float, bound: float) -> bool:
-    """Whether a deviation is allowed. NaN and infinity never are."""
+    """Tests whether a deviation is within a bound; NaN and infinity never are."""
     return math.isfinite(deviation) and deviation <= bound
 
 
 def scale(reference: Array) -> float:
-    """max|reference| over the finite elements; 0 where there are none."""
+    """Scale of a reference: max|reference| over the finite elements, 0 without any."""
     finite = reference[np.isfinite(reference)] if reference.dtype.kind == "f" else reference
     return float(np.max(np.abs(finite.astype(np.float64)))) if finite.size else 0.0

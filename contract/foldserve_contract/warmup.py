@@ -1,4 +1,4 @@
-"""Records that TensorFlow Serving warms up with, beside a SavedModel."""
+"""Warm-up records of TensorFlow Serving, stored beside a SavedModel."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from .protos import PredictionLog
 
 
 def parse_record(content: bytes) -> Any:
-    """The PredictionLog that a record holds.
+    """Parses the PredictionLog of a record.
 
     Raises:
-        TensorError: It holds none.
+        TensorError: The record holds another message.
     """
     try:
         return PredictionLog.FromString(content)
     except DecodeError as error:
-        raise TensorError(f"the record is no {PredictionLog.DESCRIPTOR.full_name}: {error}") from error
+        raise TensorError(f"the record is not a {PredictionLog.DESCRIPTOR.full_name}: {error}") from error

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from command import say
+from command import report
 from numpy.typing import NDArray
 from training import fit, with_head
 
@@ -17,15 +17,15 @@ def from_imagenet(name: str, shape: tuple[int, ...]) -> Any:
 
 
 def small(name: str, images: Array, labels: Array) -> Any:
-    """A new backbone with the weights that it learnt from these images, once in each run."""
+    """Makes a backbone with weights trained on these images; trains once in a run."""
     make, epochs = {"resnet": (small_resnet, 20), "vgg": (small_vgg, 12)}[name]
-    body = make(images.shape[1:])
+    backbone = make(images.shape[1:])
     if name not in _TRAINED:
-        say(f"{name}: pretrained on {len(images)} digits")
-        fit(with_head(body), (images, labels), rate=1e-3, epochs=epochs)
-        _TRAINED[name] = body.get_weights()
-    body.set_weights(_TRAINED[name])
-    return body
+        report(f"{name}: pretrained on {len(images)} digits")
+        fit(with_head(backbone), (images, labels), rate=1e-3, epochs=epochs)
+        _TRAINED[name] = backbone.get_weights()
+    backbone.set_weights(_TRAINED[name])
+    return backbone
 
 
 def small_resnet(shape: tuple[int, ...]) -> Any:

@@ -1,4 +1,4 @@
-"""How the experiments are asked for, and how they tell what they do: progress on stderr, tables on stdout."""
+"""Command line and output of the experiments: progress on stderr, tables on stdout."""
 
 import argparse
 import sys
@@ -8,19 +8,19 @@ from pathlib import Path
 
 from foldserve_exporter.runtime import import_quietly, pin_runtime
 
-FEWEST = 32  # what `recalibrate` asks for at least
+FEWEST = 32  # the fewest that `recalibrate` accepts
 MOST = 597  # digits that no backbone was trained on
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line said.
+    """Options of the command line.
 
     Attributes:
-        imagenet: Backbones of `keras.applications` and CIFAR-10, in place of what is trained and found here.
-        images: How many are trained on, and how many are held back.
-        epochs: Of every training on the new images.
-        side: Height and width that CIFAR-10 is scaled to.
+        imagenet: True for backbones of `keras.applications` and CIFAR-10, rather than small backbones and digits.
+        images: Number of images to train on, and of images held back.
+        epochs: Epochs of every training on the new images.
+        side: Height and width that CIFAR-10 is scaled to, in pixels.
         plot: The SVG to draw, if any.
     """
 
@@ -32,13 +32,13 @@ class Options:
 
 
 def command_line(description: str, *, images: int, epochs: int, plots: bool) -> Options:
-    """Reads it, before TensorFlow is imported; then imports that without its chatter.
+    """Parses the command line before TensorFlow is imported; then imports TensorFlow without its messages.
 
     Args:
         description: The script's docstring.
-        images: How many by default.
-        epochs: How many by default; 0 where nothing is trained on the new images.
-        plots: Whether the script draws something.
+        images: The default number of images.
+        epochs: The default number of epochs; 0 if nothing is trained on the new images.
+        plots: True if the script draws a plot.
     """
     parser = argparse.ArgumentParser(
         description=description, epilog=_examples(epochs, plots), formatter_class=argparse.RawDescriptionHelpFormatter
@@ -66,20 +66,24 @@ def command_line(description: str, *, images: int, epochs: int, plots: bool) -> 
     )  # fmt: skip
     if plots:
         parser.add_argument("--plot", type=_svg, metavar="FILE.svg", help="draw the accuracy of every epoch")
-    said = parser.parse_args()
+    arguments = parser.parse_args()
     pin_runtime()
     import_quietly()
     return Options(
-        said.weights == "imagenet", said.images, getattr(said, "epochs", 0), said.side, getattr(said, "plot", None)
+        arguments.weights == "imagenet",
+        arguments.images,
+        getattr(arguments, "epochs", 0),
+        arguments.side,
+        getattr(arguments, "plot", None),
     )
 
 
-def say(words: str) -> None:
-    print(words, file=sys.stderr, flush=True)
+def report(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str | float]]) -> None:
-    """A Markdown table; numbers are shares."""
+    """Prints a Markdown table; numbers are shares."""
     print()
     for row in (heads, ["---"] * len(heads), *rows):
         print("| " + " | ".join(f"{cell:.1%}" if isinstance(cell, float) else cell for cell in row) + " |")
@@ -95,16 +99,16 @@ def _examples(epochs: int, plots: bool) -> str:
 
 
 def _between(least: int, most: int) -> Callable[[str], int]:
-    def read(word: str) -> int:
-        if not (word.isdecimal() and least <= int(word) <= most):
-            raise argparse.ArgumentTypeError(f"{word!r} is not a whole number from {least} to {most}")
-        return int(word)
+    def read(text: str) -> int:
+        if not (text.isdecimal() and least <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
+        return int(text)
 
     return read
 
 
-def _svg(word: str) -> Path:
-    path = Path(word)
+def _svg(text: str) -> Path:
+    path = Path(text)
     if path.suffix != ".svg" or not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{word!r} should end in .svg, in a folder that is there")
+        raise argparse.ArgumentTypeError(f"{text!r} should end in .svg, in a folder that exists")
     return path

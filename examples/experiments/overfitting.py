@@ -1,18 +1,18 @@
-"""The overfitting test: the same few images to train and to validate on. Whatever is not 100 % then is no lack of data.
+"""The overfitting test: the same few images to train and to validate on. Below 100 %, a lack of data is not the cause.
 
 A pretrained residual network gets a new head and is trained on images of another domain. Its accuracy on these very
-images is told three times: dynamic, as `fit` shows it (Keras chooses the phase of each layer); in phase 0, as `predict`
-answers (moving statistics); in phase 1 (statistics of the batch). And once on images that were held back, in phase 0.
+images is printed three times: dynamic, as `fit` shows it (Keras chooses the phase of each layer); in phase 0, as in
+`predict` (moving statistics); in phase 1 (statistics of the batch). And once on images that were held back, in phase 0.
 """
 
 from typing import Any
 
 from chart import draw
-from command import command_line, print_table, say
+from command import command_line, print_table, report
 from tasks import Task, task
 from training import History, dynamic, fit, phase_0, phase_1, with_head
 
-import foldserve_exporter as foldserve  # whose functions bring TensorFlow, each when it is first asked for
+import foldserve_exporter as foldserve  # its functions import TensorFlow when first used
 
 RATE = 1e-3
 Row = tuple[str | float, ...]
@@ -20,12 +20,12 @@ Row = tuple[str | float, ...]
 
 def main() -> None:
     options = command_line(__doc__ or "", images=256, epochs=5, plots=True)
-    given = task(options)
-    careless, usual = as_people_do_it(given, options.epochs)
-    frozen, _ = frozen_first(given, options.epochs)
-    mended, right = recalibrated_and_frozen_first(given, options.epochs)
+    data = task(options)
+    not_frozen, usual = without_precautions(data, options.epochs)
+    frozen, _ = frozen_first(data, options.epochs)
+    recalibrated, right = recalibrated_and_frozen_first(data, options.epochs)
     heads = ("fine-tuned", "dynamic", "phase 0", "phase 1", "phase 0, held back")
-    print_table(heads, [*careless, *frozen, *mended])
+    print_table(heads, [*not_frozen, *frozen, *recalibrated])
     draw(
         options.plot,
         "Trained and validated on the same images: accuracy in %",
@@ -37,48 +37,48 @@ def main() -> None:
     )
 
 
-def as_people_do_it(given: Task, epochs: int) -> tuple[list[Row], History]:
-    model = with_head(given.backbone("resnet"))
-    history = trained(model, given, epochs, "as people do it")
-    rows: list[Row] = [("as people do it", *scores(model, given))]
+def without_precautions(data: Task, epochs: int) -> tuple[list[Row], History]:
+    model = with_head(data.backbone("resnet"))
+    history = trained(model, data, epochs, "as people do it")
+    rows: list[Row] = [("as people do it", *scores(model, data))]
     foldserve.freeze(model)
-    rows.append(("… then frozen", *scores(model, given)))
-    foldserve.recalibrate(model, given.train_x).apply_to(model)
-    rows.append(("… then frozen and recalibrated", *scores(model, given)))
+    rows.append(("… then frozen", *scores(model, data)))
+    foldserve.recalibrate(model, data.train_x).apply_to(model)
+    rows.append(("… then frozen and recalibrated", *scores(model, data)))
     return rows, history
 
 
-def frozen_first(given: Task, epochs: int) -> tuple[list[Row], History]:
-    model = with_head(given.backbone("resnet"))
+def frozen_first(data: Task, epochs: int) -> tuple[list[Row], History]:
+    model = with_head(data.backbone("resnet"))
     foldserve.freeze(model)
-    history = trained(model, given, epochs, "frozen first")
-    rows: list[Row] = [("frozen first", *scores(model, given))]
-    foldserve.recalibrate(model, given.train_x).apply_to(model)
-    rows.append(("frozen first, then recalibrated", *scores(model, given)))
+    history = trained(model, data, epochs, "frozen first")
+    rows: list[Row] = [("frozen first", *scores(model, data))]
+    foldserve.recalibrate(model, data.train_x).apply_to(model)
+    rows.append(("frozen first, then recalibrated", *scores(model, data)))
     return rows, history
 
 
-def recalibrated_and_frozen_first(given: Task, epochs: int) -> tuple[list[Row], History]:
-    model = with_head(given.backbone("resnet"))
-    foldserve.recalibrate(model, given.train_x).apply_to(model)
+def recalibrated_and_frozen_first(data: Task, epochs: int) -> tuple[list[Row], History]:
+    model = with_head(data.backbone("resnet"))
+    foldserve.recalibrate(model, data.train_x).apply_to(model)
     foldserve.freeze(model)
-    history = trained(model, given, epochs, "recalibrated and frozen first")
-    return [("recalibrated and frozen first", *scores(model, given))], history
+    history = trained(model, data, epochs, "recalibrated and frozen first")
+    return [("recalibrated and frozen first", *scores(model, data))], history
 
 
-def trained(model: Any, given: Task, epochs: int, how: str) -> History:
-    say(f"fine-tuned on {len(given.train_x)} images, {how}")
-    same = given.train_x, given.train_y
+def trained(model: Any, data: Task, epochs: int, how: str) -> History:
+    report(f"fine-tuned on {len(data.train_x)} images, {how}")
+    same = data.train_x, data.train_y
     return fit(model, same, rate=RATE, epochs=epochs, validate=same)
 
 
-def scores(model: Any, given: Task) -> tuple[float, ...]:
-    same = given.train_x, given.train_y
+def scores(model: Any, data: Task) -> tuple[float, ...]:
+    same = data.train_x, data.train_y
     return (
         dynamic(model, *same),
         phase_0(model, *same),
         phase_1(model, *same),
-        phase_0(model, given.held_x, given.held_y),
+        phase_0(model, data.held_x, data.held_y),
     )
 
 

@@ -1,4 +1,4 @@
-"""Features as a service: a model is exported up to a layer, served, and asked by `predict-model`."""
+"""Features from a server: a model is exported up to a layer, served, and called by `predict-model`."""
 
 import re
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from command import say
+from command import report
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -17,8 +17,8 @@ BIN = Path(sys.executable).parent
 
 
 def export(model: Any, name: str, layer: str, samples: Array, folder: Path) -> None:
-    """Publishes what the model knows at this layer below `folder/models`."""
-    say(f"{name}: export-model --features {layer}")
+    """Publishes the model up to this layer, below `folder/models`."""
+    report(f"{name}: export-model --features {layer}")
     source, rows = folder / f"{name}.keras", folder / f"{name}-samples.npy"
     model.save(source)
     np.save(rows, samples)
@@ -27,24 +27,24 @@ def export(model: Any, name: str, layer: str, samples: Array, folder: Path) -> N
 
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
-    """Serves what was exported on a free port, whose address it gives."""
+    """Serves all exported models on a free port; gives the address."""
     command: list[str | Path] = [BIN / "serve-model", folder / "models", "--port", "0", "--log-level", "warning"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     try:
-        found = next(filter(None, (re.search(r"serving on (\S+:\d+): (.*)", line) for line in server.stdout)), None)
-        if found is None:
-            sys.exit("serve-model ended before it served; what it said stands above")
-        say(f"serve-model: {found[2]}")
-        yield found[1]
+        match = next(filter(None, (re.search(r"serving on (\S+:\d+): (.*)", line) for line in server.stdout)), None)
+        if match is None:
+            sys.exit("serve-model ended before it served; its messages are above")
+        report(f"serve-model: {match[2]}")
+        yield match[1]
     finally:
         server.terminate()
         server.wait()
 
 
-def ask(address: str, name: str, images: Sequence[Array], folder: Path) -> list[Array]:
-    """The features of each array of images."""
-    say(f"{name}: predict-model")
+def predicted_features(address: str, name: str, images: Sequence[Array], folder: Path) -> list[Array]:
+    """Predicts the features of each array of images."""
+    report(f"{name}: predict-model")
     files = [folder / f"{name}-{number}.npy" for number in range(len(images))]
     for file, rows in zip(files, images, strict=True):
         np.save(file, rows)
@@ -53,9 +53,9 @@ def ask(address: str, name: str, images: Sequence[Array], folder: Path) -> list[
     return np.split(np.load(answers), np.cumsum([len(rows) for rows in images])[:-1])
 
 
-def _run(command: str, *words: object) -> None:
+def _run(command: str, *arguments: object) -> None:
     done = subprocess.run(
-        [BIN / command, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [BIN / command, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     if done.returncode:
         sys.exit(f"{done.stdout}{command} ended with status {done.returncode}")

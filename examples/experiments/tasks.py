@@ -1,4 +1,4 @@
-"""Images and classes to transfer to, and backbones that were trained on others."""
+"""Tasks of transfer learning: images, classes, and backbones that were trained on other images."""
 
 import sys
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import Any
 
 import backbones
 import numpy as np
-from command import Options, say
+from command import Options, report
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -17,7 +17,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is learnt, and from what.
+    """Images and labels to learn from, and those held back.
 
     By default scikit-learn's digits are the domain that backbones are trained on, and the same digits inverted and with
     less contrast the one they are transferred to. With ImageNet's weights it is CIFAR-10.
@@ -30,16 +30,16 @@ class Task:
     imagenet: bool
 
     def backbone(self, name: str) -> Any:
-        """A new one: `resnet` (BatchNormalization everywhere) or `vgg` (none), pretrained, ending in a vector."""
+        """Makes a pretrained backbone that ends in a vector: `resnet`, with BatchNormalization, or `vgg`, without."""
         if not self.imagenet:
             return backbones.small(name, *digits(1200))
-        say(f"{name}: ImageNet's weights")
+        report(f"{name}: ImageNet's weights")
         with downloading(f"{name}'s weights"):
             return backbones.from_imagenet(name, self.train_x.shape[1:])
 
 
 def task(options: Options) -> Task:
-    """What the command line asks for; everything random is seeded."""
+    """Makes the task of the command line; everything random is seeded."""
     import keras
 
     keras.utils.set_random_seed(7)
@@ -47,7 +47,7 @@ def task(options: Options) -> Task:
 
 
 def digits(rows: int) -> tuple[Array, Array]:
-    """The first of them, or the last where `rows` is negative; in an order that is always the same."""
+    """Loads the first digits, or the last if `rows` is negative, in an order that is always the same."""
     from sklearn.datasets import load_digits
 
     data = load_digits()
@@ -65,26 +65,26 @@ def shifted_digits(rows: int) -> Task:
 def cifar(rows: int, side: int) -> Task:
     import keras
 
-    say("CIFAR-10")
+    report("CIFAR-10")
     with downloading("CIFAR-10"):
         (train_x, train_y), (held_x, held_y) = keras.datasets.cifar10.load_data()
 
     def prepared(images: Array) -> Array:
         larger = np.array(keras.ops.image.resize(images[:rows].astype(np.float32), (side, side)))
-        return np.asarray(keras.applications.resnet50.preprocess_input(larger))  # VGG19 takes the same
+        return np.asarray(keras.applications.resnet50.preprocess_input(larger))  # that of VGG19 is the same
 
     return Task(prepared(train_x), train_y[:rows, 0], prepared(held_x), held_y[:rows, 0], imagenet=True)
 
 
 @contextmanager
 def downloading(what: str) -> Iterator[None]:
-    """Keras' words go to stderr; where it cannot download, the script ends with one sentence."""
+    """Sends Keras' output to stderr; a failed download ends the script with one sentence."""
     try:
         with redirect_stdout(sys.stderr):
             yield
     except Exception as error:
-        reached_nobody = type(error) is Exception  # of which Keras makes what urllib raises
-        if not (reached_nobody or isinstance(error, OSError | HTTPException)):
+        not_reached = type(error) is Exception  # the class that Keras raises in place of urllib's errors
+        if not (not_reached or isinstance(error, OSError | HTTPException)):
             raise
         sys.exit(
             f"--weights imagenet: {what} cannot be downloaded ({error}). Run it once where there is a network and carry"

@@ -16,17 +16,17 @@ BATCH = 32
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Accuracy by epoch: what `fit` showed while it trained, and on what it was to validate on (phase 0)."""
+    """Accuracy by epoch: as `fit` showed it in training, and on the validation data (phase 0)."""
 
     shown: list[float]
     validated: list[float]
 
 
-def with_head(body: Any) -> Any:
+def with_head(backbone: Any) -> Any:
     import keras
 
     head = keras.layers.Dense(10, activation="softmax", name="classes")
-    return keras.Sequential([keras.Input(body.input_shape[1:]), body, head])
+    return keras.Sequential([keras.Input(backbone.input_shape[1:]), backbone, head])
 
 
 def head_for(features: Array) -> Any:
@@ -37,19 +37,19 @@ def head_for(features: Array) -> Any:
 
 
 def fit(model: Any, on: Labelled, *, rate: float, epochs: int, validate: Labelled | None = None) -> History:
-    """Trains as people do, and tells each epoch on stderr."""
+    """Trains in the usual way, and reports each epoch on stderr."""
     import keras
 
     model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    told = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, seen: _tell(epoch + 1, epochs, seen))
+    progress = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: _report_epoch(epoch + 1, epochs, logs))
     history = model.fit(
-        *on, batch_size=BATCH, epochs=epochs, validation_data=validate, callbacks=[told], verbose=0
+        *on, batch_size=BATCH, epochs=epochs, validation_data=validate, callbacks=[progress], verbose=0
     ).history
     return History(history["accuracy"], history.get("val_accuracy", []))
 
 
 def dynamic(model: Any, x: Array, y: Array) -> float:
-    """Accuracy that `fit` shows, where Keras chooses the phase of each layer: one epoch at a rate of zero."""
+    """Accuracy as `fit` shows it, with the phase of each layer chosen by Keras: one epoch at a rate of zero."""
     import keras
 
     with unmoved(model):
@@ -58,12 +58,12 @@ def dynamic(model: Any, x: Array, y: Array) -> float:
 
 
 def phase_0(model: Any, x: Array, y: Array) -> float:
-    """Accuracy of `predict`: moving statistics."""
+    """Accuracy of `predict`, with moving statistics."""
     return accuracy(model.predict(x, verbose=0), y)
 
 
 def phase_1(model: Any, x: Array, y: Array) -> float:
-    """Accuracy on the statistics of the batch, up to 256 images."""
+    """Accuracy with the statistics of the batch, of up to 256 images."""
     with unmoved(model):
         parts = np.array_split(x, -(-len(x) // 256))
         return accuracy(np.concatenate([np.asarray(model(part, training=True)) for part in parts]), y)
@@ -75,7 +75,7 @@ def accuracy(scores: Array, labels: Array) -> float:
 
 @contextmanager
 def unmoved(model: Any) -> Iterator[None]:
-    """What is called in training mode moves its statistics: they are put back."""
+    """Restores all variables at the end: a call in training mode changes the moving statistics."""
     before = [(variable, np.array(variable)) for variable in model.variables]
     try:
         yield
@@ -84,8 +84,8 @@ def unmoved(model: Any) -> Iterator[None]:
             variable.assign(value)
 
 
-def _tell(epoch: int, epochs: int, seen: dict[str, float]) -> None:
+def _report_epoch(epoch: int, epochs: int, logs: dict[str, float]) -> None:
     again = "\r" if sys.stderr.isatty() else ""
     if again or epoch == epochs:
         ending = "\n" if epoch == epochs else ""
-        print(f"{again}  epoch {epoch} of {epochs}: {seen['accuracy']:.1%}", end=ending, file=sys.stderr, flush=True)
+        print(f"{again}  epoch {epoch} of {epochs}: {logs['accuracy']:.1%}", end=ending, file=sys.stderr, flush=True)

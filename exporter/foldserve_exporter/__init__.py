@@ -1,8 +1,8 @@
-"""Exports Keras models with BatchNormalization so that what was verified is what is served.
+"""Exports Keras models with BatchNormalization: the model served is the model verified.
 
-`export_model` writes a verified bundle; `fold` gives the folded model alone; `diagnose` says what ails a model and
-`recalibrate` what its moving statistics should be; `freeze` prepares one for fine-tuning. They are imported when first
-asked for, because they bring TensorFlow with them.
+`export_model` writes a verified bundle; `fold` returns the folded model alone; `diagnose` finds the faults of a model;
+`recalibrate` estimates its moving statistics from data; `freeze` prepares one for fine-tuning. Each is imported at
+first use, because they import TensorFlow.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Everything a version directory holds but its seal."""
+"""The files of a version directory, except for its manifest."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,16 +23,16 @@ KERAS_FILE = "model.keras"
 
 
 def make_golden(rows: VerificationRows, reference: Reference, signature: Signature) -> Golden:
-    """The golden rows with their float64 answers rounded to the outputs' dtypes."""
+    """The golden rows with their float64 reference outputs, rounded to the outputs' dtypes."""
     outputs = {spec.name: reference.outputs[spec.name][: rows.golden].astype(spec.dtype) for spec in signature.outputs}
     return Golden(rows.golden_inputs, outputs)
 
 
 def write_models(folded: NamedModel, signature: Signature, directory: Path) -> None:
-    """SavedModel and ONNX.
+    """Writes the SavedModel and the ONNX file.
 
     Raises:
-        Refused: No ONNX can be made of the model, or the same inputs would not give the same answers.
+        Refused: The model cannot be converted to ONNX, or the same inputs would not give the same outputs.
         OSError: The disk is full or fails.
     """
     function = serving_function(folded, signature)
@@ -46,7 +46,7 @@ def write_models(folded: NamedModel, signature: Signature, directory: Path) -> N
 
 
 def write_golden(golden: Golden, name: str, directory: Path) -> None:
-    """Golden samples and warmup records.
+    """Writes the golden samples and the warmup records.
 
     Raises:
         OSError: The disk is full or fails.
@@ -58,7 +58,7 @@ def write_golden(golden: Golden, name: str, directory: Path) -> None:
 
 @contextmanager
 def _disk_errors() -> Iterator[None]:
-    """TensorFlow writes files itself, and has errors of its own for what the system says."""
+    """Turns TensorFlow's errors into `OSError`: it writes files itself and wraps the system's errors in its own."""
     try:
         yield
     except tf.errors.OpError as error:

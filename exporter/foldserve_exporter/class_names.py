@@ -1,4 +1,4 @@
-"""The names of the classes a model tells apart."""
+"""Class names of a classifier: read from a file, checked against the signature."""
 
 import json
 from pathlib import Path
@@ -10,13 +10,13 @@ from .options import OptionsError
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:
-    """One name a line, or a JSON list of names.
+    """Reads one name a line, or a JSON list of names.
 
     Raises:
         OptionsError: The file cannot be read, or holds something else.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")  # editors on Windows begin with a mark
+        text = path.read_text(encoding="utf-8-sig")  # editors on Windows begin with a byte order mark
         names = json.loads(text) if path.suffix == ".json" else text.splitlines()
     except (OSError, ValueError) as error:
         raise OptionsError(f"{path} cannot be read as labels: {error}") from error
@@ -26,12 +26,12 @@ def read_class_names(path: Path) -> tuple[str, ...]:
 
 
 def check_class_names(names: tuple[str, ...], signature: Signature) -> None:
-    """Makes sure that there is a name for every class.
+    """Checks that there is a name for every class.
 
     Raises:
         Refused: No output is a vector with as many scores.
     """
     classes = [spec.row_shape[0] for spec in signature.outputs if len(spec.row_shape) == 1]
     if len(names) not in classes:
-        found = f"the outputs are vectors of {classes} scores" if classes else "no output is a vector of scores"
-        raise Refused(f"there are {len(names)} labels, and {found}")
+        received = f"the outputs are vectors of {classes} scores" if classes else "no output is a vector of scores"
+        raise Refused(f"there are {len(names)} labels, and {received}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from foldserve_contract.options import values_of
 
-from .commands import complain, run_command
+from .commands import print_error, run_command
 from .flags import add_flags
 from .options import ExportOptions
 
@@ -16,7 +16,7 @@ _EPILOG = """\
 examples:
   export-model flowers.keras -o models --name flowers --samples val.npz
   export-model flowers.keras -o models --name flowers --samples images/ --json >report.json
-  export-model old.h5 -o models --name old          # Keras 2.0 to tf.keras 2.15, told apart by the file
+  export-model old.h5 -o models --name old          # Keras 2.0 to tf.keras 2.15, recognised from the file
   export-model shop.models:build -o models --name shop --trust-code
 
 samples:
@@ -39,7 +39,7 @@ Nothing is published unless the exit code is 0.
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; gives its exit code."""
+    """Runs the command; returns its exit code."""
     options = _parse(arguments)
     return run_command(PROGRAM, lambda: _run(options), "nothing was published")
 
@@ -51,13 +51,13 @@ def _run(options: argparse.Namespace) -> int:
         return _export(options)
     except VerificationFailed as error:
         _show(error.report, options.json)
-        complain(PROGRAM, str(error))
+        print_error(PROGRAM, str(error))
         return error.exit_code
 
 
 def _export(options: argparse.Namespace) -> int:
     from .pipeline import export_model
-    from .report.progress import TerminalProgress
+    from .report.terminal_progress import TerminalProgress
 
     with TerminalProgress(enabled=sys.stderr.isatty()) as progress:
         exported = export_model(

@@ -1,4 +1,4 @@
-"""What the exporter's commands have in common: getting ready, and errors into exit codes."""
+"""Shared parts of the exporter's commands: setting up the runtime, and turning errors into exit codes."""
 
 import signal
 import sys
@@ -20,36 +20,36 @@ _NEEDS = ("keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "PIL", "rich"
 
 
 def run_command(program: str, body: Callable[[], int], otherwise: str) -> int:
-    """Runs a command's body in a runtime that is ready for it; gives the exit code.
+    """Runs a command's body in an initialised runtime; returns the exit code.
 
     Args:
-        program: The command's name, before every complaint.
-        body: What to do.
-        otherwise: What was not done, told where the disk fails and where somebody ends the command.
+        program: The command's name, the prefix of every error message.
+        body: The command itself; returns the exit code.
+        otherwise: The result that is missing, printed where the disk fails and where the command is interrupted.
     """
     try:
-        with _heeded():
+        with _raising_on_sigterm():
             return _run(program, body, otherwise)
     except _Terminated:
-        complain(program, f"terminated; {otherwise}")
+        print_error(program, f"terminated; {otherwise}")
         return TERMINATED
     except KeyboardInterrupt:
-        complain(program, f"interrupted; {otherwise}")
+        print_error(program, f"interrupted; {otherwise}")
         return INTERRUPTED
 
 
-def complain(program: str, message: str) -> None:
-    """To standard error."""
+def print_error(program: str, message: str) -> None:
+    """Prints an error message to standard error."""
     print(f"{program}: {message}", file=sys.stderr)
 
 
 class _Terminated(BaseException):
-    """SIGTERM came."""
+    """Raised on SIGTERM."""
 
 
 @contextmanager
-def _heeded() -> Iterator[None]:
-    """SIGTERM ends what is under way as Ctrl-C does, so that it tidies up: a job that is cancelled leaves nothing."""
+def _raising_on_sigterm() -> Iterator[None]:
+    """Makes SIGTERM raise, as Ctrl-C does, so that `finally` blocks run and a cancelled job leaves no files behind."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -67,7 +67,7 @@ def _heeded() -> Iterator[None]:
 def _run(program: str, body: Callable[[], int], otherwise: str) -> int:
     missing = [name for name in _NEEDS if find_spec(name) is None]
     if missing:
-        complain(program, f"it needs {', '.join(missing)}: pip install 'foldserve[exporter]'")
+        print_error(program, f"it needs {', '.join(missing)}: pip install 'foldserve[exporter]'")
         return USAGE_ERROR
     pin_runtime()
     warnings.filterwarnings("ignore", module=r"(tf_keras|keras|tensorflow|tf2onnx|onnx)\b")
@@ -79,8 +79,8 @@ def _run(program: str, body: Callable[[], int], otherwise: str) -> int:
     try:
         return body()
     except FoldserveError as error:
-        complain(program, str(error))
+        print_error(program, str(error))
         return error.exit_code if isinstance(error, ExportError) else USAGE_ERROR
     except OSError as error:
-        complain(program, f"{error}; {otherwise}")
+        print_error(program, f"{error}; {otherwise}")
         return 1

@@ -1,4 +1,4 @@
-"""Other libraries' errors in a line: Keras quotes whole configurations in its own."""
+"""Other libraries' errors shortened to one line: Keras quotes whole configurations in its own."""
 
 import re
 
@@ -8,6 +8,6 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def error_text(error: Exception) -> str:
-    """The kind of error and the beginning of what it says, or of what Keras says at the end to have been the cause."""
+    """The error's class and the beginning of its message, or of the cause that Keras appends to its message."""
     text = " ".join(_COLOURS.sub("", str(error)).split()).rpartition(_CAUSE)[2]
     return f"{type(error).__name__}: {text if len(text) <= _LONGEST else text[:_LONGEST] + ' …'}"

@@ -5,7 +5,7 @@ FoldserveError
 └── ExportError
     ├── CannotLoad           3   the file is not a model, or not one that can be read safely
     ├── Refused              4   the model cannot be exported safely; the message names the layer and the remedy
-    │   └── NotFinite        4   what flows through it is not a number
+    │   └── NotFinite        4   a value inside the model is not finite
     └── VerificationFailed   5   an artifact does not answer as the model does (`report.failed`); nothing was published
 ```
 """
@@ -26,10 +26,10 @@ class CannotLoad(ExportError):
 
 
 class Refused(ExportError):
-    """The model cannot be exported safely; the message names what and why."""
+    """The model cannot be exported safely; the message names the layer and the reason."""
 
     exit_code = 4
 
 
 class NotFinite(Refused):
-    """A value that flows through the model is not a number, so that nothing can be computed from it."""
+    """A value inside the model is NaN or infinite, so that nothing can be computed from it."""

@@ -1,11 +1,11 @@
-"""Flags of a command, from the record that declares them."""
+"""Command-line flags, generated from the record that declares them."""
 
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from foldserve_contract.options import Flag, flags_of
+from foldserve_contract.options import DeclaredFlag, flags_of
 
 _PARSERS: Mapping[str, Callable[[str], Any]] = {"": str, "int": int, "path": Path}
 
@@ -16,7 +16,7 @@ def add_flags(parser: ArgumentParser, record: type) -> None:
         parser.add_argument(f"--{flag.name}", help=flag.help, **_arguments(flag))
 
 
-def _arguments(flag: Flag) -> dict[str, Any]:
+def _arguments(flag: DeclaredFlag) -> dict[str, Any]:
     if flag.is_switch:
         return {"action": "store_true"}
     arguments: dict[str, Any] = {"type": _PARSERS[flag.parse], "metavar": flag.metavar, "default": flag.default}

@@ -1,4 +1,4 @@
-"""Freezes BatchNormalization for fine-tuning, wherever it is."""
+"""Freezing of BatchNormalization for fine-tuning, in nested models as well."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from .graph import keras_private as private
 
 
 def freeze(model: Any) -> tuple[str, ...]:
-    """Freezes every BatchNormalization of a model, in nested backbones and wrappers as well. It changes the model.
+    """Freezes every BatchNormalization of a model, in nested backbones and wrappers as well, in place.
 
-    A frozen layer normalises with its moving statistics in `fit` too and leaves them as they are, so that what `fit`
-    sees is what `predict` answers. All other layers stay as trainable as they were. Statistics that are wrong before
-    stay wrong: recalibrate first. Setting `trainable` of a model around it afterwards undoes it; call it last.
+    A frozen layer normalises with its moving statistics in `fit` too and leaves them as they are, so that `fit` and
+    `predict` compute the same. All other layers stay as trainable as they were. Statistics that are wrong before
+    stay wrong: recalibrate first. Setting `trainable` of an enclosing model afterwards undoes it; call `freeze` last.
 
-    A compiled model may be trained further as it is: the training step that Keras keeps is thrown away, so that the
-    next `fit` makes it anew.
+    A compiled model needs no new `compile`: the training function that Keras caches is dropped, and the next `fit`
+    builds it again.
 
     Args:
         model: A `keras.Model`. Its BatchNormalization layers become `trainable = False`.
@@ -25,7 +25,7 @@ def freeze(model: Any) -> tuple[str, ...]:
         The names of the layers that were trainable and no longer are.
 
     Raises:
-        Refused: It is no Keras model.
+        Refused: The argument is not a Keras model.
     """
     if not isinstance(model, keras.Model):
         raise Refused(f"freeze expects a Keras model, received {type(model).__name__}")

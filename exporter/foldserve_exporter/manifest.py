@@ -35,7 +35,7 @@ def make_manifest(report: Report, files: tuple[SealedFile, ...], max_batch_size:
 
 
 def require_unchanged(verified: tuple[SealedFile, ...], sealed: tuple[SealedFile, ...]) -> None:
-    """Makes sure that what is sealed is what was verified.
+    """Checks that the sealed files are those that were verified.
 
     Raises:
         DigestMismatch: A file changed or vanished in between.

@@ -1,4 +1,4 @@
-"""A rebuilt model called with tensors by name: the names that artifacts, manifest and wire share."""
+"""Tensor names of a rebuilt model, as artifacts, manifest and wire protocols share them."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from .graph import Graph
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NamedModel:
-    """A Keras model whose inputs and outputs have names of their own, in the order in which Keras flattens them."""
+    """A Keras model with named inputs and outputs, in the order in which Keras flattens them."""
 
     model: Any
     inputs: tuple[str, ...]
@@ -25,7 +25,7 @@ class NamedModel:
 
     @classmethod
     def of(cls, model: Any, graph: Graph) -> "NamedModel":
-        """A model rebuilt from a graph, with the graph's names as a SavedModel can hold them.
+        """Wraps a model rebuilt from a graph, with the graph's names as a SavedModel can hold them.
 
         Raises:
             Refused: Two names become one.
@@ -33,14 +33,14 @@ class NamedModel:
         return cls(model, _servable(graph.input_names), _servable(graph.output_names))
 
     def call(self, inputs: Mapping[str, Any], training: bool = False) -> dict[str, Any]:
-        """Tensors in, tensors out, by name; traceable by `tf.function`."""
+        """Calls the model on tensors by name; traceable by `tf.function`."""
         flat = [inputs[name] for name in self.inputs]
         structured = keras.tree.pack_sequence_as(self.model.input, flat)
         outputs = keras.tree.flatten(self.model(structured, training=training))
         return dict(zip(self.outputs, outputs, strict=True))
 
     def run(self, inputs: Arrays, training: bool = False) -> dict[str, Array]:
-        """Arrays in, arrays out, by name; executed eagerly."""
+        """Runs the model on arrays by name, eagerly."""
         outputs = self.call({name: keras.ops.convert_to_tensor(inputs[name]) for name in inputs}, training)
         return {name: np.asarray(output) for name, output in outputs.items()}
 
@@ -57,7 +57,7 @@ class NamedModel:
 
 
 def _servable(names: tuple[str, ...]) -> tuple[str, ...]:
-    """TensorFlow makes identifiers of a signature's names; all formats and the wire use the result."""
+    """Names turned into identifiers, as TensorFlow does in a signature; all formats and the wire use the result."""
     servable = tuple(re.sub(r"\W", "_", name, flags=re.ASCII) for name in names)
     if len(set(servable)) != len(servable):
         raise Refused(f"the names {list(names)} become {list(servable)} in a SavedModel, which are not distinct")

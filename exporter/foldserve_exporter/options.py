@@ -11,7 +11,7 @@ from foldserve_contract.signature import Array, Arrays
 DEFAULT_GOLDEN = 32
 MAX_GOLDEN = 1024
 DEFAULT_MAX_BATCH = 32
-MAX_VERSION = 2**63 - 1  # TensorFlow Serving's protocol holds no more
+MAX_VERSION = 2**63 - 1  # the largest int64, the type in TensorFlow Serving's protocol
 Samples = Path | str | Array | Arrays | None
 
 
@@ -43,28 +43,28 @@ class Choices(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
-    """The choices of one export, with what most people want as defaults.
+    """The options of one export.
 
     Attributes:
         output: The model repository to publish into; made if it is not there.
         name: The model's name.
         version: The version's number; None for the highest plus one.
         samples: A file or folder of samples, or arrays; None for synthetic ones.
-        golden: How many golden samples the bundle carries.
+        golden: Number of golden samples in the bundle.
         golden_synthetic: Whether they are drawn at random although samples are given, to keep private data out.
-        seed: Of every random choice.
+        seed: Seed of every random choice.
         force: Whether an existing version may be replaced.
         keep_keras: Whether the bundle also carries the folded `model.keras`.
-        max_batch_size: The batch size that `config.pbtxt` tells Triton.
-        features: The layer to cut at: the bundle answers with what it answers. None for the whole model.
+        max_batch_size: The maximum batch size in Triton's `config.pbtxt`.
+        features: The layer whose output the bundle returns; later layers are left out. None for the whole model.
         preprocess: `caffe`, `tf`, `torch`, `SCALE` or `SCALE,OFFSET`: baked into both artifacts, which then take uint8.
         labels: Names of the classes, or a file of them.
         rename: `OLD=NEW` for inputs and outputs; samples by name go by the new ones.
         trust_code: Whether code in the model file (Lambda layers) may run.
         custom_objects: Modules to import before loading.
-        tf32: Whether the bundle also promises a value for GPUs that round to TF32.
+        tf32: Whether the bundle also promises a tolerance for GPUs that round to TF32.
         recalibrate: Samples, as `samples`, from which the moving statistics are estimated anew before the fold.
-        recalibrate_labels: The right answers to them, a file or arrays; an export that they say is worse is refused.
+        recalibrate_labels: Their labels, a file or arrays; an export with worse scores is refused.
     """
 
     output: Path
@@ -78,7 +78,7 @@ class ExportOptions:
     )
     recalibrate_labels: Samples = option(
         None,
-        "the right answers to them (.npy, .npz): accuracy is told, worse refused",
+        "the labels of these samples (.npy, .npz): scores are reported, worse refused",
         name="recalibrate-labels",
         parse="path",
         metavar="FILE",
@@ -92,7 +92,7 @@ class ExportOptions:
     keep_keras: bool = option(False, "keep the folded model as model.keras in the bundle", name="keep-keras")
     max_batch_size: int = option(
         DEFAULT_MAX_BATCH,
-        f"what Triton's config.pbtxt says ({DEFAULT_MAX_BATCH})",
+        f"the maximum batch size in Triton's config.pbtxt ({DEFAULT_MAX_BATCH})",
         name="max-batch-size",
         parse="int",
         metavar="N",
@@ -134,6 +134,8 @@ class ExportOptions:
         if self.seed < 0:
             raise OptionsError(f"a seed is a number from 0, received {self.seed}")
         if self.recalibrate_labels is not None and self.recalibrate is None:
-            raise OptionsError("recalibrate_labels say whether a recalibration is worth it: give recalibrate as well")
+            raise OptionsError(
+                "recalibrate_labels are the labels of the samples for recalibration: give recalibrate as well"
+            )
         if self.max_batch_size < 1:
             raise OptionsError(f"max_batch_size must be at least 1, received {self.max_batch_size}")

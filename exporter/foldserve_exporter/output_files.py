@@ -1,4 +1,4 @@
-"""Files that a command writes: whole or not at all, and JSON of records."""
+"""Output files of a command, written whole or not at all, and JSON of records."""
 
 import json
 import math

@@ -13,7 +13,7 @@ from .bundle_files import write_golden, write_models
 from .errors import Refused
 from .manifest import require_unchanged
 from .options import Choices, ExportOptions
-from .progress import Progress, Silent, Steps
+from .progress import NoProgress, ProgressListener, StepTimer
 from .report.record import Report
 from .runtime import require_runtime
 from .steps.diagnose import diagnose_export
@@ -25,11 +25,11 @@ from .steps.reference import ReferenceSet, reference_run
 from .steps.report import StepResults, make_report
 from .verify.reduced import tf32_promises
 from .verify.verifier import Verifier, candidates_of
-from .verify.workers import Worker, started_workers
+from .verify.worker_pool import VerificationWorker, started_workers
 
 
 def export_model(
-    model: Any, output: Path | str, name: str, *, progress: Progress | None = None, **choices: Unpack[Choices]
+    model: Any, output: Path | str, name: str, *, progress: ProgressListener | None = None, **choices: Unpack[Choices]
 ) -> Exported:
     """Folds a Keras model, proves that nothing changed, and publishes it as `output/name/VERSION`.
 
@@ -38,7 +38,7 @@ def export_model(
             `trust_code`), or a built `keras.Model`; it comes back unchanged.
         output: The model repository.
         name: The model's name.
-        progress: Notified of the steps.
+        progress: Listener for the steps.
         **choices: See `ExportOptions`.
 
     Raises:
@@ -52,7 +52,7 @@ def export_model(
     """
     require_runtime()
     options = ExportOptions(Path(output), name, **choices)
-    steps = Steps(progress or Silent())
+    steps = StepTimer(progress or NoProgress())
     with (
         stage(options.output, name, options.version, force=options.force) as staging,
         started_workers() as workers,
@@ -66,9 +66,14 @@ def export_model(
 
 
 def _make(
-    model: Any, options: ExportOptions, staging: Staging, workers: tuple[Worker, ...], scratch: Path, steps: Steps
+    model: Any,
+    options: ExportOptions,
+    staging: Staging,
+    workers: tuple[VerificationWorker, ...],
+    scratch: Path,
+    steps: StepTimer,
 ) -> Report:
-    """All steps up to the verdict; the files that they write are in the staging directory."""
+    """Runs all steps up to the verdict; the files that they write are in the staging directory."""
     with steps.step("load"):
         loaded = open_model(model, options)
     with steps.step("fold"):
@@ -76,23 +81,23 @@ def _make(
         if options.keep_keras:
             require_savable(folded)
     with ExitStack() as stack:
-        # the reference is computed while the artifacts are written
+        # a background thread computes the reference while the artifacts are written
         with steps.step("trace"):
-            run = stack.enter_context(reference_run(folded, options))
+            reference = stack.enter_context(reference_run(folded, options))
         with steps.step("emit"):
             write_models(folded.model, folded.signature, staging.path)
             keras_file = write_keras(folded, loaded, options, staging.path if options.keep_keras else scratch)
         with steps.step("reference"):
-            expected = run.result()
+            expected = reference.result()
             write_golden(expected.golden, options.name, staging.path)
-    # the artifacts are verified in other processes while the model is diagnosed
+    # other processes verify the artifacts while this one diagnoses the model
     before = staging.seal()
     verifier = Verifier(expected.reference, expected.rows, folded.signature, loaded.modules, options.trust_code)
-    trial = verifier.begin(candidates_of(staging.path, keras_file), workers, scratch / "verify")
+    verification_run = verifier.start(candidates_of(staging.path, keras_file), workers, scratch / "verify")
     with steps.step("diagnose"):
         diagnosis = diagnose_export(loaded, folded, expected)
     with steps.step("verify"):
-        verification = trial.conclude(folded.model, steps.progress.detail)
+        verification = verification_run.finish(folded.model, steps.progress.detail)
         require_unchanged(before, staging.seal())
         tf32 = _tf32(staging.path, folded, expected) if options.tf32 and verification.passed else {}
     with steps.step("report"):
@@ -102,6 +107,8 @@ def _make(
 
 def _tf32(directory: Path, folded: FoldedModel, expected: ReferenceSet) -> Mapping[str, float]:
     if (directory / ONNX_DATA).exists():
-        raise Refused("TF32 is not told for a model whose weights do not fit into one file: export it without --tf32")
+        raise Refused(
+            "TF32 cannot be verified for a model whose weights do not fit into one file: export it without --tf32"
+        )
     content = (directory / ONNX).read_bytes()
     return tf32_promises(content, folded.signature, expected.rows, expected.reference)

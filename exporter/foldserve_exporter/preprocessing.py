@@ -1,4 +1,4 @@
-"""Preprocessing put before a model, so that callers send bytes and cannot skew what the model sees.
+"""Preprocessing inside the exported model: callers send raw uint8 images and cannot preprocess them wrongly.
 
 The formulas are those of `keras.applications.imagenet_utils.preprocess_input`, x in 0…255, by channel:
 
@@ -26,10 +26,10 @@ _CAFFE_MEAN = (103.939, 116.779, 123.68)  # of B, G and R
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """x · scale + offset for each channel, after turning RGB into BGR where that is asked for.
+    """Preprocessing x · scale + offset for each channel, after the conversion of RGB to BGR where `reversed_channels`.
 
     Attributes:
-        name: As it was asked for; the manifest holds it.
+        name: The text of the option; the manifest holds it.
         scale: One number, or one for each of three channels.
         offset: Likewise.
         reversed_channels: Whether the model takes BGR.
@@ -41,42 +41,42 @@ class Preprocessing:
     reversed_channels: bool = False
 
     @classmethod
-    def parse(cls, words: str) -> "Preprocessing":
+    def parse(cls, text: str) -> "Preprocessing":
         """Reads `tf`, `torch`, `caffe`, `SCALE` or `SCALE,OFFSET`; a number may be a fraction, `1/255`.
 
         Raises:
-            OptionsError: It is none of these.
+            OptionsError: The text has none of these forms.
         """
-        if words == "tf":
-            return cls(words, (1 / 127.5,), (-1.0,))
-        if words == "torch":
+        if text == "tf":
+            return cls(text, (1 / 127.5,), (-1.0,))
+        if text == "torch":
             scale = tuple(1 / (255 * deviation) for deviation in _TORCH_DEVIATION)
             shifts = zip(_TORCH_MEAN, _TORCH_DEVIATION, strict=True)
-            return cls(words, scale, tuple(-mean / deviation for mean, deviation in shifts))
-        if words == "caffe":
-            return cls(words, (1.0,), tuple(-mean for mean in _CAFFE_MEAN), reversed_channels=True)
+            return cls(text, scale, tuple(-mean / deviation for mean, deviation in shifts))
+        if text == "caffe":
+            return cls(text, (1.0,), tuple(-mean for mean in _CAFFE_MEAN), reversed_channels=True)
         try:
-            scale_and_offset = [_number(part) for part in words.split(",")]
-            scale_word, offset_word = scale_and_offset if len(scale_and_offset) == 2 else (*scale_and_offset, 0.0)
-            if scale_word == 0:
+            scale_and_offset = [_number(part) for part in text.split(",")]
+            factor, shift = scale_and_offset if len(scale_and_offset) == 2 else (*scale_and_offset, 0.0)
+            if factor == 0:
                 raise ValueError("every image would be the same")
         except (ValueError, ZeroDivisionError):
             raise OptionsError(
-                f"preprocess must be caffe, tf, torch, SCALE or SCALE,OFFSET (such as 1/255), received {words!r}"
+                f"preprocess must be caffe, tf, torch, SCALE or SCALE,OFFSET (such as 1/255), received {text!r}"
             ) from None
-        return cls(words, (scale_word,), (offset_word,))
+        return cls(text, (factor,), (shift,))
 
 
-def _number(word: str) -> float:
-    over, _, under = word.partition("/")
+def _number(text: str) -> float:
+    over, _, under = text.partition("/")
     number = float(over) / float(under or 1)
     if not math.isfinite(number):
-        raise ValueError(word)
+        raise ValueError(text)
     return number
 
 
 def with_preprocessing(model: Any, preprocessing: Preprocessing) -> Any:
-    """A new model that takes uint8 images, 0…255 in RGB, and otherwise is the model; the model is not changed.
+    """A new model that takes uint8 images, 0…255 in RGB, and feeds them to the given one, which is not changed.
 
     Raises:
         Refused: The model has no single float input, or not as many channels as the preprocessing.
@@ -92,7 +92,7 @@ def with_preprocessing(model: Any, preprocessing: Preprocessing) -> Any:
 
 
 def _channel_axis(graph: Graph, preprocessing: Preprocessing) -> int:
-    """Where the input has its channels: behind all else, or in front where layers take them so."""
+    """The input's channel axis: the last one, or the first after the batch where layers are channels-first."""
     spec = graph.inputs[0]
     last = len(spec.shape) - 1
     wanted = max(len(preprocessing.scale), len(preprocessing.offset))
@@ -104,8 +104,8 @@ def _channel_axis(graph: Graph, preprocessing: Preprocessing) -> int:
         return fitting[0]
     if fitting and any(map(is_layout_permute, graph.readers(Ref(INPUT, 0)))):
         return 1
-    found = " or ".join(str(spec.shape[axis]) for axis in axes)
-    raise Refused(f"--preprocess {preprocessing.name} is for {wanted} channels; input {spec.name!r} has {found}")
+    received = " or ".join(str(spec.shape[axis]) for axis in axes)
+    raise Refused(f"--preprocess {preprocessing.name} is for {wanted} channels; input {spec.name!r} has {received}")
 
 
 def _prepared(image: Any, preprocessing: Preprocessing, axis: int) -> Any:

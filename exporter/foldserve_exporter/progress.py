@@ -1,4 +1,4 @@
-"""Where an export stands, told to whoever wants to show it."""
+"""Progress of an export: its steps are announced to a listener and timed."""
 
 import time
 from collections.abc import Iterator
@@ -7,41 +7,41 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 
-class Progress(Protocol):
-    """Somebody who shows the steps of an export."""
+class ProgressListener(Protocol):
+    """Listener for the steps of an export, such as a progress display."""
 
     def step(self, name: str) -> None:
-        """A step begins."""
+        """Called when a step begins."""
 
     def detail(self, text: str) -> None:
-        """Something within the step begins."""
+        """Called when a part of the current step begins."""
 
 
-class Silent:
-    """Shows nothing."""
+class NoProgress:
+    """Listener that ignores every step."""
 
     def step(self, name: str) -> None:
-        """Nothing to show."""
+        """Does nothing."""
 
     def detail(self, text: str) -> None:
-        """Nothing to show."""
+        """Does nothing."""
 
 
 @dataclass
-class Steps:
-    """Announces steps and measures them.
+class StepTimer:
+    """Announces steps to a listener and measures their duration.
 
     Attributes:
-        progress: Who is told.
-        seconds: How long each finished step took.
+        progress: The listener.
+        seconds: Duration of every finished step, also of one that failed.
     """
 
-    progress: Progress
+    progress: ProgressListener
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """One step, measured also where it fails."""
+        """Announces a step and measures it, also where it fails."""
         self.progress.step(name)
         began = time.perf_counter()
         try:

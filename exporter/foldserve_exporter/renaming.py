@@ -21,17 +21,19 @@ class Renames:
     names: Mapping[str, str]
 
     @classmethod
-    def parse(cls, words: Iterable[str]) -> "Renames":
-        """Reads words such as `dense_1=scores`.
+    def parse(cls, arguments: Iterable[str]) -> "Renames":
+        """Parses arguments such as `dense_1=scores`.
 
         Raises:
-            OptionsError: A word is none of these, a name is given twice, or a new one cannot stand in a SavedModel.
+            OptionsError: An argument is malformed, a name is given twice, or a new name is not valid in a SavedModel.
         """
         names: dict[str, str] = {}
-        for word in words:
-            old, equals, new = word.partition("=")
+        for argument in arguments:
+            old, equals, new = argument.partition("=")
             if not old or not equals or not _NAME.fullmatch(new):
-                raise OptionsError(f"--rename is OLD=NEW, the new name of letters, digits and '_', received {word!r}")
+                raise OptionsError(
+                    f"--rename is OLD=NEW, the new name of letters, digits and '_', received {argument!r}"
+                )
             if old in names:
                 raise OptionsError(f"--rename gives {old!r} two new names")
             names[old] = new
@@ -46,10 +48,10 @@ class Renames:
 
         Args:
             graph: Its inputs are renamed already.
-            inputs: What they were called before.
+            inputs: Their names before.
 
         Raises:
-            OptionsError: A name is nobody's, or two tensors would have the same.
+            OptionsError: A name belongs to no input or output, or two tensors would have the same.
         """
         outputs = graph.output_names
         for old in self.names:

@@ -1,4 +1,4 @@
-"""The one runtime the exporter works in: Keras 3 on TensorFlow, float32, channels last."""
+"""The exporter's runtime: Keras 3 on TensorFlow, float32, channels last."""
 
 import importlib
 import os
@@ -13,33 +13,33 @@ _TOOLS = ("foldserve", "keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", 
 
 
 def pin_runtime() -> None:
-    """Sets what Keras reads when it is first imported, whatever the user's `keras.json` says. Call it before that."""
+    """Sets the backend and the log level, which Keras and TensorFlow read on import; overrides `keras.json`."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def import_quietly() -> None:
-    """Imports TensorFlow and Keras without their start-up chatter, which C++ writes to file descriptor 2.
+    """Imports TensorFlow and Keras without their start-up messages, which C++ writes to file descriptor 2.
 
-    What was written is shown after all where the import fails.
+    The messages are shown where the import fails.
     """
     sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as chatter:
-        os.dup2(chatter.fileno(), 2)
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as messages:
+        os.dup2(messages.fileno(), 2)
         try:
             importlib.import_module("keras")
         except Exception:
-            chatter.seek(0)
-            os.write(kept, chatter.read())
+            messages.seek(0)
+            os.write(saved, messages.read())
             raise
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(saved, 2)
+            os.close(saved)
 
 
 def require_runtime() -> None:
-    """Imports Keras and makes sure that it is the one to work with.
+    """Imports Keras and checks that it runs on TensorFlow.
 
     Raises:
         Refused: Keras runs on another backend in this process.
@@ -54,7 +54,7 @@ def require_runtime() -> None:
 
 
 def reset_defaults() -> None:
-    """Undoes what a `keras.json` of the user's may have set. For commands only: a library must not change defaults."""
+    """Restores the defaults that a user's `keras.json` may change. For commands, never for the library."""
     import keras
 
     keras.config.set_floatx("float32")
@@ -62,15 +62,15 @@ def reset_defaults() -> None:
 
 
 def tools(*more: str) -> dict[str, str]:
-    """Versions of the libraries that take part, and the flag that changes TensorFlow's rounding.
+    """Versions of the libraries used, and the environment variable that changes TensorFlow's rounding.
 
     Args:
-        *more: Distributions that took part beside those that always do.
+        *more: Distributions used beside those that always are.
     """
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for name in (*_TOOLS, *more):
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:  # onnxruntime-gpu, tensorflow-cpu: the same code under another name
-            found[name] = "unknown"
-    return found | {"TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default")}
+            versions[name] = "unknown"
+    return versions | {"TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default")}

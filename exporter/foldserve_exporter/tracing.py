@@ -1,4 +1,4 @@
-"""A model as a graph function, which is how both artifacts run it."""
+"""A model as a graph function, as both artifacts run it."""
 
 from collections.abc import Callable
 
@@ -10,14 +10,14 @@ from .error_text import error_text
 from .errors import Refused
 from .naming import NamedModel
 
-Run = Callable[[Arrays], dict[str, Array]]
+TracedFunction = Callable[[Arrays], dict[str, Array]]
 
 
-def traced(model: NamedModel, *, training: bool) -> Run:
-    """Arrays in, arrays out, through a function traced once, now, for all sizes of what may have several.
+def traced(model: NamedModel, *, training: bool) -> TracedFunction:
+    """Traces the model at once into a function from arrays to arrays, one trace for all sizes of dynamic dimensions.
 
     Raises:
-        Refused: Code of the user's own in the model cannot be traced, and so cannot be in any artifact.
+        Refused: User code in the model cannot be traced, so that no artifact can hold it.
     """
     specs = {
         name: tf.TensorSpec(tensor.shape, tensor.dtype)
@@ -28,7 +28,7 @@ def traced(model: NamedModel, *, training: bool) -> Run:
         concrete = function.get_concrete_function(specs)
     except Exception as error:
         raise Refused(
-            f"TensorFlow cannot trace the model's code, of which every artifact is made: {error_text(error)} Make "
+            f"TensorFlow cannot trace the model's code, which every artifact needs: {error_text(error)} Make "
             "layers and variables in constructors or in build(), and leave decisions about values to keras.ops.where."
         ) from error
 

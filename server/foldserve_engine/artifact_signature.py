@@ -1,4 +1,4 @@
-"""Whether an artifact offers what the manifest says."""
+"""Comparison of an artifact's inputs and outputs with the manifest."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ def compare(
 
 
 def _compare(specs: tuple[TensorSpec, ...], offered: Iterable[ArtifactTensor], where: str, *, narrower: bool) -> None:
-    found = {tensor.name: tensor for tensor in offered}
+    tensors = {tensor.name: tensor for tensor in offered}
     wanted = {spec.name for spec in specs}
-    if found.keys() != wanted:
-        raise SignatureMismatch(f"{where}s are {sorted(found)}; the manifest says {sorted(wanted)}")
+    if tensors.keys() != wanted:
+        raise SignatureMismatch(f"{where}s are {sorted(tensors)}; the manifest says {sorted(wanted)}")
     for spec in specs:
-        tensor = found[spec.name]
+        tensor = tensors[spec.name]
         if tensor.dtype != spec.dtype:
             raise SignatureMismatch(f"{where} {spec.name!r} has dtype {tensor.dtype}; the manifest says {spec.dtype}")
         if tensor.shape is not None and not _agrees(spec.shape, tensor.shape, narrower):
@@ -45,13 +45,13 @@ def _compare(specs: tuple[TensorSpec, ...], offered: Iterable[ArtifactTensor], w
             )
 
 
-def _agrees(wanted: tuple[int, ...], found: tuple[int | None, ...], narrower: bool) -> bool:
+def _agrees(wanted: tuple[int, ...], offered: tuple[int | None, ...], narrower: bool) -> bool:
     """A dimension the artifact leaves free may be fixed by the manifest; one it fixes must be the manifest's.
 
     With `narrower`, it may fix what the manifest leaves free, but for the batch: callers are given what they expect.
     """
     free = DYNAMIC if narrower else None
-    return len(wanted) == len(found) and all(
+    return len(wanted) == len(offered) and all(
         got is None or got == want or (axis > 0 and want == free)
-        for axis, (want, got) in enumerate(zip(wanted, found, strict=True))
+        for axis, (want, got) in enumerate(zip(wanted, offered, strict=True))
     )

@@ -19,7 +19,7 @@ class DeviceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One device: its kind and its number."""
+    """Device: its kind and its number."""
 
     kind: DeviceKind = DeviceKind.CPU
     index: int = 0

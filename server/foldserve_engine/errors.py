@@ -1,4 +1,4 @@
-"""What goes wrong with an engine.
+"""Errors of an engine.
 
 ```
 FoldserveError
@@ -55,4 +55,4 @@ class RunFailed(EngineError):
 
 
 class EngineLost(EngineError):
-    """Nothing can be computed in this process any more: it must end, and another take its place."""
+    """The process cannot compute anything any more: it must end, and another take its place."""

@@ -10,7 +10,7 @@ class Engine(Protocol):
 
     @property
     def signature(self) -> Signature:
-        """What it takes and gives."""
+        """Inputs and outputs of the artifact."""
 
     def run(self, inputs: Arrays) -> dict[str, Array]:
         """Computes every output for one batch of inputs that fit the signature.
@@ -30,4 +30,4 @@ class ReportsPlacement(Protocol):
 
     @property
     def placement(self) -> str:
-        """In words for operators; empty where there is nothing to say."""
+        """Text for operators; empty where nothing is to be reported."""

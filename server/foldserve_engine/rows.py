@@ -1,4 +1,4 @@
-"""Rows of several callers put together for one run, and padded."""
+"""Rows of several callers gathered for one run, and padded."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
@@ -19,14 +19,14 @@ class OwnMemory(Protocol):
     """An engine that reads some host memory faster than other."""
 
     def allocate(self, size: int) -> Array:
-        """So many bytes of it, aligned."""
+        """Memory of that many bytes, aligned."""
 
 
 class Gather:
     """Puts rows together in memory that is used again for every batch."""
 
     def __init__(self, allocate: Callable[[int], Array] | None = None) -> None:
-        """Nothing is held before the first batch; `allocate` gives so many bytes, aligned."""
+        """No memory is held before the first batch; `allocate` gives aligned memory of that many bytes."""
         self._scratch: dict[str, Array] = {}
         self._allocate = allocate or aligned
 
@@ -67,7 +67,7 @@ class Gather:
 
 
 def aligned(size: int, alignment: int = ALIGNMENT) -> Array:
-    """So many bytes, the first at a multiple of the alignment."""
+    """Memory of that many bytes, the first at a multiple of the alignment."""
     memory = np.empty(size + alignment, np.uint8)
     start = -memory.ctypes.data % alignment
     return memory[start : start + size]
@@ -84,7 +84,7 @@ class PaddedEngine:
 
     @property
     def signature(self) -> Signature:
-        """What it takes and gives."""
+        """Inputs and outputs of the engine."""
         return self._engine.signature
 
     def run(self, inputs: Arrays) -> dict[str, Array]:
@@ -102,5 +102,5 @@ class PaddedEngine:
 
 
 def _cut(outputs: Mapping[str, Array], size: int, rows: int) -> dict[str, Array]:
-    """The first rows; an output that does not have `size` rows is left as it is, for whoever checks it."""
+    """The first rows; an output that does not have `size` rows is left as it is, for the check of its shape."""
     return {name: array[:rows] if array.shape[:1] == (size,) else array for name, array in outputs.items()}

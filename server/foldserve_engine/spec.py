@@ -1,4 +1,4 @@
-"""How an engine is to run: one record from the command line to the library that computes.
+"""Engine spec: how an engine is to run, as one record from the command line to the library that computes.
 
 It brings no NumPy with it, since `--help` reads it.
 """
@@ -23,7 +23,7 @@ class EngineKind(StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class EngineSpec:
-    """How an engine is to run, in this process or in one of its own.
+    """Spec of an engine, in this process or in one of its own.
 
     Attributes:
         device: `cpu`, `cuda:N` or `tensorrt:N`. A device that is not there is an error, never another device.

@@ -48,7 +48,7 @@ class TensorFlowEngine:
 
     @classmethod
     def discover(cls, path: Path, options: EngineSpec | None = None) -> "TensorFlowEngine":
-        """As `from_directory`, with the signature that the SavedModel itself offers.
+        """Loads a SavedModel as `from_directory` does, with the signature that it offers itself.
 
         Raises:
             ArtifactUnusable: TensorFlow refuses it, or what it takes or gives cannot be served.
@@ -117,10 +117,10 @@ def _take_gpu(tensorflow: Any, options: EngineSpec) -> str:
 def _gpu(tensorflow: Any, options: EngineSpec) -> Any:
     if options.target.kind is not DeviceKind.CUDA:
         raise DeviceNotFound(f"TensorFlow runs on cpu or cuda:N, not on {options.target}")
-    found = tensorflow.config.list_physical_devices("GPU")
-    if options.target.index >= len(found):
-        raise DeviceNotFound(f"device {options.target} is not there; TensorFlow sees {len(found)} GPUs")
-    return found[options.target.index]
+    gpus = tensorflow.config.list_physical_devices("GPU")
+    if options.target.index >= len(gpus):
+        raise DeviceNotFound(f"device {options.target} is not there; TensorFlow sees {len(gpus)} GPUs")
+    return gpus[options.target.index]
 
 
 def _configure(tensorflow: Any, options: EngineSpec) -> None:
@@ -149,10 +149,10 @@ def _specs(offered: list[ArtifactTensor]) -> tuple[TensorSpec, ...]:
     for tensor in offered:
         if tensor.shape is None:
             raise TensorError(f"tensor {tensor.name!r}: its rank is not known")
-    shapes = ((one, one.shape or ()) for one in offered)
+    shapes = ((tensor, tensor.shape or ()) for tensor in offered)
     return tuple(
-        TensorSpec(one.name, one.dtype, tuple(DYNAMIC if size is None else size for size in shape))
-        for one, shape in shapes
+        TensorSpec(tensor.name, tensor.dtype, tuple(DYNAMIC if size is None else size for size in shape))
+        for tensor, shape in shapes
     )
 
 

@@ -29,28 +29,28 @@ from .stats.telemetry import Telemetry
 from .system.address import check_free, join
 from .system.descriptors import print_line
 from .system.garbage_collector import freeze_objects
-from .tracing import Tracing, is_asked_for
+from .tracing import Tracing, tracing_requested
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
 class FrontEnds(Protocol):
-    """Those who answer callers, in this process or in others."""
+    """Front ends: the gRPC and HTTP servers, in this process or in others."""
 
     @property
     def port(self) -> int:
-        """Where gRPC is."""
+        """The port of gRPC."""
 
     @property
     def rest_port(self) -> int | None:
-        """Where REST and the page are; None for nowhere."""
+        """The port of REST and the page; None where they are off."""
 
     def begin(self) -> None:
-        """All that was there at the start is loaded or refused."""
+        """Reports health from now on: every model that was there at the start is loaded or refused."""
 
     def drain(self) -> None:
-        """From now on health says that nothing serves."""
+        """Has health report from now on that nothing serves."""
 
     async def stop(self, grace_s: float) -> None:
         """Refuses new requests, answers those that were accepted, and ends after the grace at the latest."""
@@ -81,7 +81,7 @@ async def serve(options: ServerOptions, words: Sequence[str] = ()) -> None:
         await serve_with_front_ends(options, words, stop, run)
         return
     launcher, table, telemetry = Launcher(options), Table(), Telemetry()
-    tracing = Tracing.configured() if is_asked_for() else None
+    tracing = Tracing.from_environment() if tracing_requested() else None
     tracer = untraced if tracing is None else tracing.span
     try:
         await run(
@@ -100,7 +100,7 @@ async def run(
     start: Callable[[Admin], Coroutine[None, None, FrontEnds]],
     stop: asyncio.Event,
 ) -> None:
-    """Loads, answers callers by fronts that are started meanwhile, and ends when it is told to stop."""
+    """Loads the models, serves them by front ends that are started meanwhile, and ends at the stop event."""
     managers = ModelManagers(
         ManagerContext(table, launcher.start, telemetry, options.grace_s, options.stop_first, launcher.memory_shortage)
     )
@@ -215,19 +215,19 @@ def _check_repository(options: ServerOptions) -> None:
     path = options.source.path
     try:
         if not path.is_dir():
-            raise CannotStart(f"{path} is no directory; give the folder that holds NAME/VERSION/bundle.json")
+            raise CannotStart(f"{path} is not a directory; give the folder that holds NAME/VERSION/bundle.json")
     except OSError as error:
         raise CannotStart(f"{path} cannot be read: {error.strerror}") from error
 
 
 def ready_line(address: str, table: Table, options: ServerOptions) -> str:
-    """What is served where, and what was refused, in one line."""
-    known = [servable for name in table.names() for servable in table.status(ModelRef(name))]
+    """One line: the address, the models that are served, and those that were refused."""
+    servables = [servable for name in table.names() for servable in table.status(ModelRef(name))]
     serving = [
         f"{servable} ({servable.engine.info.summary})"
-        for servable in known
+        for servable in servables
         if servable.state is ServableState.AVAILABLE
     ]
-    refused = [str(servable) for servable in known if servable.failed]
-    said = ", ".join(serving) or f"nothing yet; watching {options.source} for bundles"
-    return f"serving on {address}: {said}" + (f"; refused: {', '.join(refused)}" if refused else "")
+    refused = [str(servable) for servable in servables if servable.failed]
+    served = ", ".join(serving) or f"nothing yet; watching {options.source} for bundles"
+    return f"serving on {address}: {served}" + (f"; refused: {', '.join(refused)}" if refused else "")

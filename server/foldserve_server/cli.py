@@ -21,9 +21,9 @@ _NEEDED = {"aiohttp": "aiohttp", "grpc_health": "grpcio-health-checking", "grpc_
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Serves until it is told to stop.
+    """Serves until SIGTERM or SIGINT.
 
-    SIGTERM and SIGINT end it quietly from here on: as the first process of a container it would not hear them else.
+    SIGTERM and SIGINT end it quietly from here on: the first process of a container ignores them by default.
 
     Returns:
         The exit status: 0 after SIGTERM or SIGINT, 2 where a start is not possible, 1 where front ends end again and
@@ -57,7 +57,7 @@ def _main(words: Sequence[str]) -> int:
 
 @contextlib.contextmanager
 def _ending_quietly() -> Iterator[None]:
-    """While inside, a signal ends what nobody else has taken into hand yet."""
+    """Context in which a signal ends the process, until the server installs handlers of its own."""
 
     def end(number: int, frame: object) -> NoReturn:
         raise SystemExit(0)

@@ -1,4 +1,4 @@
-"""What the core answers instead of a prediction. Each protocol has one table from these to its own statuses.
+"""Errors of requests, of loading and of the start. Each protocol has one table from these to its own statuses.
 
 ```
 FoldserveError
@@ -13,7 +13,7 @@ FoldserveError
     ├── ResourceExhausted     one request is larger than any may be
     ├── DeadlineExceeded      its deadline passed before it was computed
     ├── EngineFailed          the engine could not compute it; the log says why
-    ├── Unauthenticated       nobody knows who the caller is
+    ├── Unauthenticated       the caller's token is missing or unknown
     ├── Forbidden             the caller may not ask for that
     ├── NotInRepository       a model is to be loaded that is not there to be served
     └── ReloadFailed          another set of models was asked for and cannot be served; the one before still is
@@ -67,13 +67,13 @@ class NotOffered(ServingError):
 
 
 class ServableNotFound(ServingError):
-    """No such model, version or label is served."""
+    """The model, version or label is not served."""
 
     status = "NOT_FOUND"
 
 
 class Unavailable(ServingError):
-    """It cannot be answered now; another try may succeed."""
+    """The request cannot be answered now; another try may succeed."""
 
     status = "UNAVAILABLE"
 
@@ -99,7 +99,7 @@ class DeadlineExceeded(ServingError):
 
 
 class EngineFailed(ServingError):
-    """The engine raised an error; callers are told no internals."""
+    """The engine raised an error; its text is in the log, not in the answer."""
 
 
 class Unauthenticated(ServingError):
@@ -119,7 +119,7 @@ class NotInRepository(ServingError):
 
 
 class ReloadFailed(ServingError):
-    """Another set of models was asked for and cannot be served; what served before still does."""
+    """A reload failed: the new set of models cannot be served, the one before still is."""
 
     status = "UNKNOWN"
 
@@ -150,11 +150,11 @@ class NotNow(LoadFailed):
 
 
 class FrontEndsFailed(FoldserveError):
-    """Front ends end again and again; the message says how."""
+    """Front ends ended too often; the message says how."""
 
 
 class CannotStart(FoldserveError):
-    """The command line or the machine does not allow it; the message says what to change."""
+    """The command line or the machine does not allow a start; the message says what to change."""
 
 
 def shorten(message: str) -> str:

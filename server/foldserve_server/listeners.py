@@ -1,4 +1,4 @@
-"""What listens: gRPC on one port, REST and the page on another."""
+"""The listeners: gRPC on one port, REST and the page on another; their certificates and tokens are kept up to date."""
 
 import asyncio
 import logging
@@ -26,42 +26,42 @@ if TYPE_CHECKING:
     from .rpc.server import RpcServer
 
 log = logging.getLogger(__name__)
-EVERY_S = 1.0
+CREDENTIALS_INTERVAL_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """The servers, `http` None where it was switched off, and what keeps their certificates and tokens fresh."""
+    """The servers, and the task that keeps their certificates and tokens up to date; `http` is None where it is off."""
 
     rpc: "RpcServer"
     http: "HttpServer | None"
-    watching: "asyncio.Future[None]"
+    credentials_watch: "asyncio.Future[None]"
 
     @property
     def port(self) -> int:
-        """Where gRPC is."""
+        """The port of gRPC."""
         return self.rpc.port
 
     @property
     def rest_port(self) -> int | None:
-        """Where REST and the page are; None for nowhere."""
+        """The port of REST and the page; None where they are off."""
         return None if self.http is None else self.http.port
 
     def begin(self) -> None:
-        """All that was there at the start is loaded or refused."""
+        """Reports the server as serving: every model that was present at the start is loaded or refused."""
         self.rpc.health.start()
 
     def drain(self) -> None:
-        """From now on health says that nothing serves."""
+        """Reports through health checks that nothing serves any more."""
         self.rpc.health.drain()
 
     async def failed(self) -> None:
-        """Never returns: it lives as long as this process."""
+        """Waits for a failure, and so never returns: these listeners live as long as this process."""
         await asyncio.Event().wait()
 
     async def stop(self, grace_s: float) -> None:
-        """Refuses new requests, answers those that were accepted, and ends after the grace at the latest."""
-        self.watching.cancel()
+        """Refuses new requests, answers those that were accepted, and returns after `grace_s` at the latest."""
+        self.credentials_watch.cancel()
         others = [] if self.http is None else [self.http.stop(grace_s)]
         await asyncio.gather(self.rpc.stop(grace_s), *others)
 
@@ -72,11 +72,17 @@ async def listen(
     """Starts the servers. Their libraries are imported here, in a thread: that takes as long as models to load.
 
     Raises:
-        CannotStart: An address cannot be had.
+        CannotStart: An address is not available.
     """
     module = await asyncio.to_thread(import_module, f"{__package__}.rpc.server")
     rpc: RpcServer = module.RpcServer(
-        table, admin, options.limits, options.transport, module.monotonic_ns, telemetry, tracer
+        table,
+        admin,
+        limits=options.limits,
+        transport=options.transport,
+        telemetry=telemetry,
+        tracer=tracer,
+        clock=module.monotonic_ns,
     )
     await rpc.start(join(options.host, options.port))
     log.info("listening on %s", join(options.host, rpc.port))
@@ -96,14 +102,14 @@ async def _listen_http(
     module = await asyncio.to_thread(import_module, f"{__package__}.rest.server")
     http: HttpServer = module.HttpServer(
         table,
-        options.limits,
-        options.transport,
-        time.monotonic_ns,
-        options.rest_timeout_s,
         admin,
-        ready,
-        telemetry,
-        tracer,
+        limits=options.limits,
+        transport=options.transport,
+        telemetry=telemetry,
+        tracer=tracer,
+        clock=time.monotonic_ns,
+        timeout_s=options.rest_timeout_s,
+        ready=ready,
     )
     await http.start(options.host, options.rest_port)
     scheme = "http" if options.transport.tls is None else "https"
@@ -112,30 +118,31 @@ async def _listen_http(
 
 
 async def watch_credentials(
-    transport: TransportOptions, interval_s: float = EVERY_S, wait: Callable[[float], Awaitable[None]] = asyncio.sleep
+    transport: TransportOptions,
+    interval_s: float = CREDENTIALS_INTERVAL_S,
+    wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
-    """Looks at the files after every interval, until it is cancelled."""
+    """Checks the files of certificates and tokens after every interval, until it is cancelled."""
     await asyncio.gather(*(watch.run(interval_s, wait) for watch in credential_watches(transport)))
 
 
 def credential_watches(transport: TransportOptions) -> list[FileWatch]:
-    """Those of the files that there are. They may have changed since they were read: the first look applies them."""
-    found = []
+    """The watches of the files that are configured; the first check applies a file, as it may have changed since."""
+    watches = []
     if transport.tls_file is not None and transport.tls is not None:
-        found.append(FileWatch(transport.tls_file, _encrypting(transport.tls_file, transport.tls), applied=False))
+        watches.append(FileWatch(transport.tls_file, _tls_reader(transport.tls_file, transport.tls), applied=False))
     if transport.tokens_file is not None and transport.access is not None:
-        found.append(FileWatch(transport.tokens_file, _admitting(transport), applied=False))
-    return found
+        watches.append(FileWatch(transport.tokens_file, _tokens_reader(transport), applied=False))
+    return watches
 
 
-def _encrypting(path: Path, tls: LiveTls) -> Callable[[], Awaitable[None]]:
-    from .config.tf_serving_files.ssl_config import (
-        read_tls,  # protocol buffers are slow to import: only where they are needed
-    )
+def _tls_reader(path: Path, tls: LiveTls) -> Callable[[], Awaitable[None]]:
+    # protocol buffers are slow to import: only where they are needed
+    from .config.tf_serving_files.ssl_config import read_tls
 
     async def apply() -> None:
         try:
-            changed = tls.become(await asyncio.to_thread(read_tls, path))
+            changed = tls.replace_with(await asyncio.to_thread(read_tls, path))
         except ValueError as error:
             raise CannotStart(str(error)) from error
         if changed:
@@ -144,11 +151,11 @@ def _encrypting(path: Path, tls: LiveTls) -> Callable[[], Awaitable[None]]:
     return apply
 
 
-def _admitting(transport: TransportOptions) -> Callable[[], Awaitable[None]]:
+def _tokens_reader(transport: TransportOptions) -> Callable[[], Awaitable[None]]:
     async def apply() -> None:
         assert transport.tokens_file is not None and transport.access is not None
-        known = await asyncio.to_thread(read_tokens, transport.tokens_file)
-        if transport.access.become(known):
-            log.info("%s: these tokens are known now: %s", transport.tokens_file, ", ".join(known.holders))
+        tokens = await asyncio.to_thread(read_tokens, transport.tokens_file)
+        if transport.access.replace_with(tokens):
+            log.info("%s: these tokens are known now: %s", transport.tokens_file, ", ".join(tokens.holders))
 
     return apply

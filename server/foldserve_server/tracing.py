@@ -1,4 +1,4 @@
-"""OpenTelemetry, where its own environment variables ask for it."""
+"""OpenTelemetry traces, switched on by OpenTelemetry's own environment variables."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -9,19 +9,19 @@ from .context.call import current_call
 from .context.span import Span
 from .errors import CannotStart
 
-_ASKING = ("OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_VARIABLES = ("OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _NAME = "foldserve"
 
 
-def is_asked_for(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether a variable that OpenTelemetry defines asks for traces."""
+def tracing_requested(environment: Mapping[str, str] = os.environ) -> bool:
+    """Tests whether one of OpenTelemetry's variables asks for traces."""
     if environment.get("OTEL_SDK_DISABLED", "").lower() == "true" or environment.get("OTEL_TRACES_EXPORTER") == "none":
         return False
-    return any(environment.get(name) for name in _ASKING)
+    return any(environment.get(name) for name in _VARIABLES)
 
 
 class Tracing:
-    """Writes a span for every prediction, below the caller's where it sends `traceparent`."""
+    """Writes a span for every prediction; its parent is the caller's span, where the caller sends `traceparent`."""
 
     def __init__(self, provider: Any) -> None:
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -31,11 +31,11 @@ class Tracing:
         self._propagator = TraceContextTextMapPropagator()
 
     @classmethod
-    def configured(cls, environment: Mapping[str, str] = os.environ) -> "Tracing":
-        """As the environment variables say.
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Tracing":
+        """Builds the tracing that the environment variables describe.
 
         Raises:
-            CannotStart: They ask for what is not installed or not offered.
+            CannotStart: They ask for an exporter that is not installed or not offered.
         """
         exporter = environment.get("OTEL_TRACES_EXPORTER") or "otlp"
         protocol = environment.get("OTEL_EXPORTER_OTLP_PROTOCOL") or "grpc"
@@ -49,13 +49,13 @@ class Tracing:
             from opentelemetry.sdk.trace import TracerProvider
             from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-            made = _exporter(exporter)
+            span_exporter = _exporter(exporter)
         except ImportError as error:
-            asked = ", ".join(name for name in _ASKING if environment.get(name))
-            raise CannotStart(f"{asked} asks for traces, and {error}: pip install 'foldserve[otel]'") from error
+            variables = ", ".join(name for name in _VARIABLES if environment.get(name))
+            raise CannotStart(f"{variables} asks for traces, and {error}: pip install 'foldserve[otel]'") from error
         service = environment.get("OTEL_SERVICE_NAME") or _NAME
         provider = TracerProvider(resource=Resource.create({SERVICE_NAME: service}))
-        provider.add_span_processor(BatchSpanProcessor(made))
+        provider.add_span_processor(BatchSpanProcessor(span_exporter))
         return cls(provider)
 
     @contextmanager
@@ -68,14 +68,14 @@ class Tracing:
             span.set_attribute("foldserve.model", model)
             if call is not None:
                 span.set_attribute("foldserve.request_id", call.id)
-            yield _Served(span)
+            yield _RecordingSpan(span)
 
     def close(self) -> None:
-        """Sends what was not sent yet."""
+        """Sends the spans that were not sent yet."""
         self._provider.shutdown()
 
 
-class _Served:
+class _RecordingSpan:
     def __init__(self, span: Any) -> None:
         self._span = span
 

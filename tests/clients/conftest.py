@@ -14,7 +14,7 @@ Connect = Callable[..., Client]
 
 
 class Awaited:
-    """An `AsyncClient` that is called like a `Client`: each call runs on a loop until it has ended."""
+    """An `AsyncClient` with the methods of a `Client`: each call runs on an event loop to its end."""
 
     def __init__(self, client: AsyncClient, runner: asyncio.Runner) -> None:
         self._client = client
@@ -62,7 +62,7 @@ def server() -> Iterator[ModelServer]:
 
 @pytest.fixture(params=["sync", "async"])
 def connect(request: pytest.FixtureRequest, server: ModelServer) -> Iterator[Connect]:
-    """Makes clients of either kind; what holds for one holds for the other."""
+    """Makes clients of either kind, so that each test covers both."""
     with asyncio.Runner() as runner, ExitStack() as stack:
 
         def make(target: str | None = None, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A server of TensorFlow Serving's protocol that can be told how to misbehave."""
+"""Server of TensorFlow Serving's protocol with configurable faults."""
 
 import threading
 from collections import deque
@@ -21,13 +21,13 @@ PUSHBACK = "grpc-retry-pushback-ms"
 
 
 def times(factor: float, row_shape: tuple[int, ...] = (3,), dtype: str = "float32") -> "FakeModel":
-    """A model whose output `y` is its input `x` times a factor."""
+    """Makes a model whose output `y` is its input `x` times a factor."""
     signature = Signature((TensorSpec("x", dtype, (-1, *row_shape)),), (TensorSpec("y", dtype, (-1, *row_shape)),))
     return FakeModel(signature, lambda inputs: {"y": inputs["x"] * np.dtype(dtype).type(factor)})
 
 
 def sum_and_difference() -> "FakeModel":
-    """A model with the inputs `a`, `b` and the outputs `sum`, `difference`."""
+    """Makes a model with the inputs `a`, `b` and the outputs `sum`, `difference`."""
     specs = {name: TensorSpec(name, "float32", (-1, 2)) for name in ("a", "b", "sum", "difference")}
     signature = Signature((specs["a"], specs["b"]), (specs["sum"], specs["difference"]))
     return FakeModel(signature, lambda i: {"sum": i["a"] + i["b"], "difference": i["a"] - i["b"]})
@@ -35,7 +35,7 @@ def sum_and_difference() -> "FakeModel":
 
 @dataclass
 class FakeModel:
-    """What it takes and gives, and how."""
+    """A model: its signature, its function and its largest batch."""
 
     signature: Signature
     run: Callable[[dict[str, Array]], dict[str, Array]]
@@ -44,7 +44,7 @@ class FakeModel:
 
 @dataclass(frozen=True)
 class Refusal(Exception):
-    """A call's end other than OK."""
+    """End of a call with a status other than OK."""
 
     status: str
     message: str
@@ -53,25 +53,28 @@ class Refusal(Exception):
 
 @dataclass
 class ModelServer:
-    """Models by name and version, on a port of its own.
+    """Server of models by name and version, on a port of its own.
 
     Attributes:
-        models: Served; change it while calls come in.
-        refusals: The next Predict calls end so, first come first refused.
-        before_predict: Called with each Predict request before it is looked at.
-        typed_fields: Answer in `float_val` and the like.
-        health: What the health check says, None for UNIMPLEMENTED.
-        states: Answers to GetModelStatus in turn; after them, whatever is in `models` is AVAILABLE.
-        requests: Names of methods and requests as they came.
-        metadata: What came along with them.
+        models: The models served; may be changed while calls come in.
+        refusals: Ends of the next Predict calls, in their order.
+        before_predict: Called with each Predict request before it is handled.
+        typed_fields: True to respond in `float_val` and other typed fields.
+        reports_version: True to put the version into responses.
+        has_metadata: False to end GetModelMetadata as UNIMPLEMENTED.
+        health: Status of the health check, None for UNIMPLEMENTED.
+        states: Responses to GetModelStatus in turn; after them, all of `models` is AVAILABLE.
+        requests: Names of methods with their requests, in the order received.
+        metadata: Metadata of these requests.
+        peers: Addresses of the callers.
     """
 
     models: dict[str, dict[int, FakeModel]]
     refusals: deque[Refusal] = field(default_factory=deque)
     before_predict: Callable[[Any], None] = lambda request: None
     typed_fields: bool = False
-    tells_version: bool = True
-    knows_metadata: bool = True
+    reports_version: bool = True
+    has_metadata: bool = True
     health: int | None = 1
     states: deque[list[tuple[int, int, int, str]]] = field(default_factory=deque)
     requests: list[tuple[str, Any]] = field(default_factory=list)
@@ -114,7 +117,7 @@ class ModelServer:
         _check(model, inputs)
         response = PREDICTION_METHODS["Predict"].response()
         response.model_spec.name = request.model_spec.name
-        if self.tells_version:
+        if self.reports_version:
             response.model_spec.version.value = version
         for name, array in model.run(inputs).items():
             if not request.output_filter or name in request.output_filter:
@@ -122,11 +125,11 @@ class ModelServer:
         return response
 
     def get_model_metadata(self, request: Any) -> Any:
-        if not self.knows_metadata:
+        if not self.has_metadata:
             raise Refusal("UNIMPLEMENTED", "no such method")
         version, model = self._find(request.model_spec)
-        found = SignatureDefMap()
-        entry = found.signature_def["serving_default"]
+        signatures = SignatureDefMap()
+        entry = signatures.signature_def["serving_default"]
         for specs, infos in ((model.signature.inputs, entry.inputs), (model.signature.outputs, entry.outputs)):
             for spec in specs:
                 infos[spec.name].dtype = dtype_named(spec.dtype).enum
@@ -134,16 +137,16 @@ class ModelServer:
                     infos[spec.name].tensor_shape.dim.add(size=size)
         response = PREDICTION_METHODS["GetModelMetadata"].response()
         response.model_spec.version.value = version
-        response.metadata["signature_def"].Pack(found)
+        response.metadata["signature_def"].Pack(signatures)
         return response
 
     def get_model_status(self, request: Any) -> Any:
         served = self.models.get(request.model_spec.name, {})
-        told = self.states.popleft() if self.states else [(version, 30, 0, "") for version in served]
-        if not told:
+        states = self.states.popleft() if self.states else [(version, 30, 0, "") for version in served]
+        if not states:
             raise Refusal("NOT_FOUND", f"Could not find any versions of model {request.model_spec.name}")
         response = MODEL_METHODS["GetModelStatus"].response()
-        for version, state, code, message in told:
+        for version, state, code, message in states:
             entry = response.model_version_status.add(version=version, state=state)
             entry.status.error_code, entry.status.error_message = code, message
         return response

@@ -1,15 +1,15 @@
-"""Transports without a network, on a clock of their own."""
+"""Transports without a network, with a clock of their own."""
 
 from collections import deque
 from collections.abc import Callable
 
-from foldserve.transport.protocol import Call, Reply
+from foldserve.transport.protocol import Reply, UnaryCall
 
-Script = Callable[[Call], Reply]
+Script = Callable[[UnaryCall], Reply]
 
 
 class Clock:
-    """Time that passes when somebody sleeps, and keeps how long."""
+    """A clock that moves only by sleeps, and records them."""
 
     def __init__(self) -> None:
         self.time = 1000.0
@@ -21,18 +21,18 @@ class Clock:
 
 
 class FakeTransport:
-    """Answers each call as the script says, when it is waited for."""
+    """Transport whose script answers each call when it is waited for."""
 
     def __init__(self, script: Script) -> None:
         self.script = script
         self.clock = Clock()
-        self.calls: list[Call] = []
-        self.cancelled: list[Call] = []
-        self.waiting: deque[Call] = deque()
+        self.calls: list[UnaryCall] = []
+        self.cancelled: list[UnaryCall] = []
+        self.waiting: deque[UnaryCall] = deque()
         self.most_waiting = 0
         self.closed = 0
 
-    def start(self, call: Call) -> "FakePending":
+    def start(self, call: UnaryCall) -> "FakePending":
         self.calls.append(call)
         self.waiting.append(call)
         self.most_waiting = max(self.most_waiting, len(self.waiting))
@@ -49,7 +49,7 @@ class FakeTransport:
 
 
 class FakePending:
-    def __init__(self, transport: FakeTransport, call: Call) -> None:
+    def __init__(self, transport: FakeTransport, call: UnaryCall) -> None:
         self._transport = transport
         self._call = call
         self._waits = True
@@ -70,9 +70,9 @@ class FakePending:
 
 
 class AsyncFakeTransport(FakeTransport):
-    """The same for coroutines."""
+    """Transport for coroutines; see `FakeTransport`."""
 
-    def start(self, call: Call) -> "AsyncFakePending":  # type: ignore[override]
+    def start(self, call: UnaryCall) -> "AsyncFakePending":  # type: ignore[override]
         return AsyncFakePending(super().start(call))
 
     async def sleep(self, seconds: float) -> None:  # type: ignore[override]

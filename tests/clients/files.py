@@ -1,4 +1,4 @@
-"""Files that `predict-model` wrote."""
+"""Reading of files that `predict-model` wrote."""
 
 import numpy as np
 
@@ -6,6 +6,6 @@ from foldserve_contract.signature import Array
 
 
 def load(path: str) -> dict[str, Array]:
-    """All arrays of an `.npz`, with the file closed again."""
+    """Loads all arrays of an `.npz` and closes it."""
     with np.load(path) as archive:
         return dict(archive)

@@ -11,7 +11,7 @@ import pytest
 
 from foldserve import Retry, Tls
 from foldserve.errors import ConfigurationError, Unavailable
-from foldserve.transport.connection import connection, parse_target
+from foldserve.transport.channel import channel_settings, parse_target
 
 from .conftest import Connect
 from .fake_server import ModelServer, times
@@ -29,17 +29,17 @@ ROWS = np.ones((8, 3), np.float32)
         ("unix:/run/serve.sock", (False, "unix:/run/serve.sock")),
     ],
 )
-def test_targets_are_read(target: str, expected: tuple[bool, str]) -> None:
+def test_targets_are_parsed(target: str, expected: tuple[bool, str]) -> None:
     assert parse_target(target) == expected
 
 
 @pytest.mark.parametrize("target", ["", "localhost", "http://localhost:8501", "host:0", "host:99999", "h:1/m"])
-def test_what_is_no_target_is_refused_with_an_example(target: str) -> None:
+def test_an_invalid_target_is_refused_with_an_example(target: str) -> None:
     with pytest.raises(ConfigurationError, match="such as localhost:8500"):
         parse_target(target)
 
 
-def test_a_token_goes_with_every_call(connect: Connect, server: ModelServer) -> None:
+def test_a_token_is_sent_with_every_call(connect: Connect, server: ModelServer) -> None:
     tokens = iter(["one", "two"])
     connect(token=lambda: next(tokens)).predict("double", ROWS)
     assert [sent["authorization"] for sent in server.metadata] == ["Bearer one", "Bearer two"]
@@ -47,21 +47,21 @@ def test_a_token_goes_with_every_call(connect: Connect, server: ModelServer) -> 
     assert server.metadata[-1]["authorization"] == "Bearer fixed"
 
 
-def test_a_token_does_not_travel_in_plain_text() -> None:
+def test_a_token_is_not_sent_in_plain_text() -> None:
     with pytest.raises(ConfigurationError, match="plain text"):
-        connection("models.example.org:8500", token="secret")
-    connection("127.0.0.1:8500", token="secret")
-    connection("grpcs://models.example.org:8500", token="secret")
+        channel_settings("models.example.org:8500", token="secret")
+    channel_settings("127.0.0.1:8500", token="secret")
+    channel_settings("grpcs://models.example.org:8500", token="secret")
 
 
-def test_half_a_certificate_is_refused() -> None:
+def test_a_certificate_without_its_key_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="key"):
         Tls(certificate="client.pem")
     with pytest.raises(ConfigurationError, match="cannot read"):
-        connection("localhost:1", tls=Tls(ca="/nowhere/ca.pem"))
+        channel_settings("localhost:1", tls=Tls(ca="/nowhere/ca.pem"))
 
 
-def test_calls_take_turns_on_connections_of_their_own(connect: Connect, server: ModelServer) -> None:
+def test_calls_use_several_connections_in_turn(connect: Connect, server: ModelServer) -> None:
     client = connect(channels=3)
     for _ in range(6):
         client.predict("double", ROWS)
@@ -86,27 +86,14 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("tls")
     key, chain = folder / "key.pem", folder / "chain.pem"
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-keyout",
-        str(key),
-        "-out",
-        str(chain),
-    ]
-    subprocess.run([*command, *subject], check=True, capture_output=True)
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    subprocess.run([*command, "-keyout", key, "-out", chain, *subject], check=True, capture_output=True)
     return key, chain
 
 
 @pytest.fixture
 def guarded(certificate: tuple[Path, Path]) -> Iterator[ModelServer]:
-    """A server that wants a certificate of its callers."""
+    """A server that requires a certificate of its callers."""
     key, chain = (path.read_bytes() for path in certificate)
     credentials = grpc.ssl_server_credentials([(key, chain)], chain, require_client_auth=True)
     running = ModelServer({"double": {1: times(2)}}).start(credentials=credentials)
@@ -114,7 +101,7 @@ def guarded(certificate: tuple[Path, Path]) -> Iterator[ModelServer]:
     running.stop()
 
 
-def test_tls_both_ways(connect: Connect, guarded: ModelServer, certificate: tuple[Path, Path]) -> None:
+def test_mutual_tls(connect: Connect, guarded: ModelServer, certificate: tuple[Path, Path]) -> None:
     key, chain = certificate
     client = connect(guarded.target, tls=Tls(ca=chain, certificate=chain, key=key), token="secret")
     np.testing.assert_array_equal(client.predict("double", ROWS), ROWS * 2)

@@ -8,14 +8,14 @@ import foldserve
 from foldserve import AsyncClient, Client, Status, errors
 
 
-def test_all_is_what_is_there() -> None:
+def test_all_lists_exactly_the_public_names() -> None:
     public = {name for name in vars(foldserve) if not name.startswith("_")}
     submodules = {name for name in public if inspect.ismodule(getattr(foldserve, name))} - {"errors"}
     assert set(foldserve.__all__) == public - submodules
     assert list(foldserve.__all__) == sorted(foldserve.__all__)
 
 
-def test_the_tree_is_drawn_as_it_is() -> None:
+def test_the_docstring_draws_the_tree_of_errors() -> None:
     drawn: dict[str, str] = {}
     above: list[str] = []
     for line in (errors.__doc__ or "").split("```")[1].strip().splitlines():
@@ -32,11 +32,11 @@ def test_every_public_error_is_in_all() -> None:
 
 
 @pytest.mark.parametrize("status", sorted(set(Status) - {Status.OK}))
-def test_a_servers_error_keeps_status_and_words_even_pickled(status: Status) -> None:
-    error = errors.server_error(status, "its words")
+def test_a_server_error_keeps_status_and_message_when_pickled(status: Status) -> None:
+    error = errors.server_error(status, "the reason")
     again = pickle.loads(pickle.dumps(error))
-    assert (type(again), again.status, again.message) == (type(error), status, "its words")
-    assert str(again) == f"{status.name}: its words"
+    assert (type(again), again.status, again.message) == (type(error), status, "the reason")
+    assert str(again) == f"{status.name}: the reason"
 
 
 def test_both_clients_take_the_same_arguments() -> None:

@@ -1,4 +1,4 @@
-"""What `import foldserve` costs an application, seen in a process of its own."""
+"""Cost of `import foldserve` for an application, measured in a process of its own."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ print(json.dumps({"modules": sorted(set(sys.modules) - before), "seconds": secon
 HEAVY = {"tensorflow", "keras", "onnx", "onnxruntime", "PIL", "rich", "pandas", "scipy", "argparse"}
 
 
-def test_importing_the_client_is_light() -> None:
+def test_importing_the_client_loads_little() -> None:
     run = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=True)
     cost = json.loads(run.stdout)
     print(f"{cost['seconds'] * 1000:.0f} ms, {cost['kilobytes'] / 1024:.1f} MiB, {len(cost['modules'])} modules")

@@ -10,14 +10,14 @@ from .fake_server import ModelServer, times
 ROWS = np.random.default_rng(7).normal(size=(10, 3)).astype(np.float32)
 
 
-def test_an_array_in_gives_the_array_of_the_only_output(client: Client) -> None:
+def test_an_array_gives_the_array_of_the_only_output(client: Client) -> None:
     answer = client.predict("double", ROWS)
     assert answer.dtype == np.float32
     np.testing.assert_array_equal(answer, ROWS * 2)
     answer[0] = 0  # the caller's own
 
 
-def test_names_in_give_names_out(client: Client) -> None:
+def test_inputs_by_name_give_outputs_by_name(client: Client) -> None:
     a, b = ROWS[:, :2], ROWS[:, 1:]
     answer = client.predict("pair", {"a": a, "b": b})
     assert set(answer) == {"sum", "difference"}
@@ -25,7 +25,7 @@ def test_names_in_give_names_out(client: Client) -> None:
     np.testing.assert_array_equal(answer["difference"], a - b)
 
 
-def test_only_the_outputs_asked_for_come_back(client: Client) -> None:
+def test_only_the_requested_outputs_are_returned(client: Client) -> None:
     a, b = ROWS[:, :2], ROWS[:, 1:]
     answer = client.predict("pair", {"a": a, "b": b}, outputs=["sum"])
     assert set(answer) == {"sum"}
@@ -36,7 +36,7 @@ def test_one_array_for_several_inputs_is_an_error_that_names_them(client: Client
         client.predict("pair", ROWS)
 
 
-def test_typed_fields_are_read_too(client: Client, server: ModelServer) -> None:
+def test_responses_with_typed_fields_are_read(client: Client, server: ModelServer) -> None:
     server.typed_fields = True
     np.testing.assert_array_equal(client.predict("double", ROWS), ROWS * 2)
 
@@ -49,24 +49,24 @@ def test_a_big_array_comes_back_in_order_from_small_requests(connect: Connect, s
     assert len(sizes) == 143 and max(sizes) == 7 and sum(sizes) == 1000
 
 
-def test_no_rows_are_an_answer_without_rows(client: Client) -> None:
+def test_an_input_without_rows_gives_outputs_without_rows(client: Client) -> None:
     answer = client.predict("double", ROWS[:0])
     assert answer.shape == (0, 3)
 
 
-def test_messages_beyond_grpcs_usual_limit_pass(client: Client, server: ModelServer) -> None:
+def test_messages_above_grpcs_default_limit_pass(client: Client, server: ModelServer) -> None:
     server.models["wide"] = {1: times(3, (2_000_000,))}
     row = np.linspace(-1, 1, 2_000_000, dtype=np.float32)[None]
     np.testing.assert_array_equal(client.predict("wide", row), row * 3)
 
 
-def test_lists_and_numpys_default_dtypes_become_the_models(client: Client) -> None:
+def test_lists_and_numpys_default_dtypes_are_cast_to_the_models(client: Client) -> None:
     for given in (ROWS.tolist(), ROWS.astype(np.float64), [[1, 2, 3]], np.array([[1, 2, 3]])):
         answer = client.predict("double", given)
         np.testing.assert_array_equal(answer, np.asarray(given, np.float32) * 2)
 
 
-def test_floats_never_become_integers_by_themselves(client: Client, server: ModelServer) -> None:
+def test_floats_are_never_cast_to_integers(client: Client, server: ModelServer) -> None:
     server.models["ints"] = {1: times(2, dtype="int32")}
     with pytest.raises(TensorError, match=r"takes int32, received float32.*astype\(np.int32\)"):
         client.predict("ints", ROWS)
@@ -75,7 +75,7 @@ def test_floats_never_become_integers_by_themselves(client: Client, server: Mode
     assert not server.seen("Predict")
 
 
-def test_metadata_is_asked_once_per_model(client: Client, server: ModelServer) -> None:
+def test_metadata_is_fetched_once_for_each_model(client: Client, server: ModelServer) -> None:
     for _ in range(3):
         client.predict("double", ROWS)
     assert len(server.seen("Predict")) == 3

@@ -1,4 +1,4 @@
-"""Images through `predict-model`: what the model receives is what the folder holds."""
+"""Images through `predict-model`: the model receives the pixels of the files."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def pixels(height: int, width: int, channels: int = 3) -> Array:
 
 @pytest.fixture
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: ModelServer) -> dict[str, Array]:
-    """Three images of the model's size, in two folders, and files that are none."""
+    """Three images of the model's size, in two folders, and files that are not images."""
     monkeypatch.chdir(tmp_path)
     images = {f"photos/{name}.png": pixels(4, 5) for name in ("b", "a", "more/c")}
     for name, image in images.items():
@@ -37,15 +37,15 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: ModelServer)
     return images
 
 
-def predict(server: ModelServer, *words: str) -> int:
-    return main([f"{server.target}/echo", "photos", "-o", "out.npz", "--json", *words])
+def predict(server: ModelServer, *arguments: str) -> int:
+    return main([f"{server.target}/echo", "photos", "-o", "out.npz", "--json", *arguments])
 
 
 def echo(server: ModelServer, row_shape: tuple[int, ...], dtype: str = "float32") -> None:
     server.models["echo"] = {1: times(1, row_shape, dtype)}
 
 
-def test_a_folder_is_its_images_sorted_with_values_as_they_are(
+def test_a_folder_gives_its_images_sorted_with_unchanged_values(
     server: ModelServer, photos: dict[str, Array], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert predict(server) == 0
@@ -61,7 +61,7 @@ def test_uint8_models_receive_bytes(server: ModelServer, photos: dict[str, Array
     np.testing.assert_array_equal(load("out.npz")["y"], np.stack([photos[name] for name in sorted(photos)]))
 
 
-def test_scale_says_what_0_and_255_become(server: ModelServer, photos: dict[str, Array]) -> None:
+def test_scale_maps_0_and_255(server: ModelServer, photos: dict[str, Array]) -> None:
     assert predict(server, "--scale=-1,1") == 0
     expected = np.stack([photos[name] for name in sorted(photos)]) / 127.5 - 1
     np.testing.assert_allclose(load("out.npz")["y"], expected, atol=3e-7)
@@ -90,7 +90,9 @@ def test_images_are_resized_to_the_model(server: ModelServer, photos: dict[str, 
     np.testing.assert_array_equal(load("out.npz")["y"], np.stack([np.asarray(image) for image in resized]))
 
 
-def test_what_cannot_be_decoded_is_listed_and_the_rest_goes_on(server: ModelServer, photos: dict[str, Array]) -> None:
+def test_images_that_cannot_be_decoded_are_listed_and_the_others_predicted(
+    server: ModelServer, photos: dict[str, Array]
+) -> None:
     Path("photos/aa.png").write_bytes(b"no image")
     whole = Path("photos/a.png").read_bytes()
     Path("photos/ab.png").write_bytes(whole[: len(whole) // 2])
@@ -106,7 +108,7 @@ def test_what_cannot_be_decoded_is_listed_and_the_rest_goes_on(server: ModelServ
     assert "more than 8 bits" in listed[2]["error"]
 
 
-def test_only_bad_images_are_still_a_file_of_all_rows(server: ModelServer, photos: dict[str, Array]) -> None:
+def test_a_run_of_bad_images_alone_still_writes_all_rows(server: ModelServer, photos: dict[str, Array]) -> None:
     for name in photos:
         Path(name).write_bytes(b"no image")
     assert predict(server) == 1
@@ -121,7 +123,7 @@ def test_no_resize_makes_another_size_a_failure(server: ModelServer, photos: dic
     assert "is 8×5, the model takes 4×5" in listed["error"]
 
 
-def test_models_of_any_size_receive_each_image_as_it_is(server: ModelServer, photos: dict[str, Array]) -> None:
+def test_models_of_any_size_receive_images_in_their_own_size(server: ModelServer, photos: dict[str, Array]) -> None:
     from foldserve_contract.signature import Signature, TensorSpec
 
     specs = TensorSpec("x", "float32", (-1, -1, -1, 3)), TensorSpec("sum", "float64", (-1,))
@@ -138,25 +140,25 @@ def test_models_of_any_size_receive_each_image_as_it_is(server: ModelServer, pho
 
 
 @pytest.mark.parametrize(
-    ("row_shape", "dtype", "words", "reason"),
+    ("row_shape", "dtype", "arguments", "reason"),
     [
-        ((12,), "float32", [], "takes no images"),
+        ((12,), "float32", [], "does not take images"),
         ((8, 5, 7), "float32", [], "7 channels"),
         ((4, 5, 3), "int8", [], "cannot hold 0 to 255"),
         ((4, 5, 3), "uint8", ["--scale", "0,1"], "--scale is for models that take floats"),
     ],
 )
-def test_models_that_take_no_images_are_told(
+def test_models_that_do_not_take_images_are_refused(
     server: ModelServer,
     photos: dict[str, Array],
     capsys: pytest.CaptureFixture[str],
     row_shape: tuple[int, ...],
     dtype: str,
-    words: list[str],
+    arguments: list[str],
     reason: str,
 ) -> None:
     echo(server, row_shape, dtype)
-    assert predict(server, *words) == 2
+    assert predict(server, *arguments) == 2
     assert reason in capsys.readouterr().err
 
 

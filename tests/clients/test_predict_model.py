@@ -1,4 +1,4 @@
-"""`predict-model` from its words to its file."""
+"""`predict-model` from its arguments to its file."""
 
 import json
 from pathlib import Path
@@ -22,15 +22,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def predict(server: ModelServer, *words: str, model: str = "double") -> int:
-    return main([f"{server.target}/{model}", *words])
+def predict(server: ModelServer, *arguments: str, model: str = "double") -> int:
+    return main([f"{server.target}/{model}", *arguments])
 
 
 def failures(out: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in Path(f"{out}.errors.jsonl").read_text().splitlines()]
 
 
-def test_rows_come_back_in_order_with_where_they_came_from(server: ModelServer, folder: Path) -> None:
+def test_rows_come_back_in_order_with_their_files(server: ModelServer, folder: Path) -> None:
     np.save("more.npy", ROWS[:7] + 1)
     assert predict(server, "rows.npy", "more.npy", "-o", "out.npz", "--batch", "8") == 0
     out = load("out.npz")
@@ -72,7 +72,7 @@ def test_npy_in_fortran_order_is_read_by_rows_too(server: ModelServer, folder: P
     np.testing.assert_array_equal(np.load("out.npy"), ROWS * 2)
 
 
-def test_the_version_named_is_the_one_asked(server: ModelServer, folder: Path) -> None:
+def test_a_version_in_the_target_predicts_all_rows(server: ModelServer, folder: Path) -> None:
     server.models["double"][2] = times(-7)
     assert predict(server, "rows.npy", "-o", "new.npz") == 0
     assert predict(server, "rows.npy", "-o", "old.npz", model="double/1") == 0
@@ -90,7 +90,7 @@ def test_the_version_is_pinned_from_the_first_row(server: ModelServer, folder: P
 
 
 def refuse_rows(server: ModelServer, *bad: int, status: str = "INVALID_ARGUMENT") -> None:
-    """Requests that hold one of these rows of ROWS are refused."""
+    """Lets the server refuse requests that hold one of these rows of ROWS."""
     whole = server.models["double"][1].run
 
     def run(inputs: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def refuse_rows(server: ModelServer, *bad: int, status: str = "INVALID_ARGUMENT"
 
 
 @pytest.mark.parametrize("status", ["INVALID_ARGUMENT", "INTERNAL"])
-def test_rows_the_server_refuses_are_found_and_listed(server: ModelServer, folder: Path, status: str) -> None:
+def test_rows_that_the_server_refuses_are_isolated_and_listed(server: ModelServer, folder: Path, status: str) -> None:
     refuse_rows(server, 5, 6, 33, status=status)
     assert predict(server, "rows.npy", "-o", "out.npz", "--batch", "16") == 1
     out = load("out.npz")
@@ -113,7 +113,7 @@ def test_rows_the_server_refuses_are_found_and_listed(server: ModelServer, folde
     assert all("this one is odd" in f["error"] for f in failures("out.npz"))
 
 
-def test_a_server_that_answers_nothing_is_no_bad_input(server: ModelServer, folder: Path) -> None:
+def test_an_unavailable_server_is_not_a_failure_of_rows(server: ModelServer, folder: Path) -> None:
     refuse_rows(server, *range(50), status="INTERNAL")
     assert predict(server, "rows.npy", "-o", "out.npz", "--batch", "16") == 3
     assert not Path("out.npz").exists() and not Path("out.npz.errors.jsonl").exists()
@@ -127,17 +127,17 @@ def test_failed_rows_of_integers_are_zero(server: ModelServer, folder: Path) -> 
     assert "do not fit" in failures("out.npy")[0]["error"]
 
 
-def test_a_server_that_takes_smaller_batches_still_answers_all(server: ModelServer, folder: Path) -> None:
+def test_a_server_with_a_smaller_batch_limit_still_predicts_all_rows(server: ModelServer, folder: Path) -> None:
     server.models["double"][1].max_rows = 5
     assert predict(server, "rows.npy", "-o", "out.npy") == 0
     np.testing.assert_array_equal(np.load("out.npy"), ROWS * 2)
 
 
-def test_json_tells_how_it_went(server: ModelServer, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_prints_the_summary(server: ModelServer, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     refuse_rows(server, 5)
     assert predict(server, "rows.npy", "-o", "out.npz", "--json") == 1
-    told = json.loads(capsys.readouterr().out)
-    assert {key: told[key] for key in ("out", "model", "version", "rows", "failed", "errors")} == {
+    summary = json.loads(capsys.readouterr().out)
+    assert {key: summary[key] for key in ("out", "model", "version", "rows", "failed", "errors")} == {
         "out": "out.npz",
         "model": "double",
         "version": 1,
@@ -148,24 +148,24 @@ def test_json_tells_how_it_went(server: ModelServer, folder: Path, capsys: pytes
 
 
 @pytest.mark.parametrize(
-    ("words", "reason"),
+    ("arguments", "reason"),
     [
         (["localhost:1", "rows.npy", "-o", "out.npz"], "expected TARGET as HOST:PORT/MODEL"),
         (["localhost:1/m", "rows.npy", "-o", "out.csv"], "must end in .npz or .npy"),
-        (["localhost:1/m", "absent.npy", "-o", "out.npz"], "absent.npy is not there"),
+        (["localhost:1/m", "absent.npy", "-o", "out.npz"], "absent.npy does not exist"),
         (["localhost:1/m", "table.csv", "-o", "out.npz"], "expected .npy, .npz, an image or a folder"),
         (["localhost:1/m", "broken.npy", "-o", "out.npz"], "cannot be read as .npy"),
         (["localhost:1/m", "rows.npy", "-o", "rows.npy"], "--overwrite"),
         (["localhost:1/m", "empty", "-o", "out.npz"], "holds no images"),
     ],
 )
-def test_what_cannot_be_is_told_before_anything_is_asked(
-    folder: Path, capsys: pytest.CaptureFixture[str], words: list[str], reason: str
+def test_invalid_arguments_are_reported_before_any_request(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], reason: str
 ) -> None:
     Path("table.csv").write_text("1,2")
     Path("broken.npy").write_text("no array")
     Path("empty").mkdir()
-    assert main(words) == 2
+    assert main(arguments) == 2
     assert reason in capsys.readouterr().err
     assert not list(folder.glob("*.partial"))
 
@@ -181,7 +181,7 @@ def test_what_cannot_be_is_told_before_anything_is_asked(
         (ROWS, "pair", "out.npy", "can hold one output"),
     ],
 )
-def test_what_the_model_does_not_take_is_told_before_a_row_is_sent(
+def test_inputs_that_the_model_does_not_take_are_reported_before_a_row_is_sent(
     server: ModelServer, folder: Path, capsys: pytest.CaptureFixture[str], array: Any, model: str, out: str, reason: str
 ) -> None:
     np.save("in.npy", array)
@@ -190,7 +190,7 @@ def test_what_the_model_does_not_take_is_told_before_a_row_is_sent(
     assert not server.seen("Predict") and not list(folder.glob("*.partial"))
 
 
-def test_a_server_that_is_not_reached_is_its_own_status(
+def test_an_unreachable_server_has_an_exit_status_of_its_own(
     server: ModelServer, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.stop()
@@ -198,10 +198,10 @@ def test_a_server_that_is_not_reached_is_its_own_status(
     assert "connect" in capsys.readouterr().err
 
 
-def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_explains_files_exit_statuses_and_examples(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == 0
-    told = capsys.readouterr().out
+    page = capsys.readouterr().out
     for word in ("OUT.errors.jsonl", "OUT.partial", "exit status", "predict-model localhost:8500/flowers"):
-        assert word in told
+        assert word in page

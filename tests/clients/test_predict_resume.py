@@ -1,4 +1,4 @@
-"""A killed `predict-model` goes on where it stopped and ends with the same file."""
+"""Resumption: a killed `predict-model` continues where it stopped and ends with the same file."""
 
 import signal
 import subprocess
@@ -16,7 +16,7 @@ from .fake_server import ModelServer, Refusal, times
 from .files import load
 
 ROWS = np.random.default_rng(5).normal(size=(40, 3)).astype(np.float32)
-WORDS = ["rows.npy", "-o", "out.npz", "--batch", "4", "--in-flight", "1", "--save-every", "0"]
+ARGUMENTS = ["rows.npy", "-o", "out.npz", "--batch", "4", "--in-flight", "1", "--save-every", "0"]
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def refuse_row_2(server: ModelServer) -> None:
 
 
 def kill_at(server: ModelServer, requests: int) -> None:
-    """Runs `predict-model` and kills it while the server holds that request of it."""
+    """Runs `predict-model` and kills it while the server handles its request of that number."""
     server.requests.clear()
     reached, go_on = threading.Event(), threading.Event()
 
@@ -46,7 +46,7 @@ def kill_at(server: ModelServer, requests: int) -> None:
             go_on.wait(60)
 
     server.before_predict = hold
-    command = [sys.executable, "-m", "foldserve.predict.cli", f"{server.target}/double", *WORDS]
+    command = [sys.executable, "-m", "foldserve.predict.cli", f"{server.target}/double", *ARGUMENTS]
     process = subprocess.Popen(command)
     try:
         assert reached.wait(60)
@@ -59,8 +59,8 @@ def kill_at(server: ModelServer, requests: int) -> None:
     server.requests.clear()
 
 
-def resume(server: ModelServer, *words: str, model: str = "double") -> int:
-    return main([f"{server.target}/{model}", *WORDS, *words])
+def resume(server: ModelServer, *arguments: str, model: str = "double") -> int:
+    return main([f"{server.target}/{model}", *ARGUMENTS, *arguments])
 
 
 def test_a_killed_run_ends_with_the_same_bytes(server: ModelServer, folder: Path) -> None:
@@ -80,14 +80,14 @@ def test_a_killed_run_ends_with_the_same_bytes(server: ModelServer, folder: Path
     assert not Path("out.npz.partial").exists()
 
 
-def test_what_was_done_is_not_asked_again(server: ModelServer, folder: Path) -> None:
+def test_finished_rows_are_not_sent_again(server: ModelServer, folder: Path) -> None:
     kill_at(server, requests=6)
     assert resume(server) == 0
     assert len(server.seen("Predict")) == 5  # five of ten batches were answered and saved
     np.testing.assert_array_equal(load("out.npz")["y"], ROWS * 2)
 
 
-def test_a_run_goes_on_with_its_version_though_there_is_a_newer_one(server: ModelServer, folder: Path) -> None:
+def test_a_run_resumes_with_its_version_although_a_newer_one_exists(server: ModelServer, folder: Path) -> None:
     kill_at(server, requests=6)
     server.models["double"][2] = times(-7)
     assert resume(server) == 0
@@ -119,7 +119,7 @@ def test_a_run_is_not_resumed_on_other_inputs_or_settings(
     assert "inputs (other files, or changed since)" in capsys.readouterr().err
 
 
-def test_a_version_that_goes_away_ends_the_run_and_keeps_what_is_done(server: ModelServer, folder: Path) -> None:
+def test_a_version_that_goes_away_ends_the_run_and_keeps_finished_rows(server: ModelServer, folder: Path) -> None:
     def swap(request: Any) -> None:
         if len(server.seen("Predict")) == 6:
             server.models["double"] = {2: times(-7)}

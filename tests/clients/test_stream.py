@@ -19,7 +19,7 @@ def test_batches_are_answered_in_order(client: Client) -> None:
         np.testing.assert_array_equal(answer, batch * 2)
 
 
-def test_batches_are_taken_only_when_there_is_room(connect: Connect) -> None:
+def test_batches_are_taken_only_below_the_limit_in_flight(connect: Connect) -> None:
     taken: list[int] = []
 
     def endless() -> Iterator[np.ndarray]:
@@ -46,7 +46,7 @@ def test_a_refused_batch_does_not_end_the_stream(client: Client) -> None:
         next(stream)
 
 
-def test_a_batch_that_cannot_be_sent_fails_in_its_place(client: Client, server: ModelServer) -> None:
+def test_a_batch_that_cannot_be_sent_fails_in_its_order(client: Client, server: ModelServer) -> None:
     server.models["ints"] = {1: times(2, dtype="int32")}
     stream = client.stream("ints", [[[1, 2, 3]], [[0.5, 0, 0]], [[4, 5, 6]]])
     assert next(stream).outputs["y"].tolist() == [[2, 4, 6]]
@@ -55,7 +55,7 @@ def test_a_batch_that_cannot_be_sent_fails_in_its_place(client: Client, server: 
     assert next(stream).outputs["y"].tolist() == [[8, 10, 12]]
 
 
-def test_a_stream_stays_with_its_version(connect: Connect, server: ModelServer) -> None:
+def test_a_stream_keeps_its_version(connect: Connect, server: ModelServer) -> None:
     stream = connect(in_flight=1).stream("double", BATCHES)
     assert next(stream).version == 1
     server.models["double"][2] = times(-7)

@@ -18,7 +18,9 @@ any_array = st.sampled_from([dtype.name for dtype in DTYPES]).flatmap(
 
 
 @given(st.dictionaries(st.text(max_size=200), any_array, max_size=3), st.lists(st.text(max_size=5), max_size=3))
-def test_what_is_written_by_hand_is_what_the_library_reads(inputs: dict[str, Array], outputs: list[str]) -> None:
+def test_a_request_written_around_its_arrays_is_what_the_library_reads(
+    inputs: dict[str, Array], outputs: list[str]
+) -> None:
     request = PredictRequest.FromString(predict_request(ModelAddress("m", 7, "embed"), inputs, outputs))
     expected = PredictRequest(output_filter=outputs)
     expected.model_spec.name, expected.model_spec.signature_name = "m", "embed"
@@ -34,6 +36,6 @@ def test_arrays_in_any_memory_order_are_written_by_rows() -> None:
     np.testing.assert_array_equal(tensors.decode(request.inputs["x"]), array)
 
 
-def test_a_dtype_without_a_place_on_the_wire_is_named() -> None:
+def test_an_unsupported_dtype_is_refused_by_its_name() -> None:
     with pytest.raises(TensorError, match="complex64"):
         predict_request(ModelAddress("m"), {"x": np.zeros(2, np.complex64)}, [])

@@ -1,4 +1,4 @@
-"""A bundle is opened whole and as it was sealed, or not at all."""
+"""Bundles: one is opened whole and as it was sealed, or not at all."""
 
 import json
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def version(tmp_path: Path) -> Path:
     return make_bundle(tmp_path, "m")
 
 
-def edit_manifest(version: Path, change: Callable[[dict[str, Any]], object]) -> None:
+def edit_manifest(version: Path, change: Callable[[dict], object]) -> None:
     path = version / "bundle.json"
     manifest = json.loads(path.read_text())
     change(manifest)
@@ -39,7 +39,7 @@ def set_path(entry: str) -> Callable[[dict[str, Any]], object]:
     return lambda manifest: manifest["files"][0].update(path=entry)
 
 
-def test_a_bundle_opens_and_gives_its_golden_samples(version: Path) -> None:
+def test_an_opened_bundle_has_its_golden_samples(version: Path) -> None:
     bundle = Bundle.open(version)
     assert bundle.manifest.model == "m"
     assert bundle.digest == sha256((version / "bundle.json").read_bytes())
@@ -52,14 +52,14 @@ def test_a_link_to_a_version_directory_is_followed_once(version: Path, tmp_path:
     assert Bundle.open(link).path == version.resolve()
 
 
-def test_a_directory_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
+def test_a_directory_without_a_manifest_is_not_a_bundle(tmp_path: Path) -> None:
     with pytest.raises(NotABundle, match=r"bundle\.json"):
         Bundle.open(tmp_path)
     with pytest.raises(NotABundle):
         Bundle.open(tmp_path / "absent")
 
 
-def test_a_changed_byte_is_found_wherever_it_is(version: Path) -> None:
+def test_a_changed_byte_is_detected_in_every_file(version: Path) -> None:
     for name in ("model.onnx", "golden.npz"):
         path = version / name
         content = path.read_bytes()
@@ -70,7 +70,7 @@ def test_a_changed_byte_is_found_wherever_it_is(version: Path) -> None:
     Bundle.open(version)
 
 
-def test_a_change_after_opening_is_found_when_the_file_is_read(version: Path) -> None:
+def test_a_change_after_opening_is_detected_when_the_file_is_read(version: Path) -> None:
     bundle = Bundle.open(version)
     (version / "model.onnx").write_bytes(b"another model")
     with pytest.raises(DigestMismatch):
@@ -83,7 +83,7 @@ def test_a_missing_file_is_named(version: Path) -> None:
         Bundle.open(version)
 
 
-def test_a_file_that_was_not_sealed_is_refused_but_hidden_ones_are_nobodys(version: Path) -> None:
+def test_a_file_that_was_not_sealed_is_refused_unless_it_is_hidden(version: Path) -> None:
     (version / ".nfs0001").write_text("left by a file system")
     Bundle.open(version)
     (version / "variables").mkdir(exist_ok=True)
@@ -128,7 +128,7 @@ SPOILS: dict[str, Callable[[dict[str, Any]], object]] = {
     "a bool for a number": lambda m: m.update(version=True),
     "no default signature": lambda m: m.update(signatures={}),
     "a batch that is not free": lambda m: m["signatures"]["serving_default"]["inputs"][0].update(shape=[3, 4]),
-    "a dtype nobody has": lambda m: m["signatures"]["serving_default"]["inputs"][0].update(dtype="complex64"),
+    "an unsupported dtype": lambda m: m["signatures"]["serving_default"]["inputs"][0].update(dtype="complex64"),
     "a tolerance of an unknown output": lambda m: m["tolerances"].update(other=m["tolerances"].popitem()[1]),
     "a file sealed twice": lambda m: m["files"].append(m["files"][0]),
     "a number that is not finite": lambda m: next(iter(m["tolerances"].values())).update(promised=float("inf")),
@@ -138,14 +138,14 @@ SPOILS: dict[str, Callable[[dict[str, Any]], object]] = {
 
 
 @pytest.mark.parametrize("spoil", SPOILS, ids=str)
-def test_a_manifest_that_says_something_wrong_is_refused(version: Path, spoil: str) -> None:
+def test_an_invalid_manifest_is_refused(version: Path, spoil: str) -> None:
     edit_manifest(version, SPOILS[spoil])
     with pytest.raises(ManifestInvalid, match=r"bundle\.json"):
         Bundle.open(version)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
-def test_a_manifest_that_is_no_json_is_refused(version: Path, content: bytes) -> None:
+def test_a_manifest_that_is_not_json_is_refused(version: Path, content: bytes) -> None:
     (version / "bundle.json").write_bytes(content)
     with pytest.raises(BundleError):
         Bundle.open(version)
@@ -157,8 +157,8 @@ def test_golden_samples_with_pickles_are_refused(version: Path) -> None:
     from foldserve_contract.golden import Golden
 
     buffer = io.BytesIO()
-    spoiled: dict[str, Any] = {"input/x": np.array([object()], dtype=object)}
-    np.savez(buffer, **spoiled)
+    arrays: dict[str, Any] = {"input/x": np.array([object()], dtype=object)}
+    np.savez(buffer, **arrays)
     signature = Bundle.open(version).manifest.signature
     with pytest.raises(GoldenInvalid, match="cannot be used"):
         Golden.from_bytes(buffer.getvalue(), signature)

@@ -1,4 +1,4 @@
-"""A version is published whole or not at all."""
+"""Publication: a version is published whole or not at all."""
 
 import ctypes
 import errno
@@ -31,9 +31,11 @@ def fill(staging: Staging, template: Manifest, content: str = "new") -> Manifest
     return replace(template, version=staging.version, files=staging.seal())
 
 
-def publish_one(root: Path, template: Manifest, content: str = "new", **choices: Any) -> Path:
-    with stage(root, "m", **choices) as staging:
-        return staging.publish(fill(staging, template, content), force=bool(choices.get("force")))
+def publish_one(
+    root: Path, template: Manifest, content: str = "new", *, version: int | None = None, force: bool = False
+) -> Path:
+    with stage(root, "m", version, force=force) as staging:
+        return staging.publish(fill(staging, template, content), force=force)
 
 
 def test_versions_count_up_and_leave_nothing_else_behind(tmp_path: Path, template: Manifest) -> None:
@@ -49,7 +51,7 @@ def test_an_existing_version_is_refused_before_any_work(tmp_path: Path, template
         pytest.fail("work was begun")
 
 
-def test_a_version_that_appears_meanwhile_is_not_overwritten(tmp_path: Path, template: Manifest) -> None:
+def test_a_version_published_meanwhile_is_not_overwritten(tmp_path: Path, template: Manifest) -> None:
     with stage(tmp_path, "m", 7) as staging:
         manifest = fill(staging, template)
         publish_one(tmp_path / "other", template)
@@ -120,7 +122,9 @@ def test_a_kill_leaves_no_version_and_the_next_run_cleans_up(tmp_path: Path, tem
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["1"]
 
 
-def test_two_exports_at_once_take_different_numbers_and_spare_each_other(tmp_path: Path, template: Manifest) -> None:
+def test_concurrent_exports_take_different_numbers_and_do_not_disturb_each_other(
+    tmp_path: Path, template: Manifest
+) -> None:
     with stage(tmp_path, "m") as first, stage(tmp_path, "m") as second:
         assert {first.version, second.version} == {1, 2}
         second.publish(fill(second, template))
@@ -129,13 +133,13 @@ def test_two_exports_at_once_take_different_numbers_and_spare_each_other(tmp_pat
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "-x", "a b", "ü", "x" * 200])
-def test_names_that_cannot_name_a_folder_are_refused(tmp_path: Path, name: str) -> None:
+def test_names_that_are_not_valid_for_a_folder_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UnsafePath), stage(tmp_path / "models", name):
         pytest.fail("a folder was made")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_numbers_are_versions_and_a_plain_one_wins(tmp_path: Path) -> None:
+def test_only_numbers_are_versions_and_the_one_without_zeros_wins(tmp_path: Path) -> None:
     for name in ("1", "007", "7", ".staging-8-x", "nine", "10"):
         (tmp_path / "m" / name).mkdir(parents=True)
     (tmp_path / "m" / "11").write_text("a file")

@@ -28,12 +28,12 @@ class Drawing:
 DRAWING = Drawing(Square(2.0), Path("/a/b"), frozenset({3, 1}), Square(1.0), None)
 
 
-def test_one_of_several_dataclasses_a_path_and_a_set_come_back_as_they_were() -> None:
+def test_one_of_several_dataclasses_a_path_and_a_set_come_back_unchanged() -> None:
     for drawing in (DRAWING, Drawing(Circle(1.5), Path("c"), frozenset(), None, Circle(2.5))):
         assert from_json(Drawing, to_json(drawing)) == drawing
 
 
-def test_only_a_field_that_may_hold_several_dataclasses_says_which_one_it_holds() -> None:
+def test_only_a_field_of_several_dataclasses_has_a_tag() -> None:
     assert to_json(DRAWING) == {
         "shape": {"type": "Square", "side": 2.0},
         "folder": "/a/b",
@@ -54,6 +54,6 @@ def test_only_a_field_that_may_hold_several_dataclasses_says_which_one_it_holds(
         ("layers", [1, "2"], r"layers\[1\]: expected int"),
     ],
 )
-def test_a_value_of_another_type_is_refused_with_its_place(field: str, value: object, message: str) -> None:
+def test_a_value_of_another_type_is_refused_with_its_path(field: str, value: object, message: str) -> None:
     with pytest.raises(RecordError, match=message):
         from_json(Drawing, {**to_json(DRAWING), field: value})

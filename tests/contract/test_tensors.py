@@ -1,4 +1,4 @@
-"""Arrays survive the wire, and nothing that is no tensor becomes one."""
+"""Tensors: arrays are unchanged by the wire, and invalid tensors are refused."""
 
 import numpy as np
 import pytest
@@ -58,7 +58,7 @@ def test_of_a_field_wider_than_its_dtype_the_lowest_bits_count(dtype: str) -> No
     assert decoded.tobytes() == values.tobytes()
 
 
-def test_a_few_bytes_cannot_ask_for_gigabytes() -> None:
+def test_a_few_bytes_cannot_allocate_gigabytes() -> None:
     with pytest.raises(TensorError, match="4,000,000,000 bytes"):
         decode(proto("float32", (1_000_000_000,), float_val=[0.0]))
     with pytest.raises(TensorError, match="allowed"):
@@ -82,7 +82,7 @@ def test_a_few_bytes_cannot_ask_for_gigabytes() -> None:
     ],
     ids=["short", "long", "too many", "unknown size", "no bool", "rank", "string", "no dtype"],
 )
-def test_what_is_no_tensor_is_refused(message: object) -> None:
+def test_an_invalid_tensor_is_refused(message: object) -> None:
     with pytest.raises(TensorError):
         decode(message)
 
@@ -95,7 +95,7 @@ def test_an_unknown_rank_is_refused() -> None:
 
 
 @pytest.mark.parametrize("array", [np.array(["text"]), np.array([1j]), np.array([object()])])
-def test_arrays_without_a_place_on_the_wire_are_refused(array: np.ndarray) -> None:
+def test_arrays_of_unsupported_dtypes_are_refused(array: np.ndarray) -> None:
     with pytest.raises(TensorError, match="not supported"):
         encode(array)
 

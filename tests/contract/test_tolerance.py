@@ -1,4 +1,4 @@
-"""A deviation is never smaller than it is, and NaN is never within a bound."""
+"""Tolerances: a deviation is never understated, and NaN is never within a bound."""
 
 import numpy as np
 import pytest
@@ -14,12 +14,12 @@ def test_the_largest_difference_counts() -> None:
 
 
 @pytest.mark.parametrize(("candidate", "reference"), [(NAN, 1.0), (1.0, NAN), (INF, 1.0), (-INF, INF), (NAN, NAN)])
-def test_what_is_not_finite_alike_is_never_within_a_bound(candidate: float, reference: float) -> None:
-    found = deviation(np.array([candidate, 0.0]), np.array([reference, 0.0]))
-    assert not within(found, 1e30)
+def test_values_that_are_not_finite_alike_are_never_within_a_bound(candidate: float, reference: float) -> None:
+    result = deviation(np.array([candidate, 0.0]), np.array([reference, 0.0]))
+    assert not within(result, 1e30)
 
 
-def test_the_same_infinity_is_no_deviation() -> None:
+def test_equal_infinities_do_not_deviate() -> None:
     assert deviation(np.array([INF, -INF, 1.0]), np.array([INF, -INF, 1.0])) == 0
 
 

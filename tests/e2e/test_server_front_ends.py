@@ -110,8 +110,8 @@ def test_a_reload_by_any_front_end_holds_for_all_of_them_when_it_returns(tmp_pat
             with pytest.raises(grpc.RpcError) as caught:
                 front.call("HandleReloadConfigRequest", reload_request(m=one, n=tmp_path / "n"))
             assert caught.value.code() is grpc.StatusCode.UNKNOWN
-            assert "1 model(s) did not become available: {{name: n due to error: no version is there" in str(
-                caught.value.details()
+            assert "1 model(s) did not become available: {{name: n due to error: no version is there" in (
+                caught.value.details() or ""
             )
             with pytest.raises(grpc.RpcError) as caught:
                 front.call("HandleReloadConfigRequest", reload_request(x=Path("/etc")))

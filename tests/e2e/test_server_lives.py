@@ -203,7 +203,7 @@ def test_two_servers_do_not_share_a_port(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["/nowhere/at/all"], "/nowhere/at/all is no directory"),
+        (["/nowhere/at/all"], "/nowhere/at/all is not a directory"),
         (["/tmp/" + 300 * "n"], "cannot be read: File name too long"),
         (["/tmp", "--grpc_socket_path=/tmp/" + 300 * "n"], "--grpc_socket_path: /tmp/nnn"),
         ([], "say what to serve"),

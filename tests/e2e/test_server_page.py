@@ -206,7 +206,7 @@ def test_a_token_shows_what_it_gives_a_right_to(tmp_path: Path) -> None:
             await tab.value(f"document.getElementById('token').value = '{word}'")
             await tab.value("document.querySelector('.token button').click()")
             if word == "wrong":
-                await tab.until("document.getElementById('said').textContent === 'the token is not known'")
+                await tab.until("document.getElementById('status').textContent === 'the token is not known'")
         await tab.until("document.querySelector('textarea')")
         await tab.value("document.querySelector('button').click()")
         await tab.until("document.querySelectorAll('.answer li').length === 3")

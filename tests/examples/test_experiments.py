@@ -1,4 +1,4 @@
-"""The experiments: what they ask for, what they say without a network, and all of them on Keras' own networks."""
+"""Experiments: their command lines, their messages without a network, and all scripts on networks of Keras."""
 
 import importlib
 import pickle
@@ -23,7 +23,7 @@ from tests.exporter.models import randomise
 
 FOLDER = Path(__file__).parents[2] / "examples" / "experiments"
 SCRIPTS = ("overfitting", "features", "two_stages", "bottleneck_svm")
-# What stands in Keras' cache was made here and has other digests than what Keras would download.
+# The files in Keras' cache are made here and have other digests than those that Keras would download.
 OFFLINE = f"""
 import runpy, sys
 from keras.src.utils import file_utils
@@ -38,7 +38,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 @pytest.fixture
 def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Imports what the scripts are made of, and forgets it afterwards: the names are common ones."""
+    """Imports modules of the scripts, and removes them afterwards, since their names are common."""
     monkeypatch.syspath_prepend(str(FOLDER))
     before = set(sys.modules)
     yield importlib.import_module
@@ -47,26 +47,26 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             sys.modules.pop(path.stem, None)
 
 
-def run(script: str, *words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, FOLDER / f"{script}.py", *words], capture_output=True, text=True)
+def run(script: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([sys.executable, FOLDER / f"{script}.py", *arguments], capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_help_gives_examples_and_defaults(script: str) -> None:
-    told = run(script, "--help")
-    assert told.returncode == 0
-    assert f"python {script}.py --weights imagenet" in told.stdout
-    assert "default" in told.stdout
-    assert not told.stderr
+    done = run(script, "--help")
+    assert done.returncode == 0
+    assert f"python {script}.py --weights imagenet" in done.stdout
+    assert "default" in done.stdout
+    assert not done.stderr
 
 
 def test_too_few_images_are_refused_before_anything_is_trained() -> None:
-    told = run("overfitting", "--images", "31")
-    assert told.returncode == 2
-    assert "'31' is not a whole number from 32 to 597" in told.stderr
+    done = run("overfitting", "--images", "31")
+    assert done.returncode == 2
+    assert "'31' is not a whole number from 32 to 597" in done.stderr
 
 
-def test_without_a_network_one_sentence_says_what_to_do(
+def test_without_a_network_one_sentence_has_the_remedy(
     parts: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def reach(*_: object) -> None:
@@ -76,14 +76,14 @@ def test_without_a_network_one_sentence_says_what_to_do(
     monkeypatch.setattr(file_utils.config, "keras_home", lambda: str(tmp_path))
     with pytest.raises(SystemExit, match=r"CIFAR-10 cannot be downloaded .* not known.* leave --weights out"):
         parts("tasks").cifar(32, 32)
-    given = parts("tasks").Task(np.zeros((1, 32, 32, 3)), *[np.zeros(0)] * 3, imagenet=True)
+    task = parts("tasks").Task(np.zeros((1, 32, 32, 3)), *[np.zeros(0)] * 3, imagenet=True)
     for name in ("resnet", "vgg"):
         with pytest.raises(SystemExit, match=f"{name}'s weights cannot be downloaded .* leave --weights out"):
-            given.backbone(name)
+            task.backbone(name)
     assert not capsys.readouterr().out
 
 
-def test_a_programming_error_is_not_taken_for_a_missing_network(parts: Any) -> None:
+def test_a_programming_error_is_not_reported_as_a_missing_network(parts: Any) -> None:
     with pytest.raises(ValueError, match="shape"), parts("tasks").downloading("CIFAR-10"):
         raise ValueError("shape")
 
@@ -119,7 +119,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write_cifar(archive: Path) -> None:
-    """As it is at its source; the images of a file are 100, again and again."""
+    """Writes CIFAR-10 in the format of its source; each file repeats 100 images."""
     rng = np.random.default_rng(0)
     folder = archive.parent / "made" / "cifar-10-batches-py"
     folder.mkdir(parents=True)
@@ -136,23 +136,23 @@ def write_cifar(archive: Path) -> None:
 @pytest.mark.parametrize(
     ("script", "rows"), [("overfitting", 6), ("features", 5), ("two_stages", 3), ("bottleneck_svm", 4)]
 )
-def test_the_whole_path_with_keras_own_networks(
+def test_all_scripts_with_networks_of_keras_applications(
     script: str, rows: int, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KERAS_HOME", str(cache))
-    words = ["--weights", "imagenet", "--images", "32", "--side", "32"]
-    words += [] if script == "bottleneck_svm" else ["--epochs", "1"]
+    arguments = ["--weights", "imagenet", "--images", "32", "--side", "32"]
+    arguments += [] if script == "bottleneck_svm" else ["--epochs", "1"]
     plot = tmp_path / "accuracy.svg"
-    words += ["--plot", str(plot)] if script in ("overfitting", "two_stages") else []
-    told = subprocess.run(
-        [sys.executable, "-c", OFFLINE, FOLDER / f"{script}.py", *words], capture_output=True, text=True
+    arguments += ["--plot", str(plot)] if script in ("overfitting", "two_stages") else []
+    done = subprocess.run(
+        [sys.executable, "-c", OFFLINE, FOLDER / f"{script}.py", *arguments], capture_output=True, text=True
     )
-    assert told.returncode == 0, told.stderr
-    table = [line for line in told.stdout.splitlines() if line.startswith("|")]
-    assert len(table) == 2 + rows, told.stdout
+    assert done.returncode == 0, done.stderr
+    table = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    assert len(table) == 2 + rows, done.stdout
     assert all(line.count("%") >= 2 for line in table[2:])
-    assert "--plot" not in words or plot.read_text().count("<polyline") >= 3
+    assert "--plot" not in arguments or plot.read_text().count("<polyline") >= 3
     if script == "features":
-        distances = re.findall(r"served features differ from those of predict by at most (\S+) of", told.stdout)
+        distances = re.findall(r"served features differ from those of predict by at most (\S+) of", done.stdout)
         assert len(distances) == 2
         assert max(map(float, distances)) < 1e-5

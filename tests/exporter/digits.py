@@ -1,4 +1,4 @@
-"""Small models that are really trained, on scikit-learn's digits: what is healthy must be told from what is not."""
+"""Small models that are really trained, on scikit-learn's digits: a diagnosis must leave healthy models alone."""
 
 from functools import cache
 from typing import Any
@@ -20,7 +20,7 @@ def digits() -> tuple[Array, Array]:
 
 
 def held_back(rows: int = 300) -> tuple[Array, Array]:
-    """What no model here was trained on."""
+    """Samples that no model here was trained on."""
     images, labels = digits()
     return images[-rows:], labels[-rows:]
 

@@ -1,4 +1,4 @@
-"""Small Keras models whose every weight is random, and what it means for two models to agree."""
+"""Small Keras models with random weights, and the test for agreement of two models."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -43,7 +43,7 @@ def reference(model: Any, inputs: Any) -> list[np.ndarray]:
 
 
 def misses(candidate: Sequence[np.ndarray], unfolded: Sequence[np.ndarray], exact: Sequence[np.ndarray]) -> bool:
-    """Whether any output is further from the exact answers than float32 explains; NaN misses."""
+    """Tests whether any output is further from the exact outputs than float32 explains; NaN is."""
     for got, plain, ref in zip(candidate, unfolded, exact, strict=True):
         bound = 8 * np.abs(plain - ref).max() + 16 * EPS32 * np.abs(ref).max()
         if not np.abs(got - ref).max() <= bound:
@@ -66,7 +66,7 @@ def assert_folds(model: Any, inputs: Any = None) -> Folded:
 
 
 def snapshot(model: Any) -> tuple[Any, ...]:
-    """Everything about a model that must come back unchanged."""
+    """The parts of a model that must come back unchanged."""
     layers = list(model._flatten_layers())
     state = tuple((v.path, v.trainable, v.numpy().tobytes()) for v in model.variables)
     flags = tuple((layer.name, layer.trainable, len(layer._inbound_nodes)) for layer in layers)

@@ -1,4 +1,4 @@
-"""Names of classes are read as people write them, or refused in words."""
+"""Class names are read in the usual formats, or refused with a message."""
 
 from pathlib import Path
 

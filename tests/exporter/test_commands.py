@@ -1,4 +1,4 @@
-"""However a command ends, it says so in a line and leaves nothing behind."""
+"""Commands end with one line of message and leave nothing behind, also when they are interrupted."""
 
 import signal
 import typing
@@ -17,8 +17,8 @@ SIGNALS = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminate
 
 
 @pytest.fixture(autouse=True)
-def heard() -> Iterator[None]:
-    """Ctrl-C is heard, as where a person starts the command: a shell has what runs in the background ignore it."""
+def interruptible() -> Iterator[None]:
+    """Restores the default handler of SIGINT, as in a terminal: shells start background processes with it ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

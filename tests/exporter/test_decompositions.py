@@ -1,4 +1,4 @@
-"""What TensorFlow has an operation for and ONNX none is written out, and answers as TensorFlow does everywhere."""
+"""Decompositions of operations that ONNX lacks answer as TensorFlow does, for every number."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,14 +26,14 @@ BOUNDARIES = [-1.5, 0.0, 0.5, 2.0, 7.0]
 
 
 def numbers() -> np.ndarray:
-    """Of every size and both signs, the ends of what each function takes among them."""
+    """Numbers of every magnitude and both signs, with the ends of each function's domain."""
     sizes = np.logspace(-37, 4, 400)  # TensorFlow takes what is smaller for 0
     special = [0.0, -0.0, 1.0, -1.0, np.nextafter(-1, 0, dtype=np.float32), 88.7, np.inf, -np.inf, np.nan]
     return np.concatenate([sizes, -sizes, special, np.linspace(-3, 8, 45)]).astype(np.float32)[:, None]
 
 
-def asked(model: keras.Model, rows: np.ndarray, folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """What the ONNX file answers, and what Keras does."""
+def onnx_and_keras(model: keras.Model, rows: np.ndarray, folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The answers of the ONNX file, and of Keras."""
     folded, path = fold_model(Loaded(model, Source("x", "y"))), folder / "model.onnx"
     write_onnx(serving_function(folded.model, folded.signature), folded.signature, path)
     answers = OnnxEngine.from_bytes(path.read_bytes(), folded.signature).run({"x": rows})
@@ -43,8 +43,8 @@ def asked(model: keras.Model, rows: np.ndarray, folder: Path) -> tuple[np.ndarra
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_is_exact_for_small_numbers_and_large_ones(name: str, tmp_path: Path) -> None:
     x = keras.Input((1,), name="x")
-    found, expected = asked(keras.Model(x, FUNCTIONS[name](x)), numbers(), tmp_path)
-    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-37)
+    actual, expected = onnx_and_keras(keras.Model(x, FUNCTIONS[name](x)), numbers(), tmp_path)
+    np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-37)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int32", "int64", "uint8"])
@@ -52,9 +52,9 @@ def test_every_number_falls_into_the_bin_that_keras_has_for_it(dtype: str, tmp_p
     x = keras.Input((1,), dtype=dtype, name="x")
     model = keras.Model(x, keras.layers.Discretization(bin_boundaries=BOUNDARIES)(x))
     whole = np.arange(0 if dtype == "uint8" else -9, 100, dtype=dtype)[:, None]
-    found, expected = asked(model, numbers() if dtype == "float32" else whole, tmp_path)
-    np.testing.assert_array_equal(found, expected)
-    assert len(np.unique(found)) == len(BOUNDARIES) + (dtype != "uint8") - (dtype == "uint8")
+    actual, expected = onnx_and_keras(model, numbers() if dtype == "float32" else whole, tmp_path)
+    np.testing.assert_array_equal(actual, expected)
+    assert len(np.unique(actual)) == len(BOUNDARIES) + (dtype != "uint8") - (dtype == "uint8")
 
 
 def test_bins_become_the_embeddings_that_a_model_learned_for_them(tmp_path: Path) -> None:
@@ -62,14 +62,14 @@ def test_bins_become_the_embeddings_that_a_model_learned_for_them(tmp_path: Path
     bins = keras.layers.Discretization(bin_boundaries=BOUNDARIES)(x)
     model = keras.Model(x, keras.layers.Dense(2)(keras.layers.Flatten()(keras.layers.Embedding(6, 4)(bins))))
     rows = np.random.default_rng(3).normal(0, 3, (64, 3)).astype(np.float32)
-    found, expected = asked(model, rows, tmp_path)
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    actual, expected = onnx_and_keras(model, rows, tmp_path)
+    np.testing.assert_allclose(actual, expected, atol=1e-6)
 
 
 def test_the_body_of_a_loop_is_written_out_too(tmp_path: Path) -> None:
     x = keras.Input((5, 3), name="x")
     model = keras.Model(x, keras.layers.SimpleRNN(3, activation=keras.ops.celu, unroll=False)(x))
     rows = np.random.default_rng(4).normal(0, 1, (8, 5, 3)).astype(np.float32)
-    found, expected = asked(model, rows, tmp_path)
+    actual, expected = onnx_and_keras(model, rows, tmp_path)
     assert any(node.op_type in ("Loop", "Scan") for node in onnx.load(tmp_path / "model.onnx").graph.node)
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(actual, expected, atol=1e-6)

@@ -1,4 +1,4 @@
-"""What conversions are known to get wrong comes out right, or is refused by name."""
+"""Known faults of conversions: the result is right, or refused by name."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -51,8 +51,8 @@ def adapted_over_two_axes() -> keras.Model:
     return sequential(normalization, layers.Conv2D(4, 3), layers.BatchNormalization())
 
 
-class Weighted(keras.layers.Layer):
-    """Holds a tensor that is no variable."""
+class Weighted(layers.Layer):
+    """A layer that holds a tensor that is not a variable."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -78,14 +78,14 @@ def attention() -> keras.Model:
 
 
 def choosing() -> keras.Model:
-    """What is not chosen is infinite or none: the logarithm of what is not positive."""
+    """A choice whose other branch is infinite or NaN: the logarithm of numbers that are not positive."""
     x = keras.Input((8,), name="x")
     y = layers.BatchNormalization()(layers.Dense(5)(x))
     return keras.Model(x, keras.ops.where(y > 0.5, keras.ops.log(y), y))
 
 
 def deciding() -> keras.Model:
-    """The class alone, as many a classifier answers; here among numbers of both signs, and zeros of both."""
+    """A model that answers the class alone; here among numbers of both signs, and zeros of both."""
     x = keras.Input((8,), name="x")
     return keras.Model(x, [keras.ops.argmax(x, axis=-1), keras.ops.argmin(x, axis=-1), layers.Dense(3)(x)])
 
@@ -166,8 +166,8 @@ def test_the_class_alone_is_that_of_keras_for_zeros_of_both_signs_too(tmp_path: 
     rows[:8] = np.where(np.eye(8, dtype=bool), np.float32(0), np.float32(-0.0))
     answers = OnnxEngine.from_bytes(path.read_bytes(), folded.signature).run({"x": rows})
     expected = model.predict(rows, verbose=0)[:2]
-    for spec, wanted in zip(folded.signature.outputs, expected, strict=False):
-        np.testing.assert_array_equal(answers[spec.name], wanted)
+    for spec, expected_output in zip(folded.signature.outputs, expected, strict=False):
+        np.testing.assert_array_equal(answers[spec.name], expected_output)
     assert list(expected[0][:8]) == list(range(8))
 
 
@@ -180,8 +180,8 @@ def test_whole_numbers_are_divided_as_keras_does_below_zero_too(dtype: str, divi
     write_onnx(serving_function(folded.model, folded.signature), folded.signature, path)
     rows = np.arange(-20, 21, dtype=dtype)[:, None]
     answers = OnnxEngine.from_bytes(path.read_bytes(), folded.signature).run({"x": rows})
-    for spec, wanted in zip(folded.signature.outputs, [rows // divisor, rows % divisor], strict=True):
-        np.testing.assert_array_equal(answers[spec.name], wanted)
+    for spec, expected_output in zip(folded.signature.outputs, [rows // divisor, rows % divisor], strict=True):
+        np.testing.assert_array_equal(answers[spec.name], expected_output)
 
 
 def test_a_lookup_table_is_refused_by_name() -> None:
@@ -191,7 +191,7 @@ def test_a_lookup_table_is_refused_by_name() -> None:
         require_pure(serving_function(folded.model, folded.signature))
 
 
-def test_constants_that_nobody_reads_are_left_out(tmp_path: Path) -> None:
+def test_unused_constants_are_left_out(tmp_path: Path) -> None:
     folded, _ = prepare(TRAPS["sizes that rounding spoils"]())
     write_onnx(serving_function(folded.model, folded.signature), folded.signature, tmp_path / "model.onnx")
     graph = onnx.load(tmp_path / "model.onnx").graph
@@ -206,7 +206,7 @@ def test_an_operation_onnx_lacks_is_refused_by_name(tmp_path: Path) -> None:
     assert not (tmp_path / "model.onnx").exists()
 
 
-def test_a_layer_that_makes_another_shape_than_it_says_is_refused(tmp_path: Path) -> None:
+def test_a_layer_that_makes_another_shape_than_it_declares_is_refused(tmp_path: Path) -> None:
     folded = fold_model(Loaded(sequential(layers.Conv2D(4, 3, activation="glu")), Source("x", "y")))
     with pytest.raises(Refused, match=r"the ONNX model is not sound: .*conv2d.*Where two shapes differ"):
         write_onnx(serving_function(folded.model, folded.signature), folded.signature, tmp_path / "model.onnx")
@@ -232,7 +232,7 @@ def test_free_dimensions_are_named_for_what_they_are(tmp_path: Path) -> None:
     assert [d.dim_value or d.dim_param for d in shape.dim] == ["batch", "x_1", "x_2", 3]
 
 
-def test_weights_that_are_no_numbers_are_refused_by_their_layers_name() -> None:
+def test_weights_that_are_not_numbers_are_refused_by_their_layers_name() -> None:
     model = randomise(sequential(layers.Flatten(), layers.Dense(5, name="middle"), layers.Dense(3, name="head")))
     model.get_layer("middle").bias.assign([1, 2, float("nan"), 4, 5])
     with pytest.raises(Refused, match=r"output 'head' .* weights are not finite in middle \(bias\); restore"):

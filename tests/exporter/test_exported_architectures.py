@@ -1,4 +1,4 @@
-"""Every architecture through the whole export: SavedModel and ONNX, reloaded in fresh processes, within the limit.
+"""Architectures pass the whole export: SavedModel and ONNX, reloaded in fresh processes, within the limit.
 
 What stays in their ONNX files, in which words, stands in `docs/architectures.md`.
 """
@@ -17,21 +17,21 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
-def _found_by_fresh_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+def _registered_in_fresh_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Layers of the matrix's own are registered by its package."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=":")
 
 
 def assert_exports(name: str, folder: Path) -> Path:
-    """Export a model; whatever does not answer as it should is refused by the export itself."""
+    """Export a model; the export itself refuses artifacts that deviate."""
     keras.backend.clear_session()
     made = models.make(name)
     exported = export_model(made.model, folder, name, custom_objects=made.custom_objects)
     candidates = {verdict.name for verdict in exported.report.verification.candidates}
     assert {"tensorflow, SavedModel", "onnxruntime, not optimised", "onnxruntime, optimised"} <= candidates
-    found = counting.onnx_model(exported.path / "model.onnx")
-    assert not {"Rsqrt", "BatchNorm"} & set(found)
-    with_constants = Counter(found) - Counter(counting.between_tensors(exported.path / "model.onnx"))
+    operations = counting.onnx_model(exported.path / "model.onnx")
+    assert not {"Rsqrt", "BatchNorm"} & set(operations)
+    with_constants = Counter(operations) - Counter(counting.between_tensors(exported.path / "model.onnx"))
     affine = any("affine" in entry.action for entry in exported.report.fold)
     assert bool(with_constants) == bool(affine or models.forced(name)), with_constants
     if name in ARCHITECTURES:

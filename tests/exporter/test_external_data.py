@@ -84,7 +84,7 @@ def test_every_larger_weight_lies_in_the_file_beside_it_and_nowhere_else(written
 
 
 def test_a_server_that_loads_by_path_finds_them(written: Path, folded: FoldedModel, expected: ReferenceSet) -> None:
-    """As Triton does, from the version directory."""
+    """The session as Triton opens it, from the version directory."""
     session = onnxruntime.InferenceSession(str(written), providers=["CPUExecutionProvider"])
     engine = OnnxEngine.from_bytes(files(written), folded.signature)
     rows = expected.rows.judged_inputs

@@ -1,4 +1,4 @@
-"""Frozen properly, `fit` keeps the statistics and sees what `predict` answers."""
+"""Frozen layers keep their statistics in `fit`, and compute there as in `predict`."""
 
 from typing import Any
 
@@ -50,8 +50,8 @@ def test_layers_in_wrappers_and_subclasses_are_frozen_once() -> None:
     model = keras.Model(image, Normal(name="mine")(layers.TimeDistributed(layers.BatchNormalization(name="steps"))(x)))
     assert sorted(freeze(model)) == ["bn_1", "bn_2", "bn_3", "mine", "steps"]
     assert freeze(model) == ()
-    others = [each for each in model._flatten_layers() if not isinstance(each, layers.BatchNormalization)]
-    assert all(each.trainable for each in others)
+    others = [layer for layer in model._flatten_layers() if not isinstance(layer, layers.BatchNormalization)]
+    assert all(layer.trainable for layer in others)
 
 
 def test_anything_else_is_refused() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from foldserve_contract.signature import Arrays, Signature, TensorSpec
 from foldserve_exporter.samples.rows import choose_rows
-from foldserve_exporter.verify.batches import Batch, ask, plan_batches, plan_briefly
+from foldserve_exporter.verify.batches import VerificationBatch, plan_batches, plan_core_batches, run_batches
 from foldserve_exporter.verify.judge import judge
 from foldserve_exporter.verify.reference import Reference
 from foldserve_exporter.verify.verdict import CandidateVerdict, Verification
@@ -40,7 +40,7 @@ REFERENCE = Reference(
 
 
 def judged(run: Callable[[Arrays], Arrays]) -> CandidateVerdict:
-    return judge("candidate", ask(run, ROWS, BATCHES), BATCHES, REFERENCE, SIGNATURE)
+    return judge("candidate", run_batches(run, ROWS, BATCHES), BATCHES, REFERENCE, SIGNATURE)
 
 
 def change(name: str, how: Callable[[np.ndarray], np.ndarray]) -> Callable[[Arrays], Arrays]:
@@ -69,16 +69,16 @@ def test_every_row_is_judged_alone_and_among_near_copies_and_outliers() -> None:
     assert_has_all_sizes_and_strangers(BATCHES)
 
 
-def test_what_is_not_served_is_asked_the_first_of_these_batches_with_32_judged_rows_and_all_stretched_ones() -> None:
-    brief = plan_briefly(ROWS)
+def test_what_is_not_served_is_run_on_the_first_of_these_batches_with_32_judged_rows_and_all_stretched_ones() -> None:
+    brief = plan_core_batches(ROWS)
     assert brief == BATCHES[: len(brief)]
-    asked = [row for batch in brief for row in batch.rows if row < ROWS.judged]
-    assert len(asked) >= 32
-    assert set(np.flatnonzero(ROWS.is_stretched)) <= set(asked)
+    judged = [row for batch in brief for row in batch.rows if row < ROWS.judged]
+    assert len(judged) >= 32
+    assert set(np.flatnonzero(ROWS.is_stretched)) <= set(judged)
     assert_has_all_sizes_and_strangers(brief)
 
 
-def assert_has_all_sizes_and_strangers(batches: tuple[Batch, ...]) -> None:
+def assert_has_all_sizes_and_strangers(batches: tuple[VerificationBatch, ...]) -> None:
     assert {len(batch.rows) for batch in batches} >= {1, 3, 32}
     for batch in batches:
         if batch.kind == "mixed":
@@ -128,8 +128,8 @@ def test_composition_shows_what_neighbours_do() -> None:
 
 
 def test_a_reload_must_have_the_same_bits() -> None:
-    answers = ask(good, ROWS, BATCHES)
-    nudged = ask(change("scores", lambda y: np.nextafter(y, np.float32(9))), ROWS, BATCHES)
+    answers = run_batches(good, ROWS, BATCHES)
+    nudged = run_batches(change("scores", lambda y: np.nextafter(y, np.float32(9))), ROWS, BATCHES)
     same = judge("reload", answers, BATCHES, REFERENCE, SIGNATURE, exact_as=answers)
     other = judge("reload", nudged, BATCHES, REFERENCE, SIGNATURE, exact_as=answers)
     assert (same.exact, same.passed) == (True, True)

@@ -1,4 +1,4 @@
-"""What is exported answers as the model does; what does not is never published."""
+"""Exported artifacts answer as the model does; others are never published."""
 
 import json
 import re
@@ -22,11 +22,11 @@ from foldserve_engine.load import load_engine
 from foldserve_engine.spec import EngineKind, EngineSpec
 from foldserve_exporter import bundle_files, export_model, pipeline
 from foldserve_exporter.cli import main
-from foldserve_exporter.diagnosis.finding import Kind, Severity
+from foldserve_exporter.diagnosis.finding import FindingKind, Severity
 from foldserve_exporter.errors import Refused
 from foldserve_exporter.options import DEFAULT_MAX_BATCH
 from foldserve_exporter.report.failed import VerificationFailed
-from foldserve_exporter.report.progress import STEPS
+from foldserve_exporter.report.terminal_progress import STEPS
 from foldserve_exporter.steps.publish import Exported
 
 from .models import randomise
@@ -112,13 +112,13 @@ def test_the_bundle_says_what_was_verified(exported: Exported) -> None:
 
 
 def test_every_step_is_announced_in_the_order_in_which_the_terminal_counts_them(exported: Exported) -> None:
-    """The report is written before its own time and that of the sealing are known."""
+    """Durations without those of the report and the sealing, which the report cannot hold."""
     assert (*exported.report.seconds, "report", "seal") == STEPS
 
 
 def test_the_baked_phase_is_named_and_gone(exported: Exported) -> None:
     assert exported.report.baked == ("backbone/bn_1 is called with training=True",)
-    [baked] = [each for each in exported.report.findings if each.kind is Kind.BAKED_PHASE]
+    [baked] = [finding for finding in exported.report.findings if finding.kind is FindingKind.BAKED_PHASE]
     assert (baked.severity, baked.layer) == (Severity.ERROR, "backbone/bn_1")
     assert baked.effect is not None
     assert baked.effect.largest > 0.01
@@ -141,7 +141,7 @@ def test_golden_samples_come_from_the_samples_and_pass_in_an_engine(exported: Ex
 
 
 def test_tritons_own_message_reads_its_configuration(exported: Exported) -> None:
-    """Inputs and outputs are left to Triton, which takes them from the ONNX model of whichever version it loads."""
+    """Triton takes inputs and outputs from the ONNX model of the version it loads; the file names none."""
     from google.protobuf import text_format
     from tritonclient.grpc.model_config_pb2 import ModelConfig
 
@@ -241,7 +241,7 @@ def test_statistics_that_are_not_finite_are_refused_by_the_layers_name(tmp_path:
 
 
 class TestTheCommand:
-    """Exit codes and words."""
+    """Exit codes and messages."""
 
     def test_it_exports_and_prints_where(self, tmp_path: Path, model: Any, capfd: pytest.CaptureFixture[str]) -> None:
         model.save(tmp_path / "nested.keras")

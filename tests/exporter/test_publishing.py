@@ -1,4 +1,4 @@
-"""What stands beside a version is there whole, or not at all."""
+"""Files beside a version are there whole, or not at all."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from foldserve_exporter.emit.triton import config_beside
+from foldserve_exporter.emit.triton import published_config
 from foldserve_exporter.output_files import write_whole
 
 
@@ -18,21 +18,21 @@ def staging(tmp_path: Path) -> Path:
 
 
 def test_triton_is_told_before_the_version_is_there(staging: Path) -> None:
-    with config_beside(staging, "flowers", 16):
+    with published_config(staging, "flowers", 16):
         assert "max_batch_size: 16" in (staging.parent / "config.pbtxt").read_text()
         assert list(staging.iterdir()) == []
     assert (staging.parent / "config.pbtxt").exists()
 
 
 def test_a_version_that_cannot_be_published_leaves_no_configuration(staging: Path) -> None:
-    with pytest.raises(OSError, match="full"), config_beside(staging, "flowers", 16):
+    with pytest.raises(OSError, match="full"), published_config(staging, "flowers", 16):
         raise OSError("the disk is full")
     assert [path.name for path in staging.parent.iterdir()] == [staging.name]
 
 
 def test_a_configuration_that_is_there_is_left_alone(staging: Path) -> None:
     (staging.parent / "config.pbtxt").write_text("tuned")
-    with pytest.raises(OSError, match="full"), config_beside(staging, "flowers", 16):
+    with pytest.raises(OSError, match="full"), published_config(staging, "flowers", 16):
         raise OSError("the disk is full")
     assert (staging.parent / "config.pbtxt").read_text() == "tuned"
 

@@ -68,7 +68,7 @@ def test_names_may_change_places_and_features_have_names_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (["dense_9=x"], r"outputs \['dense_1', 'dense_2'\]"),
         (["image=size"], "several inputs or outputs would be called 'size'"),
@@ -79,9 +79,9 @@ def test_names_may_change_places_and_features_have_names_of_their_own() -> None:
         (["=x"], "OLD=NEW"),
     ],
 )
-def test_what_is_not_clear_is_refused(words: list[str], said: str) -> None:
-    with pytest.raises(OptionsError, match=said):
-        signature_of(*words)
+def test_what_is_not_clear_is_refused(arguments: list[str], message: str) -> None:
+    with pytest.raises(OptionsError, match=message):
+        signature_of(*arguments)
 
 
 def test_a_name_that_an_input_and_an_output_shared_is_the_input_s() -> None:

@@ -138,10 +138,8 @@ def test_private_samples_are_judged_but_never_golden() -> None:
 
 
 def test_stretched_rows_lie_three_times_as_far_out_and_can_be_left_out() -> None:
-    samples: dict[str, Array] = {
-        "x": np.random.default_rng(0).standard_normal((64, 5)).astype(np.float32),
-        "n": np.arange(64)[:, None],
-    }
+    noise = np.random.default_rng(0).standard_normal((64, 5)).astype(np.float32)
+    samples: dict[str, np.ndarray] = {"x": noise, "n": np.arange(64)[:, None]}
     rows = choose_rows(samples, 16, seed=0)
     base, stretched = rows.golden_inputs["x"][:4], rows.golden_inputs["x"][16:]
     np.testing.assert_allclose(stretched - base.mean(), 3 * (base - base.mean()), rtol=1e-5)

@@ -1,4 +1,4 @@
-"""The report says how small a change of a weight the golden samples notice."""
+"""The report holds the smallest change of a weight that the golden samples notice."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def test_it_is_the_share_of_the_median_weight_that_moves_the_answer_by_what_is_p
 
 
 def test_pointwise_convolutions_with_strides_and_few_channels_end_no_process() -> None:
-    """In float32 about every second run of this died inside oneDNN, in TensorFlow 2.21."""
+    """About every second run of this in float32 died inside oneDNN, in TensorFlow 2.21."""
     shortcut = keras.layers.Conv2D(16, 1, strides=2, name="shortcut")
     model = named(keras.Input((16, 16, 8), name="x"), shortcut, keras.layers.GlobalAveragePooling2D(name="y"))
     x = np.random.default_rng(0).normal(size=(4, 16, 16, 8)).astype(np.float32)

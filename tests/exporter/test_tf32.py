@@ -1,4 +1,4 @@
-"""What is promised of a GPU that rounds to TF32, and by whom that promise is kept."""
+"""TF32 bounds: what is promised for a GPU that rounds to TF32, and the gate that keeps the promise."""
 
 import json
 from pathlib import Path
@@ -113,19 +113,19 @@ def test_every_convolution_and_product_of_an_export_is_rounded(exported: Exporte
     onnx.checker.check_model(rounded, full_check=True)
 
 
-def test_the_promise_stands_in_the_manifest_and_in_the_report(exported: Exported) -> None:
-    told = Bundle.open(exported.path).manifest.tolerances["scores"]
-    assert told.tf32 is not None and told.promised < told.tf32 < 1e-2 * told.scale
-    assert json.loads((exported.path / "report.json").read_text())["tolerances"]["scores"]["tf32"] == told.tf32
+def test_the_promised_bound_is_in_the_manifest_and_in_the_report(exported: Exported) -> None:
+    bound = Bundle.open(exported.path).manifest.tolerances["scores"]
+    assert bound.tf32 is not None and bound.promised < bound.tf32 < 1e-2 * bound.scale
+    assert json.loads((exported.path / "report.json").read_text())["tolerances"]["scores"]["tf32"] == bound.tf32
 
 
 def verdict(path: Path, content: bytes) -> tuple[bool, float]:
-    """Whether the gate, asked for TF32, lets a model serve that answers like this."""
+    """The verdict of the gate for TF32 on a model with these answers: passed or not, and the deviation."""
     bundle = Bundle.open(path)
     bounds = golden_bounds(bundle.manifest, EngineKind.ONNXRUNTIME, GPU, tf32=True)
     engine = OnnxEngine.from_bytes(content, bundle.manifest.signature, PLAIN)
-    found = check_golden(engine, bundle.golden(), bounds)
-    return found.passed, found.outputs[0].deviation
+    outcome = check_golden(engine, bundle.golden(), bounds)
+    return outcome.passed, outcome.outputs[0].deviation
 
 
 def test_the_gate_lets_tf32_pass_and_nothing_coarser(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +145,7 @@ def test_what_multiplies_inside_is_refused_by_name(operation: str) -> None:
 
 
 def promise(dtype: str, wrong: int) -> Any:
-    """What is promised where the reference is what the model answers, but for some elements."""
+    """The bounds promised where the reference equals the model's answers but for some elements."""
     content, signature, _ = dense("MatMul")
     rows = choose_rows({"x": np.random.default_rng(5).normal(size=(40, 6)).astype(np.float32)}, 32, 0)
     answers = OnnxEngine.from_bytes(with_tf32(content), signature, PLAIN).run(rows.judged_inputs)["y"]

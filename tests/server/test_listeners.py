@@ -1,4 +1,4 @@
-"""What the front end is made of."""
+"""Imports of the front end, addresses, and the log's format."""
 
 import json
 import logging
@@ -33,7 +33,7 @@ def test_the_command_line_is_read_before_anything_heavy_is_imported() -> None:
     assert not modules_after("import foldserve_server.cli") & {*HEAVY, "numpy", "grpc"}
 
 
-def test_a_port_is_free_until_somebody_listens_there() -> None:
+def test_a_port_is_free_until_a_server_listens_there() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -45,7 +45,7 @@ def test_a_port_is_free_until_somebody_listens_there() -> None:
     check_free("127.0.0.1", port)
 
 
-def test_a_host_that_is_none_of_this_machine_s_is_refused() -> None:
+def test_a_host_other_than_this_machine_is_refused() -> None:
     with pytest.raises(CannotStart, match=r"--host no\.such\.host\.invalid"):
         check_free("no.such.host.invalid", 0)
 

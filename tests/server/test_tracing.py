@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from foldserve_server.errors import CannotStart, EngineFailed
 from foldserve_server.system.log import TEXT, JsonFormatter, TextFormatter
-from foldserve_server.tracing import Tracing, is_asked_for
+from foldserve_server.tracing import Tracing, tracing_requested
 from tests.server.fakes import FakeEngine, serving
 from tests.server.rpc.calls import listening, predict_request
 
@@ -43,7 +43,7 @@ async def test_every_prediction_is_a_span_below_its_caller_s() -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "asked"),
+    ("environment", "requested"),
     [
         ({}, False),
         ({"OTEL_SERVICE_NAME": "x"}, False),
@@ -53,28 +53,28 @@ async def test_every_prediction_is_a_span_below_its_caller_s() -> None:
         ({"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://x:4317"}, False),
     ],
 )
-def test_traces_are_made_where_opentelemetry_s_own_variables_ask_for_them(
-    environment: dict[str, str], asked: bool
+def test_traces_are_on_where_opentelemetry_s_own_variables_request_them(
+    environment: dict[str, str], requested: bool
 ) -> None:
-    assert is_asked_for(environment) is asked
+    assert tracing_requested(environment) is requested
 
 
 @pytest.mark.parametrize(
     "environment", [{"OTEL_TRACES_EXPORTER": "zipkin"}, {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}]
 )
-def test_what_is_not_offered_keeps_the_server_from_starting(environment: dict[str, str]) -> None:
+def test_an_exporter_that_is_not_offered_keeps_the_server_from_starting(environment: dict[str, str]) -> None:
     with pytest.raises(CannotStart, match="are not offered"):
-        Tracing.configured(environment)
+        Tracing.from_environment(environment)
 
 
-def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     with pytest.raises(CannotStart, match=r"OTEL_TRACES_EXPORTER asks for traces.*pip install 'foldserve\[otel\]'"):
-        Tracing.configured({"OTEL_TRACES_EXPORTER": "console"})
+        Tracing.from_environment({"OTEL_TRACES_EXPORTER": "console"})
 
 
 class Lines(logging.Handler):
-    """Keeps what is logged, formatted at once, as a handler does."""
+    """Keeps the log's lines, formatted at once, as a handler does."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class Lines(logging.Handler):
         self.texts.append(TextFormatter(TEXT).format(record))
 
 
-async def test_what_is_logged_of_a_call_carries_its_id() -> None:
+async def test_log_lines_about_a_call_carry_its_id() -> None:
     engine = FakeEngine()
     engine.error = EngineFailed("it is broken")
     lines = Lines()
@@ -106,7 +106,7 @@ async def test_what_is_logged_of_a_call_carries_its_id() -> None:
     assert lines.texts[0].endswith("[request order-66]")
 
 
-def test_lines_about_a_version_say_which_in_fields_of_their_own() -> None:
+def test_log_lines_about_a_version_have_fields_for_it() -> None:
     record = logging.LogRecord("name", logging.ERROR, "", 0, "refused", (), None)
     record.model, record.version, record.cause = "m", 3, "GoldenMismatch"
     entry = json.loads(JsonFormatter().format(record))

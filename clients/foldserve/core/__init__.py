@@ -1,5 +1,6 @@
-"""What `Client` and `AsyncClient` share: everything but the wait.
+"""Common code of `Client` and `AsyncClient`: everything except waiting.
 
-A *flow* is a generator that yields what it waits for and returns its result; it knows no threads and no event loop.
-`drive` runs flows by blocking, `adrive` by awaiting. Beginning a call takes no waiting, so flows do that themselves.
+A *flow* is a generator that yields the replies and delays it waits for and returns its result; it uses neither threads
+nor an event loop. `drive` runs flows by blocking, `adrive` by awaiting. Flows start calls themselves, since that never
+waits.
 """

@@ -1,4 +1,4 @@
-"""Which model, version and signature a call is for."""
+"""Model, version and signature that a call is for."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +14,7 @@ class ModelAddress:
 
     Attributes:
         model: The model's name.
-        version: A number, a label such as "canary", or None for the version the server takes.
+        version: A number, a label such as "canary", or None for the server's default.
         signature: The entry point.
     """
 
@@ -30,11 +30,11 @@ class ModelAddress:
 
     @property
     def pinned(self) -> bool:
-        """Whether every answer can only come from one version."""
+        """True if the address names one version by its number."""
         return isinstance(self.version, int)
 
     def at(self, version: int) -> "ModelAddress":
-        """The same model and signature at a version."""
+        """The same model and signature at another version."""
         return replace(self, version=version)
 
     def write(self, spec: Any) -> None:

@@ -1,4 +1,4 @@
-"""Arrays cut by rows into requests of a bearable size, and put together again."""
+"""Chunks: arrays split by rows into requests of limited size, and outputs joined again."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from ..errors import ConfigurationError, ProtocolError
 
 @dataclass(frozen=True, slots=True)
 class ChunkSize:
-    """How much goes into one request; whichever is reached first, but always one row.
+    """Size limit of one request: bytes or rows, whichever is reached first, but at least one row.
 
     Attributes:
-        bytes: Bytes of all inputs together.
-        rows: Rows.
+        bytes: Most bytes of all inputs together.
+        rows: Most rows.
     """
 
     bytes: int = 4 << 20
@@ -27,13 +27,13 @@ class ChunkSize:
             raise ConfigurationError(f"a chunk holds at least one row and one byte, received {self}")
 
     def rows_of(self, inputs: Arrays) -> int:
-        """How many rows of these inputs make a chunk."""
+        """The number of rows of these inputs that make a chunk."""
         row_bytes = sum(array.nbytes // max(1, array.shape[0]) for array in inputs.values())
         return int(max(1, min(self.rows, self.bytes // max(1, row_bytes))))
 
 
 def count_rows(inputs: Arrays) -> int | None:
-    """The number of rows, or None where the inputs are not all rows of the same number."""
+    """The number of rows, or None if the inputs do not all have the same number of rows."""
     counts = {array.shape[:1] for array in inputs.values()}
     if len(counts) != 1 or () in counts:
         return None
@@ -41,7 +41,7 @@ def count_rows(inputs: Arrays) -> int | None:
 
 
 def split(inputs: Arrays, size: ChunkSize) -> Iterator[dict[str, Array]]:
-    """The inputs in chunks of rows, in order; in one piece where they are no rows, for the server to judge."""
+    """Splits the inputs by rows, in order; inputs without common rows stay whole, for the server to check."""
     rows = count_rows(inputs)
     if not rows:
         yield dict(inputs)
@@ -52,7 +52,7 @@ def split(inputs: Arrays, size: ChunkSize) -> Iterator[dict[str, Array]]:
 
 
 def join(parts: Sequence[Arrays]) -> dict[str, Array]:
-    """The outputs of all chunks as one, in arrays of the caller's own.
+    """Joins the outputs of all chunks, in arrays that the caller owns.
 
     Raises:
         ProtocolError: The chunks do not have the same outputs with the same shape of a row.

@@ -1,24 +1,24 @@
-"""Flows and the two ways to run them."""
+"""Flows, and the two drivers that run them."""
 
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
-from ..transport.protocol import AsyncPending, PendingT, Reply, SyncPending
+from ..transport.protocol import AsyncPendingCall, PendingT, Reply, SyncPendingCall
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Wait(Generic[PendingT]):
-    """The flow goes on with the reply of a call."""
+    """Effect: the flow is resumed with the reply of a call."""
 
     pending: PendingT
 
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """The flow goes on after some seconds."""
+    """Effect: the flow is resumed after some seconds."""
 
     seconds: float
 
@@ -27,14 +27,14 @@ Flow: TypeAlias = Generator[Wait[PendingT] | Sleep, Reply | None, T]
 
 
 def reply_of(pending: PendingT) -> Flow[PendingT, Reply]:
-    """Waits for a call."""
+    """Waits for the reply of a call."""
     reply = yield Wait(pending)
-    assert reply is not None, "a driver answers Wait with the reply"
+    assert reply is not None, "a driver resumes Wait with the reply"
     return reply
 
 
-def drive(flow: Flow[SyncPending, T], sleep: Callable[[float], None]) -> T:
-    """Runs a flow to its end on this thread; whatever interrupts the wait also closes the flow."""
+def drive(flow: Flow[SyncPendingCall, T], sleep: Callable[[float], None]) -> T:
+    """Runs a flow to its end on this thread; an interrupted wait closes the flow."""
     reply: Reply | None = None
     try:
         while True:
@@ -45,13 +45,13 @@ def drive(flow: Flow[SyncPending, T], sleep: Callable[[float], None]) -> T:
             else:
                 sleep(effect.seconds)
     except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]  # typeshed cannot tie it to the generator
+        return stop.value  # type: ignore[no-any-return]  # typeshed has no type for it
     finally:
         flow.close()
 
 
-async def adrive(flow: Flow[AsyncPending, T], sleep: Callable[[float], Awaitable[None]]) -> T:
-    """As `drive`, on the running event loop; a cancelled caller also closes the flow."""
+async def adrive(flow: Flow[AsyncPendingCall, T], sleep: Callable[[float], Awaitable[None]]) -> T:
+    """Runs a flow to its end on the running event loop; cancelling the caller closes the flow."""
     reply: Reply | None = None
     try:
         while True:

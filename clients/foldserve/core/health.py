@@ -1,4 +1,4 @@
-"""gRPC's health check, without the package of that name."""
+"""gRPC's health check, without the package grpcio-health-checking."""
 
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -26,12 +26,12 @@ _Response = GetMessageClass(_POOL.FindMessageTypeByName("foldserve.health.Respon
 
 
 def health_request(service: str = "") -> bytes:
-    """The serialized question; an empty name means the whole server."""
+    """Serializes a request; an empty name means the whole server."""
     return _Request(service=service).SerializeToString()
 
 
 def is_serving(body: bytes) -> bool:
-    """Whether the answer says SERVING."""
+    """Tests whether a serialized response is SERVING."""
     try:
         return bool(_Response.FromString(body).status == SERVING)  # type: ignore[attr-defined]
     except DecodeError as error:

@@ -1,4 +1,4 @@
-"""What a server says a model takes and gives."""
+"""Model metadata: the inputs and outputs of a signature, as a server reports them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,13 +20,13 @@ FIELD = "signature_def"
 
 
 @dataclass(frozen=True, slots=True)
-class Port:
-    """An input or output as any TensorFlow Serving may describe it.
+class TensorMetadata:
+    """An input or output, as any TensorFlow Serving may describe it.
 
     Attributes:
-        name: Its name on the wire.
-        dtype: Numpy's name, or None for what has none here, such as strings.
-        shape: -1 for free dimensions, or None where not even the rank is known.
+        name: The name on the wire.
+        dtype: Numpy's name of the element type, or None for unsupported ones, such as strings.
+        shape: The shape with -1 for free dimensions, or None if not even the rank is known.
     """
 
     name: str
@@ -34,10 +34,10 @@ class Port:
     shape: tuple[int, ...] | None
 
     def spec(self) -> TensorSpec:
-        """The contract's stricter record.
+        """Converts to the contract's stricter record.
 
         Raises:
-            TensorError: The dtype is not supported, or the rank or batch is not free as rows need it to be.
+            TensorError: The dtype is not supported, the rank is not known, or the first dimension is not free.
         """
         if self.dtype is None or self.shape is None:
             raise TensorError(f"tensor {self.name!r} has a dtype or rank that numpy arrays of rows cannot have")
@@ -46,23 +46,23 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class ModelMetadata:
-    """One signature of the version that was asked, sorted by name: the wire has no order."""
+    """One signature of one version; inputs and outputs are sorted by name, since the wire has no order."""
 
     version: int
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    inputs: tuple[TensorMetadata, ...]
+    outputs: tuple[TensorMetadata, ...]
 
     def signature(self) -> Signature:
-        """The contract's signature.
+        """Converts to the contract's signature.
 
         Raises:
-            TensorError: The model takes or gives something else than rows of numbers.
+            TensorError: The model takes or gives something other than rows of numbers.
         """
-        return Signature(tuple(port.spec() for port in self.inputs), tuple(port.spec() for port in self.outputs))
+        return Signature(tuple(info.spec() for info in self.inputs), tuple(info.spec() for info in self.outputs))
 
 
 def metadata_request(address: ModelAddress) -> bytes:
-    """The serialized question; a signature's name is not part of it."""
+    """Serializes a request; the signature's name is not part of it."""
     request = GetModelMetadataRequest(metadata_field=[FIELD])
     address.write(request.model_spec)
     request.model_spec.signature_name = ""
@@ -70,36 +70,36 @@ def metadata_request(address: ModelAddress) -> bytes:
 
 
 def parse_metadata(body: bytes, signature: str) -> ModelMetadata:
-    """One signature of the answer.
+    """Parses one signature from a serialized response.
 
     Raises:
-        ProtocolError: The answer cannot be read.
+        ProtocolError: The response cannot be read.
         FailedPrecondition: The model has no signature of that name.
     """
     try:
         response = GetModelMetadataResponse.FromString(body)
-        found = SignatureDefMap()
-        if not response.metadata[FIELD].Unpack(found):
+        signatures = SignatureDefMap()
+        if not response.metadata[FIELD].Unpack(signatures):
             raise ProtocolError("the server's metadata holds no signature_def")
     except DecodeError as error:
         raise ProtocolError(f"the server's metadata cannot be read: {error}") from error
-    if signature not in found.signature_def:
-        names = sorted(name for name in found.signature_def if not name.startswith("__"))
+    if signature not in signatures.signature_def:
+        names = sorted(name for name in signatures.signature_def if not name.startswith("__"))
         raise FailedPrecondition(
             Status.FAILED_PRECONDITION, f'Serving signature key "{signature}" not found. The model has {names}'
         )
-    entry = found.signature_def[signature]
-    return ModelMetadata(response.model_spec.version.value, _ports(entry.inputs), _ports(entry.outputs))
+    entry = signatures.signature_def[signature]
+    return ModelMetadata(response.model_spec.version.value, _tensor_infos(entry.inputs), _tensor_infos(entry.outputs))
 
 
-def _ports(infos: Any) -> tuple[Port, ...]:
-    return tuple(_port(name, infos[name]) for name in sorted(infos))
+def _tensor_infos(infos: Any) -> tuple[TensorMetadata, ...]:
+    return tuple(_tensor_info(name, infos[name]) for name in sorted(infos))
 
 
-def _port(name: str, info: Any) -> Port:
+def _tensor_info(name: str, info: Any) -> TensorMetadata:
     try:
         dtype = dtype_numbered(info.dtype).name
     except TensorError:
         dtype = None
     shape = None if info.tensor_shape.unknown_rank else tuple(dim.size for dim in info.tensor_shape.dim)
-    return Port(name, dtype, shape)
+    return TensorMetadata(name, dtype, shape)

@@ -1,4 +1,4 @@
-"""Requests on their way, bounded in number, answered in order and by one version."""
+"""Pipelined requests: bounded in number, answered in order and by one version."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -9,16 +9,16 @@ from foldserve_contract.signature import Arrays
 from ..errors import FoldserveError, ProtocolError
 from ..transport.protocol import PendingT
 from .address import ModelAddress
-from .attempt import Attempt, Sender
 from .flow import Flow
 from .prediction import PATH, Prediction, parse_prediction, predict_request
+from .retrying_call import RetryingCall, Sender
 
 
 class Pipeline(Generic[PendingT]):
-    """Sends batches ahead and gives their predictions back in order.
+    """Sends batches ahead and returns their predictions in order.
 
-    Until the first answer has told its version only one request flies; from then on that version is asked for.
-    A batch that fails raises from its `next`; the ones after it fly on, so that a caller may go on.
+    Only one request is in flight until the first response names its version; all further requests ask for that
+    version. A batch that fails raises from its `next`; later batches stay in flight, so that a caller may continue.
     """
 
     def __init__(
@@ -37,55 +37,56 @@ class Pipeline(Generic[PendingT]):
         self._batches = batches
         self._prepare = prepare
         self._outputs = outputs
-        self._in_flight = in_flight
+        self._most_in_flight = in_flight
         self._deadline = deadline
-        self._flying: deque[Attempt[PendingT] | FoldserveError] = deque()
-        self._more = True
+        self._calls: deque[RetryingCall[PendingT] | FoldserveError] = deque()
+        self._has_more = True
         self._answered = False
 
     @property
     def address(self) -> ModelAddress:
-        """The model, at the version that answered first once it has."""
+        """The model, at the version of the first response once it has arrived."""
         return self._address
 
     def next(self) -> Flow[PendingT, Prediction | None]:
-        """The prediction for the next batch, or None after the last."""
+        """Waits for the prediction of the next batch; None after the last."""
         self._fill()
-        if not self._flying:
+        if not self._calls:
             return None
-        attempt = self._flying.popleft()
-        if isinstance(attempt, FoldserveError):
-            raise attempt
+        call = self._calls.popleft()
+        if isinstance(call, FoldserveError):
+            raise call
         try:
-            body = yield from attempt.response()
+            body = yield from call.response()
         finally:
-            attempt.cancel()
+            call.cancel()
         prediction = parse_prediction(body, self._address)
         self._answered = True
         self._pin(prediction)
         return prediction
 
     def close(self) -> None:
-        """Gives up everything in flight."""
-        self._more = False
-        while self._flying:
-            attempt = self._flying.popleft()
-            if not isinstance(attempt, FoldserveError):
-                attempt.cancel()
+        """Cancels all requests in flight."""
+        self._has_more = False
+        while self._calls:
+            call = self._calls.popleft()
+            if not isinstance(call, FoldserveError):
+                call.cancel()
 
     def _fill(self) -> None:
-        limit = self._in_flight if self._address.pinned else 1
-        while self._more and len(self._flying) < limit:
+        # until the first response has pinned the version, a second request might reach another version
+        limit = self._most_in_flight if self._address.pinned else 1
+        while self._has_more and len(self._calls) < limit:
             batch = next(self._batches, None)
             if batch is None:
-                self._more = False
+                self._has_more = False
                 return
             if self._answered and not self._address.pinned:
-                raise ProtocolError(f"the server does not tell which version of {self._address} answers; name one")
-            self._flying.append(self._begin(batch))
+                raise ProtocolError(f"the server does not report which version of {self._address} answers; name one")
+            self._calls.append(self._begin(batch))
 
-    def _begin(self, batch: Any) -> Attempt[PendingT] | FoldserveError:
-        """A batch that cannot even be sent keeps its place in the order, as its error."""
+    def _begin(self, batch: Any) -> RetryingCall[PendingT] | FoldserveError:
+        """Starts the request of a batch; a batch that cannot be sent keeps its place in the order, as an error."""
         try:
             body = predict_request(self._address, self._prepare(batch), self._outputs)
             return self._sender.begin(PATH, body, self._deadline())

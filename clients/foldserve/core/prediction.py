@@ -1,4 +1,4 @@
-"""The Predict call's request and response."""
+"""Request and response of the Predict call."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ MAX_BYTES = 1 << 31  # protobuf's own limit
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """An answer and where it came from.
+    """Outputs of a model, and the version that computed them.
 
     Attributes:
-        outputs: The model's outputs by name, rows in the order of the inputs'.
-        model: The model that answered.
-        version: The version that answered, or None where the server does not tell.
+        outputs: The model's outputs by name; rows in the order of the inputs' rows.
+        model: The model's name.
+        version: The version that answered, or None if the server does not report it.
     """
 
     outputs: dict[str, Array]
@@ -35,10 +35,10 @@ class Prediction:
 
 
 def predict_request(address: ModelAddress, inputs: Arrays, outputs: Sequence[str]) -> bytes:
-    """The serialized request; no outputs named means all of them.
+    """Serializes a request; without names of outputs, for all of them.
 
     Raises:
-        TensorError: An input's dtype has no place on the wire.
+        TensorError: An input's dtype cannot be sent.
     """
     request = PredictRequest(output_filter=outputs)
     address.write(request.model_spec)
@@ -46,10 +46,10 @@ def predict_request(address: ModelAddress, inputs: Arrays, outputs: Sequence[str
 
 
 def parse_prediction(body: bytes, address: ModelAddress) -> Prediction:
-    """The prediction a server answered with.
+    """Parses a serialized response.
 
     Raises:
-        ProtocolError: The answer cannot be read.
+        ProtocolError: The response cannot be read.
     """
     try:
         response = PredictResponse.FromString(body)

@@ -14,34 +14,34 @@ from ..status import State, Status, VersionStatus
 from ..transport.protocol import PendingT
 from . import health
 from .address import ModelAddress
-from .attempt import Sender
 from .flow import Flow, Sleep
+from .retrying_call import Sender
 
 PATH = MODEL_METHODS["GetModelStatus"].path
-POLLS = Retry(initial=0.05, maximum=1.0)
+POLL_BACKOFF = Retry(initial=0.05, maximum=1.0)
 _NOT_YET = (Unavailable, NotFound, DeadlineExceeded)
 
 
 def model_status(
     sender: Sender[PendingT], address: ModelAddress, deadline: float
 ) -> Flow[PendingT, tuple[VersionStatus, ...]]:
-    """The versions of a model the server knows of, newest first; one if the address names it."""
+    """Fetches the states of a model's versions, newest first; only one if the address names it."""
     request = GetModelStatusRequest()
     address.write(request.model_spec)
     request.model_spec.signature_name = ""
     body = yield from sender.call(PATH, request.SerializeToString(), deadline)
     try:
-        found = GetModelStatusResponse.FromString(body).model_version_status
+        entries = GetModelStatusResponse.FromString(body).model_version_status
     except DecodeError as error:
         raise ProtocolError(f"the server's status of {address} cannot be read: {error}") from error
-    return tuple(sorted(map(_version, found), key=lambda version: -version.version))
+    return tuple(sorted(map(_version, entries), key=lambda version: -version.version))
 
 
 def wait_ready(sender: Sender[PendingT], address: ModelAddress | None, deadline: float) -> Flow[PendingT, None]:
-    """Asks, at growing intervals, until the model (or without one, the server) is ready.
+    """Polls, at growing intervals, until the model (or without one, the server) is ready.
 
     Raises:
-        NotReady: The deadline passed; says what the server said last.
+        NotReady: The deadline passed; the message has the server's last reply.
     """
     attempt, last = 0, "no answer"
     while True:
@@ -53,7 +53,7 @@ def wait_ready(sender: Sender[PendingT], address: ModelAddress | None, deadline:
         except _NOT_YET as error:
             last = last if isinstance(error, DeadlineExceeded) else str(error)
         attempt += 1
-        delay = POLLS.backoff(attempt, sender.rng)
+        delay = POLL_BACKOFF.backoff(attempt, sender.rng)
         if sender.transport.now() + delay >= deadline:
             raise NotReady(f"{address or 'the server'} did not become ready in time: {last}")
         yield Sleep(delay)
@@ -66,15 +66,15 @@ def _why_not_ready(
         try:
             body = yield from sender.call(health.PATH, health.health_request(), deadline)
         except Unimplemented:
-            return None  # it answers, and knows no health
+            return None  # the server answers, but has no health check
         return None if health.is_serving(body) else "its health is not SERVING"
     versions = yield from model_status(sender, address, deadline)
     return None if any(version.state is State.AVAILABLE for version in versions) else _describe(versions)
 
 
 def _describe(versions: Sequence[VersionStatus]) -> str:
-    told = [f"version {v.version} is {v.state.name}{': ' if v.message else ''}{v.message}" for v in versions]
-    return "; ".join(told) or "it has no versions"
+    states = [f"version {v.version} is {v.state.name}{': ' if v.message else ''}{v.message}" for v in versions]
+    return "; ".join(states) or "it has no versions"
 
 
 def _version(entry: Any) -> VersionStatus:

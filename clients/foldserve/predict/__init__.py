@@ -1,1 +1,1 @@
-"""`predict-model`: a whole data set through a served model."""
+"""The command `predict-model`: predictions of a served model for a whole data set."""

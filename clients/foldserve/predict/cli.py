@@ -1,4 +1,4 @@
-"""The command `predict-model`."""
+"""The command `predict-model`: entry point and exit statuses."""
 
 import json
 import sys
@@ -7,13 +7,13 @@ from dataclasses import asdict
 from enum import IntEnum
 
 from ..errors import ConfigurationError, FoldserveError
-from .arguments import parse
+from .command_line import parse
 from .errors import UsageError
 from .run import run
 
 
-class Exit(IntEnum):
-    """How the command ends."""
+class ExitStatus(IntEnum):
+    """Exit statuses of the command."""
 
     OK = 0
     SOME_FAILED = 1
@@ -23,24 +23,24 @@ class Exit(IntEnum):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; its exit status."""
+    """Runs the command; returns its exit status."""
     try:
-        words = parse(arguments)
-        summary = run(words.options, words.quiet)
+        options = parse(arguments)
+        summary = run(options)
     except (UsageError, ConfigurationError) as error:
-        return _end(Exit.USAGE, error)
+        return _end(ExitStatus.USAGE, error)
     except FoldserveError as error:
-        return _end(Exit.SERVER, f"{error}\nthe same command resumes where this one stopped")
+        return _end(ExitStatus.SERVER, f"{error}\nthe same command resumes where this one stopped")
     except KeyboardInterrupt:
-        return _end(Exit.INTERRUPTED, "interrupted; the same command resumes")
-    if words.json:
+        return _end(ExitStatus.INTERRUPTED, "interrupted; the same command resumes")
+    if options.json:
         print(json.dumps(asdict(summary), default=str))
-    elif not words.quiet:
-        print(summary.words())
-    return Exit.SOME_FAILED if summary.failed else Exit.OK
+    elif not options.quiet:
+        print(summary.text())
+    return ExitStatus.SOME_FAILED if summary.failed else ExitStatus.OK
 
 
-def _end(status: Exit, reason: object) -> Exit:
+def _end(status: ExitStatus, reason: object) -> ExitStatus:
     print(f"predict-model: {reason}", file=sys.stderr)
     return status
 

@@ -1,4 +1,4 @@
-"""All inputs of a run as one sequence of rows."""
+"""The data set of a run: all inputs as one sequence of rows."""
 
 import bisect
 import hashlib
@@ -10,18 +10,18 @@ from pathlib import Path
 
 from foldserve_contract.signature import Signature
 
-from .arrays import open_npy, open_npz
+from .array_source import open_npy, open_npz
 from .errors import UsageError
-from .images import SUFFIXES, ImageSource, open_folder, open_image
-from .imaging import Imaging
-from .source import Reader, Rows, Source
+from .image_conversion import Imaging
+from .image_source import SUFFIXES, ImageSource, open_folder, open_image
+from .input_source import InputSource, ReadRows, RowReader
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Sources one behind the other; row numbers run through all of them."""
+    """Sources in sequence; row numbers run through all of them."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[InputSource, ...]
 
     def __enter__(self) -> "Dataset":
         return self
@@ -32,26 +32,26 @@ class Dataset:
 
     @property
     def rows(self) -> int:
-        """All rows."""
+        """The number of all rows."""
         return sum(sum(source.rows) for source in self.sources)
 
     @property
     def names(self) -> Iterator[str]:
-        """The files, in the order of their rows."""
+        """Names of the files, in the order of their rows."""
         return itertools.chain.from_iterable(source.names for source in self.sources)
 
     @property
     def rows_by_name(self) -> Iterator[int]:
-        """How many rows each file has."""
+        """The number of rows of each file."""
         return itertools.chain.from_iterable(source.rows for source in self.sources)
 
     @property
     def ignored(self) -> tuple[Path, ...]:
-        """Files in folders that are no images."""
+        """Files in folders that are not images."""
         return tuple(path for source in self.sources if isinstance(source, ImageSource) for path in source.ignored)
 
     def fingerprint(self) -> str:
-        """Changes when a file is added, removed, renamed or written to."""
+        """A digest that changes when a file is added, removed, renamed or written to."""
         digest = hashlib.sha256()
         for source in self.sources:
             for name, path in zip(source.names, source.files, strict=True):
@@ -59,38 +59,38 @@ class Dataset:
                 digest.update(f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
 
-    def readers(self, signature: Signature, imaging: Imaging) -> "Readers":
-        """Prepares all sources for a model.
+    def reader(self, signature: Signature, imaging: Imaging) -> "DatasetReader":
+        """Makes a reader of all sources for a model.
 
         Raises:
-            UsageError: One of them cannot be what the model takes.
+            UsageError: The model cannot take one of them.
         """
         starts = [0, *itertools.accumulate(sum(source.rows) for source in self.sources)]
-        return Readers(tuple(source.reader(signature, imaging) for source in self.sources), tuple(starts))
+        return DatasetReader(tuple(source.reader(signature, imaging) for source in self.sources), tuple(starts))
 
 
 @dataclass(frozen=True, slots=True)
-class Readers:
-    """Rows by their number in the whole data set."""
+class DatasetReader:
+    """Reader of rows by their number in the whole data set."""
 
-    readers: tuple[Reader, ...]
+    readers: tuple[RowReader, ...]
     starts: tuple[int, ...]
 
-    def read(self, start: int, stop: int) -> Rows:
-        """Rows `start` to `stop`; a part never crosses from one source to the next."""
-        found: list[Rows] = []
+    def read(self, start: int, stop: int) -> ReadRows:
+        """Reads rows `start` to `stop`; a request never holds rows of two sources."""
+        results: list[ReadRows] = []
         while start < stop:
             index = self._index(start)
             offset, end = self.starts[index], min(stop, self.starts[index + 1])
-            found.append(self.readers[index].read(start - offset, end - offset, offset))
+            results.append(self.readers[index].read(start - offset, end - offset, offset))
             start = end
-        return Rows(
-            tuple(part for rows in found for part in rows.parts),
-            tuple(failure for rows in found for failure in rows.failures),
+        return ReadRows(
+            tuple(request for rows in results for request in rows.requests),
+            tuple(failure for rows in results for failure in rows.failures),
         )
 
     def name_of(self, row: int) -> str:
-        """A row as the user would name it."""
+        """The name of a row, for messages."""
         index = self._index(row)
         return self.readers[index].name_of(row - self.starts[index])
 
@@ -98,11 +98,11 @@ class Readers:
         return bisect.bisect_right(self.starts, row) - 1
 
 
-def collect(inputs: Sequence[Path]) -> Dataset:
-    """The words of the command line as a data set.
+def open_dataset(inputs: Sequence[Path]) -> Dataset:
+    """Opens the inputs of the command line as one data set.
 
     Raises:
-        UsageError: One is not there, or of no kind that is read.
+        UsageError: An input does not exist, has no rows, or is of a kind that is not supported.
     """
     with ExitStack() as opened:
         sources = tuple(opened.enter_context(closing(_open(path))) for path in inputs)
@@ -113,12 +113,12 @@ def collect(inputs: Sequence[Path]) -> Dataset:
     return dataset
 
 
-def _open(path: Path) -> Source:
+def _open(path: Path) -> InputSource:
     suffix = path.suffix.lower()
     if path.is_dir():
         return open_folder(path)
     if not path.exists():
-        raise UsageError(f"input {path} is not there")
+        raise UsageError(f"input {path} does not exist")
     if suffix == ".npy":
         return open_npy(path)
     if suffix == ".npz":

@@ -1,10 +1,10 @@
-"""What ends `predict-model` before its time.
+"""Errors that end `predict-model` early.
 
 ```
 FoldserveError
 └── PredictError
-    ├── UsageError      these words or these inputs cannot work; exit status 2
-    └── ServerFailed    the server answered, but not so that the run can go on; exit status 3
+    ├── UsageError      arguments or inputs are not valid; exit status 2
+    └── ServerFailed    the server answered, but the run cannot continue with its answer; exit status 3
 ```
 """
 
@@ -12,12 +12,12 @@ from ..errors import FoldserveError
 
 
 class PredictError(FoldserveError):
-    """A run cannot begin or go on."""
+    """A run cannot begin or continue."""
 
 
 class UsageError(PredictError):
-    """What was asked for cannot be done; says what to do instead."""
+    """Arguments or inputs are not valid; the message has a remedy."""
 
 
 class ServerFailed(PredictError):
-    """The server cannot carry the run on; what is done is kept and the same command resumes."""
+    """The run cannot continue with the server's answer; finished rows are kept and the same command resumes."""

@@ -1,4 +1,4 @@
-"""What the user sees of a run."""
+"""Progress bar and summary of a run."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,19 +11,19 @@ Advance = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How a run ended.
+    """Result of a run.
 
     Attributes:
-        out: The file.
+        out: The output file.
         model: The model's name.
         version: The version that answered every row.
-        rows: All rows.
-        failed: Rows without a prediction.
-        resumed: Rows an earlier run had done.
-        seconds: How long this run took.
-        rows_per_second: Of this run.
-        errors: The list of failures, if there are any.
-        ignored: Files in folders that are no images by their suffix.
+        rows: Number of all rows.
+        failed: Number of rows without a prediction.
+        resumed: Number of rows that an earlier run had done.
+        seconds: Duration of this run.
+        rows_per_second: Throughput of this run.
+        errors: The file that lists the failures; None without failures.
+        ignored: Files in folders that are not images by their suffix.
     """
 
     out: Path
@@ -37,8 +37,8 @@ class Summary:
     errors: Path | None
     ignored: tuple[Path, ...]
 
-    def words(self) -> str:
-        """For people."""
+    def text(self) -> str:
+        """The summary in sentences."""
         lines = [
             f"{self.out}: {self.rows - self.failed:,} of {self.rows:,} rows answered by {self.model}/{self.version}"
             f" in {self.seconds:.1f} s ({self.rows_per_second:,.0f} rows/s)"
@@ -48,13 +48,13 @@ class Summary:
         if self.errors:
             lines.append(f"{self.failed:,} rows failed; they and the reasons are in {self.errors}")
         if self.ignored:
-            lines.append(f"{len(self.ignored):,} files are no images by their suffix, such as {self.ignored[0]}")
+            lines.append(f"{len(self.ignored):,} files are not images by their suffix, such as {self.ignored[0]}")
         return "\n".join(lines)
 
 
 @contextmanager
 def progress_bar(rows: int, done: int, stream: TextIO, quiet: bool) -> Iterator[Advance]:
-    """Shows rows, rate and time left while the run lasts; nothing where the stream is no terminal."""
+    """Shows rows, rate and time left during the run, if the stream is a terminal and `quiet` is not set."""
     if quiet or not stream.isatty():
         yield lambda count: None
         return

@@ -1,4 +1,4 @@
-"""A run, as the list of its steps."""
+"""A run of `predict-model`, step by step."""
 
 import shutil
 import sys
@@ -10,52 +10,63 @@ from foldserve_contract.signature import Signature
 from ..client import Client
 from ..errors import NotFound
 from ..retry import Retry
-from .assemble import assemble, check_names
-from .collector import Collector
-from .dataset import Dataset, collect
+from .dataset import Dataset, open_dataset
 from .errors import ServerFailed, UsageError
-from .options import Options
-from .partial import FORMAT, Job, Partial, check_same
+from .options import RunOptions
+from .output_file import check_output_names, write_output
+from .partial_run import FORMAT, PartialRun, RunSpec, check_same
+from .prediction_loop import PredictionLoop
 from .report import Summary, progress_bar
-from .work import Work
+from .result_writer import ResultWriter
 
-PATIENT = Retry(attempts=30)
-CONTACT = 10.0  # seconds: a wrong address should be told before the user has gone for coffee
+RETRY = Retry(attempts=30)
+FIRST_CONTACT_TIMEOUT = 10.0  # seconds: a wrong address is reported soon, whatever the timeout of requests
 
 
-def run(options: Options, quiet: bool) -> Summary:
-    """Predicts everything, or goes on where an earlier run stopped.
+def run(options: RunOptions) -> Summary:
+    """Predicts all rows, or resumes where an earlier run stopped.
 
     Raises:
-        UsageError: It cannot be done so; nothing was sent.
-        FoldserveError: The server failed; what is done is kept.
+        UsageError: Arguments or inputs are not valid; nothing was predicted.
+        FoldserveError: The server failed; finished rows are kept.
     """
     if options.out.exists() and not options.overwrite:
         raise UsageError(f"{options.out} is there already; name another file, or add --overwrite")
     began = time.monotonic()
-    with collect(options.inputs) as dataset, Partial(options.out) as partial, _client(options) as client:
-        job, signature = _job(client, options, dataset, partial)
-        check_names(options.out, signature, options.outputs)
-        readers = dataset.readers(signature, options.imaging)
-        resumed = _begin(partial, job, options.restart)
-        with Collector(partial, job.rows, options.save_every) as collector:
-            with progress_bar(job.rows, resumed, sys.stderr, quiet) as advance:
-                Work(client, job, readers, collector, advance).do()
-            collector.finish(signature, job.outputs)
-            errors = _publish(options.out, job, dataset, collector, partial)
+    with open_dataset(options.inputs) as dataset, PartialRun(options.out) as partial, _client(options) as client:
+        # everything that can be refused is refused before the folder of an unfinished run is touched
+        run_spec, signature = _run_spec(client, options, dataset, partial)
+        check_output_names(options.out, signature, options.outputs)
+        reader = dataset.reader(signature, options.imaging)
+        resumed = _begin(partial, run_spec, options.restart)
+        with ResultWriter(partial, run_spec.rows, options.save_every) as writer:
+            with progress_bar(run_spec.rows, resumed, sys.stderr, options.quiet) as advance:
+                PredictionLoop(client, run_spec, reader, writer, advance).run()
+            writer.finish(signature, run_spec.outputs)
+            # the output is the last to appear: once it exists, the run is complete
+            errors = _publish(options.out, run_spec, dataset, writer, partial)
         partial.remove()
     seconds = time.monotonic() - began
-    failed, speed = collector.progress.failed, (job.rows - resumed) / seconds
+    failed, speed = writer.progress.failed, (run_spec.rows - resumed) / seconds
     return Summary(
-        options.out, job.model, job.version, job.rows, failed, resumed, seconds, speed, errors, dataset.ignored
+        options.out,
+        run_spec.model,
+        run_spec.version,
+        run_spec.rows,
+        failed,
+        resumed,
+        seconds,
+        speed,
+        errors,
+        dataset.ignored,
     )
 
 
-def _client(options: Options) -> Client:
+def _client(options: RunOptions) -> Client:
     return Client(
         options.target.server,
         timeout=options.timeout,
-        retry=PATIENT,
+        retry=RETRY,
         in_flight=options.in_flight,
         channels=options.channels,
         tls=options.tls,
@@ -63,22 +74,23 @@ def _client(options: Options) -> Client:
     )
 
 
-def _job(client: Client, options: Options, dataset: Dataset, partial: Partial) -> tuple[Job, Signature]:
-    """What there is to do, at the version that the unfinished run began with if there is one."""
-    target, before = options.target, None if options.restart else partial.job()
-    contact = min(CONTACT, options.timeout)
+def _run_spec(client: Client, options: RunOptions, dataset: Dataset, partial: PartialRun) -> tuple[RunSpec, Signature]:
+    """The specification of this run, at the version of the unfinished run if there is one; and the signature."""
+    target, before = options.target, None if options.restart else partial.run_spec()
+    timeout = min(FIRST_CONTACT_TIMEOUT, options.timeout)
+    # a target without a version keeps to the version that answered the rows already done
     if before and target.version is None:
         version = before.version
     else:
-        version = client.resolve(target.model, version=target.version, timeout=contact)
+        version = client.resolve(target.model, version=target.version, timeout=timeout)
     try:
-        signature = client.metadata(target.model, version=version, signature=options.signature, timeout=contact)
+        signature = client.metadata(target.model, version=version, signature=options.signature, timeout=timeout)
     except NotFound as error:
         raise ServerFailed(
             f"{target.model}/{version} is not served ({error.message}); serve it again to resume the run that began"
             f" with it, or begin with --restart"
         ) from error
-    job = Job(
+    run_spec = RunSpec(
         FORMAT,
         target.model,
         version,
@@ -91,25 +103,25 @@ def _job(client: Client, options: Options, dataset: Dataset, partial: Partial) -
         dataset.rows,
     )
     if before:
-        check_same(before, job)
-    return job, signature
+        check_same(before, run_spec)
+    return run_spec, signature
 
 
-def _begin(partial: Partial, job: Job, restart: bool) -> int:
-    """Goes on with the unfinished run or begins; how many rows are done."""
-    if restart or partial.job() != job:
-        partial.begin(job)
+def _begin(partial: PartialRun, run_spec: RunSpec, restart: bool) -> int:
+    """Resumes the unfinished run or begins a new one; the number of rows already done."""
+    if restart or partial.run_spec() != run_spec:
+        partial.begin(run_spec)
     return partial.progress().rows
 
 
-def _publish(out: Path, job: Job, dataset: Dataset, collector: Collector, partial: Partial) -> Path | None:
-    """Puts the list of failures and then the output in their places."""
+def _publish(out: Path, run_spec: RunSpec, dataset: Dataset, writer: ResultWriter, partial: PartialRun) -> Path | None:
+    """Moves the list of failures, and then the output, to their places."""
     errors = out.with_name(out.name + ".errors.jsonl")
-    if collector.progress.failed:
+    if writer.progress.failed:
         copy = partial.folder / "errors.copy"
         shutil.copyfile(partial.errors, copy)
         copy.replace(errors)
     else:
         errors.unlink(missing_ok=True)
-    assemble(out, job, dataset, collector, partial.folder)
-    return errors if collector.progress.failed else None
+    write_output(out, run_spec, dataset, writer, partial.folder)
+    return errors if writer.progress.failed else None

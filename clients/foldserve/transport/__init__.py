@@ -1,1 +1,1 @@
-"""How calls reach a server; a client takes any transport that keeps `protocol`."""
+"""Transports, which carry calls to a server; a client takes any that implements `protocol`."""

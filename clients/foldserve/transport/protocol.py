@@ -1,4 +1,4 @@
-"""What a client asks of a transport: begin a call, wait for it, sleep, tell the time."""
+"""Interface of a transport: start a call, wait for its reply, sleep, read the clock."""
 
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, TypeVar
@@ -7,13 +7,13 @@ from ..status import Status
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class UnaryCall:
     """One unary call.
 
     Attributes:
         path: `/package.Service/Method`.
         body: The serialized request.
-        timeout: Seconds after which the transport answers DEADLINE_EXCEEDED.
+        timeout: Seconds after which the transport reports DEADLINE_EXCEEDED.
     """
 
     path: str
@@ -22,20 +22,20 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A call that succeeded, with the serialized response."""
+class CallResponse:
+    """Reply to a call that succeeded, with the serialized response."""
 
     body: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """A call that failed.
+class CallFailure:
+    """Reply to a call that failed.
 
     Attributes:
-        status: Why; never OK.
-        message: In the server's words, or the transport's where no server was reached.
-        pushback: Seconds the server asks to stay away; negative forbids a retry; None where it says nothing.
+        status: The status code; never OK.
+        message: The server's message, or the transport's if no server was reached.
+        pushback: Seconds that the server asks to wait before a retry; negative forbids it; None if not sent.
     """
 
     status: Status
@@ -43,59 +43,59 @@ class Failure:
     pushback: float | None = None
 
 
-Reply: TypeAlias = Answer | Failure
+Reply: TypeAlias = CallResponse | CallFailure
 
 
-class Pending(Protocol):
-    """A call that has begun."""
+class PendingCall(Protocol):
+    """A call in flight."""
 
     def cancel(self) -> None:
-        """Gives the call up; harmless once it has ended."""
+        """Cancels the call; does nothing once it has ended."""
 
 
-class SyncPending(Pending, Protocol):
-    """A call whose reply a thread waits for."""
+class SyncPendingCall(PendingCall, Protocol):
+    """A call in flight whose reply a thread waits for."""
 
     def wait(self) -> Reply:
-        """Blocks until the reply is there. A failed call is a `Failure`, not an exception."""
+        """Blocks until the reply arrives. A failed call is a `CallFailure`, not an exception."""
 
 
-class AsyncPending(Pending, Protocol):
-    """A call whose reply a coroutine waits for."""
+class AsyncPendingCall(PendingCall, Protocol):
+    """A call in flight whose reply a coroutine waits for."""
 
     async def wait(self) -> Reply:
-        """Waits until the reply is there. A failed call is a `Failure`, not an exception."""
+        """Waits until the reply arrives. A failed call is a `CallFailure`, not an exception."""
 
 
-PendingT = TypeVar("PendingT", bound=Pending)
-PendingT_co = TypeVar("PendingT_co", bound=Pending, covariant=True)
+PendingT = TypeVar("PendingT", bound=PendingCall)
+PendingT_co = TypeVar("PendingT_co", bound=PendingCall, covariant=True)
 
 
-class Starter(Protocol[PendingT_co]):
-    """What both kinds of transport share: beginning a call takes no waiting."""
+class CallStarter(Protocol[PendingT_co]):
+    """Common part of both kinds of transport: starting a call never waits."""
 
-    def start(self, call: Call) -> PendingT_co:
-        """Begins a call and returns at once."""
+    def start(self, call: UnaryCall) -> PendingT_co:
+        """Starts a call and returns at once."""
 
     def now(self) -> float:
-        """Seconds on a clock that never goes back."""
+        """Returns the seconds of a clock that never goes back."""
 
 
-class Transport(Starter[SyncPending], Protocol):
+class Transport(CallStarter[SyncPendingCall], Protocol):
     """The transport of a `Client`; its `start` may be called from many threads."""
 
     def sleep(self, seconds: float) -> None:
-        """Lets time pass on the clock of `now`."""
+        """Waits for some seconds of the clock of `now`."""
 
     def close(self) -> None:
-        """Ends all connections."""
+        """Closes all connections."""
 
 
-class AsyncTransport(Starter[AsyncPending], Protocol):
+class AsyncTransport(CallStarter[AsyncPendingCall], Protocol):
     """The transport of an `AsyncClient`."""
 
     async def sleep(self, seconds: float) -> None:
-        """Lets time pass on the clock of `now`."""
+        """Waits for some seconds of the clock of `now`."""
 
     async def close(self) -> None:
-        """Ends all connections."""
+        """Closes all connections."""

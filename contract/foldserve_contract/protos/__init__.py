@@ -1,7 +1,7 @@
-"""TensorFlow Serving's messages without TensorFlow.
+"""TensorFlow Serving's protobuf messages, without TensorFlow.
 
-The descriptors live in a pool of their own, so that these classes can stand beside TensorFlow's in one process.
-Classes made at run time have no static type; they are `Any` to a type checker and documented by their proto files.
+The descriptors are in a pool of their own, so that one process can use these classes and TensorFlow's. Classes made at
+run time have no static type: they are `Any` to a type checker, and their proto files document them.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ DESCRIPTORS = Path(__file__).with_name("tfserving.binpb").read_bytes()
 
 
 def load_pool(descriptors: bytes) -> DescriptorPool:
-    """A pool of its own for a serialized FileDescriptorSet whose files follow all they import."""
+    """Loads a serialized FileDescriptorSet into a new pool; each file must follow the files it imports."""
     pool = DescriptorPool()
     for file in FileDescriptorSet.FromString(descriptors).file:
         pool.AddSerializedFile(file.SerializeToString())

@@ -1,4 +1,4 @@
-"""The gRPC methods of a service: path, request class, response class."""
+"""Methods of gRPC services: path, request class, response class."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ MODEL_SERVICE = "tensorflow.serving.ModelService"
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One method of a service."""
+    """A method of a gRPC service, with its message classes."""
 
     service: str
     name: str
@@ -23,7 +23,7 @@ class Method:
 
     @property
     def path(self) -> str:
-        """The path under which gRPC calls it, `/package.Service/Method`."""
+        """The path of the method in gRPC, `/package.Service/Method`."""
         return f"/{self.service}/{self.name}"
 
 

@@ -1,6 +1,6 @@
-"""The Open Inference Protocol v2 with Triton's extensions, in a descriptor pool of its own.
+"""Messages of the Open Inference Protocol v2 with Triton's extensions, in a descriptor pool of their own.
 
-Apart from `foldserve_contract.protos`, so that clients of TensorFlow Serving's protocol do not load it.
+A module of its own, so that clients of TensorFlow Serving's protocol do not load it.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ def message(name: str) -> Any:
     """The class of a message of package `inference`.
 
     Raises:
-        KeyError: There is no such message.
+        KeyError: The package has no such message.
     """
     return GetMessageClass(POOL.FindMessageTypeByName(f"inference.{name}"))
 

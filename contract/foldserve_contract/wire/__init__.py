@@ -1,5 +1,5 @@
-"""Protobuf's wire format by hand, where the library would copy an array several times.
+"""Protobuf's wire format, written and read directly where the library would copy an array several times.
 
-A message is the concatenation of its fields, so the library writes and reads all that is small, and arrays are put
-behind it or found within it. Tests hold every byte against the library's own reading.
+A message is the concatenation of its fields: the library writes and reads all small ones, and arrays are appended to
+its bytes or located within them. Tests compare every byte with the library's own reading.
 """

@@ -1,8 +1,8 @@
-"""PredictRequests whose arrays stay where they came: in the message's own bytes.
+"""Parsing of PredictRequests without copying arrays out of the message's bytes.
 
-What is common is taken apart by hand: `tensor_content` is noted and left out, and the library reads the rest. What is
-not common (a field twice, groups, many fields, numbers in more bytes than they need) the library reads as a whole,
-so that what is accepted, and as what, is the library's decision in every case.
+Common messages are split here: `tensor_content` is located and left out, and the library parses the rest. Uncommon
+ones (a repeated field, groups, many fields, overlong varints) are parsed by the library as a whole, so that in every
+case the library decides which messages are accepted, and with which content.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from ..protos import PredictRequest
 from ..tensors import Piece
 from .write import CONTENT, INPUTS, KEY, VALUE, with_length
 
-_MOST_FIELDS = 64  # taking a message apart must cost next to nothing, whatever it holds
+_MOST_FIELDS = 64  # bounds the cost of splitting, whatever the message holds
 _LONGEST_TAG = _LONGEST_LENGTH = 5
 _LONGEST_NUMBER = 10
 _FIXED = {1: 8, 5: 4}
@@ -21,17 +21,17 @@ _NUMBER, _LENGTH = 0, 2
 _NOTHING: Mapping[str, memoryview] = {}
 
 
-class _Unusual(Exception):
-    """Not to be read by hand."""
+class _Uncommon(Exception):
+    """The message is not common: the library must parse it whole."""
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
-    """A PredictRequest.
+class ReceivedRequest:
+    """A PredictRequest, with the contents of its arrays apart.
 
     Attributes:
         message: The library's PredictRequest.
-        contents: The `tensor_content` of inputs whose TensorProto in `message` lacks it; it shares the bytes that came.
+        contents: The `tensor_content` of inputs whose TensorProto in `message` lacks it; shares the received bytes.
     """
 
     message: Any
@@ -40,7 +40,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """Where a field lies: from its tag, from its value, and to its end."""
+    """Position of a field: offsets of its tag, of its value, and of its end."""
 
     tag: int
     start: int
@@ -48,63 +48,66 @@ class _Field:
     stop: int
 
 
-def read_request(content: bytes) -> Received:
-    """The PredictRequest in these bytes.
+def read_request(content: bytes) -> ReceivedRequest:
+    """Parses a serialized PredictRequest.
 
     Raises:
-        google.protobuf.message.DecodeError: They are none.
+        google.protobuf.message.DecodeError: The bytes are not one.
     """
     try:
-        rest, contents = _take_apart(content)
-    except _Unusual:
+        rest, contents = _split(content)
+    except _Uncommon:
         rest, contents = content, {}
     if not contents:
-        return Received(PredictRequest.FromString(content), _NOTHING)
-    message = PredictRequest.FromString(rest)  # which also says whether the names are text
-    return Received(message, {name.decode(): found for name, found in contents.items()})
+        return ReceivedRequest(PredictRequest.FromString(content), _NOTHING)
+    message = PredictRequest.FromString(rest)  # refuses names that are not UTF-8, too
+    return ReceivedRequest(message, {name.decode(): tensor_content for name, tensor_content in contents.items()})
 
 
-def _take_apart(content: bytes) -> tuple[bytes, dict[bytes, memoryview]]:
-    """The message without `tensor_content`, and that content by input."""
+def _split(content: bytes) -> tuple[bytes, dict[bytes, memoryview]]:
+    """Splits a message: the bytes without `tensor_content`, and that content by input."""
     pieces: list[Piece] = []
     contents: dict[bytes, memoryview] = {}
     names: set[bytes] = set()
     for field in _fields(content, 0, len(content)):
+        # all fields but the map of inputs are small: they are copied as they are
         if field.tag != INPUTS[0]:
             pieces.append(content[field.start : field.stop])
             continue
+        # an input named twice replaces the first one, which the library does itself
         key, value = _entry(content, field)
         name = content[key.value : key.stop]
         if name in names:
-            raise _Unusual
+            raise _Uncommon
         names.add(name)
-        proto, found = _tensor(content, value)
-        if found is not None:
-            contents[name] = found
+        # the entry is written again around the rest of its TensorProto, with new lengths
+        proto, tensor_content = _tensor(content, value)
+        if tensor_content is not None:
+            contents[name] = tensor_content
         pieces += with_length(INPUTS, [content[key.start : key.stop], *with_length(VALUE, proto)])
     return b"".join(pieces), contents
 
 
 def _entry(content: bytes, field: _Field) -> tuple[_Field, _Field]:
-    """The key and the value of a map's entry."""
-    found = list(_fields(content, field.value, field.stop))
-    if [one.tag for one in found] != [KEY[0], VALUE[0]]:
-        raise _Unusual
-    return found[0], found[1]
+    """Splits a map's entry into key and value."""
+    fields = list(_fields(content, field.value, field.stop))
+    if [member.tag for member in fields] != [KEY[0], VALUE[0]]:
+        raise _Uncommon
+    return fields[0], fields[1]
 
 
 def _tensor(content: bytes, field: _Field) -> tuple[list[Piece], memoryview | None]:
-    """A TensorProto without its `tensor_content`, and that."""
+    """Splits a TensorProto: the fields without `tensor_content`, and that content."""
     pieces: list[Piece] = []
-    found: memoryview | None = None
-    for one in _fields(content, field.value, field.stop):
-        if one.tag != CONTENT[0]:
-            pieces.append(content[one.start : one.stop])
-        elif found is None:
-            found = memoryview(content)[one.value : one.stop]
+    tensor_content: memoryview | None = None
+    for member in _fields(content, field.value, field.stop):
+        if member.tag != CONTENT[0]:
+            pieces.append(content[member.start : member.stop])
+        elif tensor_content is None:
+            tensor_content = memoryview(content)[member.value : member.stop]
         else:
-            raise _Unusual
-    return pieces, found
+            raise _Uncommon
+    return pieces, tensor_content
 
 
 def _fields(content: bytes, at: int, stop: int) -> Iterator[_Field]:
@@ -115,13 +118,13 @@ def _fields(content: bytes, at: int, stop: int) -> Iterator[_Field]:
         tag, at = _varint(content, at, _LONGEST_TAG)
         value, at = _skip(content, at, tag & 7)
         if at > stop:
-            raise _Unusual
+            raise _Uncommon
         yield _Field(tag, start, value, at)
-    raise _Unusual
+    raise _Uncommon
 
 
 def _skip(content: bytes, at: int, kind: int) -> tuple[int, int]:
-    """Where a field's value begins, and where it ends."""
+    """The offsets of a field's value and of its end."""
     if kind == _LENGTH:
         size, at = _varint(content, at, _LONGEST_LENGTH)
         return at, at + size
@@ -129,16 +132,16 @@ def _skip(content: bytes, at: int, kind: int) -> tuple[int, int]:
         return at, _varint(content, at, _LONGEST_NUMBER)[1]
     if kind in _FIXED:
         return at, at + _FIXED[kind]
-    raise _Unusual
+    raise _Uncommon
 
 
 def _varint(content: bytes, at: int, longest: int) -> tuple[int, int]:
-    """A number, and where it ends."""
+    """Reads a varint; returns the number and the offset of its end."""
     result = 0
     for shift, byte in enumerate(content[at : at + longest]):
         result |= (byte & 0x7F) << 7 * shift
         if byte < 0x80:
             if not byte and shift:
-                raise _Unusual
+                raise _Uncommon
             return result, at + shift + 1
-    raise _Unusual
+    raise _Uncommon

@@ -1,4 +1,4 @@
-"""Messages around arrays: each array is copied once, into the message."""
+"""Serialization of messages with arrays; each array is copied once, into the message."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from ..tensors import Piece
 
 
 def tag(message: Any, field: str) -> bytes:
-    """What stands before a field that has a length: its number, and that it has one."""
+    """Tag of a length-delimited field: its number and wire type."""
     return varint(message.DESCRIPTOR.fields_by_name[field].number << 3 | 2)
 
 
 def varint(value: int) -> bytes:
-    """A number, seven bits a byte, the lowest first."""
+    """Varint of a number: seven bits a byte, the lowest first."""
     result = bytearray()
     while value > 0x7F:
         result.append(value & 0x7F | 0x80)
@@ -26,22 +26,22 @@ def varint(value: int) -> bytes:
 
 
 INPUTS, OUTPUTS = tag(PredictRequest, "inputs"), tag(PredictResponse, "outputs")
-PLAIN = frozenset({"float32", "float64", "bool"})  # whose values lie in their typed field as they do in an array
+PLAIN = frozenset({"float32", "float64", "bool"})  # their packed typed field has the bytes of the array
 CONTENT = tag(TensorProto, "tensor_content")
-KEY, VALUE = b"\x0a", b"\x12"  # the two fields of every map's entry
+KEY, VALUE = b"\x0a", b"\x12"  # the two fields of a map's entry
 
 
 def with_tensors(message: Any, field: bytes, arrays: Arrays, typed: bool = False) -> bytes:
-    """A serialized message with arrays in a map of TensorProtos.
+    """Serializes a message with arrays in a map of TensorProtos.
 
     Args:
-        message: All else that the message holds.
-        field: The map's tag, `INPUTS` or `OUTPUTS`.
-        arrays: By name.
-        typed: Whether they are carried in the typed fields, rather than in `tensor_content`.
+        message: The message without the arrays.
+        field: Tag of the map, `INPUTS` or `OUTPUTS`.
+        arrays: The arrays by name.
+        typed: True to write typed fields rather than `tensor_content`.
 
     Raises:
-        TensorError: An array's dtype has no place on the wire.
+        TensorError: An array's dtype is not supported.
     """
     pieces: list[Piece] = [message.SerializeToString()]
     for name, array in arrays.items():
@@ -50,10 +50,10 @@ def with_tensors(message: Any, field: bytes, arrays: Arrays, typed: bool = False
 
 
 def tensor(array: Array, typed: bool = False) -> list[Piece]:
-    """A TensorProto that carries the array in `tensor_content` or in a typed field, in pieces that share its memory.
+    """Serializes an array as a TensorProto, in pieces that share the array's memory.
 
     Raises:
-        TensorError: The dtype has no place on the wire.
+        TensorError: The dtype is not supported.
     """
     dtype = dtype_named(array.dtype.name)
     proto = TensorProto(dtype=dtype.enum)
@@ -69,6 +69,6 @@ def tensor(array: Array, typed: bool = False) -> list[Piece]:
 
 
 def with_length(tag: bytes, pieces: list[Piece]) -> list[Piece]:
-    """A field of these pieces."""
+    """Serializes a length-delimited field with these pieces as its content."""
     size = sum([piece.nbytes if isinstance(piece, memoryview) else len(piece) for piece in pieces])
     return [tag + varint(size), *pieces]

@@ -1,1 +1,1 @@
-"""What ails a model's BatchNormalization, what it does to the predictions, and what to do."""
+"""Diagnosis of a model's BatchNormalization: faults, their effects on the predictions, and remedies."""

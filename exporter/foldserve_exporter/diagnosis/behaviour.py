@@ -1,6 +1,7 @@
-"""What the untouched model does: whether it is the same twice, alone, among others, and without a learning phase."""
+"""Behaviour of the caller's model, run as it is: repeated, alone, among other rows, and without a learning phase."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,73 +11,112 @@ from foldserve_contract.signature import Array, Arrays
 from ..graph import Graph
 from ..naming import NamedModel
 from ..predictions.change import Change, changes
+from ..predictions.running import rows_of
 from ..recalibration.locate import lent_values
 from ..samples.rows import choose_rows
-from .finding import EXPORT, REMOVE_PHASE, Finding, Kind, Severity
-from .leaking import leaking_layer
-from .phases import call_untouched, drawing_layer, predict_untouched, silent_layers
+from .batch_dependence import batch_dependent_layer
+from .layer_weights import is_frozen
+from .untouched_model import call_untouched, drawing_layer, predict_untouched, training_only_layers
 
 _VISIBLE = 1e-2
 _ROWS = 16
-_NAMED = 3
 
 
-def behaviour_faults(model: Any, graph: Graph, named: NamedModel, inputs: Arrays, right: Arrays) -> Iterator[Finding]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behaviour:
+    """Changes of the predictions that inference must not show; None where there is none that a user would notice.
+
+    Attributes:
+        moved: The paths of the variables that `predict` changes.
+        moving: The change by that, against inference.
+        repeated: The change from one `predict` to the next, on the same rows.
+        drawing_layer: The layer that draws random numbers in between; None where it cannot be named.
+        neighbours: The change of rows by other rows in the batch.
+        mixing_layer: The layer in which rows begin to depend on others; None where it cannot be named.
+        predict: The change of `predict` against inference, where none of the above explains it.
+        deviations: By output, max|`predict` − inference| where that is beyond the output's limit.
+        baked: Layers that are called with training=True, where that is not shown by one of the above.
+        without_phase: The change of a call without a learning phase against inference.
+        live: The change that layers for training alone make in such a call.
+        live_layers: These layers.
+    """
+
+    moved: tuple[str, ...] = ()
+    moving: Change | None = None
+    repeated: Change | None = None
+    drawing_layer: str | None = None
+    neighbours: Change | None = None
+    mixing_layer: str | None = None
+    predict: Change | None = None
+    deviations: Mapping[str, float] = field(default_factory=dict)
+    baked: tuple[str, ...] = ()
+    without_phase: Change | None = None
+    live: Change | None = None
+    live_layers: tuple[str, ...] = ()
+
+
+def run_untouched(model: Any, graph: Graph, named: NamedModel, inputs: Arrays, outputs: Arrays) -> Behaviour:
     """Runs the caller's model itself, whose variables are put back after every run.
 
     Args:
         model: The caller's model.
         graph: Its graph.
         named: A model rebuilt from it.
-        inputs: Some rows.
-        right: What it answers to them in inference.
+        inputs: Rows by input.
+        outputs: The predictions for these rows in inference.
     """
-    head, wanted = _head(inputs), _head(right)
+    head, wanted = first_rows(inputs, _ROWS), first_rows(outputs, _ROWS)
     first, again, moved, drew = _twice(model, named, head)
-    found = []
-    if moved:
-        found.append(_moving(moved, worst(changes(wanted, first))))
-    random = None if moved else worst(changes(first, again))
-    if random:
-        found.append(_random(random, drawing_layer(model, drew)))
-    elif leak := _leak(model, named, head, first):
-        found.append(_neighbours(leak, graph, head))
-    if not found and (differs := worst(changes(wanted, first))):
-        found.append(_differs(differs))
-    yield from found
-    if not found:
-        yield from _without_phase(model, graph, named, head, wanted)
+    # a model that changes its own statistics differs the second time without drawing random numbers
+    repeated = None if moved else visible(changes(first, again))
+    if repeated:
+        return Behaviour(repeated=repeated, drawing_layer=drawing_layer(model, drew))
+    moving = visible(changes(wanted, first))
+    neighbours = _neighbours(model, named, head, first)
+    if moved or neighbours:
+        layer = batch_dependent_layer(graph, head, _behind_outliers(head)) if neighbours else None
+        return Behaviour(moved=moved, moving=moving if moved else None, neighbours=neighbours, mixing_layer=layer)
+    if moving:
+        return Behaviour(predict=moving)
+    return _without_phase(model, graph, named, head, wanted)
 
 
-def worst(changed: Mapping[str, Change]) -> Change | None:
+def baked_layers(graph: Graph) -> tuple[str, ...]:
+    """The paths of layers that are called with training=True and follow it, each once."""
+    calls = (node.op for node in graph.batch_norms if node.training is True and not is_frozen(node.op))
+    return tuple(dict.fromkeys(op.path for op in calls))
+
+
+def visible(changed: Mapping[str, Change]) -> Change | None:
     """The output that changed most, where a user would see it; NaN is seen."""
-    seen = [each for each in changed.values() if not each.largest <= _VISIBLE * max(each.scale, each.spread)]
-    return max(seen, key=lambda each: (each.size, each.mean), default=None)
+    seen = [change for change in changed.values() if not change.largest <= _VISIBLE * max(change.scale, change.spread)]
+    return max(seen, key=lambda change: (change.size, change.mean), default=None)
 
 
-def _head(arrays: Arrays) -> dict[str, Array]:
-    return {name: array[:_ROWS] for name, array in arrays.items()}
+def first_rows(arrays: Arrays, rows: int) -> dict[str, Array]:
+    """The first rows of every array."""
+    return {name: array[:rows] for name, array in arrays.items()}
 
 
-def _leak(model: Any, named: NamedModel, inputs: Arrays, together: Arrays) -> Change | None:
-    """The same rows alone, and behind rows far from the rest."""
+def _neighbours(model: Any, named: NamedModel, inputs: Arrays, together: Arrays) -> Change | None:
+    """The change of the same rows alone, or behind rows far from the rest."""
     alone = predict_untouched(model, named, inputs, batch_size=1)
-    rows = len(next(iter(inputs.values())))
-    among = predict_untouched(model, named, _behind_strangers(inputs), batch_size=2 * rows)
+    rows = rows_of(inputs)
+    among = predict_untouched(model, named, _behind_outliers(inputs), batch_size=2 * rows)
     behind = {name: array[rows:] for name, array in among.items()}
-    return worst(changes(together, behind)) or worst(changes(together, alone))
+    return visible(changes(together, behind)) or visible(changes(together, alone))
 
 
-def _behind_strangers(inputs: Arrays) -> dict[str, Array]:
-    rows = len(next(iter(inputs.values())))
-    strangers = choose_rows(inputs, rows, seed=0).inputs
-    return {name: np.concatenate([strangers[name][-rows:], array]) for name, array in inputs.items()}
+def _behind_outliers(inputs: Arrays) -> dict[str, Array]:
+    rows = rows_of(inputs)
+    outliers = choose_rows(inputs, rows, seed=0).inputs
+    return {name: np.concatenate([outliers[name][-rows:], array]) for name, array in inputs.items()}
 
 
-def _twice(model: Any, named: NamedModel, inputs: Arrays) -> tuple[Arrays, Arrays, list[str], set[int]]:
-    """The same rows twice in a row, random numbers going on from where they were; and what the first run changed.
+def _twice(model: Any, named: NamedModel, inputs: Arrays) -> tuple[Arrays, Arrays, tuple[str, ...], set[int]]:
+    """The same rows twice in a row, random numbers going on from where they were; and the changes by the first run.
 
-    That is the paths of floats, and the ids of others, which are states of random numbers.
+    These are the paths of floating-point variables, and the ids of others, which are states of random numbers.
     """
     with lent_values(model.variables):
         before = [np.array(variable) for variable in model.variables]
@@ -84,66 +124,18 @@ def _twice(model: Any, named: NamedModel, inputs: Arrays) -> tuple[Arrays, Array
         pairs = zip(model.variables, before, strict=True)
         changed = [variable for variable, old in pairs if np.array(variable).tobytes() != old.tobytes()]
         again = predict_untouched(model, named, inputs)
-    floats = [variable.path for variable in changed if "float" in str(variable.dtype)]
+    floats = tuple(variable.path for variable in changed if "float" in str(variable.dtype))
     return first, again, floats, {id(variable) for variable in changed if "float" not in str(variable.dtype)}
 
 
-def _moving(moved: list[str], effect: Change | None) -> Finding:
-    what = (
-        f"predict changes {len(moved)} variables ({_some(moved)}): a layer calls its BatchNormalization with"
-        " training=True, so that every request changes the answers to the next"
-    )
-    remedy = f"Pass the training argument of call() on to the layers inside. {EXPORT}"
-    return Finding(Kind.MOVING_STATISTICS, Severity.ERROR, moved[0].rpartition("/")[0], what, effect, remedy)
-
-
-def _without_phase(model: Any, graph: Graph, named: NamedModel, inputs: Arrays, right: Arrays) -> Iterator[Finding]:
+def _without_phase(model: Any, graph: Graph, named: NamedModel, inputs: Arrays, outputs: Arrays) -> Behaviour:
     """A call without a learning phase, which is what Keras' own export records."""
     called = call_untouched(model, named, inputs)
-    effect = worst(changes(right, called))
-    baked = [n.op.path for n in graph.batch_norms if n.training is True and n.op.config.get("trainable") is not False]
+    effect = visible(changes(outputs, called))
     with lent_values(model.variables):
         call_untouched(model, named, inputs, put_back=False)
-        random = effect and worst(changes(called, call_untouched(model, named, inputs)))
-    if baked:
-        what = f"{len(baked)} BatchNormalization called with training=True ({_some(baked)})"
-        hidden = "predict of this Keras overrides it, model.export() and later versions of Keras do not"
-        yield Finding(Kind.BAKED_PHASE, Severity.ERROR, baked[0], f"{what}: {hidden}", effect, REMOVE_PHASE)
-    if random or (effect and not baked):
-        silent = silent_layers(model)
-        what = (
-            f"called without a learning phase, as model.export() does it, the model is random: {len(silent)} layers for"
-            f" training alone ({_some(silent)}) are live"
-        )
-        yield Finding(
-            Kind.LIVE_RANDOMNESS, Severity.WARNING, silent[0] if silent else None, what, random or effect, EXPORT
-        )
-
-
-def _random(effect: Change, layer: str | None) -> Finding:
-    what = "predict answers the same rows differently the second time"
-    remedy = "Find the layer that draws random numbers in inference and give it the training argument of call()."
-    if layer is not None:
-        remedy = "It draws random numbers in inference: pass it the training argument of call(), or leave it out."
-    return Finding(Kind.RANDOM, Severity.ERROR, layer, what, effect, remedy)
-
-
-def _neighbours(effect: Change, graph: Graph, rows: Arrays) -> Finding:
-    what = "predict answers a row differently among other rows: a statistic is taken over the batch"
-    layer = leaking_layer(graph, rows, _behind_strangers(rows))
-    if layer is not None:  # in inference too: no phase is to blame
-        remedy = "Let it take its statistics over each row alone, or leave it out: foldserve exports no such layer."
-        return Finding(Kind.NEIGHBOURS, Severity.ERROR, layer, what, effect, remedy)
-    suspects = [node.op.path for node in graph.batch_norms if node.training is True]
-    return Finding(
-        Kind.NEIGHBOURS, Severity.ERROR, suspects[0] if suspects else None, what, effect, f"{REMOVE_PHASE} {EXPORT}"
-    )
-
-
-def _differs(effect: Change) -> Finding:
-    what = "predict differs from the model in inference mode: something in it does not follow the learning phase"
-    return Finding(Kind.PREDICT_DIFFERS, Severity.WARNING, None, what, effect, EXPORT)
-
-
-def _some(names: Any) -> str:
-    return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
+        random = effect and visible(changes(called, call_untouched(model, named, inputs)))
+    baked = baked_layers(graph)
+    live = random or (None if baked else effect)
+    layers = training_only_layers(model) if live else ()
+    return Behaviour(baked=baked, without_phase=effect, live=live, live_layers=layers)

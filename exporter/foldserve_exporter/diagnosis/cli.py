@@ -1,12 +1,20 @@
-"""`diagnose-model`: words into options, findings into an exit code."""
+"""The command `diagnose-model`: arguments to options, findings to an exit code."""
 
 import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TextIO
 
-from ..commands import complain, run_command
+from foldserve_contract.options import values_of
+
+from ..commands import print_error, run_command
+from ..flags import add_flags
+from .cli_options import DiagnoseOptions
+
+if TYPE_CHECKING:
+    from ..recalibration.recalibrate import RecalibrationResult
+    from .result import Diagnosis
 
 PROGRAM = "diagnose-model"
 _EPILOG = """\
@@ -37,59 +45,56 @@ The model file is never changed.
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; gives its exit code."""
+    """Runs the command and returns its exit code."""
     options = _parse(arguments)
     return run_command(PROGRAM, lambda: _diagnose(options), "nothing was written")
 
 
-def _diagnose(options: argparse.Namespace) -> int:
-    from ..load.loader import load_model
+def _diagnose(options: DiagnoseOptions) -> int:
+    from ..load.loader import load_model  # with TensorFlow: not for --help
     from ..output_files import write_whole
     from ..predictions.labels import read_labels
+    from ..recalibration.fix import write_fixed
     from .diagnose import diagnose
     from .finding import Severity
     from .html import render_diagnosis
 
     loaded = load_model(options.model, trust_code=options.trust_code, custom_objects=options.custom_objects)
     labels = None if options.labels is None else read_labels(options.labels)
-    found = diagnose(loaded.model, options.samples, labels=labels)
-    found = replace(found, notes=(*loaded.notes, *found.notes))
-    _show(found, options.json)
+    diagnosis = diagnose(loaded.model, options.samples, labels=labels)
+    diagnosis = replace(diagnosis, notes=(*loaded.notes, *diagnosis.notes))
+    _show(diagnosis, options.json)
     if options.html is not None:
-        write_whole(options.html, render_diagnosis(found))
-    if options.fix is not None:
-        _fix(loaded.model, labels, options)
-    if options.fail_on is not None and found.has(Severity(options.fail_on)):
-        complain(PROGRAM, f"there are findings of severity {options.fail_on} or above")
+        write_whole(options.html, render_diagnosis(diagnosis))
+    if options.fix is not None and options.samples is not None:
+        done = write_fixed(loaded.model, options.samples, labels, options.fix)
+        _show_recalibration(done, sys.stderr if options.json else sys.stdout)
+    if options.fail_on is not None and diagnosis.has(Severity(options.fail_on)):
+        print_error(PROGRAM, f"there are findings of severity {options.fail_on} or above")
         return 1
     return 0
 
 
-def _show(found: object, as_json: bool) -> None:
+def _show(diagnosis: "Diagnosis", as_json: bool) -> None:
     from rich.console import Console
 
     from ..output_files import as_json as to_json
-    from .diagnose import Diagnosis
     from .terminal import print_diagnosis
 
-    assert isinstance(found, Diagnosis)
     if as_json:
-        print(to_json(found), end="")
+        print(to_json(diagnosis), end="")
     else:
-        print_diagnosis(found, Console())
+        print_diagnosis(diagnosis, Console())
 
 
-def _fix(model: Any, labels: Any, options: argparse.Namespace) -> None:
-    """Writes the recalibrated model; its own file is not touched."""
-    from ..recalibration.fix import write_fixed
-    from ..recalibration.words import recalibration_lines
+def _show_recalibration(done: "RecalibrationResult", stream: TextIO) -> None:
+    from ..recalibration.effect_text import recalibration_lines
 
-    done = write_fixed(model, options.samples, labels, options.fix)
     for line in recalibration_lines(done):
-        print(line, file=sys.stderr if options.json else sys.stdout)
+        print(line, file=stream)
 
 
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
+def _parse(arguments: list[str] | None) -> DiagnoseOptions:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Finds what is wrong with a Keras model's BatchNormalization, measures what it does to the"
@@ -97,29 +102,14 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = parser.add_argument
-    add("model", type=Path, metavar="MODEL",
+    parser.add_argument("model", type=Path, metavar="MODEL",
         help="a .keras, .h5 or .hdf5 file, a SavedModel directory of Keras 2, or package.module:function"
         " (see below)")  # fmt: skip
-    add("--samples", type=Path, metavar="FILE", help="real inputs: .npz, .npy or a folder of images (see below)")
-    add("--labels", type=Path, metavar="FILE", help="what the answers to them should be: .npy or .npz (see below)")
-    add("--json", action="store_true", help="print the diagnosis as JSON")
-    add("--html", type=Path, metavar="OUT", help="write it as a page, with plots")
-    add(
-        "--fail-on", choices=("warning", "error"), help="exit with 1 where something is found that is at least as grave"
-    )
-    add("--fix", type=Path, metavar="OUT.keras", help="write the model with statistics estimated anew from --samples")
-    add("--trust-code", action="store_true", help="let code run: a file's Lambda layers, or package.module:function")
-    add("--custom-objects", action="append", default=[], metavar="MODULE",
-        help="a module to import first; its classes register themselves with Keras; repeatable")  # fmt: skip
-    options = parser.parse_args(arguments)
-    if options.samples is None and (options.labels or options.fix):
-        parser.error("--labels and --fix need --samples")
-    if options.fix is not None and (options.fix.suffix != ".keras" or options.fix.exists()):
-        parser.error(f"--fix {options.fix}: give a new file ending in .keras")
-    for written in (options.html, options.fix):
-        if written is not None and not written.parent.is_dir():
-            parser.error(f"{written}: there is no folder {written.parent} to write it into")
+    add_flags(parser, DiagnoseOptions)
+    parsed = parser.parse_args(arguments)
+    options = DiagnoseOptions(parsed.model, **values_of(DiagnoseOptions, parsed))
+    if options.conflict:
+        parser.error(options.conflict)
     return options
 
 

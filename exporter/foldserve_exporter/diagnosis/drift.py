@@ -1,4 +1,4 @@
-"""How far each layer's statistics are from those of the data."""
+"""The distance of each layer's statistics from those of the data."""
 
 from dataclasses import dataclass
 
@@ -19,15 +19,16 @@ class LayerDrift:
 
     Attributes:
         layer: Its path.
-        frozen: Whether it is not trainable.
-        channels: How many it has.
-        drift: How far its normalised output is off, as a share of the output itself (see `off_by`).
+        frozen: True if it is not trainable.
+        channels: The number of its channels.
+        drift: The error of its normalised output, as a share of the output itself (see `off_by`).
         shift: Mean over the channels of |μ − μ_data| / √(σ²_data + ε).
         largest_shift: The largest of them.
         log_ratio: Mean over the channels of |log((σ² + ε) / (σ²_data + ε))|.
         residue: Share of the initial value (mean 0, variance 1) that is left, where that explains the drift.
         tiny: The share of `drift` in channels whose moving variance is below a thousandth of epsilon.
-        effect: How the predictions change if all other layers are right and this one stays as it is.
+        effect: The change of the predictions by this layer: between all layers right and this one left as it is, or
+            in an export, between all left as they are and this one right. None where it was not measured.
     """
 
     layer: str
@@ -39,11 +40,15 @@ class LayerDrift:
     log_ratio: float
     residue: float | None
     tiny: float
-    effect: Change | None
+    effect: Change | None = None
+
+    def exceeds(self, limit: float) -> bool:
+        """Tests whether the layer drifts beyond a limit; not where its stored variance is not a variance."""
+        return self.drift > limit and bool(np.isfinite(self.log_ratio))
 
 
-def measure_drift(layer: LayerStatistics, frozen: bool, effect: Change | None = None) -> LayerDrift:
-    """The numbers of one layer."""
+def measure_drift(layer: LayerStatistics, frozen: bool) -> LayerDrift:
+    """The drift of one layer, without its effect."""
     shift, log_ratio, apart = layer.shift, np.abs(layer.log_ratio), off_by(layer)
     small = layer.old_variance < TINY * layer.epsilon
     return LayerDrift(
@@ -56,7 +61,6 @@ def measure_drift(layer: LayerStatistics, frozen: bool, effect: Change | None = 
         float(log_ratio.mean()),
         residue(layer),
         float(apart[small].sum() / apart.sum()) if apart.any() else 0.0,
-        effect,
     )
 
 

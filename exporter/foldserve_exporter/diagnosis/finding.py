@@ -1,4 +1,4 @@
-"""One thing that is wrong with a model."""
+"""A fault of a model: its kind, its severity and its remedy."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,9 +6,12 @@ from enum import StrEnum
 
 from ..predictions.change import Change
 
+GRAVE = 0.25  # share of the predictions that changes
+_NOTICED = 0.05
+
 
 class Severity(StrEnum):
-    """How much it matters."""
+    """The degree to which a fault matters."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -16,12 +19,12 @@ class Severity(StrEnum):
 
     @property
     def rank(self) -> int:
-        """0 for the gravest."""
+        """The place among the severities; 0 for the gravest."""
         return list(Severity).index(self)
 
 
-class Kind(StrEnum):
-    """What it is."""
+class FindingKind(StrEnum):
+    """The kind of a fault."""
 
     NON_FINITE = "non-finite weights"
     NEGATIVE_VARIANCE = "negative variance"
@@ -47,18 +50,18 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A fault, told so that one can act on it.
+    """A fault with all that is needed to act on it.
 
     Attributes:
-        kind: What it is.
-        severity: How much it matters.
+        kind: The kind of fault.
+        severity: The degree to which it matters.
         layer: The path of the layer; None for the model as a whole.
-        what: What was found, with numbers.
-        effect: How the predictions change by it, in the output that changes most; None where that was not measured.
-        remedy: What to do.
+        what: The fault in words, with numbers.
+        effect: The change of the predictions by it, in the output that changes most; None where it was not measured.
+        remedy: The next step for the user.
     """
 
-    kind: Kind
+    kind: FindingKind
     severity: Severity
     layer: str | None
     what: str
@@ -67,13 +70,21 @@ class Finding:
 
 
 def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The gravest first, and among equals those that change the predictions most."""
-    order = list(Kind)
-    return tuple(sorted(findings, key=lambda f: (f.severity.rank, -_size(f), order.index(f.kind))))
+    """Findings with the gravest first, and among equals those that change the predictions most."""
+    order = list(FindingKind)
+    return tuple(sorted(findings, key=lambda f: (f.severity.rank, -size_of(f.effect), order.index(f.kind))))
 
 
-def _size(finding: Finding) -> float:
-    return 0.0 if finding.effect is None else finding.effect.size
+def size_of(effect: Change | None) -> float:
+    """The share of the predictions that changes; 0 where that was not measured."""
+    return 0.0 if effect is None else effect.size
+
+
+def severity_of(effect: Change | None, least: Severity = Severity.NOTE) -> Severity:
+    """The severity of a change of the predictions; never less than `least`."""
+    size = size_of(effect)
+    severity = Severity.ERROR if size >= GRAVE else Severity.WARNING if size >= _NOTICED else Severity.NOTE
+    return min(severity, least, key=lambda candidate: candidate.rank)
 
 
 RECALIBRATE = (

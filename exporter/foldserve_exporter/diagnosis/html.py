@@ -1,16 +1,17 @@
-"""A diagnosis as one page that needs nothing but itself."""
+"""The page of a diagnosis, as one file that needs nothing but itself."""
 
 import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
 from ..html.page import page, paragraph, table
-from .diagnose import Diagnosis
-from .drift import LayerDrift, threshold
+from .budget import FULL
+from .drift import LayerDrift
+from .explanations import EXPLANATIONS
 from .finding import Finding, Severity
-from .lessons import LESSONS
 from .plots import drift_plot
-from .words import effect_line, verdict
+from .result import Diagnosis
+from .summary import effect_line, verdict
 
 STYLE = """<style>
 svg.drift { width: 100%; min-width: 46rem; height: auto; }
@@ -28,7 +29,7 @@ _COMMAND = re.compile(rf"(?:diagnose-model|export-model)(?: {_FLAG})*|{_FLAG}|tr
 
 
 def render_diagnosis(diagnosis: Diagnosis) -> str:
-    """The whole page. Every name that came from the model is escaped."""
+    """The whole page. All names from the model are escaped."""
     return page(verdict(diagnosis), [STYLE, *_parts(diagnosis)])
 
 
@@ -42,7 +43,7 @@ def _parts(diagnosis: Diagnosis) -> Iterator[str]:
         yield from _predictions(diagnosis)
     if diagnosis.drifts:
         yield "<h2>Drift of every BatchNormalization, from input to output</h2>"
-        yield from drift_parts(diagnosis.drifts, threshold(diagnosis.samples))
+        yield from drift_parts(diagnosis.drifts, FULL.limit(diagnosis.samples))
 
 
 def _tone(diagnosis: Diagnosis) -> str:
@@ -53,7 +54,7 @@ def _tone(diagnosis: Diagnosis) -> str:
 
 
 def _predictions(diagnosis: Diagnosis) -> Iterator[str]:
-    """What every output says in service, and what it would say otherwise."""
+    """The predictions of every output in service, in training and on recalibrated statistics."""
     yield paragraph(
         "Phase 0 is how the model is served: on its moving statistics. In phase 1, how it was trained, every batch is"
         " normalised by its own; recalibrated, the moving statistics are those of the samples. Where the three agree,"
@@ -75,7 +76,7 @@ def _prediction_rows(diagnosis: Diagnosis) -> Iterator[Sequence[object]]:
 
 
 def drift_parts(drifts: Sequence[LayerDrift], limit: float) -> Iterator[str]:
-    """How to read it, the plot, and the numbers."""
+    """The parts on drift: how to read it, the plot, and the numbers."""
     yield paragraph(
         "The moving statistics against those of the samples, all layers before being right. A layer is off by 1"
         " where its output is off by as much as it varies; the dashed line is what chance and a healthy training"
@@ -94,7 +95,7 @@ def _share(residue: float | None) -> str:
 
 
 def finding_block(finding: Finding) -> str:
-    """What it is, where, what it does to the predictions, and what to do."""
+    """A finding with its layer, its effect on the predictions, its remedy and its explanation."""
     where = f" in {finding.layer}" if finding.layer else ""
     effect = (
         "" if finding.effect is None else f"<p><b>Predictions change by</b> {escape(effect_line(finding.effect))}.</p>"
@@ -103,10 +104,10 @@ def finding_block(finding: Finding) -> str:
         f'<div class="finding {finding.severity}"><h3>{escape(finding.severity)}: {escape(finding.kind + where)}</h3>'
         f"<p>{_with_commands(finding.what)}.</p>{effect}"
         f"<p><b>Remedy</b> {_with_commands(finding.remedy)}</p>"
-        f'<p class="lesson">{escape(LESSONS[finding.kind])}</p></div>'
+        f'<p class="lesson">{escape(EXPLANATIONS[finding.kind])}</p></div>'
     )
 
 
 def _with_commands(text: str) -> str:
-    """Escaped, and what is to be typed is set so and never broken."""
+    """The text, escaped; commands in it are set as code and never broken over lines."""
     return _COMMAND.sub(r"<code>\g<0></code>", escape(text, quote=False))

@@ -1,4 +1,4 @@
-"""Drift by layer, drawn as SVG into the page itself."""
+"""Plots of the drift by layer, drawn as SVG into the page itself."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ _LONGEST = 42
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One quantity, a bar for each layer.
+    """A panel of the plot: one quantity, a bar for each layer.
 
     Attributes:
-        title: What it is.
-        value: How to read it from a layer's drift; None where it was not measured, and nothing is drawn.
-        limit: From where on it is too much; None for no such line.
-        least: What the axis shows at least.
+        title: The quantity.
+        value: Reads it from a layer's drift; None where it was not measured, and nothing is drawn.
+        limit: The value from which on it is too much; None for no such line.
+        least: The smallest end of the axis.
     """
 
     title: str
@@ -32,7 +32,7 @@ class Panel:
 
 
 def drift_plot(drifts: Sequence[LayerDrift], limit: float) -> str:
-    """The layers from input to output: how far each is off, why, and what that does to the predictions."""
+    """The plot of all layers from input to output: the drift of each, its parts, and its effect on the predictions."""
     panels = (
         Panel("output off by", lambda d: d.drift, limit, 1.5 * limit),
         Panel("|μ − μ_data| / σ_data", lambda d: d.shift, None, 0.5),
@@ -51,9 +51,9 @@ def drift_plot(drifts: Sequence[LayerDrift], limit: float) -> str:
 
 
 def _name(drift: LayerDrift, row: int) -> str:
-    told = drift.layer if len(drift.layer) <= _LONGEST else f"…{drift.layer[-_LONGEST:]}"
+    name = drift.layer if len(drift.layer) <= _LONGEST else f"…{drift.layer[-_LONGEST:]}"
     frozen = " ❄" if drift.frozen else ""
-    return f'<text x="{_NAME - 10}" y="{_middle(row)}" text-anchor="end">{escape(told + frozen)}</text>'
+    return f'<text x="{_NAME - 10}" y="{_middle(row)}" text-anchor="end">{escape(name + frozen)}</text>'
 
 
 def _panel(panel: Panel, drifts: Sequence[LayerDrift], left: int, limit: float) -> str:

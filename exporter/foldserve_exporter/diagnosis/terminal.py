@@ -1,18 +1,18 @@
-"""A diagnosis on a terminal."""
+"""Output of a diagnosis on a terminal."""
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .diagnose import Diagnosis
 from .finding import Finding, Severity
-from .words import effect_line, prediction_lines, verdict
+from .result import Diagnosis
+from .summary import effect_line, prediction_lines, verdict
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
 
 def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
-    """The verdict, the findings from the gravest on, and the predictions they were measured by."""
+    """Prints the verdict, the findings from the gravest on, and the predictions they were measured by."""
     console.print(Text(verdict(diagnosis), style=f"bold {_tone(diagnosis)}"))
     for note in diagnosis.notes:
         console.print(Text(f"note: {note}", style="yellow"))
@@ -30,7 +30,7 @@ def _tone(diagnosis: Diagnosis) -> str:
 
 
 def print_finding(finding: Finding, console: Console) -> None:
-    """What it is, where, what it does to the predictions, and what to do."""
+    """Prints a finding with its layer, its effect on the predictions and its remedy."""
     where = f" in {finding.layer}" if finding.layer else ""
     console.print(Text(f"{finding.severity}: {finding.kind}{where}", style=f"bold {_COLOURS[finding.severity]}"))
     table = Table(box=None, show_header=False, pad_edge=False)

@@ -1,1 +1,1 @@
-"""SavedModel, ONNX, warmup records and Triton's configuration, all from one folded model."""
+"""Writers of a bundle's artifacts: SavedModel, ONNX, warmup records and Triton's configuration."""

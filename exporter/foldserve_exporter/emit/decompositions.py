@@ -1,4 +1,4 @@
-"""Operations of TensorFlow that ONNX has no node for, written with those that it has."""
+"""Decompositions of TensorFlow operations that ONNX has no node for, into those that it has."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -7,8 +7,8 @@ from onnx import TensorProto, helper
 
 
 def decompose(graph: Any) -> None:
-    """Changes a graph in place, with the bodies of its loops and branches."""
-    nodes = [part for node in graph.node for part in _parts(node)]
+    """Decomposes such operations in place, in the bodies of loops and branches too."""
+    nodes = [part for node in graph.node for part in _decomposed(node)]
     del graph.node[:]
     graph.node.extend(nodes)
     for body in _bodies(graph):
@@ -23,7 +23,7 @@ def _bodies(graph: Any) -> Iterator[Any]:
                 yield attribute.g
 
 
-def _parts(node: Any) -> Iterator[Any]:
+def _decomposed(node: Any) -> Iterator[Any]:
     write = _DECOMPOSITIONS.get(node.op_type) if not node.domain else None
     if write is None:
         yield node
@@ -35,53 +35,53 @@ def _parts(node: Any) -> Iterator[Any]:
 
 
 class _NodeWriter:
-    """Nodes under the name of the one whose place they take."""
+    """Writer of the nodes that replace a node, under that node's name."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.nodes: list[Any] = []
 
     def __call__(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        """One more node; the name of what it makes."""
+        """Adds a node; returns the name of its output."""
         name = f"{self.name}/{kind}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [name], name, **attributes))
         return name
 
     def number(self, value: float) -> str:
-        """A number."""
+        """Adds a constant; returns its name."""
         return self("Constant", value_float=value)
 
 
 def _erfc(write: _NodeWriter, node: Any) -> None:
-    """TensorFlow's exact GELU is made with erfc(x); ONNX has erf(x) = 1 − erfc(x)."""
+    """Writes erfc(x) as 1 − erf(x); TensorFlow's exact GELU has it."""
     write("Sub", write.number(1.0), write("Erf", *node.input))
 
 
 def _expm1(write: _NodeWriter, node: Any) -> None:
-    """exp(x) − 1 = tanh(x/2)·(exp(x) + 1), which is as exact near 0 as far from it."""
+    """Writes exp(x) − 1 as tanh(x/2)·(exp(x) + 1), which is as exact near 0 as far from it."""
     (x,) = node.input
     tanh = write("Tanh", write("Mul", x, write.number(0.5)))
     write("Mul", tanh, write("Add", write("Exp", x), write.number(1.0)))
 
 
 def _log1p(write: _NodeWriter, node: Any) -> None:
-    """With u = 1 + x rounded, log(u) − ((u − 1) − x)/u: what the sum lost is given back.
+    """Writes log(1 + x) as log(u) − ((u − 1) − x)/u with u = 1 + x rounded: the rounding error of the sum is corrected.
 
     Goldberg, "What every computer scientist should know about floating-point arithmetic" (1991), theorem 4, in the form
-    that also holds where u is 1. From 1 on nothing is lost that would count, and infinity has no difference; at −1 the
+    that also holds where u is 1. For x from 1 on the error is negligible, and infinity has no difference; at −1 the
     quotient would be 0/0.
     """
     (x,) = node.input
-    one = write.number(1.0)
-    u = write("Add", x, one)
+    unit = write.number(1.0)
+    u = write("Add", x, unit)
     log = write("Log", u)
-    lost = write("Sub", write("Sub", u, one), x)
-    given_back = write("Sub", log, write("Div", lost, write("Max", u, write.number(_LEAST))))
-    write("Where", write("Less", x, one), given_back, log)
+    error = write("Sub", write("Sub", u, unit), x)
+    corrected = write("Sub", log, write("Div", error, write("Max", u, write.number(_LEAST))))
+    write("Where", write("Less", x, unit), corrected, log)
 
 
 def _bucketize(write: _NodeWriter, node: Any) -> None:
-    """How many boundaries are not above x; TensorFlow compares whole numbers as floats, and NaN is below none."""
+    """Writes the number of boundaries that are not above x; TensorFlow compares in float, and NaN is below none."""
     (x,) = node.input
     boundaries = next(tuple(attribute.floats) for attribute in node.attribute if attribute.name == "boundaries")
     last = write("Constant", value_ints=[-1])

@@ -1,6 +1,6 @@
-"""ONNX beyond what one file can hold: the larger weights lie in `model.onnx.data` beside it.
+"""ONNX models larger than one file can hold: external data, the larger weights in `model.onnx.data` beside the model.
 
-A protobuf holds at most 2 GiB, and so does every step by which TensorFlow and tf2onnx hand a graph on. So the larger
+A protobuf holds at most 2 GiB, which bounds every step of the conversion by TensorFlow and tf2onnx. So the larger
 weights are inputs while the graph is converted, and become weights again afterwards, each from its own variable.
 """
 
@@ -24,14 +24,14 @@ _PAGE = 4096  # offsets that can be mapped into memory
 
 
 def weight_bytes(model: NamedModel) -> int:
-    """How much the weights of a model take."""
+    """The bytes that the weights of a model take."""
     return sum(_bytes_of(variable) for variable in model.model.variables)
 
 
 def write_onnx_with_external_data(
     model: NamedModel, signature: Signature, path: Path, least_bytes: int = LARGE_BYTES
 ) -> None:
-    """Writes the model and, beside it, its weights of so many bytes or more.
+    """Writes the model and, beside it, its weights of ``least_bytes`` bytes or more.
 
     Raises:
         Refused: As `write_onnx`.
@@ -63,13 +63,13 @@ def _with_weights_as_inputs(model: NamedModel, signature: Signature, large: dict
 
 
 def _move_to_data_file(model: Any, large: dict[str, Any], data: Path) -> None:
-    """Writes the weights one after another; in the model each refers to its place in the file."""
-    asked = [value for value in model.graph.input if value.name not in large]
-    held = [value.name for value in model.graph.input if value.name in large]
+    """Writes the weights one after another; the model refers to the offset of each in the file."""
+    inputs = [value for value in model.graph.input if value.name not in large]
+    weights = [value.name for value in model.graph.input if value.name in large]
     del model.graph.input[:]
-    model.graph.input.extend(asked)
+    model.graph.input.extend(inputs)
     with data.open("wb") as stream:
-        for name in held:
+        for name in weights:
             stream.seek(-stream.tell() % _PAGE, 1)
             model.graph.initializer.append(_reference(name, large[name], stream.tell()))
             stream.write(memoryview(large[name].numpy()).cast("B"))

@@ -1,4 +1,4 @@
-"""Operations that tf2onnx converts into something else than they are, converted as they are."""
+"""Conversion handlers for tf2onnx, of operations that its own handlers convert inexactly."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _SIGNED = (TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.I
 
 
 def handlers() -> dict[str, tuple[Any, list[Any]]]:
-    """By the kind of a TensorFlow operation, what converts it, as tf2onnx wants to be told."""
+    """Handlers by the type of a TensorFlow operation, in tf2onnx' form of ``custom_op_handlers``."""
     return {
         "Select": (_select, []),
         "SelectV2": (_select, []),
@@ -20,9 +20,9 @@ def handlers() -> dict[str, tuple[Any, list[Any]]]:
 
 
 def _select(context: Any, node: Any, _name: str, _arguments: object) -> None:
-    """A choice between two tensors is a Where.
+    """Converts a choice between two tensors into Where.
 
-    tf2onnx makes it c·x + (1 − c)·y where it sees no NaN, which is NaN as soon as what is not chosen is infinite.
+    tf2onnx writes c·x + (1 − c)·y where it sees no NaN, which is NaN as soon as the tensor not chosen is infinite.
     """
     node.set_attr("handles_nan", True)
     Select.version_9(context, node)
@@ -30,7 +30,7 @@ def _select(context: Any, node: Any, _name: str, _arguments: object) -> None:
 
 
 def _floor_mod(context: Any, node: Any, _name: str, _arguments: object) -> None:
-    """Of whole numbers ONNX' Mod, which has the divisor's sign too; tf2onnx takes the quotient that rounds to 0."""
+    """Converts a remainder of integers into ONNX' Mod, of the divisor's sign too; tf2onnx' quotient rounds to 0."""
     if context.get_dtype(node.input[0]) in _SIGNED:
         node.type = "Mod"
     else:
@@ -38,13 +38,13 @@ def _floor_mod(context: Any, node: Any, _name: str, _arguments: object) -> None:
 
 
 def _floor_div(context: Any, node: Any, _name: str, _arguments: object) -> None:
-    """Of whole numbers (x − x mod y)/y, which leaves nothing to round; ONNX' Div rounds to 0."""
+    """Converts a floor division of integers into (x − x mod y)/y, which has no remainder; ONNX' Div rounds to 0."""
     kind = context.get_dtype(node.input[0])
     if kind not in _SIGNED:
         FloorDiv.version_6(context, node)
         return
     dividend, divisor = node.input
-    rest = context.make_node("Mod", [dividend, divisor], dtypes=[kind])
-    multiple = context.make_node("Sub", [dividend, rest.output[0]], dtypes=[kind])
+    remainder = context.make_node("Mod", [dividend, divisor], dtypes=[kind])
+    multiple = context.make_node("Sub", [dividend, remainder.output[0]], dtypes=[kind])
     node.type = "Div"
     context.replace_inputs(node, [multiple.output[0], divisor])

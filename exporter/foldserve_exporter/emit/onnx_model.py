@@ -1,4 +1,4 @@
-"""The folded model as ONNX, converted by tf2onnx from the function that the SavedModel holds."""
+"""ONNX model of a folded model, converted by tf2onnx from the function that the SavedModel holds."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ from foldserve_contract.signature import Array, Signature
 from ..error_text import error_text
 from ..errors import Refused
 from .handlers import handlers
-from .repairs import keep_captured, repair
+from .repairs import repair, restore_captured_weights
 from .saved_model import tensor_specs
 
 OPSET = 18
@@ -25,10 +25,10 @@ _MAX_BYTES = (1 << 31) - 1  # a protobuf's limit
 
 
 def write_onnx(function: Any, signature: Signature, path: Path) -> None:
-    """Converts, gives the dimensions their names, checks the model and writes it.
+    """Converts, names the dynamic dimensions, checks the model and writes it.
 
     Raises:
-        Refused: tf2onnx knows no ONNX for an operation, the model is larger than a single file may be, or not sound.
+        Refused: tf2onnx cannot convert an operation, or the model is inconsistent or larger than a single file may be.
     """
     model = convert(function, tensor_specs(signature))
     finish(model, signature)
@@ -39,25 +39,25 @@ def write_onnx(function: Any, signature: Signature, path: Path) -> None:
 
 
 def require_consistent(model: Any) -> None:
-    """Has ONNX' own checker look at a model, or at the file of one.
+    """Runs ONNX' checker on a model, or on the file of a model.
 
     Raises:
-        Refused: It is not sound, which is how shapes come to light that a layer declares and does not make.
+        Refused: It is inconsistent: usually a layer declares another shape than it makes.
     """
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise Refused(
             f"the ONNX model is not sound: {error_text(error)} Where two shapes differ there, a layer declares one to "
-            "Keras and makes the other (Activation('glu') halves what it says it keeps): replace it."
+            "Keras and makes the other (Activation('glu') halves the axis that it declares to keep): replace it."
         ) from error
 
 
 def finish(model: Any, signature: Signature) -> None:
-    """Changes a converted model in place: what is wrong with it is put right, and free dimensions have their names.
+    """Changes a converted model in place: applies the passes of `repairs` and names the dynamic dimensions.
 
     Raises:
-        Refused: tf2onnx knows no ONNX for an operation.
+        Refused: tf2onnx cannot convert an operation.
     """
     repair(model)
     _require_known_operations(model)
@@ -65,19 +65,18 @@ def finish(model: Any, signature: Signature) -> None:
 
 
 def convert(function: Any, specs: list[Any]) -> Any:
-    """A function as ONNX; what its layers hold that is no variable is a weight.
+    """Converts a function to ONNX; tensors that its layers captured become weights.
 
-    Without a copy of the whole model before each optimisation, and with them where one fails and is to be undone.
-
-    Those copies are a third of the time, and most of the memory.
+    tf2onnx copies the whole model before each optimisation, to undo it if it fails: a third of the time, and most of
+    the memory. So the first attempt makes no copies, and a second one with copies follows where an optimisation fails.
     """
-    with _quiet():
+    with _muted_converter_log():
         try:
-            with _in_place():
+            with _without_model_copies():
                 model = _converted(function, specs)
         except Exception:
             model = _converted(function, specs)
-    keep_captured(model, _captured(function, specs))
+    restore_captured_weights(model, _captured_tensors(function, specs))
     return model
 
 
@@ -86,8 +85,8 @@ def _converted(function: Any, specs: list[Any]) -> Any:
 
 
 @contextmanager
-def _in_place() -> Iterator[None]:
-    """tf2onnx is told by the environment alone that a failing optimisation need not be undone."""
+def _without_model_copies() -> Iterator[None]:
+    """Sets the environment variable by which tf2onnx does not undo a failing optimisation, and so needs no copies."""
     before = os.environ.get(ENV_TF2ONNX_CATCH_ERRORS)
     os.environ[ENV_TF2ONNX_CATCH_ERRORS] = "FALSE"
     try:
@@ -98,14 +97,14 @@ def _in_place() -> Iterator[None]:
             os.environ[ENV_TF2ONNX_CATCH_ERRORS] = before
 
 
-def _captured(function: Any, specs: list[Any]) -> dict[str, Array]:
-    """Tensors that layers made once and hold (statistics of a Normalization, say), by the names they have inside."""
+def _captured_tensors(function: Any, specs: list[Any]) -> dict[str, Array]:
+    """Constant tensors that layers hold (statistics of a Normalization, for one), by their names in the graph."""
     captures = function.get_concrete_function(*specs).graph.captures
-    return {inside.name: held.numpy() for held, inside in captures if held.dtype != tf.resource}
+    return {inner.name: tensor.numpy() for tensor, inner in captures if tensor.dtype != tf.resource}
 
 
 def _require_known_operations(model: Any) -> None:
-    """tf2onnx leaves operations it does not know in the graph and returns normally."""
+    """Refuses operations that tf2onnx does not know: it leaves them in the graph and returns normally."""
     domains = {opset.domain: opset.version for opset in model.opset_import}
     unknown = sorted({node.op_type for node in model.graph.node if not _is_known(node, domains)})
     if unknown:
@@ -121,7 +120,7 @@ def _is_known(node: Any, domains: dict[str, int]) -> bool:
 
 
 def _name_dimensions(model: Any, signature: Signature) -> None:
-    """Free dimensions are `batch` and `NAME_AXIS` rather than `unk__12`; equal names mean equal sizes in ONNX."""
+    """Names dynamic dimensions `batch` and `NAME_AXIS` rather than `unk__12`; equal names mean equal sizes in ONNX."""
     specs = {spec.name: spec for spec in (*signature.inputs, *signature.outputs)}
     for value in (*model.graph.input, *model.graph.output):
         sizes = specs[value.name].shape
@@ -133,12 +132,12 @@ def _name_dimensions(model: Any, signature: Signature) -> None:
                 dimension.dim_value = size
             else:
                 dimension.dim_param = "batch" if axis == 0 else f"{value.name}_{axis}"
-    del model.graph.value_info[:]  # it speaks of the old names, and engines infer it anew
+    del model.graph.value_info[:]  # it has the old names, and engines infer it anew
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """tf2onnx logs what `_require_known_operations` says in words."""
+def _muted_converter_log() -> Iterator[None]:
+    """Mutes the log of tf2onnx: `_require_known_operations` reports the same in its message."""
     logger = logging.getLogger("tf2onnx")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

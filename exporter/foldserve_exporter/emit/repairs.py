@@ -1,4 +1,4 @@
-"""What tf2onnx leaves wrong or undone in a converted model, put right."""
+"""Repairs of a converted model: passes over what tf2onnx leaves wrong or unfinished."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -18,61 +18,61 @@ _SPATIAL = (2, 3)
 
 
 def repair(model: Any) -> None:
-    """Changes the model in place.
+    """Changes the model in place, pass by pass.
 
-    What ONNX has a node for; signs and other operations that it lacks; sizes of `Resize` that rounding spoils; and
-    padding that ONNX Runtime would lose.
+    Fuses what ONNX has a single node for; rewrites sign bits and decomposes other operations that ONNX lacks; names
+    the sizes of `Resize`, which rounding would spoil; and keeps padding that ONNX Runtime would lose.
     """
     fuse(model)
     apply_rewrite(model, compare_reciprocals)
     decompose(model.graph)
-    _exact_sizes(model)
+    _set_resize_sizes(model)
     _keep_padding_before_pooling(model)
 
 
-def keep_captured(model: Any, captured: Mapping[str, Array]) -> None:
-    """Changes the model in place: what tf2onnx made an input, for every caller to give, is a weight again."""
+def restore_captured_weights(model: Any, captured: Mapping[str, Array]) -> None:
+    """Changes the model in place: captured tensors that tf2onnx made inputs, required of callers, become weights."""
     graph = model.graph
-    asked = [value for value in graph.input if value.name not in captured]
-    held = [value.name for value in graph.input if value.name in captured]
+    inputs = [value for value in graph.input if value.name not in captured]
+    weights = [value.name for value in graph.input if value.name in captured]
     del graph.input[:]
-    graph.input.extend(asked)
-    graph.initializer.extend(numpy_helper.from_array(np.asarray(captured[name]), name) for name in held)
+    graph.input.extend(inputs)
+    graph.initializer.extend(numpy_helper.from_array(np.asarray(captured[name]), name) for name in weights)
 
 
-def _exact_sizes(model: Any) -> None:
-    """A scale of 9/22 in float32 makes 8 rows of 22 where 9 were meant: where the sizes are known they are named.
+def _set_resize_sizes(model: Any) -> None:
+    """Gives Resize its sizes where they are known, not scales: 9/22 in float32 makes 8 rows of 22 where 9 were meant.
 
-    All four are, batch and channels as they come: where only two axes are, ONNX Runtime (1.31) moves a transposition
-    across that it takes for one of four sizes, and does not load the file.
+    All four sizes are named, batch and channels as they come: with two alone, ONNX Runtime (1.31) moves a transposition
+    across the Resize as if it had four, and does not load the file.
     """
     resizes = [node for node in model.graph.node if node.op_type == "Resize" and len(node.input) == 3]
     if not resizes:
         return
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    shapes = _shapes(model)
-    before_it: dict[str, list[Any]] = {}
+    shapes = _image_shapes(model)
+    inserted: dict[str, list[Any]] = {}  # nodes to stand before each Resize, by its output
     for node in resizes:
-        before = shapes.get(node.input[0])
-        if before is None or node.input[2] not in constants:
+        source_shape = shapes.get(node.input[0])
+        if source_shape is None or node.input[2] not in constants:
             continue
         scales = numpy_helper.to_array(constants[node.input[2]])
-        sizes = np.array([round(float(scales[axis]) * before[axis]) for axis in _SPATIAL], np.int64)
-        kept, wanted, name = (f"{node.name}/{part}" for part in ("batch_and_channels", "height_and_width", "sizes"))
-        model.graph.initializer.append(numpy_helper.from_array(sizes, wanted))
-        before_it[node.output[0]] = [
+        sizes = np.array([round(float(scales[axis]) * source_shape[axis]) for axis in _SPATIAL], np.int64)
+        kept, resized, name = (f"{node.name}/{part}" for part in ("batch_and_channels", "height_and_width", "sizes"))
+        model.graph.initializer.append(numpy_helper.from_array(sizes, resized))
+        inserted[node.output[0]] = [
             helper.make_node("Shape", [node.input[0]], [kept], kept, start=0, end=len(_SPATIAL)),
-            helper.make_node("Concat", [kept, wanted], [name], name, axis=0),
+            helper.make_node("Concat", [kept, resized], [name], name, axis=0),
         ]
         node.input[:] = [node.input[0], "", "", name]
-    nodes = [part for node in model.graph.node for part in (*before_it.get(node.output[0], ()), node)]
+    nodes = [part for node in model.graph.node for part in (*inserted.get(node.output[0], ()), node)]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     drop_unused(model.graph)
 
 
 def drop_unused(graph: Any) -> None:
-    """Leaves out the constants that nobody reads, of which ONNX Runtime would complain at every load."""
+    """Removes unused constants, for which ONNX Runtime would log a warning at every load."""
     read = set(used_names(graph))
     kept = [tensor for tensor in graph.initializer if tensor.name in read]
     del graph.initializer[:]
@@ -80,9 +80,9 @@ def drop_unused(graph: Any) -> None:
 
 
 def _keep_padding_before_pooling(model: Any) -> None:
-    """ONNX Runtime (1.31) makes Pad with 0 and MaxPool one MaxPool, which pads with −∞: wrong below 0.
+    """Names the axes of a Pad before MaxPool, so that ONNX Runtime (1.31) does not fuse the two.
 
-    It leaves a Pad alone that names its axes.
+    The fused MaxPool pads with −∞ instead of 0, which is wrong for values below 0.
     """
     readers = defaultdict(list)
     for node in model.graph.node:
@@ -104,12 +104,12 @@ def _reaches_pooling(name: str, readers: Mapping[str, list[Any]]) -> bool:
     )
 
 
-def _shapes(model: Any) -> dict[str, tuple[int, ...]]:
-    """The sizes of every image-like tensor (batch, channels, height, width) whose height and width are fixed."""
+def _image_shapes(model: Any) -> dict[str, tuple[int, ...]]:
+    """The shape of every image-like tensor (batch, channels, height, width) whose height and width are fixed."""
     inferred = onnx.shape_inference.infer_shapes(model)
-    found: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for value in (*inferred.graph.value_info, *inferred.graph.input):
         shape = tuple(dimension.dim_value for dimension in value.type.tensor_type.shape.dim)
         if len(shape) == 4 and all(shape[axis] > 0 for axis in _SPATIAL):
-            found[value.name] = shape
-    return found
+            shapes[value.name] = shape
+    return shapes

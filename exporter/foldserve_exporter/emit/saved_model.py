@@ -1,4 +1,4 @@
-"""The folded model as a SavedModel with one signature, `serving_default`."""
+"""SavedModel of a folded model, with one signature, `serving_default`."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ def serving_function(model: NamedModel, signature: Signature) -> Any:
 
 
 def tensor_specs(signature: Signature) -> list[Any]:
-    """TensorFlow's specs of the inputs, each with its name."""
+    """TensorFlow's specs of the inputs, with their names."""
     return [_tensor_spec(spec) for spec in signature.inputs]
 
 

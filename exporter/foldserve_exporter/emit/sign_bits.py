@@ -1,4 +1,4 @@
-"""The sign of a number by its bits, which ONNX cannot look at: Keras' argmax and argmin take −0 for less than 0."""
+"""Rewrite of sign-bit tests, which ONNX lacks: Keras' argmax and argmin take −0 for less than 0."""
 
 from typing import Any
 
@@ -11,17 +11,17 @@ _SIGN_BIT = np.iinfo(np.int32).min
 
 
 def compare_reciprocals(index: GraphIndex) -> Replacements:
-    """(bits(x) & sign) < 0 as 1/x < 0, which is the same for every number, −0 and 0 included."""
+    """Rewrites (bits(x) & sign) < 0 as 1/x < 0, which is the same for every number, −0 and 0 included."""
     for less in index.graph.node:
         if less.op_type != "Less":
             continue
-        wide = index.maker(less.input[0], "Cast")  # tf2onnx compares numbers as floats
-        masked = index.maker(less.input[0] if wide is None else wide.input[0], "BitwiseAnd")
-        parts = None if masked is None else index.split(masked)
-        bits = None if parts is None or not _is_sign(parts[0]) else index.maker(parts[2], "Bitcast")
+        wide = index.producer(less.input[0], "Cast")  # tf2onnx compares numbers as floats
+        masked = index.producer(less.input[0] if wide is None else wide.input[0], "BitwiseAnd")
+        parts = None if masked is None else index.constant_operand(masked)
+        bits = None if parts is None or not _is_sign(parts[0]) else index.producer(parts[2], "Bitcast")
         if masked is None or bits is None:
             continue
-        zero, turned = f"{less.name}/zero", f"{less.name}/reciprocal"
+        zero, reciprocal = f"{less.name}/zero", f"{less.name}/reciprocal"
         index.graph.initializer.append(numpy_helper.from_array(np.zeros((), np.float32), zero))
         yield bits.output[0], []
         yield masked.output[0], []
@@ -30,8 +30,8 @@ def compare_reciprocals(index: GraphIndex) -> Replacements:
         yield (
             less.output[0],
             [
-                helper.make_node("Reciprocal", [bits.input[0]], [turned], turned),
-                helper.make_node("Less", [turned, zero], list(less.output), less.name),
+                helper.make_node("Reciprocal", [bits.input[0]], [reciprocal], reciprocal),
+                helper.make_node("Less", [reciprocal, zero], list(less.output), less.name),
             ],
         )
 

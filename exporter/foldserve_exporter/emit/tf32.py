@@ -1,4 +1,4 @@
-"""The ONNX model as a GPU computes it that rounds to TF32: what is multiplied has ten bits of mantissa.
+"""TF32 emulation: the ONNX model as a GPU computes it whose factors have ten bits of mantissa.
 
 Products are still summed in float32. c − (c − x) with c = x·(2^13 + 1) is x rounded to its eleven leading bits, the
 implicit one included (Veltkamp's splitting; Dekker, "A floating-point technique for extending the available precision",
@@ -30,10 +30,10 @@ def round_to_tf32(array: Array) -> Array:
 
 
 def with_tf32(content: bytes) -> bytes:
-    """The model with everything rounded that it multiplies.
+    """The model with all factors of its products rounded to TF32.
 
     Raises:
-        Refused: It multiplies where nothing can be rounded from outside; the message names the operations.
+        Refused: An operation multiplies internally, where factors cannot be rounded; the message names the operations.
     """
     model = onnx.load_from_string(content)
     inside = sorted({node.op_type for node in model.graph.node} & _MULTIPLY_INSIDE)
@@ -44,7 +44,7 @@ def with_tf32(content: bytes) -> bytes:
 
 
 def _round_factors(graph: Any) -> None:
-    weights = {one.name: one for one in graph.initializer}
+    weights = {weight.name: weight for weight in graph.initializer}
     rounded: dict[str, str] = {}
     nodes: list[Any] = []
 
@@ -54,7 +54,7 @@ def _round_factors(graph: Any) -> None:
             if tensor in weights:
                 graph.initializer.append(_rounded_weight(weights[tensor], rounded[tensor]))
             else:
-                nodes.extend(_splitting(tensor, rounded[tensor]))
+                nodes.extend(_rounding_nodes(tensor, rounded[tensor]))
         return rounded[tensor]
 
     for node in list(graph.node):
@@ -75,7 +75,7 @@ def _replace_factors(node: Any, name_of: Callable[[str], str]) -> None:
         node.input[index] = name_of(node.input[index])
 
 
-def _splitting(tensor: str, rounded: str) -> Iterator[Any]:
+def _rounding_nodes(tensor: str, rounded: str) -> Iterator[Any]:
     wide, low = f"{rounded}/wide", f"{rounded}/low"
     yield helper.make_node("Mul", [tensor, _CONSTANT], [wide])
     yield helper.make_node("Sub", [wide, tensor], [low])

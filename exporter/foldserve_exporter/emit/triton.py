@@ -1,4 +1,4 @@
-"""`config.pbtxt`: what Triton needs to know to serve `model.onnx` of every version beside it."""
+"""Triton's `config.pbtxt`, with which it serves `model.onnx` of every version beside it."""
 
 import json
 from collections.abc import Iterator
@@ -9,15 +9,15 @@ _CONFIG = "config.pbtxt"
 
 
 @contextmanager
-def config_beside(staging: Path, name: str, max_batch_size: int) -> Iterator[None]:
-    """The file stands beside the version that is published meanwhile; where that fails, it is gone again.
+def published_config(staging: Path, name: str, max_batch_size: int) -> Iterator[None]:
+    """Writes the file beside the version that is published meanwhile, and removes it again if that fails.
 
-    A file that is there is left alone: it belongs to whoever tunes that server.
+    An existing file is left alone: an operator may have tuned it.
 
     Args:
         staging: The directory that is being published.
         name: The model's name.
-        max_batch_size: How many rows Triton may put together.
+        max_batch_size: The most rows that Triton may put in a batch.
 
     Raises:
         OSError: It cannot be written.
@@ -26,14 +26,14 @@ def config_beside(staging: Path, name: str, max_batch_size: int) -> Iterator[Non
     if path.exists():
         yield
         return
-    written = staging / _CONFIG  # whole before it is seen
-    written.write_text(
+    temporary = staging / _CONFIG  # complete before it is visible
+    temporary.write_text(
         f'name: {json.dumps(name)}\nbackend: "onnxruntime"\nmax_batch_size: {max_batch_size}\n', encoding="utf-8"
     )
-    written.replace(path)
+    temporary.replace(path)
     try:
         yield
     except BaseException:
-        if not any(each.name.isdigit() for each in staging.parent.iterdir()):  # nobody else has published meanwhile
+        if not any(entry.name.isdigit() for entry in staging.parent.iterdir()):  # no other version is published
             path.unlink(missing_ok=True)
         raise

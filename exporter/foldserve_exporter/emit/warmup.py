@@ -1,4 +1,4 @@
-"""`assets.extra/tf_serving_warmup_requests`: what TensorFlow Serving warms up with, and the answers it must give."""
+"""Warmup records of TensorFlow Serving, `assets.extra/tf_serving_warmup_requests`: requests and expected responses."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 
 
 def write_warmup(golden: Golden, model: str, directory: Path) -> None:
-    """One PredictionLog for each golden sample, with request and response.
+    """Writes one PredictionLog for each golden sample, with request and response.
 
     TensorFlow Serving reads the requests and ignores the responses.
     """

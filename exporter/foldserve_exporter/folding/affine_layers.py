@@ -1,4 +1,4 @@
-"""Stock layers other than BatchNormalization that are affine maps, with which one may merge."""
+"""Stock layers other than BatchNormalization that compute affine maps, which a BatchNormalization may merge with."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ def affine_layer_op(graph: Graph, node: Node) -> Op | None:
 
 
 def with_float_cast(graph: Graph, node: Node, key: int) -> list[Node]:
-    """A map of integers as a cast and a map of floating-point numbers, which can go where maps go."""
+    """The expansion of an affine layer on integers: a cast, and the layer on floats, so that its map can move."""
     if not (node in graph.batch_norms or affine_layer_op(graph, node)) or graph.spec(node.inputs[0]).is_float:
         return [node]
     source = node.inputs[0]
@@ -39,7 +39,7 @@ def with_float_cast(graph: Graph, node: Node, key: int) -> list[Node]:
 
 
 def average_as_sum(node: Node, key: int) -> list[Node]:
-    """An average as a sum and an affine map, so that its division goes where the map goes."""
+    """The expansion of an average: a sum and an affine map, so that the division can move with the map."""
     shape = node.outputs[0].shape
     if node.op.kind is not keras.layers.Average or not shape or shape[-1] is None:
         return [node]
@@ -50,9 +50,9 @@ def average_as_sum(node: Node, key: int) -> list[Node]:
 
 
 def _arithmetic(name: str | None, left: object, right: object, channels: int) -> Affine | None:
-    """Read x + c, x − c, c − x, x·c or x/c with a number, or one for each channel on the last axis."""
-    turned = isinstance(right, Ref)
-    constant = left if turned else right
+    """Read x + c, x − c, c − x, x·c or x/c where c is a number, or a vector of one per channel on the last axis."""
+    is_reversed = isinstance(right, Ref)
+    constant = left if is_reversed else right
     if not isinstance(constant, int | float | np.ndarray | np.number):
         return None
     value = np.asarray(constant, np.float64)
@@ -61,8 +61,8 @@ def _arithmetic(name: str | None, left: object, right: object, channels: int) ->
     if name == "Multiply":
         return _per_channel(value, 0.0, channels)
     if name == "Subtract":
-        return _per_channel(-1.0, value, channels) if turned else _per_channel(1.0, -value, channels)
-    if name in ("Divide", "TrueDivide") and not turned and np.all(value != 0):
+        return _per_channel(-1.0, value, channels) if is_reversed else _per_channel(1.0, -value, channels)
+    if name in ("Divide", "TrueDivide") and not is_reversed and np.all(value != 0):
         return _per_channel(1 / value, 0.0, channels)
     return None
 
@@ -75,7 +75,7 @@ def _per_channel(scale: object, shift: object, channels: int) -> Affine | None:
 
 
 def _normalization(node: Node, channels: int) -> Affine | None:
-    """(x − μ)/max(√σ², 1e-7), or its inverse x·max(√σ², 1e-7) + μ, as keras.layers.Normalization has it."""
+    """The map of keras.layers.Normalization: (x − μ)/max(√σ², 1e-7), or inverted x·max(√σ², 1e-7) + μ."""
     config, rank = node.op.config, len(node.outputs[0].shape)
     mean, variance = node.op.weight("mean"), node.op.weight("variance")
     if mean is None or variance is None:

@@ -1,4 +1,4 @@
-"""Affine maps as nodes of a graph: float64 while the fold works, a stock Keras layer when it is done."""
+"""Affine maps as nodes of a graph: in float64 during the fold, lowered to a stock Keras layer after it."""
 
 from dataclasses import replace
 
@@ -10,16 +10,18 @@ from .arithmetic import Affine, Array, Floats
 
 
 class AffineMap:
-    """The kind of an op that stands for y = s·x + t along one axis. No model holds it: `lowered` ends it."""
+    """The kind of an op that computes y = s·x + t along one axis; during the fold only, until `lowered` replaces it."""
 
 
-def affine_op(path: str, affine: Affine, axis: int, size: Floats | None = None) -> Op:
+def affine_op(path: str, affine: Affine, axis: int, magnitude: Floats | None = None) -> Op:
     """An op for an affine map along ``axis``, counted from the front with the batch as 0.
 
-    ``size`` is how large the values are that it is given, by channel, where statistics tell.
+    ``magnitude`` is the magnitude of its inputs, by channel, where it is known from statistics.
     """
-    weights = (Weight("scale", affine.scale), Weight("shift", affine.shift))
-    return Op(path, AffineMap, {"axis": axis}, weights if size is None else (*weights, Weight("size", size)))
+    weights = [Weight("scale", affine.scale), Weight("shift", affine.shift)]
+    if magnitude is not None:
+        weights.append(Weight("magnitude", magnitude))
+    return Op(path, AffineMap, {"axis": axis}, tuple(weights))
 
 
 def is_affine(node: Node) -> bool:
@@ -38,8 +40,8 @@ def axis_of(op: Op) -> int:
 
 
 def magnitude_of(op: Op) -> Floats | None:
-    """How large the values are that an affine op is given, by channel, or None where nothing tells."""
-    return op.weight("size")
+    """The magnitude of an affine op's inputs, by channel; None where it is unknown."""
+    return op.weight("magnitude")
 
 
 def with_affine(op: Op, affine: Affine) -> Op:
@@ -48,22 +50,22 @@ def with_affine(op: Op, affine: Affine) -> Op:
 
 
 def with_mapped_input(op: Op, by: Affine) -> Op:
-    """The op as it stands when the values that it is given have been mapped by ``by``."""
-    size = magnitude_of(op)
-    size = None if size is None else size * np.abs(by.scale) + np.abs(by.shift)
-    return affine_op(op.path, affine_of(op), axis_of(op), size)
+    """The op with the magnitude of its inputs as they are once ``by`` maps them."""
+    magnitude = magnitude_of(op)
+    magnitude = None if magnitude is None else magnitude * np.abs(by.scale) + np.abs(by.shift)
+    return affine_op(op.path, affine_of(op), axis_of(op), magnitude)
 
 
 def with_unmapped_input(op: Op, of: Affine) -> Op:
-    """The op as it stands when a map ``of`` no longer stands before it; where that was 0 nothing tells the size."""
-    size = magnitude_of(op)
-    if size is None or not of.is_moderate:
+    """The op with the magnitude of its inputs as they are without the map ``of`` before it; unknown if that was 0."""
+    magnitude = magnitude_of(op)
+    if magnitude is None or not of.is_moderate:
         return affine_op(op.path, affine_of(op), axis_of(op))
-    return affine_op(op.path, affine_of(op), axis_of(op), (size + np.abs(of.shift)) / np.abs(of.scale))
+    return affine_op(op.path, affine_of(op), axis_of(op), (magnitude + np.abs(of.shift)) / np.abs(of.scale))
 
 
 def lowered(node: Node) -> Node:
-    """The node as an addition, a subtraction, a multiplication, or, where it takes two of these, a Rescaling.
+    """The node as an addition, a subtraction or a multiplication, or as a Rescaling where it takes two of these.
 
     A Rescaling always multiplies and adds; its configuration holds the float32 values exactly.
     """

@@ -1,4 +1,4 @@
-"""The formulas of the fold, on arrays alone: float64 inside, rounded by whoever stores the result, once.
+"""Formulas of the fold, on arrays alone: float64 inside, rounded once, where the result is stored.
 
 An affine map is y = s·x + t with one s and one t per channel. BatchNormalization in inference is such a map (Ioffe and
 Szegedy, 2015, algorithm 2). Kernels have Keras' axes: (…, in, out), depthwise (…, in, multiplier), transposed
@@ -28,7 +28,7 @@ class Affine:
 
     @property
     def channels(self) -> int:
-        """How many channels the map is for."""
+        """The number of channels of the map."""
         return int(self.scale.size)
 
     @property
@@ -73,12 +73,12 @@ def compose(first: Affine, then: Affine) -> Affine:
 
 
 def inverse(affine: Affine) -> Affine:
-    """What takes a map back: x = y/s − t/s; no scale is zero."""
+    """The inverse of a map: x = y/s − t/s; no scale is zero."""
     return Affine(1 / affine.scale, -affine.shift / affine.scale)
 
 
 def split_shift(affine: Affine) -> Affine | None:
-    """The u in s·x + t = s·(x + u): a shift of t/s; None where float32 cannot hold a channel's."""
+    """The shift before the scale, u in s·x + t = s·(x + u): u = t/s; None where float32 cannot hold a channel's."""
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         shift = affine.shift / affine.scale
     return Affine(np.ones_like(affine.scale), shift) if np.all(np.abs(shift) < _GREATEST) else None
@@ -95,7 +95,7 @@ def scale_only(affine: Affine) -> Affine:
 
 
 def backward_last_axis(kernel: Array, bias: Array | None, affine: Affine) -> tuple[Floats, Floats]:
-    """A kernel whose output channel is the last axis takes up what follows it: k' = k·s, b' = b·s + t."""
+    """A kernel whose output channel is the last axis absorbs the map behind it: k' = k·s, b' = b·s + t."""
     return np.asarray(kernel, np.float64) * affine.scale, backward_bias(bias, affine)
 
 
@@ -116,17 +116,17 @@ def backward_axis(kernel: Array, affine: Affine, axis: int) -> Floats:
 
 
 def backward_bias(bias: Array | None, affine: Affine) -> Floats:
-    """Take up scale and shift: b' = b·s + t; b = 0 where absent."""
+    """A bias absorbs scale and shift: b' = b·s + t; b = 0 where absent."""
     return affine.shift.copy() if bias is None else np.asarray(bias, np.float64) * affine.scale + affine.shift
 
 
 def forward_kernel(kernel: Array, affine: Affine, groups: int = 1) -> Floats:
-    """A kernel (…, in/groups, out) takes up the scale before it: k' = k·s on the input axis, by group of outputs."""
+    """A kernel (…, in/groups, out) absorbs the scale before it: k' = k·s on the input axis, by group of outputs."""
     return np.asarray(kernel, np.float64) * _per_group(affine.scale, kernel, groups)
 
 
 def forward_bias(kernel: Array, bias: Array | None, affine: Affine, groups: int = 1) -> Floats:
-    """A kernel (…, in/groups, out) takes up the shift before it: b' = b + Σ k·t over taps and inputs."""
+    """A kernel (…, in/groups, out) absorbs the shift before it: b' = b + Σ k·t over taps and inputs."""
     shifted = np.asarray(kernel, np.float64) * _per_group(affine.shift, kernel, groups)
     added: Floats = shifted.sum(axis=tuple(range(kernel.ndim - 1)))
     return added if bias is None else np.asarray(bias, np.float64) + added

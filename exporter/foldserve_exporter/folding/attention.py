@@ -1,4 +1,4 @@
-"""MultiHeadAttention as a host: four kernels of its own, three for what it reads and one for what it answers."""
+"""MultiHeadAttention as a host: three input kernels (query, key, value) and an output kernel."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ Pair = tuple[Array, Array | None]
 
 
 def absorb_attention(node: Node, axis: int, affine: Affine) -> Op | Refusal:
-    """What follows goes into the kernel (heads, size, out) and the bias of the output."""
+    """Absorb the map behind it into the output's kernel (heads, size, out) and bias."""
     pairs = _pairs(node.op)
     if pairs is None or axis != len(node.outputs[0].shape) - 1:
         return _refusal(node)
@@ -27,9 +27,9 @@ def absorb_attention(node: Node, axis: int, affine: Affine) -> Op | Refusal:
 
 
 def forward_attention(node: Node, position: int, axis: int, rank: int, affine: Affine) -> Op | Refusal:
-    """What comes before goes into the kernels (in, heads, size) that read it: k' = k·s, b' = b + Σ k·t.
+    """Absorb the map before it into the kernels (in, heads, size) that read it: k' = k·s, b' = b + Σ k·t.
 
-    Without a key of its own the value is the key as well.
+    Where a call has no key argument, the value is the key as well.
     """
     pairs, names = _pairs(node.op), _arguments(node)
     name = names[position] if position < len(names) else None
@@ -46,13 +46,13 @@ def forward_attention(node: Node, position: int, axis: int, rank: int, affine: A
 
 
 def _arguments(node: Node) -> list[str | None]:
-    """The argument that each input of a call is; None behind the first that is no tensor by itself."""
-    words = [*zip(("query", "value", "key"), node.args, strict=False), *node.kwargs.items()]
-    return [name for name, value in words if isinstance(value, Ref)]
+    """The argument name of each input of a call."""
+    arguments = [*zip(("query", "value", "key"), node.args, strict=False), *node.kwargs.items()]
+    return [name for name, value in arguments if isinstance(value, Ref)]
 
 
 def _pairs(op: Op) -> list[Pair] | None:
-    """Kernel and bias of query, key, value and output; None for an attention of another make."""
+    """Kernel and bias of query, key, value and output; None for a layer with other weights."""
     values = [weight.value for weight in op.weights]
     if [weight.name for weight in op.weights] == ["kernel", "bias"] * len(_PARTS):
         return list(zip(values[::2], values[1::2], strict=True))
@@ -60,7 +60,7 @@ def _pairs(op: Op) -> list[Pair] | None:
 
 
 def _with(op: Op, pairs: list[Pair]) -> Op:
-    """All parts have a bias, or none has."""
+    """The op with these kernels and biases: all parts get a bias if any has one."""
     biased = any(bias is not None for _, bias in pairs)
     weights: list[Weight] = []
     for at, (kernel, bias) in enumerate(pairs):

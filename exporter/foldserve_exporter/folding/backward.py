@@ -1,4 +1,4 @@
-"""Hosts that take up the affine map behind them: one function a kind of layer, the formula in `arithmetic`."""
+"""Backward rules: hosts that absorb the affine map behind them, one function per kind; formulas in `arithmetic`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -19,7 +19,7 @@ _L = keras.layers
 
 
 def absorb_backward(node: Node, axis: int, affine: Affine) -> Op | Refusal:
-    """The op of ``node`` with the affine map on its output's ``axis`` taken up, or why it cannot be."""
+    """The op of ``node`` that absorbs the affine map on its output's ``axis``, or a refusal."""
     if node.op.kind is _L.TimeDistributed:
         return absorb_wrapped(node, lambda inner: absorb_backward(inner, axis, affine))
     rule = _RULES.get(node.op.kind)
@@ -65,8 +65,8 @@ Formula = Callable[[Array, Array | None, Affine], tuple[Array, Array]]
 def _kernel_rule(formula: Formula, kernel: str = "kernel") -> Callable[[Node, int, Affine], Op | Refusal]:
     def rule(node: Node, axis: int, affine: Affine) -> Op | Refusal:
         if axis != channel_axis(node):
-            words = f"it normalizes axis {axis}, not the channel axis of {node.op.path}"
-            return Refusal(RefusalReason.OTHER_AXIS, words, f"normalize axis {channel_axis(node)}")
+            message = f"it normalizes axis {axis}, not the channel axis of {node.op.path}"
+            return Refusal(RefusalReason.OTHER_AXIS, message, f"normalize axis {channel_axis(node)}")
         stored = node.op.weight(kernel)
         if stored is None or not {w.name for w in node.op.weights} <= _KERNEL_AND_BIAS:
             return Refusal(RefusalReason.NOT_A_HOST, f"{node.op.path} holds weights other than kernel and bias")

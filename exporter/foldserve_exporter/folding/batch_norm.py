@@ -1,4 +1,4 @@
-"""A BatchNormalization layer as the affine map that it is in inference."""
+"""BatchNormalization in inference as an affine map."""
 
 import keras
 import numpy as np
@@ -16,17 +16,17 @@ def as_affine_op(node: Node) -> Op:
     Raises:
         Refused: a statistic or a gain is not finite, or a variance is such that its root cannot be taken.
     """
-    op = affine_op(node.op.path, affine_of_statistics(node.op), _axis(node), _size(node.op))
+    op = affine_op(node.op.path, affine_of_statistics(node.op), _axis(node), _magnitude(node.op))
     if node.op.kind.call is not keras.layers.BatchNormalization.call:
         _check_call(node, op)
     return op
 
 
-def _size(op: Op) -> Floats:
-    """How large the values are that a layer is given: |μ| + √(σ²+ε)."""
+def _magnitude(op: Op) -> Floats:
+    """The magnitude of a layer's inputs by its statistics: |μ| + √(σ²+ε)."""
     mean, variance = (np.asarray(op.weight(f"moving_{name}"), np.float64) for name in ("mean", "variance"))
-    size: Floats = np.abs(mean) + np.sqrt(variance + float(op.config["epsilon"]))
-    return size
+    magnitude: Floats = np.abs(mean) + np.sqrt(variance + float(op.config["epsilon"]))
+    return magnitude
 
 
 def affine_of_statistics(op: Op) -> Affine:
@@ -56,7 +56,11 @@ def _check_finite(op: Op, name: str, values: Array) -> None:
 
 
 def _check_call(node: Node, op: Op) -> None:
-    """Hold a subclass with a ``call`` of its own against the formula, on random numbers."""
+    """Compare a subclass that overrides ``call`` with the formula, on random numbers.
+
+    Raises:
+        Refused: the layer computes something else.
+    """
     shape = (4, *(n or 3 for n in node.outputs[0].shape[1:]))
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     layer = instantiate(node.op, node.op.name, "float32")
@@ -64,8 +68,8 @@ def _check_call(node: Node, op: Op) -> None:
     assign_weights(layer, node.op)
     affine, axis = affine_of(op), axis_of(op)
     expected = x * along(affine.scale, axis, x.ndim) + along(affine.shift, axis, x.ndim)
-    got = np.asarray(layer(x, training=False))
-    if got.shape != expected.shape or not np.abs(got - expected).max() <= 1e-4 * (1 + np.abs(expected).max()):
+    actual = np.asarray(layer(x, training=False))
+    if actual.shape != expected.shape or not np.abs(actual - expected).max() <= 1e-4 * (1 + np.abs(expected).max()):
         raise Refused(
             f"{node.op.path}: {node.op.kind.__name__} overrides call() and does not compute what BatchNormalization "
             "does on its moving statistics. Take it apart into layers, or train with keras.layers.BatchNormalization."

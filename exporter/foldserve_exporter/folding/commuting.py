@@ -1,4 +1,4 @@
-"""Layers that an affine map along the channels may be moved across, upwards or downwards."""
+"""Commuting layers: those that an affine map along the channels can be moved across, upwards or downwards."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -41,7 +41,7 @@ INTERPOLATIONS = ("nearest", "bilinear")
 
 
 def upwards(graph: Graph, node: Node, axis: int, affine: Affine) -> list[list[InputMap]] | Refusal | None:
-    """The choices of maps on a node's inputs that amount to ``affine`` on its output; None if it does not commute."""
+    """The choices of maps on a node's inputs that equal ``affine`` on its output; None if the node does not commute."""
     if node.op.kind is _L.Concatenate:
         parts = _concatenate_up(graph, node, axis, affine)
         return parts if isinstance(parts, Refusal) else [parts]
@@ -58,7 +58,7 @@ def upwards(graph: Graph, node: Node, axis: int, affine: Affine) -> list[list[In
 
 
 def downwards(graph: Graph, node: Node, position: int, axis: int, affine: Affine) -> list[Crossing] | Refusal | None:
-    """The ways for a map on one of a node's inputs to get across the node; None where it does not commute."""
+    """The ways for a map on one of a node's inputs to cross the node; None if the node does not commute."""
     if is_sum(node):
         return sum_down(graph, node, position, axis, affine)
     if is_product(node):
@@ -91,7 +91,7 @@ def _single(
 
 
 def _is_resizing(op: Op) -> bool:
-    """True if an op interpolates with weights that sum to one, and pads with nothing."""
+    """True if an op interpolates with weights that sum to one and does not pad."""
     if op.kind is not _L.Resizing or op.config.get("pad_to_aspect_ratio"):
         return False
     return op.config["interpolation"] in INTERPOLATIONS
@@ -132,7 +132,7 @@ def _concatenate_up(graph: Graph, node: Node, axis: int, affine: Affine) -> list
 
 
 def _concatenate_down(graph: Graph, node: Node, position: int, axis: int, affine: Affine) -> MappedAxis | Refusal:
-    """The other tensors that are joined get an identity map."""
+    """The map on the concatenation: identity in the channels of the other tensors."""
     total = node.outputs[0].shape[axis]
     sizes = [graph.spec(ref).shape[axis] for ref in node.inputs]
     if int(node.op.config["axis"]) % len(node.outputs[0].shape) != axis or total is None or None in sizes:

@@ -1,4 +1,4 @@
-"""EinsumDense as a host: the equation's letters say which axis of kernel and bias a channel is."""
+"""EinsumDense as a host: the letters of its equation identify the channel axis of kernel and bias."""
 
 import re
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ _EQUATION = re.compile(r"(\.\.\.)?([A-Za-z]+)(\.\.\.)?,([A-Za-z]+)->(\.\.\.)?([A
 
 @dataclass(frozen=True, slots=True)
 class Equation:
-    """The letters of input, kernel and output; ``left`` and ``right`` say on which side an ellipsis stands."""
+    """The letters of input, kernel and output; ``left`` and ``right`` are True if an ellipsis is on that side."""
 
     input: str
     kernel: str
@@ -24,20 +24,20 @@ class Equation:
 
     @staticmethod
     def parse(text: str) -> "Equation":
-        """Read an equation as Keras takes it."""
+        """Parse an equation in Keras' form."""
         match = _EQUATION.fullmatch(text.replace(" ", ""))
         assert match is not None, text
-        left, fed, right, kernel, _, out, _ = match.groups()
-        return Equation(fed, kernel, out, bool(left), bool(right))
+        left, inputs, right, kernel, _, outputs, _ = match.groups()
+        return Equation(inputs, kernel, outputs, bool(left), bool(right))
 
     def letter(self, letters: str, axis: int, rank: int) -> str | None:
-        """The letter of an axis in a tensor of some rank; None for an axis that the ellipsis stands for."""
+        """The letter of an axis in a tensor of some rank; None for an axis under the ellipsis."""
         position = axis - (rank - len(letters)) if self.left else axis
         return letters[position] if 0 <= position < len(letters) else None
 
 
 def absorb_einsum(node: Node, axis: int, affine: Affine) -> Op | Refusal:
-    """Take up what follows: k' = k·s along the channel's letter, b' = b·s + t with the letter among the bias axes."""
+    """Absorb the map behind it: k' = k·s along the channel's letter, b' = b·s + t with the letter in the bias axes."""
     equation = Equation.parse(node.op.config["equation"])
     letter = equation.letter(equation.output, axis, len(node.outputs[0].shape))
     kernel = _kernel(node.op)
@@ -51,7 +51,7 @@ def absorb_einsum(node: Node, axis: int, affine: Affine) -> Op | Refusal:
 
 
 def forward_einsum(node: Node, axis: int, rank: int, affine: Affine) -> Op | Refusal:
-    """Take up what comes before: k' = k·s along the letter, b' = b + Σ k·t over letters that the output lacks."""
+    """Absorb the map before it: k' = k·s along the letter, b' = b + Σ k·t over letters that the output lacks."""
     equation = Equation.parse(node.op.config["equation"])
     letter = equation.letter(equation.input, axis, rank)
     kernel = _kernel(node.op)
@@ -97,5 +97,5 @@ def _with(node: Node, equation: Equation, kernel: Floats, bias: Floats, letters:
 
 
 def _trailing(node: Node, equation: Equation) -> int:
-    """How many axes an ellipsis on the right stands for: the bias has one of length 1 for each."""
+    """The number of axes under an ellipsis on the right: the bias has an axis of length 1 for each of them."""
     return 0 if equation.left else len(node.outputs[0].shape) - len(equation.output)

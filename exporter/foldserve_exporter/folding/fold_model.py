@@ -1,4 +1,4 @@
-"""The fold: every BatchNormalization becomes an affine map, and every map goes where it can, until nothing moves."""
+"""The fold: BatchNormalization becomes an affine map, and maps are propagated into other layers until none moves."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,7 +18,7 @@ from .plan import PlanEntry, applied, decide
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Folded:
-    """A folded model and what became of each of its BatchNormalization calls."""
+    """A folded model, and the result for each of its BatchNormalization calls."""
 
     model: Any
     plan: tuple[PlanEntry, ...]
@@ -31,8 +31,8 @@ def fold(model: Any) -> Folded:
         model: a built `keras.Model`; it comes back unchanged.
 
     Returns:
-        The float32 model without BatchNormalization, of stock layers, deaf to the learning phase; and the plan. A
-        layer of the user's own that cannot be read is a copy in which each BatchNormalization computes one affine.
+        The float32 model without BatchNormalization, of stock layers, independent of the learning phase; and the plan.
+        A custom layer that cannot be read is a copy in which each BatchNormalization computes one affine map.
 
     Raises:
         Refused: statistics that cannot be folded, or a model that cannot be read; the message names the layer.
@@ -43,23 +43,32 @@ def fold(model: Any) -> Folded:
 
 def fold_graph(graph: Graph) -> tuple[Graph, tuple[PlanEntry, ...]]:
     """`fold` on a graph: weights are left in float64, for `rebuild` to round once."""
+    # every layer that computes an affine map becomes an affine node
     graph = expand_nodes(graph, average_as_sum)
     graph = expand_nodes(graph, partial(with_float_cast, graph))
-    ledger = FoldRecord(graph.batch_norms)
+    record = FoldRecord(graph.batch_norms)
     graph = replace(graph, nodes=tuple(_as_affine(graph, node) for node in graph.nodes))
+    # the maps move into other layers; normalizations of layers that cannot be read become maps where they are
+    graph = _propagated(graph, record)
+    plan = (*record.entries(graph), *inner_norm_entries(graph))
+    graph = with_inner_affines(graph)
+    # what is left becomes stock layers
+    lowest = replace(graph, nodes=tuple(lowered(node) if is_affine(node) else node for node in graph.nodes))
+    return lower_grouped_convolutions(deduplicated(lowest)), plan
+
+
+def _propagated(graph: Graph, record: FoldRecord) -> Graph:
+    """The graph in which every affine map has moved as far as it can: decided and applied until a fixed point."""
     moving = True
     while moving:
         moving = False
         for key in [node.key for node in graph.nodes if is_affine(node)]:
             node = graph.node(key)
             decision = decide(graph, node)
-            ledger.note(graph, node, decision)
+            record.add(graph, node, decision)
             graph = applied(graph, node, decision)
             moving = moving or decision.left is not node.op
-    plan = (*ledger.entries(graph), *inner_norm_entries(graph))
-    graph = with_inner_affines(graph)
-    lowest = replace(graph, nodes=tuple(lowered(node) if is_affine(node) else node for node in graph.nodes))
-    return lower_grouped_convolutions(deduplicated(lowest)), plan
+    return graph
 
 
 def _as_affine(graph: Graph, node: Node) -> Node:

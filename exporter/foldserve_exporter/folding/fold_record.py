@@ -1,4 +1,4 @@
-"""Book-keeping of the fold: which BatchNormalization calls stand behind each affine node, and what became of them."""
+"""Fold record: the BatchNormalization calls that each affine node stems from, and the result for each of them."""
 
 from collections import defaultdict
 
@@ -11,48 +11,50 @@ _WORST_LAST = tuple(Action)
 
 
 class FoldRecord:
-    """Follows every BatchNormalization call until it is settled."""
+    """Follows every BatchNormalization call to its result, through nodes that merge or split."""
 
     def __init__(self, batch_norms: tuple[Node, ...]) -> None:
         self.order: list[Origin] = [(node.op.path, node.call) for node in batch_norms]
-        self._behind: dict[int, list[Origin]] = defaultdict(list)
-        self._standing: dict[int, Decision] = {}
-        self._settled: dict[Origin, list[PlanEntry]] = defaultdict(list)
+        self._origins: dict[int, list[Origin]] = defaultdict(list)  # of each affine node, by its key
+        self._decisions: dict[int, Decision] = {}  # the last that left the node in the graph, by its key
+        self._entries: dict[Origin, list[PlanEntry]] = defaultdict(list)
         for node, origin in zip(batch_norms, self.order, strict=True):
-            self._behind[node.key].append(origin)
+            self._origins[node.key].append(origin)
 
-    def note(self, graph: Graph, node: Node, decision: Decision) -> None:
-        """Take down a decision before it is carried out in ``graph``."""
+    def add(self, graph: Graph, node: Node, decision: Decision) -> None:
+        """Record a decision before it is applied to ``graph``."""
         if decision.left is not None:
-            self._standing[node.key] = _stronger(self._standing.get(node.key), decision)
+            self._decisions[node.key] = _more_informative(self._decisions.get(node.key), decision)
             return
-        origins = self._behind.pop(node.key, [])
-        self._standing.pop(node.key, None)
-        nodes = [graph.node(absorb.node) for absorb in decision.takers]
-        for onto in nodes:
-            if is_affine(onto):
-                self._behind[onto.key].extend(origins)
-        hosts = [onto.op.path for onto in nodes if not is_affine(onto)]
+        # the node goes: its origins pass to the affine nodes that absorb it, and end in other layers
+        origins = self._origins.pop(node.key, [])
+        self._decisions.pop(node.key, None)
+        nodes = [graph.node(absorption.node) for absorption in decision.host_absorptions]
+        for host in nodes:
+            if is_affine(host):
+                self._origins[host.key].extend(origins)
+        hosts = [host.op.path for host in nodes if not is_affine(host)]
         for origin in origins if hosts or not nodes else []:
-            told = f"folded into {', '.join(hosts)}" if hosts else decision.reason
-            self._settle(origin, decision.action, told, hosts)
+            reason = f"folded into {', '.join(hosts)}" if hosts else decision.reason
+            self._add_entry(origin, decision.action, reason, hosts)
 
     def entries(self, graph: Graph) -> tuple[PlanEntry, ...]:
-        """The plan, in the order of the calls, once nothing moves any more."""
+        """The plan, in the order of the calls, for the graph in which no map moves any more."""
         for node in filter(is_affine, graph.nodes):
-            decision = self._standing[node.key]
-            for origin in self._behind[node.key]:
+            decision = self._decisions[node.key]
+            for origin in self._origins[node.key]:
                 own = origin[0] == node.op.path
-                hosts = [graph.node(a.node).op.path for a in decision.takers if graph.has_node(a.node)]
+                hosts = [graph.node(a.node).op.path for a in decision.host_absorptions if graph.has_node(a.node)]
                 action = decision.action if own else Action.MERGED
                 reason = decision.reason if own else f"merged into {node.op.path}; {decision.reason}"
-                self._settle(origin, action, reason, hosts if own else [node.op.path])
-        return tuple(max(self._settled[o], key=lambda e: _WORST_LAST.index(e.action)) for o in self.order)
+                self._add_entry(origin, action, reason, hosts if own else [node.op.path])
+        # of a call that went into several nodes, the entry that leaves most behind
+        return tuple(max(self._entries[o], key=lambda e: _WORST_LAST.index(e.action)) for o in self.order)
 
-    def _settle(self, origin: Origin, action: Action, reason: str, hosts: list[str]) -> None:
-        self._settled[origin].append(PlanEntry(*origin, action, reason, hosts[0] if hosts else None))
+    def _add_entry(self, origin: Origin, action: Action, reason: str, hosts: list[str]) -> None:
+        self._entries[origin].append(PlanEntry(*origin, action, reason, hosts[0] if hosts else None))
 
 
-def _stronger(before: Decision | None, now: Decision) -> Decision:
-    """A scale that was folded stays told even when a later look moves nothing more."""
+def _more_informative(before: Decision | None, now: Decision) -> Decision:
+    """The decision that the plan reports: a scale that was folded, even if a later decision moves nothing more."""
     return before if before is not None and before.absorbed and not now.absorbed else now

@@ -1,7 +1,7 @@
-"""Hosts that take up the affine map before them.
+"""Forward rules: hosts that absorb the affine map before them.
 
 Zero padding is why a shift is often refused: the padded zeros come after the map, so near the border a shifted input
-would count for less than the bias says. A scale passes through zeros unharmed.
+would count for less than the bias indicates. A scale passes through zeros unharmed.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,9 +26,9 @@ Rule = Callable[[Node, int, int, Affine], Op | Refusal]
 
 
 def absorb_forward(node: Node, position: int, axis: int, rank: int, affine: Affine) -> Op | Refusal:
-    """The op of ``node`` with the map before it, along ``axis`` of an input of ``rank`` axes, taken up, or why not.
+    """The op of ``node`` that absorbs the map on its input's ``axis`` (of ``rank`` axes), or a refusal.
 
-    The shift of ``affine`` is taken up whole or the host refuses; send a map without shift to ask for its scale alone.
+    The shift of ``affine`` is absorbed whole or the host refuses; a map without shift asks for the scale alone.
     """
     if node.op.kind is _L.TimeDistributed:
         return absorb_wrapped(node, lambda inner: absorb_forward(inner, position, axis, rank, affine))

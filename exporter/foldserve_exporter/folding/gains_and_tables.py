@@ -1,4 +1,4 @@
-"""Hosts whose weights are no kernel: other normalizations, and tables of vectors."""
+"""Hosts without a kernel: the gain of other normalizations, and the table of an Embedding."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ def absorb_in_gain(node: Node, axis: int, affine: Affine) -> Op | Refusal:
     """LayerNormalization and GroupNormalization end with γ·x + β: γ' = γ·s, β' = β·s + t."""
     config, last = node.op.config, len(node.outputs[0].shape) - 1
     axes = config["axis"] if isinstance(config["axis"], list | tuple) else [config["axis"]]
-    if axis != last or [each % (last + 1) for each in axes] != [last] or config.get("rms_scaling"):
+    if axis != last or [a % (last + 1) for a in axes] != [last] or config.get("rms_scaling"):
         return Refusal(RefusalReason.OTHER_AXIS, f"{node.op.path} has no gain along the normalized axis {axis}")
     gamma = node.op.weight("gamma")
     gain = affine.scale if gamma is None else gamma.astype(np.float64) * affine.scale

@@ -1,4 +1,4 @@
-"""BatchNormalization in layers that cannot be read: each stays where it is, as one affine."""
+"""BatchNormalization in layers that cannot be read: each stays where it is, as one affine map."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +12,7 @@ from .surgery import with_ops
 
 
 def with_inner_affines(graph: Graph) -> Graph:
-    """The graph in which copies of such layers compute affines where they had normalizations.
+    """The graph in which copies of such layers compute affine maps in place of their normalizations.
 
     Raises:
         Refused: statistics that cannot be folded; the message names the layer.
@@ -22,7 +22,7 @@ def with_inner_affines(graph: Graph) -> Graph:
 
 
 def inner_norm_entries(graph: Graph) -> Iterator[PlanEntry]:
-    """What became of them, for each call of the layer that they are in."""
+    """The plan entries of these normalizations, for each call of the layer that they are in."""
     for node in graph.nodes:
         norms = node.op.unreadable.norms if node.op.unreadable is not None else ()
         for norm in norms:

@@ -1,4 +1,4 @@
-"""Decide where one affine map of a graph goes; nothing is changed here."""
+"""Decisions of the fold: where one affine map of a graph goes, and the graph in which a decision is applied."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,15 +6,15 @@ from enum import StrEnum
 from ..graph import Graph, Node, Op
 from .affine_op import affine_of, axis_of, is_affine, with_affine, with_mapped_input
 from .arithmetic import Affine, scale_only, shift_only, split_shift
-from .propagation import Absorption, Absorptions, Compensated, compensated, downstream, upstream
+from .propagation import Absorption, Compensated, Outcome, compensated, downstream, upstream
 from .refusal import Refusal, with_remedies
 from .surgery import with_ops, without_node
 
-_AROUND = "the layers before it take it up, and those that read them beside it take it back"
+_COMPENSATED = "the layers before it absorb it, and the other readers of these layers absorb its inverse"
 
 
 class Action(StrEnum):
-    """What became of a BatchNormalization call. Whatever leaves a map in the graph has "affine" in its name."""
+    """The result for a BatchNormalization call. Each action that leaves a map in the graph has "affine" in its name."""
 
     IDENTITY = "identity"
     BACKWARD = "backward"
@@ -29,14 +29,14 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlanEntry:
-    """What became of one call of one BatchNormalization, and why.
+    """The result for one call of one BatchNormalization, and the reason.
 
     Attributes:
         bn: path of the layer, such as "backbone/bn_1".
         call: which call of that layer, from 0.
         action: where its map went.
-        reason: words for the user: what it was folded into, or what stood in the way.
-        host: path of the layer that took it up, or None.
+        reason: words for the user: the layers it was folded into, or the obstacle.
+        host: path of the layer that absorbed it, or None.
     """
 
     bn: str
@@ -48,9 +48,9 @@ class PlanEntry:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decision:
-    """What to do with one affine node: the nodes that take it up, and the op that stays in its place, if any.
+    """A decision on one affine node: the nodes that absorb its map, and the op that stays in its place, if any.
 
-    ``hosts`` are the keys of those that take it up, where others among ``absorbed`` take it back.
+    ``hosts`` are the keys of the nodes that absorb the map, where others among ``absorbed`` absorb its inverse.
     """
 
     action: Action
@@ -60,15 +60,16 @@ class Decision:
     hosts: frozenset[int] | None = None
 
     @property
-    def takers(self) -> tuple[Absorption, ...]:
-        """Those that take the map up, without those that take it back."""
+    def host_absorptions(self) -> tuple[Absorption, ...]:
+        """The absorptions of the map, without those of its inverse."""
         return tuple(a for a in self.absorbed if self.hosts is None or a.node in self.hosts)
 
 
 def decide(graph: Graph, node: Node) -> Decision:
-    """Backward if possible, then forward, then one half; else the map stays, with both reasons."""
+    """Decide on an affine node: backward if possible, then forward, then one half; else it stays, with both reasons."""
     affine, axis = affine_of(node.op), axis_of(node.op)
     source = node.inputs[0]
+    # the whole map, without a change to any other reader
     if affine.is_identity:
         return Decision(Action.IDENTITY, "it changes nothing")
     above = upstream(graph, source, axis, affine)
@@ -77,9 +78,11 @@ def decide(graph: Graph, node: Node) -> Decision:
     below = downstream(graph, node.ref, axis, affine)
     if not isinstance(below, Refusal):
         return Decision(Action.FORWARD, "its scale and shift are in the weights behind it", below)
-    around = compensated(graph, node, affine)
-    if isinstance(around, Compensated):
-        return Decision(Action.BACKWARD, _AROUND, around.absorbed, hosts=around.hosts)
+    # the whole map, compensated at the other readers
+    by_inverse = compensated(graph, node, affine)
+    if isinstance(by_inverse, Compensated):
+        return Decision(Action.BACKWARD, _COMPENSATED, by_inverse.absorbed, hosts=by_inverse.hosts)
+    # one half of it, or nothing
     reason = with_remedies(f"before it: {above.message}; behind it: {below.message}", above, below)
     return _partial(graph, node, above, below) or Decision(Action.AFFINE, reason, left=node.op)
 
@@ -96,7 +99,7 @@ def applied(graph: Graph, node: Node, decision: Decision) -> Graph:
 
 
 def _partial(graph: Graph, node: Node, above: Refusal, below: Refusal) -> Decision | None:
-    """Move the scale where it can go alone and keep the shift, or the other way round."""
+    """The decision that moves the scale alone and keeps the shift, or the other way round; None if neither can move."""
     affine = affine_of(node.op)
     if not affine.has_scale or not affine.has_shift:
         return None
@@ -117,7 +120,7 @@ def _partial(graph: Graph, node: Node, above: Refusal, below: Refusal) -> Decisi
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Move:
-    """Half of a map that is moved, and the half that is left; None where there is no such half."""
+    """Half of a map that is moved, and the half that is left; None for a half that cannot be split off."""
 
     action: Action
     moved: Affine | None
@@ -133,14 +136,14 @@ def _decide_move(graph: Graph, node: Node, move: _Move) -> Decision | None:
     moved, axis = move.moved, axis_of(node.op)
     if moved is None or move.left is None:
         return None
-    reached: Absorptions | Compensated = (
+    outcome: Outcome | Compensated = (
         upstream(graph, node.inputs[0], axis, moved) if move.is_up else downstream(graph, node.ref, axis, moved)
     )
-    if move.is_up and isinstance(reached, Refusal):
-        reached = compensated(graph, node, moved)
-    if isinstance(reached, Refusal):
+    if move.is_up and isinstance(outcome, Refusal):
+        outcome = compensated(graph, node, moved)
+    if isinstance(outcome, Refusal):
         return None
-    absorbed, hosts = (reached.absorbed, reached.hosts) if isinstance(reached, Compensated) else (reached, None)
+    absorbed, hosts = (outcome.absorbed, outcome.hosts) if isinstance(outcome, Compensated) else (outcome, None)
     if not _is_progress(graph, absorbed, moved):
         return None
     stays = with_affine(node.op, move.left)
@@ -148,6 +151,8 @@ def _decide_move(graph: Graph, node: Node, move: _Move) -> Decision | None:
 
 
 def _is_progress(graph: Graph, absorbed: tuple[Absorption, ...], moved: Affine) -> bool:
-    """Half a map that another affine would only gain goes back and forth for ever."""
-    affines = [affine_of(graph.node(absorb.node).op) for absorb in absorbed if is_affine(graph.node(absorb.node))]
+    """False if half a map would be new to another affine: the two would move it back and forth for ever."""
+    affines = [
+        affine_of(graph.node(absorption.node).op) for absorption in absorbed if is_affine(graph.node(absorption.node))
+    ]
     return all(affine.has_scale if moved.has_scale else affine.has_shift for affine in affines)

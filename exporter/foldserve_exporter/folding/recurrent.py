@@ -1,4 +1,4 @@
-"""Recurrent layers as hosts of what comes before them: W·(s·x + t) + b = (W·s)·x + (b + W·t) at every step."""
+"""Recurrent layers as hosts of the map before them: W·(s·x + t) + b = (W·s)·x + (b + W·t) at every step."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,7 +16,7 @@ CELLS = (_L.LSTM, _L.GRU, _L.SimpleRNN)
 
 
 def forward_recurrent(node: Node, position: int, axis: int, affine: Affine) -> Op | Refusal:
-    """Take up the map on the steps that a layer reads; the states it may be given are another matter."""
+    """Absorb the map on the steps that a layer reads; initial states are not mapped."""
     if position != 0 or axis != 2:
         return Refusal(RefusalReason.OTHER_AXIS, f"{node.op.path} reads no channels along axis {axis} of that input")
     if node.op.kind is _L.Bidirectional:
@@ -26,14 +26,14 @@ def forward_recurrent(node: Node, position: int, axis: int, affine: Affine) -> O
 
 
 def _both_directions(node: Node, affine: Affine) -> Op | Refusal:
-    """The wrapper's weights are those of the layer forward and then those of the layer backward."""
+    """A Bidirectional that absorbs the map; its weights are those of the forward layer, then of the backward layer."""
     config, half = dict(node.op.config), len(node.op.weights) // 2
     weights: tuple[Weight, ...] = ()
     for name, part in (("layer", node.op.weights[:half]), ("backward_layer", node.op.weights[half:])):
         inner = config.get(name)
         kind = getattr(_L, inner["class_name"], None) if isinstance(inner, Mapping) else None
         if kind not in CELLS or inner is None or inner.get("registered_name"):
-            return Refusal(RefusalReason.NOT_A_HOST, f"{node.op.path} wraps a layer that takes up no affine map")
+            return Refusal(RefusalReason.NOT_A_HOST, f"{node.op.path} wraps a layer that absorbs no affine map")
         changed, absorbed = _absorbed(kind, inner["config"], part, affine)
         config[name] = {**inner, "config": changed}
         weights += absorbed
@@ -52,7 +52,7 @@ def _absorbed(
 
 
 def _bias(kind: type[Any], config: Mapping[str, Any], kernel: Array, bias: Array | None, affine: Affine) -> Array:
-    """A GRU that resets after the product has two biases, of inputs and of states, one above the other."""
+    """The bias that absorbs the shift; a GRU with ``reset_after`` stacks two biases, of inputs and of states."""
     if kind is not _L.GRU or not config.get("reset_after"):
         return forward_bias(kernel, bias, affine)
     inputs, states = np.zeros((2, kernel.shape[-1])) if bias is None else bias.astype(np.float64)

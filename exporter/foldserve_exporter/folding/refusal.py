@@ -1,11 +1,11 @@
-"""Why an affine map could not go where it was sent: a name to test for, words to read, and what would help."""
+"""Refusals: the reasons for which a layer does not absorb an affine map, with a message and a remedy."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class RefusalReason(StrEnum):
-    """The reasons, one name each."""
+    """Reasons of a refusal."""
 
     MODEL_INPUT = "model_input"
     MODEL_OUTPUT = "model_output"
@@ -30,7 +30,7 @@ _USUAL_REMEDIES = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A named reason in words that say which layer, and what the model's author could do about it."""
+    """A reason, a message that names the layer, and a remedy for the model's author."""
 
     reason: RefusalReason
     message: str
@@ -38,7 +38,7 @@ class Refusal:
 
 
 def with_remedies(start: str, *refusals: Refusal) -> str:
-    """The whole reason, with whatever would let the normalization fold wholly."""
+    """The message ``start`` followed by the remedies of refusals, after which the normalization would fold wholly."""
     remedies = [refusal.remedy or _USUAL_REMEDIES.get(refusal.reason, "") for refusal in refusals]
-    given = list(dict.fromkeys(filter(None, remedies))) or [_USUAL_REMEDIES[RefusalReason.NOT_A_HOST]]
-    return f"{start}. To fold it wholly, {', or '.join(given)}; then train again"
+    distinct = list(dict.fromkeys(filter(None, remedies))) or [_USUAL_REMEDIES[RefusalReason.NOT_A_HOST]]
+    return f"{start}. To fold it wholly, {', or '.join(distinct)}; then train again"

@@ -1,4 +1,4 @@
-"""Affine maps through layers that only move values: reshaping, flattening, permuting."""
+"""Affine maps across layers that only move or average values: reshaping, flattening, permuting, means."""
 
 import math
 from collections.abc import Sequence
@@ -15,10 +15,11 @@ MappedAxis = tuple[int, Affine]
 def through_reshape(
     node: Node, axis: int, affine: Affine, start: Sequence[int | None], end: Sequence[int | None]
 ) -> MappedAxis | Refusal:
-    """The map on a tensor of shape ``end`` that does what ``affine`` does along ``axis`` of one of shape ``start``.
+    """The map on a tensor of shape ``end`` that equals ``affine`` along ``axis`` of a tensor of shape ``start``.
 
-    A last axis that keeps its length keeps its values, whatever happens in front of it, to the batch too. Otherwise the
-    map is written out over the whole sample, moved as the values are, and read back along one axis if it can be.
+    A last axis that keeps its length keeps its values, whatever happens to the axes before it and to the batch.
+    Otherwise the map is broadcast over the whole sample, reshaped as the values are, and read back along one axis if
+    it is constant along all others.
     """
     if axis == len(start) - 1 and start[-1] is not None and start[-1] == end[-1]:
         return len(end) - 1, affine
@@ -27,9 +28,9 @@ def through_reshape(
         return Refusal(RefusalReason.DYNAMIC_SHAPE, f"{node.op.path} reshapes a tensor whose size is not fixed")
     scale, shift = (_moved(values, axis - 1, inner, outer) for values in (affine.scale, affine.shift))
     for position in range(len(outer) - 1, -1, -1):
-        found = _along(scale, position), _along(shift, position)
-        if found[0] is not None and found[1] is not None:
-            return position + 1, Affine(found[0], found[1])
+        along_axis = _along(scale, position), _along(shift, position)
+        if along_axis[0] is not None and along_axis[1] is not None:
+            return position + 1, Affine(along_axis[0], along_axis[1])
     return Refusal(RefusalReason.OTHER_AXIS, f"{node.op.path} spreads the channels over several axes")
 
 
@@ -42,7 +43,7 @@ def through_mean(node: Node, axis: int, affine: Affine, rank: int, upwards: bool
     """The map behind (or, ``upwards``, before) ``keras.ops.mean`` over other axes than its own."""
     reduced = node.op.template.axis
     reduced = range(rank) if reduced is None else [reduced] if isinstance(reduced, int) else reduced
-    kept = [each for each in range(rank) if each not in {r % rank for r in reduced}]
+    kept = [a for a in range(rank) if a not in {r % rank for r in reduced}]
     if not node.op.template.keepdims:
         if upwards:
             return kept[axis], affine

@@ -1,4 +1,4 @@
-"""Affine maps across sums and products: what one part cannot take up, another may.
+"""Affine maps across sums and products: what one operand cannot absorb, another may.
 
 Sums upwards: s·(a + b) + t = (s·a + t) + s·b = s·a + (s·b + t); downwards: (a + t) + b = a + (b + t), and
 (s·a + t) + b = s·(a + b/s) + t. Products: s·(a·b) = (s·a)·b = a·(s·b).
@@ -21,12 +21,12 @@ MappedAxis = tuple[int, Affine]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crossing:
-    """One way for a map to get across a node from above.
+    """One way for a map to cross a node from above.
 
-    ``feeds`` go up the node's other inputs, and ``onward`` is what goes on behind it.
+    ``input_maps`` are maps on the node's other inputs, to be absorbed above; ``onward`` is the map behind the node.
     """
 
-    feeds: tuple[InputMap, ...]
+    input_maps: tuple[InputMap, ...]
     onward: MappedAxis | None
 
 
@@ -43,21 +43,21 @@ def is_product(node: Node) -> bool:
 
 
 def sum_up(graph: Graph, node: Node, axis: int, affine: Affine) -> list[list[InputMap]] | Refusal:
-    """Every part is scaled, and any one of them is shifted: one choice for each; of an average all may be shifted."""
+    """The choices for a map behind a sum: all operands scaled and one of them shifted, or all of an average shifted."""
     misfit = next((at for at in range(len(node.inputs)) if not _has_channels(graph, node, at, axis)), None)
     if misfit is not None:
-        return Refusal(RefusalReason.OTHER_AXIS, f"{node.op.path} stretches one of its inputs")
+        return Refusal(RefusalReason.OTHER_AXIS, f"{node.op.path} broadcasts one of its inputs")
     shares = _coefficients(node)
     choices = [[(ref, axis, affine) for ref in node.inputs]] if node.op.kind is _L.Average else []
     for taker in range(len(node.inputs) if affine.has_shift else 1):
         taken = Affine(affine.scale, affine.shift / shares[taker])
         maps = [taken if at == taker else scale_only(affine) for at in range(len(node.inputs))]
-        choices.append([(ref, axis, each) for ref, each in zip(node.inputs, maps, strict=True)])
+        choices.append([(ref, axis, operand_map) for ref, operand_map in zip(node.inputs, maps, strict=True)])
     return choices
 
 
 def sum_down(graph: Graph, node: Node, position: int, axis: int, affine: Affine) -> list[Crossing] | Refusal:
-    """A shift goes into another part or on; a scale goes on, and is taken back from the other parts."""
+    """The crossings of a sum: a shift goes into another operand or on; a scale goes on, its inverse into the others."""
     spread = broadcast(graph, node, position, axis, affine)
     if isinstance(spread, Refusal):
         return spread
@@ -69,7 +69,7 @@ def sum_down(graph: Graph, node: Node, position: int, axis: int, affine: Affine)
         takers = [Crossing(((node.inputs[at], axis, Affine(ones, shift / shares[at])),), None) for at in others]
         return [*takers, Crossing((), (axis, Affine(ones, shift)))]
     if len(others) != len(node.inputs) - 1:
-        return Refusal(RefusalReason.OTHER_AXIS, f"{node.op.path} stretches one of its inputs")
+        return Refusal(RefusalReason.OTHER_AXIS, f"{node.op.path} broadcasts one of its inputs")
     if not spread.is_moderate:
         return Refusal(RefusalReason.ZERO_SCALE, f"the other inputs of {node.op.path} cannot be divided by its scale")
     back = Affine(1 / spread.scale, np.zeros_like(shift))
@@ -77,7 +77,7 @@ def sum_down(graph: Graph, node: Node, position: int, axis: int, affine: Affine)
 
 
 def product_up(graph: Graph, node: Node, axis: int, affine: Affine) -> list[list[InputMap]] | Refusal:
-    """Any one factor may be scaled; a shift is no factor's."""
+    """The choices for a map behind a product: any single factor may be scaled; a shift cannot move into a factor."""
     if affine.has_shift:
         return Refusal(
             RefusalReason.POSITION,
@@ -89,7 +89,7 @@ def product_up(graph: Graph, node: Node, axis: int, affine: Affine) -> list[list
 
 
 def product_down(graph: Graph, node: Node, position: int, axis: int, affine: Affine) -> list[Crossing] | Refusal:
-    """(s·a)·b = s·(a·b); a shift would be multiplied."""
+    """The crossing of a product, (s·a)·b = s·(a·b); a shift would be multiplied."""
     if affine.has_shift:
         return Refusal(
             RefusalReason.POSITION,
@@ -101,7 +101,7 @@ def product_down(graph: Graph, node: Node, position: int, axis: int, affine: Aff
 
 
 def broadcast(graph: Graph, node: Node, position: int, axis: int, affine: Affine) -> Affine | Refusal:
-    """The map along ``axis`` of a node's output, where its input may have a single channel that goes with all."""
+    """The map on a node's output; an input of a single channel is broadcast to all channels of the output."""
     shape, out = graph.spec(node.inputs[position]).shape, node.outputs[0].shape
     if len(shape) != len(out) or shape[axis] is None or out[axis] is None:
         return Refusal(RefusalReason.OTHER_AXIS, f"{node.op.path} joins it with a tensor of another shape")
@@ -116,7 +116,7 @@ def _has_channels(graph: Graph, node: Node, position: int, axis: int) -> bool:
 
 
 def _coefficients(node: Node) -> Sequence[float]:
-    """The factor with which each input counts."""
+    """The coefficient of each operand of a sum."""
     count = len(node.inputs)
     if node.op.kind is _L.Average:
         return [1 / count] * count

@@ -14,12 +14,12 @@ def with_ops(graph: Graph, ops: Mapping[int, Op]) -> Graph:
 
 
 def without_node(graph: Graph, node: Node) -> Graph:
-    """The graph less one node of one input and one output: its readers read its input."""
+    """The graph without a node of one input and one output: its readers read its input."""
     source = node.inputs[0]
 
     def swap(ref: Ref) -> Ref:
         return source if ref == node.ref else ref
 
-    kept = (each for each in graph.nodes if each.key != node.key)
-    nodes = tuple(each.rewired(swap) if node.ref in each.inputs else each for each in kept)
+    kept = (other for other in graph.nodes if other.key != node.key)
+    nodes = tuple(other.rewired(swap) if node.ref in other.inputs else other for other in kept)
     return replace(graph, nodes=nodes, output_refs=tuple(map(swap, graph.output_refs)))

@@ -1,4 +1,4 @@
-"""A TimeDistributed that stays is a host as the layer in it is: the wrapper's weights are the layer's."""
+"""TimeDistributed wrappers as hosts: the layer in a wrapper absorbs the map, and its weights are the wrapper's."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -11,7 +11,7 @@ from .refusal import Refusal, RefusalReason
 
 
 def absorb_wrapped(node: Node, absorb: Callable[[Node], Op | Refusal]) -> Op | Refusal:
-    """What ``absorb`` makes of the layer in a TimeDistributed, wrapped again."""
+    """The TimeDistributed whose inner layer is the result of ``absorb``, or the refusal of that."""
     serialised: Mapping[str, Any] = node.op.config["layer"]
     kind = getattr(keras.layers, serialised["class_name"], None)
     inner = serialised["config"]

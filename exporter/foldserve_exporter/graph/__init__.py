@@ -1,7 +1,7 @@
-"""A read-only graph of a Keras 3 model, and the way back to a model.
+"""Graph of a Keras 3 model, read-only, and its way back to a model.
 
 `trace` flattens a model of any nesting into nodes and leaves it as it was; `rebuild` makes a new functional model for
-inference from such a graph, in float32 or in float64. Nothing in a graph knows a learning phase.
+inference from such a graph, in float32 or in float64. A graph has no learning phase.
 """
 
 from . import operations

@@ -1,4 +1,4 @@
-"""A graph up to one layer: a model that answers with that layer's features."""
+"""Cutting a graph at a layer: the model that answers with that layer's features."""
 
 from dataclasses import replace
 
@@ -9,10 +9,10 @@ _SHOWN = 8
 
 
 def cut(graph: Graph, layer: str) -> Graph:
-    """The graph that ends with the output of a layer, with nothing in it that the output does not need.
+    """The graph that ends with the output of a layer and holds only the nodes which that output needs.
 
     Args:
-        graph: A whole model, unfolded: a layer that feeds a BatchNormalization still answers as it did.
+        graph: A whole model, not folded yet: a layer that feeds a BatchNormalization still answers as it did.
         layer: The layer's path (`backbone/conv_5`), or the end of it where only one layer has that.
 
     Raises:
@@ -38,26 +38,26 @@ def cut(graph: Graph, layer: str) -> Graph:
 def _find(graph: Graph, layer: str) -> Node:
     exact = [node for node in graph.nodes if node.op.path == layer]
     ends = (node for node in graph.nodes if node.op.name == layer or node.op.path.endswith(f"/{layer}"))
-    found = exact or list(ends)  # preprocessing, or a Sequential around it, makes a path longer than its user knows it
-    paths = sorted({node.op.path for node in found})
-    if not found:
-        near = sorted({n.op.path for n in graph.nodes if layer.lower() in n.op.path.lower()})
-        known = near or [node.op.path for node in graph.nodes][-_SHOWN:]
-        raise Refused(f"the model has no layer {layer!r}; it has, for example, {', '.join(known[:_SHOWN])}")
+    matches = exact or list(ends)  # preprocessing, or a Sequential around it, makes a path longer than its user knows
+    paths = sorted({node.op.path for node in matches})
+    if not matches:
+        similar = sorted({n.op.path for n in graph.nodes if layer.lower() in n.op.path.lower()})
+        examples = similar or [node.op.path for node in graph.nodes][-_SHOWN:]
+        raise Refused(f"the model has no layer {layer!r}; it has, for example, {', '.join(examples[:_SHOWN])}")
     if len(paths) > 1:
         raise Refused(f"several layers are called {layer!r}; give one of the paths {', '.join(paths[:_SHOWN])}")
-    if len(found) > 1:
-        raise Refused(f"layer {paths[0]!r} is called {len(found)} times; cut at a layer that is called once")
-    return found[0]
+    if len(matches) > 1:
+        raise Refused(f"layer {paths[0]!r} is called {len(matches)} times; cut at a layer that is called once")
+    return matches[0]
 
 
 def _needed(graph: Graph, last: Node) -> set[int]:
-    """Keys of the nodes that lead to the last one, itself included."""
+    """Keys of the nodes that lead to the last node, itself included."""
     needed: set[int] = set()
-    waiting = [last]
-    while waiting:
-        node = waiting.pop()
+    pending = [last]
+    while pending:
+        node = pending.pop()
         if node.key not in needed:
             needed.add(node.key)
-            waiting.extend(graph.node(ref.node) for ref in node.inputs if not ref.is_input)
+            pending.extend(graph.node(ref.node) for ref in node.inputs if not ref.is_input)
     return needed

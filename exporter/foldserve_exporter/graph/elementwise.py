@@ -1,4 +1,4 @@
-"""Activations that look at each value by itself, and those that do not given a place of their own."""
+"""Elementwise activations, and the split of layers whose activation is not elementwise."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,13 +19,13 @@ _ELEMENTWISE = frozenset(
 
 
 def has_elementwise_activation(op: Op) -> bool:
-    """True if a layer's activation is known to look at each value by itself: softmax, say, looks at the last axis."""
+    """True if a layer's activation is known to be elementwise; softmax, for one, works along the last axis."""
     activation = op.config.get("activation")
     return activation is None or (isinstance(activation, str) and activation in _ELEMENTWISE)
 
 
 def split_activations(graph: Graph, chosen: Callable[[Op], bool]) -> Graph:
-    """The graph in which the activation of every chosen layer is a layer behind it, if it looks at several values."""
+    """The graph in which every chosen layer with an activation that is not elementwise has it as a layer behind it."""
     parts: dict[int, tuple[Op, Op]] = {}
 
     def write(node: Node, key: int) -> list[Node]:

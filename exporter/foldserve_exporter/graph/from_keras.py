@@ -1,4 +1,4 @@
-"""Keras model to graph: nested models flattened, phases stripped, the model left as it was."""
+"""Keras model to graph: nested models inlined, learning phases stripped, the model left as it was."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ from .unique_names import tensor_names
 def trace(model: Any) -> Graph:
     """Read a Keras 3 model into a graph for inference.
 
-    Nested models become flat, at any depth; layers that say nothing in inference (dropout, noise, augmentation) are
-    bypassed; ``training`` arguments are stripped and remembered on the node; subclassed models and layers that hold
-    such layers are read by calling their ``call`` on symbolic inputs. Shared layers stay shared. Channels-first layers
-    become channels-last, with a transposition at the border.
+    Nested models are inlined, at any depth; layers that act in training alone (dropout, noise, augmentation) are
+    bypassed; ``training`` arguments are stripped and recorded on the node; subclassed models and layers that hold
+    such layers are traced by calling their ``call`` on symbolic inputs. Shared layers stay shared. Channels-first
+    layers become channels-last, with a transposition at the border.
 
     Args:
         model: a built `keras.Model`. It is not changed: no weight, flag, name or call history.
@@ -43,7 +43,7 @@ def _graph(
     model: Any, start: ModelInputs, tracer: Tracer, outputs: list[Ref], structure: Any, names: list[str]
 ) -> Graph:
     specs = [tracer.specs[ref] for ref in outputs]
-    named = tensor_names(names, "output", [spec.name for spec in start.inputs])  # ONNX has one space of names
+    named = tensor_names(names, "output", [spec.name for spec in start.inputs])  # ONNX has a single name space
     for name, spec in zip(named, specs, strict=True):
         check_output(name, spec)
     return Graph(

@@ -1,4 +1,4 @@
-"""Grouped convolutions taken apart: on a CPU TensorFlow runs them only through XLA, which no ONNX file can hold."""
+"""Lowering of grouped convolutions: on a CPU TensorFlow runs them only through XLA, which no ONNX file can hold."""
 
 import keras
 import numpy as np
@@ -13,8 +13,8 @@ _DEPTHWISE = {_L.Conv1D: _L.DepthwiseConv1D, _L.Conv2D: _L.DepthwiseConv2D}
 
 
 def lower_grouped_convolutions(graph: Graph) -> Graph:
-    """The graph with every grouped convolution as a depthwise one, or as one convolution a group side by side."""
-    graph = split_activations(graph, _is_grouped)  # softmax, say, looks at the channels of all groups
+    """The graph with every grouped convolution as a depthwise convolution, or as one convolution for each group."""
+    graph = split_activations(graph, _is_grouped)  # softmax, for one, works over the channels of all groups
     return expand_nodes(graph, lambda node, key: _lower(graph, node, key) if _is_grouped(node.op) else [node])
 
 
@@ -35,7 +35,7 @@ def _has_equal_strides(op: Op) -> bool:
 
 
 def _depthwise(node: Node, channels: int) -> Node:
-    """Kernel (…, 1, in·multiplier) as (…, in, multiplier): the outputs of a group stand together in both."""
+    """Kernel (…, 1, in·multiplier) as (…, in, multiplier): the outputs of a group are adjacent in both."""
     op, config = node.op, dict(node.op.config)
     for name in ("filters", "groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"):
         config.pop(name, None)

@@ -1,4 +1,4 @@
-"""Which layers say nothing in inference, and so have no place in a graph for it."""
+"""Layers that act in training alone: they return their input in inference, so an inference graph leaves them out."""
 
 from typing import Any
 
@@ -25,23 +25,23 @@ _TRAINING_ONLY_NAMES = ("StochasticDepth", "DropPath")
 def is_training_only(layer: Any) -> bool:
     """True if a layer returns its input outside of training.
 
-    Drop-path layers are no stock layers, so these are known by their class name (as keras.applications names them).
+    Drop-path layers are not stock layers; they are recognised by their class names in keras.applications.
     """
     inherits = isinstance(layer, TRAINING_ONLY) and type(layer).call in _CALLS
     return inherits or type(layer).__name__ in _TRAINING_ONLY_NAMES
 
 
 def overrides_training_only(layer: Any) -> bool:
-    """True if a layer is a subclass of such a one with a ``call`` of its own: it may do anything, in inference too."""
+    """True if a layer derives from a training-only layer and overrides ``call``: in inference it may do anything."""
     return isinstance(layer, TRAINING_ONLY) and not is_training_only(layer)
 
 
 def depends_on_phase(layer: Any) -> bool:
-    """True if a layer by itself, its sublayers apart, behaves differently in training."""
+    """True if a layer, its sublayers apart, behaves differently in training."""
     return is_training_only(layer) or isinstance(layer, (keras.layers.BatchNormalization, *TRAINING_ONLY))
 
 
 def has_dropout(layer: Any) -> bool:
-    """True if a layer was told at its making to drop something in training, as recurrent layers and attention are."""
-    told = (getattr(layer, name, None) for name in DROPOUT_ARGUMENTS)
-    return any(isinstance(share, int | float) and share > 0 for share in told)
+    """True if a layer was constructed with a dropout rate, as recurrent layers and attention may be."""
+    rates = (getattr(layer, name, None) for name in DROPOUT_ARGUMENTS)
+    return any(isinstance(rate, int | float) and rate > 0 for rate in rates)

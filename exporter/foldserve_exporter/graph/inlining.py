@@ -1,4 +1,4 @@
-"""Which layers are read as what they consist of, and which may stand for themselves."""
+"""Inlining: the choice between layers that are traced into and layers that become a single node."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ _NORM = keras.layers.BatchNormalization
 
 
 def is_inlined(operation: Any, masked: bool) -> bool:
-    """True if inference has to know what a call of no functional model consists of.
+    """True if a call has to be traced into: a custom layer that depends on the phase, or a formula of Keras' own.
 
     Args:
-        operation: A layer or an operation.
-        masked: Whether masks travel beside the tensors; a custom layer that hears the phase cannot be read then.
+        operation: A layer or an operation, not a functional model.
+        masked: True if masks travel beside the tensors; a custom layer that takes the phase cannot be read then.
     """
     if not isinstance(operation, keras.layers.Layer) or isinstance(operation, _NORM):
         return False
@@ -28,29 +28,29 @@ def is_inlined(operation: Any, masked: bool) -> bool:
 
 
 def check_leaf(operation: Any) -> None:
-    """Stock wrappers and recurrent layers show nothing of what they hold.
+    """Check a call that becomes a single node: layers in stock wrappers and recurrent layers are not traced.
 
     Raises:
-        Unreadable: it holds a BatchNormalization.
+        UnreadableCall: it holds a BatchNormalization.
     """
     below = private.sublayers(operation) if isinstance(operation, keras.layers.Layer) else []
-    if any(isinstance(each, _NORM) for each in below) and not isinstance(operation, _NORM):
+    if any(isinstance(sublayer, _NORM) for sublayer in below) and not isinstance(operation, _NORM):
         raise UnreadableCall(f"a {type(operation).__name__} calls what it holds by itself")
 
 
 def makes_masks(model: Any) -> bool:
-    """True if a layer makes masks for the layers behind it; those travel beside the tensors, unseen by a graph."""
+    """True if a layer makes masks for the layers behind it; masks travel beside the tensors, not in a graph."""
     layers = private.sublayers(model)
-    return any(isinstance(each, keras.layers.Masking) or getattr(each, "mask_zero", False) for each in layers)
+    return any(isinstance(layer, keras.layers.Masking) or getattr(layer, "mask_zero", False) for layer in layers)
 
 
 def _contains_phase(layer: Any) -> bool:
-    """True if a custom layer holds layers that inference must see."""
+    """True if a custom layer contains layers that behave differently in training."""
     return overrides_training_only(layer) or any(
         depends_on_phase(below) or has_dropout(below) for below in private.sublayers(layer)
     )
 
 
 def _is_formula(layer: Any) -> bool:
-    """True if a layer of keras.applications only writes arithmetic down, through which maps can go."""
+    """True if a layer of keras.applications holds no weights: plain arithmetic that affine maps can be moved across."""
     return type(layer).__module__.startswith(_APPLICATIONS) and not layer.variables

@@ -1,4 +1,4 @@
-"""Make the Keras object behind an op: a fresh layer from its configuration, or a copy of a weightless operation."""
+"""Instantiation of an op: a new Keras layer from its configuration, or a copy of a weightless operation."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from .unreadable_layer import build_like, silence_training
 
 @contextmanager
 def policy(dtype: str) -> Iterator[None]:
-    """Layers that a custom layer makes for itself take the global policy: lend them ``dtype``."""
+    """Set Keras' global dtype policy meanwhile: the layers that a custom layer constructs take it."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype)
     try:
@@ -33,7 +33,7 @@ def instantiate(op: Op, name: str, dtype: str) -> Any:
     """A new Keras layer or operation that computes in ``dtype``; its weights are not set yet.
 
     Raises:
-        Refused: the layer cannot be made again from its own configuration.
+        Refused: the layer cannot be constructed from its own configuration.
     """
     if op.template is not None and not isinstance(op.template, keras.layers.Layer):
         return _operation(op.template, name, dtype)
@@ -60,9 +60,9 @@ def assign_weights(layer: Any, op: Op) -> None:
     """
     variables = layer.weights if op.weights else []
     expected = [(_comparable_name(weight.name), tuple(weight.value.shape)) for weight in op.weights]
-    found = [(_comparable_name(variable.name), tuple(variable.shape)) for variable in variables]
-    if expected != found:
-        raise Refused(f"{op.path}: made again, the {op.kind.__name__} has weights {found} instead of {expected}.")
+    actual = [(_comparable_name(variable.name), tuple(variable.shape)) for variable in variables]
+    if expected != actual:
+        raise Refused(f"{op.path}: made again, the {op.kind.__name__} has weights {actual} instead of {expected}.")
     for variable, weight in zip(variables, op.weights, strict=True):
         variable.assign(weight.value.astype(variable.dtype))
     if isinstance(layer, keras.layers.Normalization):
@@ -70,6 +70,7 @@ def assign_weights(layer: Any, op: Op) -> None:
 
 
 def _in_inference_mode(op: Op, layer: Any) -> Any:
+    """The new layer, changed so that no learning phase reaches what is hidden in its ``call``."""
     if op.unreadable is None:
         return _frozen(layer)
     build_like(layer, op.unreadable.layer)
@@ -78,7 +79,7 @@ def _in_inference_mode(op: Op, layer: Any) -> Any:
 
 
 def _frozen(layer: Any) -> Any:
-    """A BatchNormalization with a ``call`` of its own may bake a phase there; not trainable, it hears none."""
+    """The layer; a BatchNormalization that overrides ``call`` may bake a phase there, so it is set not trainable."""
     norm = keras.layers.BatchNormalization
     if isinstance(layer, norm) and type(layer).call is not norm.call:
         layer.trainable = False
@@ -86,13 +87,13 @@ def _frozen(layer: Any) -> Any:
 
 
 def _comparable_name(name: str) -> str:
-    """A weight that its layer gave no name is called ``variable`` and a running number."""
+    """A weight's name without the running number that Keras gives to a weight without a name (``variable_12``)."""
     return "variable" if name.startswith("variable") else name
 
 
 def _operation(template: Any, name: str, dtype: str) -> Any:
-    aimed = getattr(template, "dtype", None)
-    if isinstance(aimed, str) and "float" in aimed and aimed != dtype:
+    target = getattr(template, "dtype", None)  # of a cast
+    if isinstance(target, str) and "float" in target and target != dtype:
         return type(template).from_config({**template.get_config(), "dtype": dtype, "name": name})
     operation = private.detached(template)
     operation.name = name

@@ -30,7 +30,7 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One place where a node reads a tensor: the ``position``-th of its inputs."""
+    """One use of a tensor: the node with key ``node`` reads it as the ``position``-th of its inputs."""
 
     node: int
     position: int
@@ -38,7 +38,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """Name, shape (None where dynamic, the batch first) and dtype of a tensor, and whether callers could omit it."""
+    """Name, shape (None where dynamic, the batch first) and dtype of a tensor, and whether callers may omit it."""
 
     name: str
     shape: Shape
@@ -70,7 +70,7 @@ class ChannelAffine:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UnreadableLayer:
-    """A layer that holds others and whose ``call`` cannot be read.
+    """A layer that contains other layers and whose ``call`` cannot be read.
 
     Attributes:
         layer: The caller's layer, from which copies are built. It is never called and never changed.
@@ -89,7 +89,7 @@ class UnreadableLayer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Op:
-    """What a node calls: a layer as class, config and weights, or a weightless Keras operation as ``template``.
+    """The callee of a node: a layer as class, config and weights, or a weightless Keras operation as ``template``.
 
     Several nodes that call one shared layer hold the same `Op` object.
     """
@@ -99,7 +99,7 @@ class Op:
     config: Mapping[str, Any] = field(default_factory=dict)
     weights: tuple[Weight, ...] = ()
     template: Any = None
-    unreadable: "UnreadableLayer | None" = None
+    unreadable: UnreadableLayer | None = None
 
     @property
     def name(self) -> str:
@@ -115,7 +115,7 @@ class Op:
 class Node:
     """One call of an op. Tensors in ``args`` and ``kwargs`` are `Ref` leaves; there is no ``training`` among them.
 
-    ``call`` counts the calls of the same op; ``training`` is what the model had baked into this one.
+    ``call`` counts the calls of the same op; ``training`` is the learning phase that the model baked into this call.
     """
 
     key: int
@@ -188,7 +188,7 @@ class Graph:
         return self._by_key[key]
 
     def has_node(self, key: int) -> bool:
-        """True if a node with this key is (still) there."""
+        """True if the graph has a node with this key."""
         return key in self._by_key
 
     def spec(self, ref: Ref) -> TensorInfo:
@@ -200,42 +200,43 @@ class Graph:
         return self._readers.get(ref, ())
 
     def uses(self, ref: Ref) -> tuple[Use, ...]:
-        """Every place where a tensor is read."""
+        """Every use of a tensor: the node that reads it and the position among that node's inputs."""
         nodes = {node.key: node for node in self.readers(ref)}.values()
-        return tuple(Use(n.key, at) for n in nodes for at, each in enumerate(n.inputs) if each == ref)
+        return tuple(Use(n.key, position) for n in nodes for position, source in enumerate(n.inputs) if source == ref)
 
     def is_output(self, ref: Ref) -> bool:
         """True if a tensor is an output of the model."""
         return ref in self.output_refs
 
 
-def expand_nodes(graph: Graph, write: Callable[[Node, int], Iterable[Node]]) -> Graph:
-    """The graph in which ``write`` stands several nodes in a node's place, with new keys from the one it is given on.
+def expand_nodes(graph: Graph, expand: Callable[[Node, int], Iterable[Node]]) -> Graph:
+    """The graph with every node replaced by the nodes that ``expand`` returns for it.
 
-    The last of them keeps the node's own key, so that its readers need no change.
+    ``expand`` takes the node and the first free key. The last node of an expansion keeps the key of the node that it
+    replaces, so that the readers need no change.
     """
-    free = 1 + max((node.key for node in graph.nodes), default=-1)
+    free_key = 1 + max((node.key for node in graph.nodes), default=-1)
     nodes: list[Node] = []
     for node in graph.nodes:
-        written = list(write(node, free))
-        free += len(written)
-        nodes.extend(written)
+        expansion = list(expand(node, free_key))
+        free_key += len(expansion)
+        nodes.extend(expansion)
     return replace(graph, nodes=tuple(nodes))
 
 
 def live_nodes(nodes: Sequence[Node], outputs: Iterable[Ref]) -> tuple[Node, ...]:
-    """The nodes that outputs depend on, in their order."""
-    wanted = {ref.node for ref in outputs}
-    kept = []
+    """The live nodes, in their order: those that outputs depend on."""
+    needed = {ref.node for ref in outputs}
+    live = []
     for node in reversed(nodes):
-        if node.key in wanted:
-            kept.append(node)
-            wanted.update(ref.node for ref in node.inputs)
-    return tuple(reversed(kept))
+        if node.key in needed:
+            live.append(node)
+            needed.update(ref.node for ref in node.inputs)
+    return tuple(reversed(live))
 
 
 def map_refs(structure: Any, swap: Callable[[Ref], Any]) -> Any:
-    """The structure with every `Ref` leaf replaced by what ``swap`` makes of it."""
+    """The structure with every `Ref` leaf replaced by the result of ``swap``."""
     if isinstance(structure, Ref):
         return swap(structure)
     if isinstance(structure, tuple) and type(structure) is not tuple:

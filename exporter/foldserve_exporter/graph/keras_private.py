@@ -1,4 +1,4 @@
-"""The one place that reads private parts of Keras (checked against 3.11.3 and 3.15.1)."""
+"""Accessors of Keras' private attributes, which no other module reads (checked against 3.11.3 and 3.15.1)."""
 
 import copy
 import inspect
@@ -14,7 +14,7 @@ from keras.src.models.functional import Functional
 def functional(model: Any) -> Any | None:
     """The functional graph behind a Functional or a built Sequential model; None for anything else.
 
-    A subclass that overrides ``call`` computes something of its own and is no functional model.
+    A subclass that overrides ``call`` computes something of its own and is not a functional model.
     """
     if isinstance(model, keras.Sequential):
         return model._functional if type(model).call is keras.Sequential.call else None
@@ -40,10 +40,11 @@ def calls_in_order(model: Any) -> list[Any]:
 
 def calls_between(inputs: Iterable[Any], outputs: Iterable[Any]) -> list[Any]:
     """The call nodes that lead from some symbolic tensors to others, in an order in which they can be computed."""
-    known = {id(tensor) for tensor in inputs}
+    sources = {id(tensor) for tensor in inputs}
     ordered: list[Any] = []
     done: set[int] = set()
-    stack: list[tuple[Any, bool]] = [(producer(tensor), False) for tensor in outputs if id(tensor) not in known]
+    # depth first, without recursion: a node is put out once all that it reads was (``expanded``)
+    stack: list[tuple[Any, bool]] = [(producer(tensor), False) for tensor in outputs if id(tensor) not in sources]
     while stack:
         node, expanded = stack.pop()
         if node is None or id(node) in done:
@@ -53,7 +54,7 @@ def calls_between(inputs: Iterable[Any], outputs: Iterable[Any]) -> list[Any]:
             ordered.append(node)
             continue
         stack.append((node, True))
-        stack.extend((producer(tensor), False) for tensor in node.input_tensors if id(tensor) not in known)
+        stack.extend((producer(tensor), False) for tensor in node.input_tensors if id(tensor) not in sources)
     return ordered
 
 
@@ -87,7 +88,7 @@ def children(layer: Any) -> list[Any]:
 
 
 def has_own_build(layer: Any) -> bool:
-    """True if a layer's class says how to build it."""
+    """True if a layer's class defines ``build``."""
     return not getattr(type(layer).build, "_is_default", False)
 
 
@@ -106,7 +107,7 @@ def detached(operation: Any) -> Any:
 
 
 def config_of(layer: Any) -> dict[str, Any]:
-    """The layer's configuration, without a warning of lambda functions in it: nobody is going to save it."""
+    """The layer's configuration, without Keras' warning of lambda functions in it: it is not going to be saved."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*`lambda`")
         config: dict[str, Any] = layer.get_config()
@@ -142,21 +143,21 @@ def accepts(layer: Any, argument: str) -> bool:
 
 
 def marked_dense(tensor: Any) -> Any:
-    """The symbolic tensor, told to be dense: Keras takes for sparse what is multiplied by a constant."""
+    """The symbolic tensor, marked as dense: Keras takes the product of a tensor and a constant for sparse."""
     tensor._sparse = False
     return tensor
 
 
 @contextmanager
 def restored_call_history(layer: Any) -> Iterator[None]:
-    """Let symbolic calls happen on a layer and all below it, and forget them afterwards."""
+    """Restore the call history of a layer and of all below it afterwards, so that symbolic calls leave no trace."""
     layers = [layer, *sublayers(layer)]
-    kept = [(each, list(each._inbound_nodes), list(each._outbound_nodes)) for each in layers]
     inner = [f for f in map(functional, layers) if f is not None]
-    kept += [(op, list(op._inbound_nodes), list(op._outbound_nodes)) for f in inner for op in f.operations]
+    operations = [*layers, *(operation for f in inner for operation in f.operations)]
+    before = [(op, list(op._inbound_nodes), list(op._outbound_nodes)) for op in operations]
     try:
         yield
     finally:
-        for each, inbound, outbound in kept:
-            each._inbound_nodes[:] = inbound
-            each._outbound_nodes[:] = outbound
+        for op, inbound, outbound in before:
+            op._inbound_nodes[:] = inbound
+            op._outbound_nodes[:] = outbound

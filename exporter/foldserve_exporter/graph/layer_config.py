@@ -10,9 +10,9 @@ Config = Mapping[str, Any]
 
 
 def inference_config(config: Config, name: str, dtype: str, stock: bool) -> dict[str, Any]:
-    """The configuration with which to make a layer anew under another name and dtype.
+    """The configuration that constructs a layer anew under another name and dtype.
 
-    Initialisers of stock layers become zeros: the weights are set right after, and a draw of millions is slow.
+    Initialisers of stock layers become zeros: the weights are set right after, and drawing millions of them is slow.
     """
     cleaned: dict[str, Any] = _cleaned(config, dtype, stock)
     cleaned["name"] = name
@@ -20,16 +20,18 @@ def inference_config(config: Config, name: str, dtype: str, stock: bool) -> dict
 
 
 def with_custom_functions(layer: Any, config: Config) -> dict[str, Any]:
-    """A stock layer's configuration, in which functions of the user's own stand for themselves.
+    """A stock layer's configuration that holds custom functions as objects rather than serialized.
 
-    By a name, or as code, Keras finds them again only where they are registered; and a name may be one of Keras' own.
+    Keras deserializes them only where they are registered, and a name alone may be that of one of Keras' own.
     """
     return {key: _function(getattr(layer, key, None), value) for key, value in config.items()}
 
 
-def _function(held: Any, written: Any) -> Any:
-    is_own = inspect.isfunction(held) and (isinstance(written, Mapping) or not held.__module__.startswith("keras."))
-    return held if is_own else written
+def _function(attribute: Any, serialized: Any) -> Any:
+    is_custom = inspect.isfunction(attribute) and (
+        isinstance(serialized, Mapping) or not attribute.__module__.startswith("keras.")
+    )
+    return attribute if is_custom else serialized
 
 
 def _cleaned(config: Config, dtype: str, stock: bool) -> dict[str, Any]:

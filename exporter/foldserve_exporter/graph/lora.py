@@ -1,4 +1,4 @@
-"""Low-rank adapters (LoRA) merged into the weights that they adapt, as inference sees them."""
+"""Low-rank adapters (LoRA), merged into the weights that they adapt."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ _KEYS = ("lora_rank", "lora_alpha")
 
 
 def read_weights(layer: Any) -> tuple[Weight, ...]:
-    """The layer's weights; those with an adapter are W + α/r · A·B, in float64, and the adapter is gone."""
+    """The layer's weights, without adapters; a weight that has one is W + α/r · A·B, in float64."""
     if not getattr(layer, "lora_enabled", False):
         return tuple(Weight(variable.name, as_array(variable)) for variable in layer.weights)
     values = {variable.name: as_array(variable) for variable in layer.weights}
@@ -19,7 +19,7 @@ def read_weights(layer: Any) -> tuple[Weight, ...]:
 
 
 def without_adapter(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration of the same layer without one."""
+    """The configuration of the same layer without an adapter."""
     return {key: value for key, value in config.items() if key not in _KEYS}
 
 

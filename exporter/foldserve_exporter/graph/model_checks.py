@@ -1,4 +1,4 @@
-"""What no graph is made of: models that cannot answer each request by itself."""
+"""Checks of a model before and after tracing: it must answer each request independently of all others."""
 
 from typing import Any
 
@@ -10,17 +10,17 @@ from .ir import TensorInfo
 
 
 def check_model(model: Any) -> None:
-    """Refuse a model by the layers in it.
+    """Check a model's layers and the Keras backend.
 
     Raises:
-        Refused: a layer keeps state between calls, or holds quantised weights.
+        Refused: Keras runs on another backend than TensorFlow, or a layer keeps state between calls or is quantised.
     """
     if keras.backend.backend() != "tensorflow":
         raise Refused(f"Keras runs on {keras.backend.backend()}. Set KERAS_BACKEND=tensorflow before importing keras.")
     for layer in [model, *private.sublayers(model)]:
         if getattr(layer, "stateful", False) and isinstance(layer, keras.layers.RNN | keras.layers.Bidirectional):
             raise Refused(
-                f"{layer.name}: a stateful recurrent layer answers by what it was asked before. Set stateful=False."
+                f"{layer.name}: a stateful recurrent layer answers by the requests before. Set stateful=False."
             )
         if getattr(layer, "quantization_mode", None) is not None:
             raise Refused(
@@ -29,7 +29,7 @@ def check_model(model: Any) -> None:
 
 
 def check_output(name: str, spec: TensorInfo) -> None:
-    """Refuse an output that has no row for each row of the input.
+    """Check that an output has one row for each row of the input.
 
     Raises:
         Refused: the first dimension of the output is not the batch.

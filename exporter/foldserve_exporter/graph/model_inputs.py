@@ -55,7 +55,7 @@ def _subclassed(model: Any, shapes: Mapping[str, Any]) -> tuple[Any, list[str]]:
 
 
 def _plain(structure: Any) -> Any:
-    """Keras keeps shapes in lists and dicts of its own kind, and may keep a shape as a list."""
+    """The structure in plain tuples, lists and dicts: Keras keeps its own kinds, and may keep a shape as a list."""
     if isinstance(structure, Mapping):
         return {key: _plain(value) for key, value in structure.items()}
     if all(item is None or isinstance(item, int) for item in structure):
@@ -65,7 +65,7 @@ def _plain(structure: Any) -> Any:
 
 
 def _names(structure: Any, names: list[str]) -> list[str]:
-    """Keys of a flat dict go before the names of the tensors: they are what callers feed."""
+    """The input names: the keys of a flat dict, which callers feed, or else the names of the tensors."""
     if isinstance(structure, Mapping) and not any(map(_is_nested, structure.values())):
         order = keras.tree.flatten({key: key for key in structure})
         return [str(key) for key in order]

@@ -1,4 +1,4 @@
-"""Weightless Keras operations, made without a model around them."""
+"""Constructors of weightless Keras operations, outside of any model."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -45,7 +45,7 @@ def split(path: str, parts: int, rank: int) -> Op:
 
 
 def name_of(op: Op) -> str | None:
-    """The class name of a Keras operation that is no layer, such as "Relu"; None for all else."""
+    """The class name of a Keras operation that is not a layer, such as "Relu"; None for all else."""
     is_operation = op.template is not None and not isinstance(op.template, keras.layers.Layer)
     return op.kind.__name__ if is_operation and op.kind.__module__.split(".")[0] == "keras" else None
 

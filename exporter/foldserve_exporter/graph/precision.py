@@ -1,4 +1,4 @@
-"""Which computations stay in float32 even in a float64 model: a reference is no more exact than they are."""
+"""Computations that stay in float32 in a float64 model: they limit how exact a reference can be."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,12 +12,12 @@ _RESIZING = ("Resize", "Resizing", "CenterCrop")
 
 
 def lacks_float64_kernel(kind: type[Any]) -> bool:
-    """True if TensorFlow has no float64 kernel for a layer on a CPU, so that it must be made in float32."""
+    """True if TensorFlow has no float64 kernel for a layer on a CPU, so that it has to be float32."""
     return kind in _NO_FLOAT64_KERNEL
 
 
 def is_custom_code(kind: type[Any]) -> bool:
-    """True if an op runs Python code that is not Keras' own, and so may insist on float32."""
+    """True if an op runs Python code that is not Keras' own, and so may require float32."""
     return kind is keras.layers.Lambda or kind.__module__.split(".")[0] != "keras"
 
 

@@ -1,6 +1,6 @@
-"""Random numbers: what draws them, and whether any are drawn while a layer is read.
+"""Random operations of TensorFlow, and a record of those that run while a layer is traced.
 
-What is drawn then would stand in the graph as a constant, and so one draw in every answer.
+A number that is drawn during tracing would be a constant of the graph: the same number in every answer.
 """
 
 import re
@@ -15,21 +15,21 @@ RANDOM_IN_INFERENCE = (
     "give the numbers to the model as an input."
 )
 RANDOM_OP = re.compile(r"^(Stateless)?(Random|Truncated|Multinomial|ParameterizedTruncated)|^StatelessMultinomial$")
-"""The kinds of TensorFlow's operations that draw."""
+"""Pattern of the types of TensorFlow's operations that draw random numbers."""
 
 
 @contextmanager
 def recorded_random_ops() -> Iterator[list[str]]:
-    """Gives a list in which every random operation of TensorFlow is named that runs meanwhile in this thread."""
-    drawn: list[str] = []
+    """Yields a list that gains the type of every random operation of TensorFlow that runs meanwhile in this thread."""
+    recorded: list[str] = []
 
-    def notice(kind: str | bytes, *_: Any, **__: Any) -> None:
-        name = kind.decode() if isinstance(kind, bytes) else kind
+    def record(op_type: str | bytes, *_: Any, **__: Any) -> None:
+        name = op_type.decode() if isinstance(op_type, bytes) else op_type
         if RANDOM_OP.search(name):
-            drawn.append(name)
+            recorded.append(name)
 
-    op_callbacks.add_op_callback(notice)
+    op_callbacks.add_op_callback(record)
     try:
-        yield drawn
+        yield recorded
     finally:
-        op_callbacks.remove_op_callback(notice)
+        op_callbacks.remove_op_callback(record)

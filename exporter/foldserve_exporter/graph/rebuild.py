@@ -15,18 +15,18 @@ from .unique_names import op_names
 def rebuild(graph: Graph, dtype: str = "float32") -> Any:
     """A new functional model that computes a graph in ``dtype``, with no learning phase baked in and no dropout.
 
-    A BatchNormalization that is still in the graph hears the phase of the outermost call and nothing else: a reference
-    is called with ``training=False``.
+    A BatchNormalization that is still in the graph follows the phase of the outermost call and nothing else: a
+    reference is called with ``training=False``.
 
     Args:
-        graph: what `trace` or the fold made.
+        graph: A graph from `trace` or from the fold.
         dtype: "float32", or "float64" for a reference to measure against; each weight is cast once.
 
     Returns:
         A `keras.Model` with the graph's input names, structures and integer input dtypes; the batch is dynamic.
 
     Raises:
-        Refused: a layer cannot be made again, with its name and the remedy.
+        Refused: a layer cannot be instantiated; the message names it and the remedy.
     """
     builder = _Builder(graph, dtype)
     inputs = [_input(graph, position, dtype) for position in range(len(graph.inputs))]
@@ -46,7 +46,7 @@ def _input(graph: Graph, position: int, dtype: str) -> Any:
 
 
 def _name(graph: Graph, position: int) -> str:
-    """Keras wants an input of a dict to be called as its key is."""
+    """The name of an input: its key in a dict of inputs, as Keras requires, else the graph's name for it."""
     structure = graph.input_structure
     keys = [key for key, at in structure.items() if at == position] if isinstance(structure, dict) else []
     return keys[0] if keys else graph.inputs[position].name
@@ -68,15 +68,15 @@ class _Builder:
 
     def _call(self, node: Node) -> None:
         args, kwargs = map_refs((node.args, dict(node.kwargs)), self.tensors.__getitem__)
-        known = id(node.op) in self.layers
-        results = self._tried(node.op, args, kwargs)
+        is_first_call = id(node.op) not in self.layers
+        results = self._result_of(node.op, args, kwargs)
         for position, tensor in enumerate(keras.tree.flatten(results)):
             self.tensors[Ref(node.key, position)] = private.marked_dense(tensor)
-        if not known and node.op.weights:
+        if is_first_call and node.op.weights:
             assign_weights(self.layers[id(node.op)], node.op)
 
-    def _tried(self, op: Op, args: Any, kwargs: Any) -> Any:
-        """Call a layer; code of the user's that takes float32 alone is given float32, in a float64 model too."""
+    def _result_of(self, op: Op, args: Any, kwargs: Any) -> Any:
+        """Call a layer; custom code that takes float32 alone runs in float32, in a float64 model too."""
         try:
             return self._layer(op, self.dtype)(*args, **kwargs)
         except Exception as error:
@@ -94,6 +94,6 @@ class _Builder:
         return self.layers[id(op)]
 
     def _output(self, ref: Ref) -> Any:
-        """A model whose output is its own input needs a layer in between."""
+        """The tensor of an output; Keras needs a layer in between where an output is an input of the model."""
         tensor = self.tensors[ref]
         return keras.layers.Identity(dtype=self.dtype)(tensor) if ref.is_input else tensor

@@ -1,6 +1,7 @@
-"""TimeDistributed without the wrapper: the steps become rows of the batch, or the layer works on all of them at once.
+"""Lowering of TimeDistributed: the steps become rows of the batch, or the layer works on all of them at once.
 
-Keras unrolls a TimeDistributed into one copy of the layer a step, or into a loop where the number of steps is open.
+Keras unrolls a TimeDistributed into one copy of the layer for each step, or into a loop where the number of steps is
+dynamic.
 """
 
 from collections.abc import Mapping
@@ -55,30 +56,32 @@ class Recorder(Protocol):
 
 
 def lower(recorder: Recorder, wrapper: Any, source: Ref, specs: tuple[TensorInfo, ...], path: str) -> list[Ref] | None:
-    """The nodes that compute what a TimeDistributed does; None where it has to stay as it is.
+    """Record the nodes that compute what a TimeDistributed does; None where it has to stay as it is.
 
     Raises:
-        Refused: the number of steps is open.
-        Unreadable: it has to stay, and holds BatchNormalization or dropout.
+        Refused: the number of steps is dynamic.
+        UnreadableCall: it has to stay, and contains BatchNormalization or dropout.
     """
     layer = wrapper.layer
+    # a layer that treats every step alike works on all steps at once; where the steps come from rows, on the rows
     if is_training_only(layer):
         return [source]
     if source not in recorder.rows and isinstance(layer, _L.BatchNormalization):
         return recorder.record(_shifted(recorder.op(layer, path)), (source,), {}, specs)
     if source not in recorder.rows and type(layer) in POINTWISE:
         return recorder.record(recorder.op(layer, path), (source,), {}, specs)
+    # all others work on steps as rows of the batch, for which every size has to be fixed
     sizes = (*recorder.specs[source].shape[1:], *specs[0].shape[1:])
     if sizes[0] is None:
-        raise Refused(_open_steps(path))
+        raise Refused(_dynamic_steps(path))
     if recorder.masked or None in sizes:
-        _check_silent(layer)
+        _check_leaf(layer)
         return None
     return [_as_rows(recorder, layer, source, specs[0], path)]
 
 
 def _as_rows(recorder: Recorder, layer: Any, source: Ref, result: TensorInfo, path: str) -> Ref:
-    """Steps to rows, the layer, rows to steps; where rows were made steps just before, both are left out."""
+    """Steps to rows, the layer, rows to steps; a pair of reshapes that cancel each other is left out."""
     rows = recorder.rows.get(source)
     if rows is None:
         rows = _reshaped(recorder, source, recorder.specs[source].shape[2:], f"{path}/rows")
@@ -101,21 +104,21 @@ def _reshaped(recorder: Recorder, source: Ref, shape: Shape, path: str) -> Ref:
 
 
 def _shifted(op: Op) -> Op:
-    """BatchNormalization counts its axis within a step."""
+    """The BatchNormalization on all steps at once; in the wrapper its axis was counted within a step."""
     axis = op.config["axis"]
     axis = axis[0] if isinstance(axis, list | tuple) else axis
     config: Mapping[str, Any] = {**op.config, "axis": axis + 1 if axis > 0 else axis}
     return replace(op, config=config)
 
 
-def _open_steps(path: str) -> str:
-    """Keras 3.15 goes through as many steps as the batch has rows, once it is traced by TensorFlow."""
+def _dynamic_steps(path: str) -> str:
+    """The message for dynamic steps: traced by TensorFlow, Keras 3.15 takes as many steps as the batch has rows."""
     return (
         f"{path}: over an open number of steps Keras computes a TimeDistributed wrongly in every SavedModel. "
         "Give the Input a fixed number of steps."
     )
 
 
-def _check_silent(layer: Any) -> None:
+def _check_leaf(layer: Any) -> None:
     if depends_on_phase(layer) or any(map(depends_on_phase, private.sublayers(layer))):
-        raise UnreadableCall("what a TimeDistributed holds is read where every size is fixed and nothing masks")
+        raise UnreadableCall("the layer in a TimeDistributed is read where every size is fixed and nothing masks")

@@ -1,4 +1,4 @@
-"""Walk through a model call by call and write down one node for each that inference needs."""
+"""Tracer: follows a model call by call and records one node for each call that inference needs."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -12,17 +12,22 @@ from . import keras_private as private
 from . import operations, time_distributed, unreadable_layer
 from .inference_mode import is_training_only, overrides_training_only
 from .inlining import check_leaf, is_inlined, makes_masks
-from .instantiate import is_stock
 from .ir import Node, Op, Ref, TensorInfo, as_array, map_refs
-from .layer_config import with_custom_functions
-from .lora import read_weights, without_adapter
 from .model_inputs import ModelInputs
 from .random_ops import RANDOM_IN_INFERENCE, recorded_random_ops
+from .read_op import read_op
 from .unreadable_layer import UnreadableCall
 
 
 class Tracer:
-    """Collects nodes while models are entered, each nested one in place of its call."""
+    """Collects the nodes of a model; a nested model is inlined in place of its call.
+
+    Attributes:
+        masked: True if masks travel beside the tensors of the model.
+        nodes: The nodes recorded so far; a node's key is its position here.
+        specs: Name, shape and dtype of every tensor recorded so far.
+        rows: For a tensor of steps that was made by a reshape of rows, the tensor of rows (see `time_distributed`).
+    """
 
     def __init__(self, model: Any) -> None:
         self.masked = makes_masks(model)
@@ -30,12 +35,12 @@ class Tracer:
         self.specs: dict[Ref, TensorInfo] = {}
         self.rows: dict[Ref, Ref] = {}
         self._ops: dict[int, Op] = {}
-        self._kept: list[Any] = []
+        self._alive: list[Any] = []  # objects known by their id, which must not be used again for another object
         self._calls: Counter[int] = Counter()
-        self._baked: list[bool | None] = [None]
+        self._phases: list[bool | None] = [None]  # the `training` argument of each call that is being inlined
 
     def enter(self, model: Any, start: ModelInputs, refs: list[Ref]) -> tuple[list[Ref], Any, list[str]]:
-        """Walk the outermost model: its output refs, their structure and the names of the layers that make them."""
+        """Trace the outermost model: its output refs, their structure and the names of the layers that make them."""
         inner = private.functional(model)
         if inner is None:
             feed = keras.tree.map_structure(lambda position: refs[position], start.structure)
@@ -43,27 +48,27 @@ class Tracer:
         return self._outputs(self.inline(inner, refs, ""), private.output_structure(inner))
 
     def _subclassed(self, model: Any, feed: Any) -> Any:
-        """The outermost model, where it is a class: read, or left whole."""
+        """Trace an outermost model that is a subclass; one that cannot be read becomes a single node."""
         try:
             return self.symbolic(model, (feed,), {}, "")
         except UnreadableCall as error:
-            tensors = self._stand_ins(feed, {}, [])
+            tensors = self._symbolic_inputs(feed, {}, [])
             results = model.compute_output_spec(tensors)
             specs = tuple(_spec(tensor) for tensor in keras.tree.flatten(results))
             refs = self.record(self.unreadable_op(model, model.name, error), (feed,), {}, specs)
             return keras.tree.pack_sequence_as(results, refs)
 
-    def _stand_ins(self, structure: Any, known: dict[int, Ref], inputs: list[Any]) -> Any:
-        """Symbolic tensors in the place of refs: listed, and by their ids what each stands for."""
+    def _symbolic_inputs(self, structure: Any, ref_of: dict[int, Ref], inputs: list[Any]) -> Any:
+        """The structure with a symbolic tensor for each ref; fills ``inputs``, and ``ref_of`` by the tensors' ids."""
 
-        def stand_in(ref: Ref) -> Any:
+        def symbolic_input(ref: Ref) -> Any:
             spec = self.specs[ref]
             tensor = keras.KerasTensor(spec.shape, "float32" if spec.is_float else spec.dtype)
-            known[id(tensor)] = ref
+            ref_of[id(tensor)] = ref
             inputs.append(tensor)
             return tensor
 
-        return map_refs(structure, stand_in)
+        return map_refs(structure, symbolic_input)
 
     def _outputs(self, results: Any, tensors: Any) -> tuple[list[Ref], Any, list[str]]:
         structure = results if tensors is None else tensors
@@ -78,33 +83,35 @@ class Tracer:
         return flat, positions, names
 
     def inline(self, model: Any, refs: list[Ref], scope: str) -> list[Ref]:
-        """Walk a functional model whose inputs are ``refs``; its outputs' refs, flat.
+        """Record a functional model whose inputs are ``refs``; returns the refs of its outputs, flat.
 
         Raises:
-            Refused: an operation in it is given functions: there is no class that could be made anew with them.
+            Refused: an operation in it takes functions as arguments: no class could be instantiated with them.
         """
-        known = {id(t): ref for t, ref in zip(model.inputs, self._fit(model, refs), strict=True)}
+        ref_of = {id(t): ref for t, ref in zip(model.inputs, self._cast_inputs(model, refs), strict=True)}
         try:
-            self._follow(private.calls_in_order(model), known, scope)
+            self._follow(private.calls_in_order(model), ref_of, scope)
         except UnreadableCall as error:
             raise Refused(
                 f"{scope or model.name}: {error}, in which nothing can be seen or folded. Call it in call() of a "
                 "layer of your own that has a get_config()."
             ) from error
-        return [known[id(tensor)] for tensor in model.outputs]
+        return [ref_of[id(tensor)] for tensor in model.outputs]
 
-    def _follow(self, calls: list[Any], known: dict[int, Ref], scope: str) -> None:
+    def _follow(self, calls: list[Any], ref_of: dict[int, Ref], scope: str) -> None:
+        """Record Keras calls in order; ``ref_of`` maps ids of symbolic tensors to refs and gains the calls' results."""
         for call in calls:
-            if any(id(tensor) not in known for tensor in call.input_tensors):
+            # a call that does not depend on the inputs alone is not part of this model
+            if any(id(tensor) not in ref_of for tensor in call.input_tensors):
                 continue
             args, kwargs = keras.tree.map_structure(
-                lambda leaf: known[id(leaf)] if isinstance(leaf, keras.KerasTensor) else _constant(leaf),
+                lambda leaf: ref_of[id(leaf)] if isinstance(leaf, keras.KerasTensor) else _constant(leaf),
                 (call.arguments.args, call.arguments.kwargs),
             )
             _check_plain(call)
             specs = tuple(_spec(tensor) for tensor in call.outputs)
             for tensor, ref in zip(call.outputs, self.call(call.operation, args, kwargs, specs, scope), strict=True):
-                known[id(tensor)] = ref
+                ref_of[id(tensor)] = ref
 
     def call(
         self,
@@ -115,17 +122,20 @@ class Tracer:
         scope: str,
         name: str | None = None,
     ) -> list[Ref]:
-        """Write down one call, in the way that fits what is called; the refs of its results.
+        """Record one call of a layer or operation; returns the refs of its results.
 
-        ``name`` stands in for the operation's own, where that hides in a wrapper.
+        ``name`` replaces the operation's own name where the operation is inside a wrapper.
         """
         path = f"{scope}/{name or operation.name}" if scope else name or operation.name
+        # training-only layers leave no node of their own
         if is_training_only(operation):
             return self._bypass(keras.tree.flatten(args)[:1], specs, path)
+        # a wrapper whose kernel is normalized already: the layer in it is called instead
         if isinstance(operation, keras.layers.SpectralNormalization):
             return self.call(operation.layer, args, _without_phase(kwargs), specs, scope, name or operation.name)
         try:
             return self._read(operation, args, kwargs, specs, path)
+        # the layer becomes a single node of which copies run its own code, unless that may be random
         except UnreadableCall as error:
             if overrides_training_only(operation):
                 raise Refused(unreadable_layer.custom_training_layer_error(operation, path)) from error
@@ -134,10 +144,10 @@ class Tracer:
     def _read(
         self, operation: Any, args: Any, kwargs: dict[str, Any], specs: tuple[TensorInfo, ...], path: str
     ) -> list[Ref]:
-        """Write down a call as what it consists of where that matters.
+        """Record a call, inlined where inference has to know what it consists of.
 
         Raises:
-            Unreadable: it matters and cannot be found out.
+            UnreadableCall: it would have to be inlined and cannot be read.
         """
         if type(operation) is keras.layers.TimeDistributed:
             lowered = time_distributed.lower(self, operation, keras.tree.flatten(args)[0], specs, path)
@@ -150,17 +160,17 @@ class Tracer:
         return self.record(self.op(operation, path), args, kwargs, specs)
 
     def _enter_nested(self, layer: Any, inner: Any, args: Any, kwargs: dict[str, Any], path: str) -> list[Ref]:
-        """A phase that is baked into the call of a model holds for every layer in it that has none of its own."""
-        self._baked.append(self._baked[-1] if kwargs.get("training") is None else kwargs["training"])
+        """Inline a model or layer; a phase baked into its call holds for every layer in it without one of its own."""
+        self._phases.append(self._phases[-1] if kwargs.get("training") is None else kwargs["training"])
         try:
             if inner is not None:
                 return self.inline(inner, self._arguments(inner, args, kwargs), path)
             return list(keras.tree.flatten(self.symbolic(layer, args, kwargs, path)))
         finally:
-            self._baked.pop()
+            self._phases.pop()
 
     def record(self, op: Op, args: Any, kwargs: dict[str, Any], specs: tuple[TensorInfo, ...]) -> list[Ref]:
-        """Add one node and name its results."""
+        """Add one node; returns the refs of its results."""
         node = Node(
             key=len(self.nodes),
             op=op,
@@ -168,7 +178,7 @@ class Tracer:
             kwargs=_without_phase(kwargs),
             outputs=specs,
             call=self._calls[id(op)],
-            training=self._baked[-1] if kwargs.get("training") is None else kwargs["training"],
+            training=self._phases[-1] if kwargs.get("training") is None else kwargs["training"],
         )
         self._calls[id(op)] += 1
         self.nodes.append(node)
@@ -177,57 +187,61 @@ class Tracer:
         return refs
 
     def symbolic(self, layer: Any, args: Any, kwargs: dict[str, Any], scope: str) -> Any:
-        """Walk a subclassed model or layer by calling its ``call`` on symbolic tensors; refs in its output's structure.
+        """Record a subclassed model or layer by its ``call`` on symbolic tensors; refs in its output's structure.
 
         Raises:
-            Unreadable: ``call`` does something that symbolic tensors cannot go through.
+            UnreadableCall: ``call`` does something that symbolic tensors cannot go through.
         """
-        known: dict[int, Ref] = {}
+        ref_of: dict[int, Ref] = {}
         inputs: list[Any] = []
-        fed, words = self._stand_ins((tuple(args), _without_phase(kwargs)), known, inputs)
+        # symbolic tensors for the refs among the arguments, and learning phase 0 where the call takes a phase
+        call_args, call_kwargs = self._symbolic_inputs((tuple(args), _without_phase(kwargs)), ref_of, inputs)
         if private.accepts(layer, "training"):
-            words["training"] = False
-        with private.restored_call_history(layer), keras.StatelessScope():  # what a call assigns, it assigns to nobody
+            call_kwargs["training"] = False
+        # the call itself: nothing that it assigns or appends stays on the layer
+        with private.restored_call_history(layer), keras.StatelessScope():
             try:
-                with recorded_random_ops() as drawn:
-                    results = layer.call(*fed, **words)
+                with recorded_random_ops() as random_ops:
+                    results = layer.call(*call_args, **call_kwargs)
             except Exception as error:
                 raise UnreadableCall(unreadable_layer.failure_reason(error)) from error
-            if drawn:
+            # a number drawn now would be a constant of the graph
+            if random_ops:
                 raise Refused(f"{scope or layer.name}: {RANDOM_IN_INFERENCE}")
-            self._kept.append(results)
-            self._follow(private.calls_between(inputs, keras.tree.flatten(results)), known, scope)
-        return keras.tree.map_structure(lambda tensor: known[id(tensor)], results)
+            # the calls that lead from its inputs to its results, while the history is there
+            self._alive.append(results)
+            self._follow(private.calls_between(inputs, keras.tree.flatten(results)), ref_of, scope)
+        return keras.tree.map_structure(lambda tensor: ref_of[id(tensor)], results)
 
     def _arguments(self, model: Any, args: Any, kwargs: dict[str, Any]) -> list[Ref]:
-        fed = args[0] if args else kwargs["inputs"]
-        wanted = private.input_structure(model)
-        if isinstance(fed, Mapping) and not isinstance(wanted, Mapping):
-            return [fed[tensor.name] for tensor in model.inputs]
-        return list(keras.tree.flatten(fed))
+        """The refs that a call feeds a functional model with, in the order of its inputs."""
+        feed = args[0] if args else kwargs["inputs"]
+        if isinstance(feed, Mapping) and not isinstance(private.input_structure(model), Mapping):
+            return [feed[tensor.name] for tensor in model.inputs]
+        return list(keras.tree.flatten(feed))
 
-    def _fit(self, model: Any, refs: list[Ref]) -> list[Ref]:
-        """Cast where a nested model takes another kind of number than it is fed, as Keras does."""
-        wanted = [_spec(tensor) for tensor in model.inputs]
-        return [self._cast(ref, spec) for ref, spec in zip(refs, wanted, strict=True)]
+    def _cast_inputs(self, model: Any, refs: list[Ref]) -> list[Ref]:
+        """Cast between integers and floats where a nested model takes the other kind, as Keras does."""
+        expected = [_spec(tensor) for tensor in model.inputs]
+        return [self._cast(ref, spec) for ref, spec in zip(refs, expected, strict=True)]
 
     def _bypass(self, refs: list[Ref], specs: tuple[TensorInfo, ...], path: str) -> list[Ref]:
         _check_size(path, self.specs[refs[0]], specs[0])
         return [self._cast(ref, spec) for ref, spec in zip(refs, specs, strict=True)]
 
-    def _cast(self, ref: Ref, wanted: TensorInfo) -> Ref:
-        given = self.specs[ref]
-        if given.dtype == wanted.dtype or (given.is_float and wanted.is_float):
+    def _cast(self, ref: Ref, expected: TensorInfo) -> Ref:
+        source = self.specs[ref]
+        if source.dtype == expected.dtype or (source.is_float and expected.is_float):
             return ref
-        operation = operations.cast(wanted.dtype)
-        spec = TensorInfo(operation.name, given.shape, wanted.dtype)
+        operation = operations.cast(expected.dtype)
+        spec = TensorInfo(operation.name, source.shape, expected.dtype)
         return self.record(self.op(operation, operation.name), (ref,), {}, (spec,))[0]
 
     def op(self, operation: Any, path: str) -> Op:
         """The op for a Keras layer or operation, one for all of its calls."""
         if id(operation) not in self._ops:
-            self._kept.append(operation)
-            self._ops[id(operation)] = _read(operation, path)
+            self._alive.append(operation)
+            self._ops[id(operation)] = read_op(operation, path)
         return self._ops[id(operation)]
 
     def unreadable_op(self, layer: Any, path: str, error: UnreadableCall) -> Op:
@@ -239,36 +253,24 @@ class Tracer:
         return op
 
 
-def _read(operation: Any, path: str) -> Op:
-    kind = type(operation)
-    if not isinstance(operation, keras.layers.Layer):
-        return Op(path, kind, template=private.detached(operation))
-    weights = read_weights(operation)
-    if isinstance(operation, keras.layers.Lambda):
-        return Op(path, kind, {"dtype": "float32"}, weights, template=operation)
-    try:
-        config = without_adapter(private.config_of(operation))
-        return Op(path, kind, with_custom_functions(operation, config) if is_stock(kind) else config, weights)
-    except Exception as error:  # Keras 3.11 stumbles over its own message
+def _check_size(path: str, source: TensorInfo, result: TensorInfo) -> None:
+    if source.shape != result.shape:
         raise Refused(
-            f"{path}: {kind.__name__} has no get_config(). Give the class one that returns its constructor arguments."
-        ) from error
-
-
-def _check_size(path: str, given: TensorInfo, wanted: TensorInfo) -> None:
-    if given.shape != wanted.shape:
-        raise Refused(
-            f"{path}: outside of training it lets tensors of {given.shape} through whole, though the layers "
-            f"behind it are made for {wanted.shape}. Put a CenterCrop or a Resizing in the place of a RandomCrop."
+            f"{path}: outside of training it lets tensors of {source.shape} through whole, though the layers "
+            f"behind it are made for {result.shape}. Put a CenterCrop or a Resizing in the place of a RandomCrop."
         )
 
 
 def _check_plain(call: Any) -> None:
-    """An operation that is given functions, such as ``keras.ops.cond``, reads what they close over unseen."""
+    """Refuse an operation that takes functions, such as ``keras.ops.cond``: the tensors they capture stay unseen.
+
+    Raises:
+        UnreadableCall: an argument, or something that the operation was made with, is a function.
+    """
     if isinstance(call.operation, keras.layers.Layer):
         return
-    given = [*keras.tree.flatten((call.arguments.args, call.arguments.kwargs)), *private.functions_of(call.operation)]
-    if any(callable(each) for each in given):
+    leaves = [*keras.tree.flatten((call.arguments.args, call.arguments.kwargs)), *private.functions_of(call.operation)]
+    if any(callable(leaf) for leaf in leaves):
         raise UnreadableCall(
             f"it gives functions to {call.operation.name!r}, a {type(call.operation).__name__} of keras.ops"
         )
@@ -279,7 +281,7 @@ def _without_phase(kwargs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _constant(leaf: Any) -> Any:
-    """A tensor or variable captured by a call becomes an array; anything else stays."""
+    """The value of a tensor or variable that a call captured, as an array; anything else as it is."""
     return as_array(leaf) if keras.ops.is_tensor(leaf) or isinstance(leaf, keras.Variable) else leaf
 
 

@@ -1,1 +1,1 @@
-"""HTML pages: the parts that the report and the diagnosis share."""
+"""HTML elements that the report and the diagnosis share."""

@@ -1,4 +1,4 @@
-"""Pages that need nothing but themselves."""
+"""Self-contained HTML pages."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -26,28 +26,28 @@ def page(title: str, parts: Iterable[str]) -> str:
 
 
 def paragraph(text: str) -> str:
-    """Text, escaped."""
+    """A paragraph of escaped text."""
     return f"<p>{escape(text)}</p>"
 
 
 def bullets(items: Iterable[str]) -> str:
-    """A list of texts, escaped."""
+    """A bullet list of escaped texts."""
     return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table of texts and numbers, escaped."""
+    """A table of escaped texts and numbers."""
     body = "".join("<tr>" + "".join(map(cell, row)) + "</tr>" for row in rows)
     return framed("<tr>" + "".join(f"<th>{escape(head)}</th>" for head in heads) + f"</tr>{body}")
 
 
 def framed(rows: str) -> str:
-    """A table of rows that are HTML; where it is wider than the screen it scrolls, and not the page."""
+    """A table of HTML rows; where it is wider than the screen, it scrolls and not the page."""
     return f'<div class="wide"><table>{rows}</table></div>'
 
 
 def cell(value: object) -> str:
-    """One cell; numbers to three digits."""
+    """A table cell; floats to three digits."""
     if isinstance(value, float):
         return f'<td class="number">{value:.3g}</td>'
     return f"<td>{escape(str(value))}</td>"

@@ -1,4 +1,4 @@
-"""One digest for a model, be it a file or a directory."""
+"""Digests that identify a model: of a file, of a directory, of weights."""
 
 import hashlib
 from pathlib import Path
@@ -13,13 +13,13 @@ def digest(path: Path) -> str:
     """SHA-256 of a file; of a directory, that of its files' names and digests in order, as `sha256sum` lists them."""
     if path.is_file():
         return sha256_file(path)
-    files = sorted((each.relative_to(path).as_posix(), each) for each in path.rglob("*") if each.is_file())
-    return sha256("".join(f"{sha256_file(each)}  {name}\n" for name, each in files).encode())
+    files = sorted((file.relative_to(path).as_posix(), file) for file in path.rglob("*") if file.is_file())
+    return sha256("".join(f"{sha256_file(file)}  {name}\n" for name, file in files).encode())
 
 
 def weights_digest(model: Any) -> str:
-    """SHA-256 over a model's variables in order: what a model that came from no file is known by."""
-    whole = hashlib.sha256()
+    """SHA-256 over a model's variables in order, for a model that was not loaded from a file."""
+    sha = hashlib.sha256()
     for variable in model.variables:
-        whole.update(np.ascontiguousarray(variable.numpy()).tobytes())
-    return whole.hexdigest()
+        sha.update(np.ascontiguousarray(variable.numpy()).tobytes())
+    return sha.hexdigest()

@@ -1,4 +1,4 @@
-"""Reads a model file into a Keras 3 model."""
+"""Loader of model files: picks the reader for a file's format and returns a Keras 3 model."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,9 +29,9 @@ class Loaded:
     Attributes:
         model: A Keras 3 model.
         source: The file.
-        notes: What its user should be told about how it was read.
+        notes: Notes for the user on how it was read.
         readers: Distributions that took part in reading it, beside those that every export uses.
-        modules: Modules of the user's own that its layers come from.
+        modules: Custom modules that its layers come from.
     """
 
     model: Any
@@ -45,29 +45,32 @@ def load_model(path: Path, *, trust_code: bool = False, custom_objects: Sequence
     """Loads a model that Keras saved whole: `.keras`, `.h5`, or a SavedModel directory of Keras 2.
 
     Args:
-        path: The file or directory, or `package.module:function`, a function that gives a model.
-        trust_code: Whether code may run: Lambda layers of the file, or that function.
+        path: The file or directory, or `package.module:function`, a function that returns a model.
+        trust_code: True if code may run: Lambda layers of the file, or that function.
         custom_objects: Modules to import first; their classes register themselves with Keras.
 
     Raises:
-        CannotLoad: It is no such file, is damaged, or a module cannot be imported.
-        Refused: It would run code that was not allowed, or holds what Keras 3 has not.
+        CannotLoad: The path is not such a file, is damaged, or a module cannot be imported.
+        Refused: It would run code that is not allowed, or holds something that Keras 3 lacks.
     """
-    if function := ModelFunction.named_by(str(path)):
+    # a function that returns a model
+    if function := ModelFunction.parse(str(path)):
         return _call(function, trust_code, custom_objects)
+    # a file that Keras 3 wrote
     modules = tuple(custom_objects)
-    kind = detect_format(path)
+    model_format = detect_format(path)
     source = Source(path.name, digest(path))
-    if kind is ModelFormat.ARCHIVE:
+    if model_format is ModelFormat.ARCHIVE:
         return Loaded(_load_keras_3(path, read_config(path), trust_code, modules), source, modules=modules)
-    saved = _READERS[kind](path)
-    if saved.version.startswith("3."):
-        return Loaded(_load_keras_3(path, saved.config, trust_code, modules), source, modules=modules)
+    stored = _READERS[model_format](path)
+    if stored.version.startswith("3."):
+        return Loaded(_load_keras_3(path, stored.config, trust_code, modules), source, modules=modules)
+    # a file of Keras 2, which tf-keras reads
     _require_tf_keras(path)
     from .legacy import open_legacy
 
     import_modules(modules)
-    model, notes = open_legacy(saved, trust_code=trust_code, custom=_registered(modules))
+    model, notes = open_legacy(stored, trust_code=trust_code, custom=_registered_with_both(modules))
     return Loaded(model, source, notes, ("tf-keras",), modules)
 
 
@@ -101,10 +104,10 @@ def _load_keras_3(path: Path, config: Any, trust_code: bool, modules: tuple[str,
 
 
 def require_readable(path: Path, modules: tuple[str, ...], trust_code: bool) -> None:
-    """Makes sure that a fresh process that imports these modules finds all that a `.keras` file names.
+    """Checks that a new process that imports these modules finds every class and function in a `.keras` file.
 
     Raises:
-        Refused: It would not; the message names the layer.
+        Refused: One would not be found; the message names the layer.
     """
     refuse_code(read_config(path), path, _names(objects_of(modules), modules, trust_code), trust_code)
 
@@ -114,8 +117,8 @@ def _names(named: Mapping[str, Any], modules: tuple[str, ...], trust_code: bool)
     return frozenset((*named, *registered))
 
 
-def _registered(custom_objects: Sequence[str]) -> frozenset[str]:
-    """Names under which classes are registered with both Kerases, once modules of the user's were imported."""
+def _registered_with_both(custom_objects: Sequence[str]) -> frozenset[str]:
+    """Names under which the imported custom modules registered classes both with Keras 3 and with tf-keras."""
     if not custom_objects:
         return frozenset()
     import tf_keras

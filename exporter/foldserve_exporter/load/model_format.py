@@ -1,4 +1,4 @@
-"""What kind of model file a path is."""
+"""Detection of a model file's format."""
 
 import json
 import zipfile
@@ -13,7 +13,7 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 class ModelFormat(Enum):
-    """The ways in which Keras saved whole models over the years."""
+    """Formats in which Keras versions saved whole models."""
 
     ARCHIVE = "a .keras archive of Keras 3"
     LEGACY_ARCHIVE = "a .keras archive of tf.keras 2.12 to 2.15"
@@ -22,27 +22,27 @@ class ModelFormat(Enum):
 
 
 def detect_format(path: Path) -> ModelFormat:
-    """Looks at the name, and into a `.keras` archive for the version that wrote it.
+    """The format by the file's name, and for a `.keras` archive by the version that wrote it.
 
     Raises:
-        CannotLoad: It is none of these; the message says what is read.
+        CannotLoad: It has none of these formats; the message lists them.
     """
     if path.is_dir():
         return _directory(path)
     if not path.is_file():
         raise CannotLoad(f"{path} is not there; give {ACCEPTED}")
-    ending = path.suffix.lower()
+    suffix = path.suffix.lower()
     if path.name.endswith(".weights.h5"):
         raise CannotLoad(f"{path} holds weights alone, without the model; save the whole model with model.save()")
-    if ending in (".h5", ".hdf5") or (ending == ".keras" and _is_hdf5(path)):  # tf.keras up to 2.12 wrote .keras so
+    if suffix in (".h5", ".hdf5") or (suffix == ".keras" and _is_hdf5(path)):  # tf.keras up to 2.12 wrote .keras so
         return ModelFormat.H5
-    if ending == ".keras":
+    if suffix == ".keras":
         return ModelFormat.LEGACY_ARCHIVE if archive_version(path).startswith("2.") else ModelFormat.ARCHIVE
     raise CannotLoad(f"{path} has the ending {path.suffix!r}; give {ACCEPTED}")
 
 
 def archive_version(path: Path) -> str:
-    """The Keras that wrote a `.keras` archive; empty where the archive does not say or is none."""
+    """The version of Keras that wrote a `.keras` archive; empty if it is not recorded or the file is not an archive."""
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.getinfo("metadata.json").file_size > 1 << 20:
@@ -59,5 +59,5 @@ def _is_hdf5(path: Path) -> bool:
 
 def _directory(path: Path) -> ModelFormat:
     if not (path / "saved_model.pb").is_file():
-        raise CannotLoad(f"{path} is a directory without a saved_model.pb, so no SavedModel; give {ACCEPTED}")
+        raise CannotLoad(f"{path} is a directory without a saved_model.pb, so it is not a SavedModel; give {ACCEPTED}")
     return ModelFormat.DIRECTORY

@@ -1,4 +1,4 @@
-"""Modules of the user's own: where they are found, and models that a function in one makes."""
+"""Custom modules: the search path, imports, and functions in them that return models."""
 
 import importlib
 import re
@@ -18,19 +18,19 @@ _FUNCTION = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)", re.A
 
 
 def search_working_directory() -> None:
-    """Has modules of the working directory found, behind all others: a command's own script does not look there."""
+    """Appends the working directory to the module search path, which a command's own script does not have there."""
     here = str(Path.cwd())
     if here not in sys.path and "" not in sys.path:
         sys.path.append(here)
 
 
-def search_path() -> tuple[str, ...]:
-    """Where this process looks for modules, such that it means the same in any working directory."""
+def module_search_path() -> tuple[str, ...]:
+    """The module search path of this process, in absolute paths, valid in any working directory."""
     return tuple(str(Path(entry).resolve()) for entry in sys.path)
 
 
 def extend_search_path(entries: Sequence[str]) -> None:
-    """Has modules found in these places too, behind where this process looks already."""
+    """Appends entries to the module search path of this process."""
     sys.path.extend(entry for entry in entries if entry not in sys.path)
 
 
@@ -38,14 +38,14 @@ def import_modules(names: Sequence[str]) -> None:
     """Imports modules whose classes register themselves with Keras.
 
     Raises:
-        CannotLoad: One cannot be imported.
+        CannotLoad: A module cannot be imported.
     """
     for name in names:
         _import(name, f"--custom-objects {name}")
 
 
 def objects_of(names: Sequence[str]) -> dict[str, Any]:
-    """The classes and functions that imported modules define, by their names: Keras itself finds registered ones."""
+    """The classes and functions that imported modules define, by name; Keras itself finds registered ones."""
     return {
         key: value
         for name in names
@@ -54,38 +54,38 @@ def objects_of(names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _import(name: str, asked: str) -> ModuleType:
+def _import(name: str, requested_as: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except Exception as error:
         raise CannotLoad(
-            f"{asked}: the module cannot be imported: {error_text(error)}; it is looked for in the working directory"
-            " and where PYTHONPATH says"
+            f"{requested_as}: the module cannot be imported: {error_text(error)}; it is looked for in the working"
+            " directory and where PYTHONPATH says"
         ) from error
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFunction:
-    """`package.module:function`, which gives a built model."""
+    """A function `package.module:function` that returns a built model."""
 
     module: str
     name: str
 
     @classmethod
-    def named_by(cls, words: str) -> "ModelFunction | None":
-        """None where the words are a path."""
-        match = _FUNCTION.fullmatch(words)
-        return None if match is None or Path(words).exists() else cls(match[1], match[2])
+    def parse(cls, argument: str) -> "ModelFunction | None":
+        """The function that an argument names; None where it is a path."""
+        match = _FUNCTION.fullmatch(argument)
+        return None if match is None or Path(argument).exists() else cls(match[1], match[2])
 
     def __str__(self) -> str:
         return f"{self.module}:{self.name}"
 
     def call(self, *, trust_code: bool) -> Any:
-        """The model.
+        """The model that the function returns.
 
         Raises:
-            Refused: Code was not allowed.
-            CannotLoad: There is no such function, it fails, or what it gives is no Keras model.
+            Refused: Code is not allowed.
+            CannotLoad: There is no such function, it fails, or it does not return a Keras model.
         """
         if not trust_code:
             raise Refused(

@@ -1,4 +1,4 @@
-"""What a model file would make Python import or run, read from its configuration before anything is loaded."""
+"""Safety check: the code that a model file would import or run, by its configuration, before anything is loaded."""
 
 import json
 import zipfile
@@ -17,7 +17,7 @@ def read_config(path: Path) -> Any:
     """The `config.json` of a `.keras` file.
 
     Raises:
-        CannotLoad: The file is no `.keras` archive, or is damaged.
+        CannotLoad: The file is not a `.keras` archive, or is damaged.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -31,42 +31,51 @@ def read_config(path: Path) -> Any:
 
 
 def refuse_code(config: Any, path: Path, allowed: frozenset[str] = frozenset(), trust_code: bool = False) -> None:
-    """Makes sure that nothing but Keras' own classes and functions is asked for, and those that were named.
+    """Checks that a configuration names only classes and functions of Keras' own, or allowed ones.
 
-    How the model was compiled is not looked at, nor ever loaded: losses and metrics take no part in inference.
+    The configuration of ``compile`` is not checked, and never loaded: losses and metrics take no part in inference.
 
     Args:
-        config: As the file has it.
+        config: The configuration, as it is in the file.
         path: The file, for messages.
-        allowed: Names under which classes and functions of the author's own will be found.
-        trust_code: Whether code in the file may run.
+        allowed: Names under which custom classes and functions will be found.
+        trust_code: True if code in the file may run.
 
     Raises:
-        Refused: A Lambda, a class or a function of the author's own; the message names the layer and the way out.
+        Refused: A Lambda, or a custom class or function that is not allowed; the message names layer and remedy.
     """
     loaded = {key: value for key, value in config.items() if key != _COMPILED} if isinstance(config, dict) else config
-    for layer, entry in _objects(loaded):
-        if "class_name" not in entry:
-            raise Refused(
-                f"{path}: layer {layer!r} holds a lambda function (its activation, say) that Keras wrote and cannot "
-                "read again; give it a function with a name, and its module with --custom-objects MODULE, or export "
-                "the model itself from Python: foldserve_exporter.export_model(model, ...)"
-            )
-        if _is_lambda(entry):
-            if not trust_code:
-                raise Refused(
-                    f"{path}: layer {layer!r} {_LAMBDA[entry.get('class_name') == 'Lambda']}, which runs code from the "
-                    "file; replace it with layers or keras.ops, or pass --trust-code if you made the file"
-                )
-        elif trust_code and _package(entry) in _OF_KERAS:
-            continue
-        elif (named := _foreign_name(entry)) and named not in allowed:
-            is_function = entry.get("class_name") == "function"
-            kind = f"uses {named}, a function" if is_function else f"is a {named}, a class"
-            raise Refused(
-                f"{path}: layer {layer!r} {kind} that does not come with Keras;"
-                " name the module that defines it with --custom-objects MODULE"
-            )
+    for layer, entry in _serialized_objects(loaded):
+        problem = _problem(entry, allowed, trust_code)
+        if problem is not None:
+            raise Refused(f"{path}: layer {layer!r} {problem}")
+
+
+def _problem(entry: dict[str, Any], allowed: frozenset[str], trust_code: bool) -> str | None:
+    """The reason to refuse a serialized object, and the remedy; None where it may be loaded."""
+    # a lambda that Keras serialized without a class cannot be read even by Keras
+    if "class_name" not in entry:
+        return (
+            "holds a lambda function (its activation, say) that Keras wrote and cannot "
+            "read again; give it a function with a name, and its module with --custom-objects MODULE, or export "
+            "the model itself from Python: foldserve_exporter.export_model(model, ...)"
+        )
+    # code in the file
+    if _is_lambda(entry):
+        if trust_code:
+            return None
+        return (
+            f"{_LAMBDA[entry.get('class_name') == 'Lambda']}, which runs code from the file;"
+            " replace it with layers or keras.ops, or pass --trust-code if you made the file"
+        )
+    # classes and functions of other modules
+    if trust_code and _package(entry) in _KERAS_LIBRARIES:
+        return None
+    name = _foreign_name(entry)
+    if not name or name in allowed:
+        return None
+    kind = f"uses {name}, a function" if entry.get("class_name") == "function" else f"is a {name}, a class"
+    return f"{kind} that does not come with Keras; name the module that defines it with --custom-objects MODULE"
 
 
 _COMPILED = "compile_config"
@@ -77,8 +86,8 @@ def _is_lambda(entry: dict[str, Any]) -> bool:
     return entry.get("class_name") in ("Lambda", "__lambda__")
 
 
-def _is_code(item: dict[str, Any]) -> bool:
-    """True if this is a lambda function as Keras writes one that is no object of its own."""
+def _is_bare_lambda(item: dict[str, Any]) -> bool:
+    """True if this is a lambda function that Keras serialized as its code alone, without a class."""
     code = item.get("value")
     return len(item) == 1 and isinstance(code, list) and bool(code) and isinstance(code[0], str)
 
@@ -88,22 +97,22 @@ def _package(entry: dict[str, Any]) -> str:
 
 
 def _foreign_name(entry: dict[str, Any]) -> str | None:
-    """The name of a class or function that does not come with Keras."""
+    """The name of a class or function that does not come with Keras; None for one that does."""
     module = _package(entry)
     if entry["class_name"] == "function" and module == "builtins":
         name = str(entry.get("config"))
-        return None if any(hasattr(each, name) for each in _BUILT_IN) else name
-    return str(entry["registered_name"]) if entry.get("registered_name") and module not in _STOCK else None
+        return None if any(hasattr(module_of_keras, name) for module_of_keras in _KERAS_FUNCTIONS) else name
+    return str(entry["registered_name"]) if entry.get("registered_name") and module not in _KERAS_MODULES else None
 
 
-def _name(entry: dict[str, Any]) -> str:
+def _layer_name(entry: dict[str, Any]) -> str:
     places = (entry.get("config"), entry)
-    return next((str(each["name"]) for each in places if isinstance(each, dict) and each.get("name")), "")
+    return next((str(place["name"]) for place in places if isinstance(place, dict) and place.get("name")), "")
 
 
-_STOCK = ("keras", "builtins")
-_OF_KERAS = ("keras_hub", "keras_cv", "keras_nlp")  # which Keras imports by itself
-_BUILT_IN = (  # where Keras looks for a function of which it wrote down the name alone
+_KERAS_MODULES = ("keras", "builtins")
+_KERAS_LIBRARIES = ("keras_hub", "keras_cv", "keras_nlp")  # which Keras imports by itself
+_KERAS_FUNCTIONS = (  # modules in which Keras looks up a function that it serialized by name alone
     keras.activations,
     keras.constraints,
     keras.initializers,
@@ -114,20 +123,20 @@ _BUILT_IN = (  # where Keras looks for a function of which it wrote down the nam
 )
 
 
-def _objects(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+def _serialized_objects(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every serialized object of a configuration, outermost first, with the name of the layer that it belongs to.
 
-    Iterative, as nesting is the file's choice.
+    Iterative: the file determines how deep the nesting is.
     """
     stack = [("", value)]
     while stack:
         name, item = stack.pop()
         if isinstance(item, dict):
             if isinstance(item.get("class_name"), str):
-                name = _name(item) or name or item["class_name"]
+                name = _layer_name(item) or name or item["class_name"]
                 yield name, item
-            elif _is_code(item):
+            elif _is_bare_lambda(item):
                 yield name, item
-            stack.extend((name, each) for each in reversed(item.values()))
+            stack.extend((name, value) for value in reversed(item.values()))
         elif isinstance(item, list):
-            stack.extend((name, each) for each in reversed(item))
+            stack.extend((name, value) for value in reversed(item))

@@ -1,1 +1,1 @@
-"""A model's predictions: made, compared with one another, and held against labels."""
+"""A model's predictions: made, compared with one another, and scored against labels."""

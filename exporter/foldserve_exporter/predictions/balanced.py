@@ -1,4 +1,4 @@
-"""How often predictions would be right if each class were answered as often as it comes."""
+"""Accuracy with balanced predictions: with each class predicted as often as it occurs."""
 
 import numpy as np
 
@@ -10,9 +10,10 @@ _STEP = 6.0  # standard deviations of the scores, in the first round
 
 
 def balanced_accuracy(scores: Array, classes: Array) -> float:
-    """The accuracy when one constant for each class is added to its scores, such that its answers are as many.
+    """The accuracy once a constant is added to each class' scores so that it is predicted as often as it occurs.
 
-    What only a constant in the model spoiled is right then. What has learned little stays nearly as wrong as it was.
+    Predictions that only a constant in the model made wrong become right; those of a model that has learned little stay
+    nearly as wrong as they were.
 
     Args:
         scores: Probabilities, whose logarithms are taken, or logits; shape (rows, classes).
@@ -22,9 +23,9 @@ def balanced_accuracy(scores: Array, classes: Array) -> float:
     scores, classes = scores[chosen], classes[chosen]
     spread = np.log(np.maximum(scores, 1e-30)) if scores.min() >= 0 else scores
     spread = spread / (spread.std() or 1.0)
-    wanted = np.bincount(classes, minlength=scores.shape[1]) / len(classes)
+    shares = np.bincount(classes, minlength=scores.shape[1]) / len(classes)
     constants = np.zeros(scores.shape[1])
-    for each in range(_ROUNDS):
-        answered = np.bincount((spread + constants).argmax(axis=1), minlength=scores.shape[1]) / len(classes)
-        constants += _STEP / (each + 2) * (wanted - answered)
+    for round_number in range(_ROUNDS):
+        predicted = np.bincount((spread + constants).argmax(axis=1), minlength=scores.shape[1]) / len(classes)
+        constants += _STEP / (round_number + 2) * (shares - predicted)
     return float(np.mean((spread + constants).argmax(axis=1) == classes))

@@ -1,4 +1,4 @@
-"""How far two sets of predictions are apart."""
+"""Difference between two sets of predictions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from foldserve_contract.signature import Array, Arrays
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One output, before against after.
+    """Difference between an output before and after a change of the model.
 
     Attributes:
         largest: max|before − after|.
         mean: mean|before − after|.
         scale: max|before|.
         spread: Standard deviation of the output over the rows, before or after, whichever varies more.
-        agreement: Share of the rows with the same top-1 class; None where the output is no vector of scores.
+        agreement: Share of the rows with the same top-1 class; None where the output is not a vector of scores.
     """
 
     largest: float
@@ -29,7 +29,7 @@ class Change:
 
     @property
     def size(self) -> float:
-        """How much of the predictions is different, from 0 (none) to 1 (all that they say)."""
+        """The share of the predictions' content that changed, from 0 (none) to 1 (all of it)."""
         if not np.isfinite(self.mean):
             return 1.0
         moved = self.mean / self.spread if self.spread > 0 else float(self.mean > 0)
@@ -37,7 +37,7 @@ class Change:
 
 
 def change(before: Array, after: Array) -> Change:
-    """Compares one output."""
+    """Compares an output before and after."""
     wide_before, wide_after = before.astype(np.float64), after.astype(np.float64)
     agreement = None
     if before.ndim == 2 and before.shape[1] > 1:
@@ -54,8 +54,8 @@ def changes(before: Arrays, after: Arrays) -> dict[str, Change]:
 
 
 def largest_size(changed: Mapping[str, Change]) -> float:
-    """How much of the predictions is different in the output that changed most."""
-    return max((each.size for each in changed.values()), default=0.0)
+    """The size of the change in the output that changed most."""
+    return max((output.size for output in changed.values()), default=0.0)
 
 
 def _spread(array: Array) -> float:

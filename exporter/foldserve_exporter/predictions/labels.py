@@ -1,4 +1,4 @@
-"""Labels from files."""
+"""Labels read from files."""
 
 import zipfile
 from pathlib import Path
@@ -7,12 +7,12 @@ import numpy as np
 
 from foldserve_contract.signature import Array
 
-from ..samples.files import why_unread
+from ..samples.files import unreadable_reason
 from .scores import LabelsError
 
 
 def read_labels(path: Path) -> Array | dict[str, Array]:
-    """An `.npy`, or an `.npz` with one array per output.
+    """Reads labels from an `.npy`, or from an `.npz` with one array per output.
 
     Raises:
         LabelsError: The file is missing or unreadable.
@@ -25,5 +25,5 @@ def read_labels(path: Path) -> Array | dict[str, Array]:
             with np.load(path, allow_pickle=False) as archive:
                 return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise LabelsError(f"{path} cannot be read as labels: {why_unread(error)}") from error
-    raise LabelsError(f"{path} is no .npz and no .npy")
+        raise LabelsError(f"{path} cannot be read as labels: {unreadable_reason(error)}") from error
+    raise LabelsError(f"{path} is neither an .npz nor an .npy file")

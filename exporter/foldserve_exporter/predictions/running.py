@@ -9,14 +9,14 @@ from foldserve_contract.signature import Array, Arrays
 from ..graph import Graph, rebuild
 from ..graph.unique_names import op_names
 from ..naming import NamedModel
-from ..tracing import Run, traced
+from ..tracing import TracedFunction, traced
 
 _INFERENCE_ROWS = 32
 _TRAINING_ROWS = 256
 
 
 def copied(graph: Graph, *, thaw: bool = False) -> NamedModel:
-    """A model rebuilt from a graph, without dropout.
+    """Rebuilds a model from a graph, without dropout.
 
     A BatchNormalization that is not trainable stays on its moving statistics in training as well, as Keras has it
     since 2.2.0; `thaw` lets it follow the learning phase, as Keras before that did.
@@ -30,25 +30,25 @@ def copied(graph: Graph, *, thaw: bool = False) -> NamedModel:
 
 
 def predict(named: NamedModel, inputs: Arrays) -> dict[str, Array]:
-    """In inference, some rows at a time."""
+    """Predicts in inference, a few rows at a time."""
     return _run(named, inputs, _INFERENCE_ROWS, named.run)
 
 
 def predict_in_training(named: NamedModel, inputs: Arrays) -> dict[str, Array]:
-    """In training, in batches as large as they may be and all of a size, so that no few rows normalise themselves.
+    """Predicts in training, in large batches of nearly equal size, so that no batch statistics come from few rows.
 
-    As a graph, which holds no activation longer than it is needed.
+    It runs as a graph function, which frees activations as soon as possible.
     """
     return _run(named, inputs, _TRAINING_ROWS, traced(named, training=True))
 
 
-def _run(named: NamedModel, inputs: Arrays, most: int, run: Run) -> dict[str, Array]:
+def _run(named: NamedModel, inputs: Arrays, most: int, run: TracedFunction) -> dict[str, Array]:
     pieces = math.ceil(rows_of(inputs) / most)
     split = {name: np.array_split(array, pieces) for name, array in inputs.items()}
-    parts = [run({name: each[piece] for name, each in split.items()}) for piece in range(pieces)]
+    parts = [run({name: arrays[piece] for name, arrays in split.items()}) for piece in range(pieces)]
     return {name: np.concatenate([part[name] for part in parts]) for name in named.outputs}
 
 
 def rows_of(inputs: Arrays) -> int:
-    """How many rows there are."""
+    """The number of rows."""
     return len(next(iter(inputs.values())))

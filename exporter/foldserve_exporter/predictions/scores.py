@@ -1,4 +1,4 @@
-"""How good predictions are: how often they are right, and whether their order is."""
+"""Scores of predictions against labels: accuracy or error, and rank correlation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from .balanced import balanced_accuracy
 
 _SKEWED = 0.15
 _NEAR = 0.35  # of the way from chance to always right
-_REGAINED = 0.3  # of all answers
+_REGAINED = 0.3  # of all predictions
 _MOST_ERRORS = 0.65
 
 
@@ -23,8 +23,8 @@ class LabelsError(FoldserveError):
     """The labels cannot be read, or do not fit the predictions."""
 
 
-class Task(StrEnum):
-    """What an output is for, as its labels tell."""
+class PredictionTask(StrEnum):
+    """Task of an output, as implied by its labels."""
 
     CLASSIFICATION = "classification"
     REGRESSION = "regression"
@@ -32,21 +32,21 @@ class Task(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """One output against its labels.
+    """Scores of an output against its labels.
 
     Attributes:
-        task: What the labels are.
+        task: Classification or regression.
         fit: Accuracy, or the mean squared error.
         order: AUC (one class against the rest, averaged over classes), or Spearman's correlation: whether the order of
             the predictions is right, whatever their scale. NaN where there is nothing to order.
         chance: Accuracy of always answering the most frequent class, or the variance of the labels.
-        rows: How many rows.
-        skew: Share of the answers that would have to be of other classes for each class to be answered as often as the
-            labels have it; 0 for a regression.
-        balanced: Accuracy once it is, by a constant for each class; None where there is no need to know.
+        rows: The number of rows.
+        skew: Share of the predictions that would have to be of other classes for each class to be predicted as often as
+            it occurs in the labels; 0 for a regression.
+        balanced: Accuracy once it is, by a constant for each class; computed only where `is_skewed`, else None.
     """
 
-    task: Task
+    task: PredictionTask
     fit: float
     order: float
     chance: float
@@ -56,13 +56,13 @@ class Scores:
 
     @property
     def is_scaling_fault(self) -> bool:
-        """Whether the order is right and the values are wrong: only a scale or an offset can do that.
+        """True if the order is right and the values are wrong, which only a wrong scale or offset can cause.
 
-        A healthy model of a rare class is hardly better than chance either, but answers each class about as often as
-        it comes; one that has learned little, or always answers the class that comes most, is not much better with
+        A healthy model of a rare class is hardly better than chance either, but predicts each class about as often as
+        it occurs; one that has learned little, or always predicts the most frequent class, is not much better with
         other constants.
         """
-        if self.task is Task.REGRESSION:
+        if self.task is PredictionTask.REGRESSION:
             return self.order > 0.8 and self.fit > self.chance
         if self.balanced is None:
             return False
@@ -70,25 +70,25 @@ class Scores:
 
     @property
     def is_skewed(self) -> bool:
-        """Whether few answers are right although their order is, and some classes are answered too often."""
+        """True if few predictions are right although their order is, and some classes are predicted too often."""
         near = self.chance + _NEAR * (1 - self.chance)
         return self.order > 0.85 and self.skew > _SKEWED and self.fit < near
 
     @property
     def error(self) -> float:
         """Standard error of the accuracy; 0 for a regression."""
-        if self.task is Task.REGRESSION:
+        if self.task is PredictionTask.REGRESSION:
             return 0.0
         return float(np.sqrt(max(self.fit * (1 - self.fit), 1 / self.rows) / self.rows))
 
     def __str__(self) -> str:
-        if self.task is Task.REGRESSION:
+        if self.task is PredictionTask.REGRESSION:
             return f"MSE {self.fit:.4g}, Spearman {self.order:.3f}"
         return f"accuracy {self.fit:.1%}, AUC {self.order:.3f}"
 
 
 def fit_labels(labels: Any, outputs: tuple[str, ...], rows: int) -> dict[str, Array]:
-    """Labels by output, from an array for the first output or a mapping.
+    """Checks labels, an array for the first output or a mapping, and returns them by output.
 
     Raises:
         LabelsError: An output or the number of rows does not fit.
@@ -111,7 +111,7 @@ def fit_labels(labels: Any, outputs: tuple[str, ...], rows: int) -> dict[str, Ar
 
 
 def score(outputs: Arrays, labels: Arrays) -> dict[str, Scores]:
-    """Every output that has labels.
+    """Scores every output that has labels.
 
     Raises:
         LabelsError: Labels are for other classes than the output has, or are of another shape.
@@ -123,12 +123,12 @@ def _score(name: str, predicted: Array, labels: Array) -> Scores:
     if not _are_classes(predicted, labels):
         return _regression(name, predicted, labels)
     if predicted.ndim != 2:
-        raise LabelsError(f"output {name!r} of shape {predicted.shape} is no vector of classes: give it no labels")
+        raise LabelsError(f"output {name!r} of shape {predicted.shape} is not a vector of classes; give it no labels")
     return _classification(name, predicted, _classes(name, predicted, labels))
 
 
 def _are_classes(predicted: Array, labels: Array) -> bool:
-    """Whether labels are classes: whole numbers by dtype, one-hot rows, or floats that can be nothing else."""
+    """Tests whether labels are classes: whole numbers by dtype, one-hot rows, or floats that can only be classes."""
     if labels.dtype.kind != "f" or _is_one_hot(labels):
         return True
     if predicted.ndim != 2 or labels.size != len(labels):
@@ -137,8 +137,8 @@ def _are_classes(predicted: Array, labels: Array) -> bool:
 
 
 def _is_one_hot(labels: Array) -> bool:
-    two = labels.ndim == 2 and labels.shape[1] > 1
-    return two and bool(np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all())
+    is_matrix = labels.ndim == 2 and labels.shape[1] > 1
+    return is_matrix and bool(np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all())
 
 
 def _classes(name: str, predicted: Array, labels: Array) -> Array:
@@ -158,20 +158,22 @@ def _classification(name: str, predicted: Array, classes: Array) -> Scores:
     if classes.min() < 0 or classes.max() >= max(count, 2):
         raise LabelsError(
             f"labels for {name!r} are {classes.min()}…{classes.max()}, but it has {max(count, 2)} classes; if they are"
-            " values and no classes, give them as floats"
+            " values instead of classes, give them as floats"
         )
+    # a single output is the score of class 1: a probability, or a logit where it leaves 0…1
     if count == 1:
         threshold = 0.5 if predicted.min() >= 0 and predicted.max() <= 1 else 0.0
-        answered, scores = (predicted[:, 0] > threshold).astype(np.int64), {1: predicted[:, 0]}
+        answered, by_class = (predicted[:, 0] > threshold).astype(np.int64), {1: predicted[:, 0]}
         both = np.stack([np.full(len(classes), threshold), predicted[:, 0]], axis=1)
     else:
         both = predicted
-        answered, scores = predicted.argmax(axis=1), {each: predicted[:, each] for each in np.unique(classes)}
+        answered, by_class = predicted.argmax(axis=1), {label: predicted[:, label] for label in np.unique(classes)}
+    # skew: half the sum of |share of predictions − share of labels| over the classes
     wanted = np.bincount(classes, minlength=max(count, 2)) / len(classes)
     skew = float(np.abs(np.bincount(answered, minlength=len(wanted)) / len(answered) - wanted).sum() / 2)
-    fit, order = float(np.mean(answered == classes)), float(np.mean(_areas(scores, classes)))
-    found = Scores(Task.CLASSIFICATION, fit, order, float(wanted.max()), len(classes), skew)
-    return replace(found, balanced=balanced_accuracy(both, classes)) if found.is_skewed else found
+    fit, order = float(np.mean(answered == classes)), float(np.mean(_areas(by_class, classes)))
+    scores = Scores(PredictionTask.CLASSIFICATION, fit, order, float(wanted.max()), len(classes), skew)
+    return replace(scores, balanced=balanced_accuracy(both, classes)) if scores.is_skewed else scores
 
 
 def _regression(name: str, predicted: Array, labels: Array) -> Scores:
@@ -184,11 +186,11 @@ def _regression(name: str, predicted: Array, labels: Array) -> Scores:
         )
     order = [_correlation(ranks(given[:, i]), ranks(wanted[:, i])) for i in range(given.shape[1])]
     error, variance = float(np.mean((given - wanted) ** 2)), float(np.mean(wanted.var(axis=0)))
-    return Scores(Task.REGRESSION, error, float(np.mean(order)), variance, len(wanted))
+    return Scores(PredictionTask.REGRESSION, error, float(np.mean(order)), variance, len(wanted))
 
 
 def _areas(scores: Mapping[int, Array], classes: Array) -> list[float]:
-    return [_area(column, classes == each) for each, column in scores.items()]
+    return [_area(column, classes == label) for label, column in scores.items()]
 
 
 def _area(scores: Array, positive: Array) -> float:

@@ -1,1 +1,1 @@
-"""Moving statistics estimated anew from data, without labels and without training."""
+"""Recalibration: moving statistics estimated anew from data, without labels and without training."""

@@ -9,23 +9,23 @@ import keras
 from foldserve_contract.signature import Array, Arrays
 
 from ..errors import Refused
-from .recalibrate import Recalibration, recalibrate, require_better
+from .recalibrate import RecalibrationResult, recalibrate, require_better
 
 
-def write_fixed(model: Any, samples: Path | str, labels: Array | Arrays | None, path: Path) -> Recalibration:
-    """Recalibrates a model that was loaded for this, and saves it under a new name; it appears whole or not at all.
+def write_fixed(model: Any, samples: Path | str, labels: Array | Arrays | None, path: Path) -> RecalibrationResult:
+    """Recalibrates a model that was loaded for this purpose, and saves it as a new file, whole or not at all.
 
     Raises:
-        Refused: The model cannot be recalibrated, labels say that it would be worse, or it cannot be saved.
+        Refused: The model cannot be recalibrated or saved, or its scores would be worse.
     """
-    done = recalibrate(model, samples, labels=labels)
-    require_better(done)
-    done.apply_to(model)
+    result = recalibrate(model, samples, labels=labels)
+    require_better(result)
+    result.apply_to(model)
     with tempfile.TemporaryDirectory(prefix=".foldserve-fix-", dir=path.parent) as scratch:
         written = Path(scratch) / path.name
         _save(model, written)
         written.rename(path)
-    return done
+    return result
 
 
 def _save(model: Any, path: Path) -> None:

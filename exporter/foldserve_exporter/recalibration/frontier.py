@@ -1,4 +1,4 @@
-"""How far the samples have come through the graph, batch by batch, while layer after layer is estimated."""
+"""The frontier of an estimation: intermediate tensors of all batches, moved through the graph layer by layer."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,56 +8,57 @@ from foldserve_contract.signature import Array, Arrays
 from ..graph import Graph, Ref
 from ..graph.ir import INPUT
 from .order import Order
-from .section import Section
+from .subgraph import Subgraph
 
-Batch = list[Array]
+TensorBatch = list[Array]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frontier:
-    """Tensors that are known for every batch, and from which all others can be computed.
+    """Tensors computed for every batch, from which all later ones can be computed.
 
     Attributes:
-        refs: Which ones.
-        batches: Their values.
+        refs: Their references in the graph.
+        batches: Their values, by batch.
     """
 
     refs: tuple[Ref, ...]
-    batches: Sequence[Batch]
+    batches: Sequence[TensorBatch]
 
 
 def first_frontier(graph: Graph, inputs: Arrays, batch_size: int) -> Frontier:
-    """The model's inputs, as views of the samples."""
+    """Starts with the model's inputs, as views of the samples."""
     refs = tuple(Ref(INPUT, position) for position in range(len(graph.inputs)))
     arrays = list(inputs.values())
     rows = range(0, len(arrays[0]), batch_size)
     return Frontier(refs, [[array[start : start + batch_size] for array in arrays] for start in rows])
 
 
-def passed(
+def advance(
     graph: Graph, frontier: Frontier, targets: Sequence[Ref], onward: Sequence[Ref], memory: int,
-    see: Callable[[Batch], None],
+    see: Callable[[TensorBatch], None],
 ) -> Frontier:  # fmt: skip
-    """Computes the targets of every batch, and the next frontier with them where it fits into memory.
+    """Computes the targets of every batch, and along with them the next frontier, where it fits into memory.
 
     Args:
         graph: The model, with all layers before the targets estimated.
-        frontier: Where to start.
-        targets: What to compute and show.
+        frontier: The tensors to start from.
+        targets: The tensors to compute and pass to `see`.
         onward: The next frontier; empty for none.
-        memory: How many bytes a frontier may hold.
-        see: Is shown the targets of each batch.
+        memory: Bytes that a frontier may hold.
+        see: Called with the targets of each batch.
 
     Returns:
-        The next frontier, or the one given where the next is too large.
+        The next frontier, or the given one where the next is too large.
     """
-    section = Section(graph, frontier.refs, [*targets, *onward])
-    kept: list[Batch] | None = [] if onward else None
+    subgraph = Subgraph(graph, frontier.refs, [*targets, *onward])
+    kept: list[TensorBatch] | None = [] if onward else None
     held = 0
     for batch in frontier.batches:
-        outputs = section.run(batch)
+        outputs = subgraph.run(batch)
         see(outputs[: len(targets)])
         held += sum(array.nbytes for array in outputs[len(targets) :])
+        # too large: the targets are still computed, but the caller goes on from the given frontier
         if held > memory:
             kept = None
         if kept is not None:
@@ -66,7 +67,7 @@ def passed(
 
 
 def onward_refs(graph: Graph, order: Order, done: int) -> tuple[Ref, ...]:
-    """The tensors that are final once some layers are done, and that what is not final yet reads."""
+    """The tensors that are final once some layers are done, and that nodes which are not final read."""
     return tuple(dict.fromkeys(_border(graph, order, done)))
 
 

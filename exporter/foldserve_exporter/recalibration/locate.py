@@ -1,4 +1,4 @@
-"""Which layer of a Keras model a path in its graph means."""
+"""Maps paths in a graph to the layers of the Keras model."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,33 +16,33 @@ _BASE = 128  # exact in every floating dtype
 
 
 def batch_norms_by_path(model: Any) -> dict[str, Any]:
-    """Every BatchNormalization that takes part in the model's answers, by the path that `trace` gives it.
+    """Every BatchNormalization that the model's outputs depend on, by the path that `trace` gives it.
 
-    Names alone would not do, as nested models and wrappers repeat them. So each layer lends its statistics for a
-    number while the model is traced.
+    Names are not enough, as nested models and wrappers repeat them. So a number is written into each layer's
+    statistics while the model is traced.
     """
     layers = [
         layer
         for layer in private.sublayers(model)
         if isinstance(layer, keras.layers.BatchNormalization) and layer.moving_mean is not None
     ]
-    with lent_values([each for layer in layers for each in (layer.moving_mean, layer.moving_variance)]):
+    with lent_values([variable for layer in layers for variable in (layer.moving_mean, layer.moving_variance)]):
         for number, layer in enumerate(layers):
             layer.moving_mean.assign(np.full(layer.moving_mean.shape, number % _BASE))
             layer.moving_variance.assign(np.full(layer.moving_variance.shape, number // _BASE))
         graph = trace(model)
-    found = {}
+    by_path = {}
     for node in graph.batch_norms:
         mean, variance = node.op.weight("moving_mean"), node.op.weight("moving_variance")
         assert mean is not None
         assert variance is not None
-        found[node.op.path] = layers[int(variance.flat[0]) * _BASE + int(mean.flat[0])]
-    return found
+        by_path[node.op.path] = layers[int(variance.flat[0]) * _BASE + int(mean.flat[0])]
+    return by_path
 
 
 @contextmanager
 def lent_values(variables: Sequence[Any]) -> Iterator[None]:
-    """Lets the values of variables be changed, and puts them back bit by bit whatever happens."""
+    """Restores the values of variables, bit for bit, at the end of the `with` block."""
     before = [np.array(variable) for variable in variables]
     try:
         yield

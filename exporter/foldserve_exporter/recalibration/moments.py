@@ -11,10 +11,10 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moments:
-    """What is known of the numbers seen so far.
+    """Moments of a stream of numbers, channel by channel.
 
     Attributes:
-        count: Numbers in each channel.
+        count: The count of numbers in each channel.
         mean: Their mean, float64 of shape (channels,).
         squares: Σ(x − mean)², float64 of shape (channels,).
     """
@@ -25,14 +25,14 @@ class Moments:
 
     @classmethod
     def of(cls, array: Array, axis: int) -> "Moments":
-        """Those of one array over every axis but the channels'."""
+        """Computes the moments of one array over every axis but the channels'."""
         wide = np.moveaxis(array, axis, -1).reshape(-1, array.shape[axis]).astype(np.float64)
         mean = wide.mean(axis=0)
         wide -= mean
         return cls(len(wide), mean, np.einsum("nc,nc->c", wide, wide))
 
     def merged(self, other: "Moments") -> "Moments":
-        """Those of both streams together, after Chan, Golub and LeVeque: exact for counts of any proportion.
+        """Merges the moments of two streams, after Chan, Golub and LeVeque: exact for counts of any proportion.
 
         δ = m₂ − m₁;  m = m₁ + δ·n₂/n;  S = S₁ + S₂ + δ²·n₁·n₂/n
         """
@@ -44,6 +44,6 @@ class Moments:
 
     @property
     def variance(self) -> Array:
-        """The population's variance, S/n, as Keras 3 stores it."""
+        """The population variance, S/n, as Keras 3 stores it."""
         variance: Array = self.squares / self.count
         return variance

@@ -1,4 +1,4 @@
-"""In which order BatchNormalization layers can be estimated, so that each sees what it will see in service."""
+"""Order in which BatchNormalization layers are estimated, so that each receives the inputs that it will in service."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ class Stage:
 
     Attributes:
         ops: The layers.
-        circular: Whether one of them sees its own output, as a shared layer that is called twice in a row does.
+        circular: Whether one of them depends on its own output, as a shared layer that is called twice in a row does.
     """
 
     ops: tuple[Op, ...]
@@ -21,11 +21,11 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Order:
-    """The stages of a graph.
+    """The stages of a graph, in the order of estimation.
 
     Attributes:
-        stages: First things first.
-        upstream: By tensor, the layers it depends on, as a set of bits.
+        stages: The stages, the first to be estimated first.
+        upstream: By tensor, the layers it depends on, as a bit set.
         bits: By the id of a layer's op, its bit.
     """
 
@@ -35,15 +35,16 @@ class Order:
 
 
 def plan_order(graph: Graph) -> Order:
-    """The fewest stages in which every layer comes after those that feed it; knots go together."""
+    """Plans the fewest stages in which every layer comes after those that feed it; a cycle shares one stage."""
     ops = {id(node.op): node.op for node in graph.batch_norms}
     bits = {key: 1 << position for position, key in enumerate(ops)}
     upstream, needs = _dependencies(graph, bits)
     stages: list[Stage] = []
     done = 0
     while waiting := [key for key in ops if not bits[key] & done]:
+        # layers whose dependencies are done, apart from a layer on itself; where none is ready, there is a cycle
         ready = [key for key in waiting if not needs[key] & ~done & ~bits[key]]
-        chosen = ready or _knot(waiting, needs, bits, done)
+        chosen = ready or _cycle(waiting, needs, bits, done)
         mask = sum(bits[key] for key in chosen)
         stages.append(Stage(tuple(ops[key] for key in chosen), any(needs[key] & mask for key in chosen)))
         done |= mask
@@ -51,7 +52,7 @@ def plan_order(graph: Graph) -> Order:
 
 
 def _dependencies(graph: Graph, bits: Mapping[int, int]) -> tuple[dict[Ref, int], dict[int, int]]:
-    """By tensor and by layer, the layers it depends on; a layer's are those of all its calls."""
+    """Dependencies of every tensor and of every layer on layers; a layer's are those of all its calls."""
     upstream = {Ref(-1, position): 0 for position in range(len(graph.inputs))}
     needs = dict.fromkeys(bits, 0)
     for node in graph.nodes:
@@ -70,8 +71,8 @@ def _any_of(node: Node, upstream: Mapping[Ref, int]) -> int:
     return fed
 
 
-def _knot(waiting: Sequence[int], needs: Mapping[int, int], bits: Mapping[int, int], done: int) -> list[int]:
-    """The smallest set of waiting layers that need nothing but one another."""
+def _cycle(waiting: Sequence[int], needs: Mapping[int, int], bits: Mapping[int, int], done: int) -> list[int]:
+    """The smallest set of waiting layers that depend on no waiting layer outside the set."""
     closures = []
     for key in waiting:
         closure = bits[key]

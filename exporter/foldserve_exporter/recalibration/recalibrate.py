@@ -1,4 +1,4 @@
-"""Recalibrates a model: its moving statistics become those of the data it will see."""
+"""Recalibration of a model: its moving statistics become those of the data it will see."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from ..graph import Graph, trace
 from ..graph.unreadable_layer import unreadable_ops
 from ..predictions.change import Change, changes
 from ..predictions.running import copied, predict, rows_of
-from ..predictions.scores import Scores, Task, fit_labels, score
+from ..predictions.scores import PredictionTask, Scores, fit_labels, score
 from ..samples.files import fit_samples, read_samples
 from .estimate import BATCH, MEMORY, estimate
 from .locate import assign_all, batch_norms_by_path
@@ -28,17 +28,17 @@ _WORSE = 0.01
 
 
 class TooFewSamples(FoldserveError):
-    """So few samples that their statistics would be chance."""
+    """Too few samples for their statistics to be more than chance."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Recalibration:
-    """What recalibrating a model did. The model itself is as it was until `apply_to` is called.
+class RecalibrationResult:
+    """The result of recalibrating a model, which itself is unchanged until `apply_to` is called.
 
     Attributes:
         graph: The model's graph on the new statistics.
         layers: Every BatchNormalization, before and after.
-        samples: How many rows the statistics were taken over.
+        samples: The number of rows that the statistics were taken over.
         sha256: Digest of the samples.
         changes: By output, the predictions before against those after, on the samples.
         before, after: By output, scores on the samples; empty without labels.
@@ -54,7 +54,7 @@ class Recalibration:
 
     @property
     def made_worse(self) -> tuple[str, ...]:
-        """Outputs that are clearly worse than they were, in words."""
+        """A message for every output that is clearly worse than it was."""
         return tuple(
             f"{name}: {self.before[name]} before, {after} after"
             for name, after in self.after.items()
@@ -62,7 +62,7 @@ class Recalibration:
         )
 
     def apply_to(self, model: Any) -> tuple[str, ...]:
-        """Writes the new statistics into a model, all or none. This is the one thing that changes it.
+        """Writes the new statistics into a model, all or none; nothing else changes it.
 
         Args:
             model: The model that was recalibrated, or one of the same layers.
@@ -73,12 +73,12 @@ class Recalibration:
         Raises:
             Refused: The model has no such layers; nothing was changed.
         """
-        found = batch_norms_by_path(model)
+        by_path = batch_norms_by_path(model)
         values: dict[int, tuple[Any, Array]] = {}
         for layer in self.layers:
-            if layer.path not in found or found[layer.path].moving_mean.shape != layer.mean.shape:
+            if layer.path not in by_path or by_path[layer.path].moving_mean.shape != layer.mean.shape:
                 raise Refused(f"{layer.path}: the model has no such BatchNormalization; it was not changed")
-            values |= _values(found[layer.path], layer)
+            values |= _values(by_path[layer.path], layer)
         assign_all(values)
         return tuple(layer.path for layer in self.layers)
 
@@ -91,22 +91,22 @@ def recalibrate(
     min_samples: int = MIN_SAMPLES,
     batch_size: int = BATCH,
     memory: int = MEMORY,
-) -> Recalibration:
+) -> RecalibrationResult:
     """Estimates the moving statistics of every BatchNormalization anew from data, without training.
 
-    Layers are set in topological order, in inference: each sees what it will see in service. Frozen layers too; those
-    that feed a head which was trained on their old statistics should be left alone, which scores with labels tell.
+    Layers are set in topological order, in inference, so that each receives the inputs that it will in service. Frozen
+    layers are set too; leave a model as it is whose head was trained on the old statistics: scores with labels show it.
 
     Args:
         model: A built `keras.Model`; it comes back unchanged.
         samples: Inputs as the model will see them: a file, a folder of images, an array, or arrays by input name.
-        labels: What the predictions should be, an array or arrays by output name; for the scores alone.
-        min_samples: How many rows there must be at least.
+        labels: The right predictions, an array or arrays by output name; for the scores alone.
+        min_samples: The least number of rows.
         batch_size: Rows at a time.
         memory: Bytes of activations that may be held between two layers.
 
     Returns:
-        The new statistics, and what they do to the predictions.
+        The new statistics, and their effect on the predictions.
 
     Raises:
         SamplesError: The samples do not fit the model.
@@ -124,16 +124,16 @@ def recalibrate(
     return recalibrate_graph(graph, inputs, labels, min_samples=min_samples, batch_size=batch_size, memory=memory)
 
 
-def require_better(done: Recalibration) -> None:
-    """Makes sure that labels, where there are any, have nothing against a recalibration.
+def require_better(result: RecalibrationResult) -> None:
+    """Checks that no output has clearly worse scores after the recalibration; without labels there are none.
 
     Raises:
         Refused: An output is clearly worse than it was.
     """
-    if done.made_worse:
+    if result.made_worse:
         raise Refused(
-            f"recalibrating makes the model worse ({'; '.join(done.made_worse)}), so nothing was written: the samples"
-            " are not what it is used to, or its head was trained on the statistics it has"
+            f"recalibrating makes the model worse ({'; '.join(result.made_worse)}), so nothing was written: the samples"
+            " differ from the data it was trained on, or its head was trained on the statistics it has"
         )
 
 
@@ -145,8 +145,8 @@ def recalibrate_graph(
     min_samples: int = MIN_SAMPLES,
     batch_size: int = BATCH,
     memory: int = MEMORY,
-) -> Recalibration:
-    """As `recalibrate`, for a graph and arrays that fit its inputs."""
+) -> RecalibrationResult:
+    """Recalibrates a graph on arrays that fit its inputs; see `recalibrate`."""
     rows = rows_of(inputs)
     _require_readable(graph)
     if not graph.batch_norms:
@@ -157,7 +157,7 @@ def recalibrate_graph(
     fitted = {} if labels is None else fit_labels(labels, named.outputs, rows)
     estimated = estimate(graph, inputs, batch_size=batch_size, memory=memory)
     before, after = predict(named, inputs), predict(copied(estimated.graph), inputs)
-    return Recalibration(
+    return RecalibrationResult(
         estimated.graph,
         estimated.layers,
         rows,
@@ -177,7 +177,7 @@ def digest_of(inputs: Arrays) -> str:
 def _is_worse(before: Scores, after: Scores) -> bool:
     if not np.isfinite(after.fit):
         return True
-    if before.task is Task.REGRESSION:
+    if before.task is PredictionTask.REGRESSION:
         return after.fit > before.fit * (1 + _WORSE)
     return after.fit < before.fit - max(_WORSE, 2 * before.error)
 
@@ -190,7 +190,7 @@ def _values(layer: Any, statistics: LayerStatistics) -> dict[int, tuple[Any, Arr
 
 
 def _require_readable(graph: Graph) -> None:
-    """What a BatchNormalization is given must be seen before its statistics can be estimated."""
+    """Refuses layers with a BatchNormalization inside whose inputs cannot be traced, so that it cannot be estimated."""
     for op in unreadable_ops(graph):
         assert op.unreadable is not None
         if any(norm is not None for norm in op.unreadable.norms):

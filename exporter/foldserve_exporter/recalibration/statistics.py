@@ -1,4 +1,4 @@
-"""A BatchNormalization layer's moving statistics, read from and written into its op."""
+"""Moving statistics of a BatchNormalization layer, read from and written into its op."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,14 +14,14 @@ from .moments import Moments
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerStatistics:
-    """One layer before and after.
+    """Statistics of a layer before and after recalibration.
 
     Attributes:
-        path: Where the layer is: `backbone/bn_1`.
-        epsilon: The layer's.
+        path: The layer's path, such as `backbone/bn_1`.
+        epsilon: The layer's ε.
         old_mean, old_variance: As they are stored in the model, float64 of shape (channels,).
         mean, variance: Of the data, float64 of shape (channels,).
-        count: Over how many numbers in each channel.
+        count: The count of numbers in each channel that they were taken over.
     """
 
     path: str
@@ -40,7 +40,7 @@ class LayerStatistics:
 
     @property
     def log_ratio(self) -> Array:
-        """log((σ² + ε) / (σ²_data + ε)) by channel; NaN where the stored variance is no variance."""
+        """log((σ² + ε) / (σ²_data + ε)) by channel; NaN where the stored variance is invalid."""
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio: Array = np.log((self.old_variance + self.epsilon) / (self.variance + self.epsilon))
         return ratio
@@ -57,7 +57,7 @@ def stored(op: Op) -> tuple[Array, Array]:
     """Moving mean and variance in float64.
 
     Raises:
-        Refused: The layer has none.
+        Refused: The layer has no moving statistics.
     """
     mean, variance = op.weight("moving_mean"), op.weight("moving_variance")
     if mean is None or variance is None:
@@ -66,14 +66,14 @@ def stored(op: Op) -> tuple[Array, Array]:
 
 
 def compared(op: Op, moments: Moments) -> LayerStatistics:
-    """The layer's statistics beside those of the data."""
+    """Compares the layer's statistics with those of the data."""
     mean, variance = stored(op)
     epsilon = float(op.config["epsilon"])
     return LayerStatistics(op.path, epsilon, mean, variance, moments.mean, moments.variance, moments.count)
 
 
 def with_moments(op: Op, moments: Moments) -> Op:
-    """The op on other statistics. Batch renormalisation keeps its own beside them, so these follow."""
+    """Replaces the op's statistics, including those that batch renormalisation keeps beside them."""
     values = statistics_by_weight(moments, float(op.config["epsilon"]))
     weights = tuple(
         Weight(weight.name, values[weight.name].astype(weight.value.dtype)) if weight.name in values else weight

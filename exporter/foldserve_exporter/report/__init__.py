@@ -1,1 +1,1 @@
-"""What an export found, for a terminal, a program and a browser."""
+"""Report of an export, for a terminal, a program and a browser."""

@@ -1,4 +1,4 @@
-"""Everything an export found, as one frozen record: `report.json` is this, and `report.html` shows it."""
+"""The results of an export as one frozen record: written as `report.json`, rendered as `report.html`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from ..verify.verdict import Verification
 
 
 @dataclass(frozen=True, slots=True)
-class Recalibrated:
-    """Moving statistics estimated anew, and what that did to the predictions on the same samples.
+class RecalibrationEffect:
+    """Effect of a recalibration on the predictions for its own samples.
 
     Attributes:
-        info: What the manifest says of it.
-        changes: By output, before against after.
+        info: Its entry in the manifest.
+        changes: By output, the predictions before against those after.
         before, after: Scores by output; empty without labels.
     """
 
@@ -31,23 +31,24 @@ class Recalibrated:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One export, published or refused.
+    """Report of an export, published or refused.
 
     Attributes:
-        published: Whether the version was put in its place.
-        findings: What is wrong with the model as it was given, the gravest first.
-        drifts: How far every BatchNormalization is from the user's samples; empty where none were given.
-        examined: On how many of the user's samples.
+        published: Whether the version is in the model repository.
+        findings: Faults of the model as it was given, the most severe first.
+        drifts: Distance of every BatchNormalization from the user's samples; empty where none were given.
+        examined: Number of the user's samples it was examined on.
         baked: Calls with a learning phase baked in; there is none in the artifacts.
-        phases: The unfolded model's outputs in phase 0 against phase 1.
-        narrow: Layers that compute, or may compute, in float32 in the float64 reference too: it is no more exact there.
-        predict: max|`predict` of the untouched model − reference| by output; judged by nobody.
-        sensitivity: Smallest relative change of a median weight that the golden samples notice, by kernel.
+        phases: By output, the unfolded model's predictions in phase 0 against those in phase 1.
+        narrow: Layers that compute, or may compute, in float32 in the float64 reference too, which is
+            no more exact for them.
+        predict: max|`predict` of the untouched model − reference| by output; for information only.
+        sensitivity: The smallest relative change of a median weight that the golden samples notice, by kernel.
         labels: The names of the classes, where they were given.
-        preprocessing: What was put before the model, where something was.
-        recalibration: What estimating the moving statistics anew did; None where that was not asked for.
-        warnings: What the user should know, in words.
-        seconds: How long each step took.
+        preprocessing: The preprocessing put before the model, if any.
+        recalibration: The effect of recalibrating the model; None where it was not recalibrated.
+        warnings: Messages for the user, although nothing failed.
+        seconds: Duration of every step.
     """
 
     model: str
@@ -72,11 +73,11 @@ class Report:
     sensitivity: Mapping[str, float | None]
     labels: tuple[str, ...] | None
     preprocessing: str | None
-    recalibration: Recalibrated | None
+    recalibration: RecalibrationEffect | None
     warnings: tuple[str, ...]
     seconds: Mapping[str, float]
 
     @property
     def folded(self) -> int:
-        """How many BatchNormalization calls left nothing behind."""
+        """The number of BatchNormalization calls that were folded completely."""
         return sum(1 for entry in self.fold if "affine" not in entry.action)

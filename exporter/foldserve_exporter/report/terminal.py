@@ -7,13 +7,21 @@ from rich.text import Text
 from ..diagnosis.terminal import print_finding
 from ..verify.verdict import CandidateVerdict
 from .record import Report
-from .words import diagnosis_line, fold_summary, golden_line, phase_lines, recalibration_lines, said_of, verdict
+from .text_lines import (
+    candidate_result,
+    diagnosis_line,
+    fold_summary,
+    golden_line,
+    phase_lines,
+    recalibration_lines,
+    verdict,
+)
 
 _NAMED = 3
 
 
 def print_report(report: Report, console: Console) -> None:
-    """The verdict first, then what it rests on."""
+    """Prints the verdict first, then its evidence."""
     console.print(verdict(report), style="bold green" if report.published else "bold red", highlight=False)
     console.print(diagnosis_line(report), highlight=False)
     for finding in report.findings[:_NAMED]:
@@ -53,9 +61,9 @@ def _candidate_table(report: Report) -> Table:
 
 def _add_rows(table: Table, candidate: CandidateVerdict) -> None:
     style = "green" if candidate.passed else "red"
-    said = Text(said_of(candidate), style=style)
+    result = Text(candidate_result(candidate), style=style)
     if not candidate.outputs:
-        table.add_row(candidate.name, "", "", "", "", said, style=style)
+        table.add_row(candidate.name, "", "", "", "", result, style=style)
     for name, output in candidate.outputs.items():
         numbers = (f"{output.deviation:.2e}", f"{output.limit:.2e}", f"{output.composition:.2e}")
-        table.add_row(candidate.name, name, *numbers, said)
+        table.add_row(candidate.name, name, *numbers, result)

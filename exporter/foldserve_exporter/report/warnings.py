@@ -1,4 +1,4 @@
-"""What a user should be told although nothing failed."""
+"""Warnings for the user, although nothing failed."""
 
 from collections.abc import Iterator, Mapping
 
@@ -14,7 +14,7 @@ _FEW_SAMPLES = 8
 
 
 def input_warnings(graph: Graph) -> Iterator[str]:
-    """Inputs that callers could leave out of the model as it was given."""
+    """Warns of optional inputs, which every request must give to the exported model."""
     for spec in graph.inputs:
         if spec.is_optional:
             yield (
@@ -24,17 +24,17 @@ def input_warnings(graph: Graph) -> Iterator[str]:
 
 
 def sample_warnings(given: int) -> Iterator[str]:
-    """Samples so few that mixtures of them are nearly the same."""
+    """Warns of so few samples that mixtures of them are nearly the same."""
     if 0 < given < _FEW_SAMPLES:
         are = "is a sample" if given == 1 else "are samples"
         yield (
-            f"only {given} of the rows that everything was verified on {are}, the others mixtures of them: what they do"
-            " not touch was not looked at. Give --samples of 32 or more"
+            f"only {given} of the rows used for verification {are}, the others mixtures of them: what they do"
+            " not reach in the model was not verified. Give --samples of 32 or more"
         )
 
 
 def golden_warnings(golden: Golden, info: GoldenInfo, promised: Mapping[str, float]) -> Iterator[str]:
-    """Golden samples that notice less than they might."""
+    """Warns of golden samples that are less sensitive than they might be."""
     if info.synthetic:
         yield "the golden samples are synthetic; --samples with real inputs makes the check at every reload sharper"
     for name, array in golden.outputs.items():

@@ -1,1 +1,1 @@
-"""The inputs a model is verified on: the user's samples, or synthetic ones where there are none."""
+"""Inputs for the verification: the user's samples, or synthetic ones where there are none."""

@@ -29,22 +29,22 @@ def read_samples(path: Path, signature: Signature) -> dict[str, Array]:
 
 
 def fit_samples(samples: Array | Arrays, signature: Signature) -> dict[str, Array]:
-    """As `read_samples`, for arrays that are at hand: one for the only input, or by name."""
+    """Fits arrays to the inputs as `read_samples` does: one array for the only input, or arrays by name."""
     arrays = dict(samples) if isinstance(samples, Mapping) else {signature.inputs[0].name: np.asarray(samples)}
     return _fit_all(arrays, signature, "samples")
 
 
 def load_samples(samples: Path | str | Array | Arrays, signature: Signature) -> Arrays:
-    """The samples of a file, or those that are at hand; see `read_samples` and `fit_samples`."""
+    """Reads samples from a file, or fits those given as arrays; see `read_samples` and `fit_samples`."""
     if isinstance(samples, str | Path):
         return read_samples(Path(samples), signature)
     return fit_samples(samples, signature)
 
 
-def why_unread(error: Exception) -> str:
-    """What NumPy says of a file it does not read, but for its advice to run what is in it."""
+def unreadable_reason(error: Exception) -> str:
+    """NumPy's error about an unreadable file, without its advice to unpickle it, which would run code from the file."""
     if "pickle" in str(error):
-        return "it holds Python objects, or is no array file at all; write numbers with numpy.save or numpy.savez"
+        return "it holds Python objects, or is not an array file; write numbers with numpy.save or numpy.savez"
     return str(error)
 
 
@@ -54,7 +54,7 @@ def _fit_all(arrays: dict[str, Array], signature: Signature, origin: str) -> dic
     try:
         fitted = {spec.name: _fit(arrays[spec.name], spec) for spec in signature.inputs if spec.name in arrays}
         if signature.check_inputs({**arrays, **fitted}) == 0:
-            raise TensorError("there is no row in it")
+            raise TensorError("it holds no rows")
     except TensorError as error:
         raise SamplesError(f"{origin} does not fit the model: {error}") from error
     return fitted
@@ -70,8 +70,8 @@ def _read(path: Path, inputs: tuple[TensorSpec, ...]) -> dict[str, Array]:
             with np.load(path, allow_pickle=False) as archive:
                 return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise SamplesError(f"{path} cannot be read as samples: {why_unread(error)}") from error
-    raise SamplesError(f"{path} is no .npz, no .npy and no folder of images")
+        raise SamplesError(f"{path} cannot be read as samples: {unreadable_reason(error)}") from error
+    raise SamplesError(f"{path} is not an .npz file, an .npy file or a folder of images")
 
 
 def _only(path: Path, inputs: tuple[TensorSpec, ...]) -> TensorSpec:
@@ -82,7 +82,7 @@ def _only(path: Path, inputs: tuple[TensorSpec, ...]) -> TensorSpec:
 
 
 def _fit(array: Array, spec: TensorSpec) -> Array:
-    """The array in the input's dtype, where no value changes but by rounding to a float."""
+    """Converts an array to the input's dtype; rounding to floats aside, no value may change."""
     target = np.dtype(spec.dtype)
     whole = target.kind in "iuf" and array.dtype.kind in "iu"
     if array.dtype.kind not in "biuf" or not (whole or np.can_cast(array.dtype, target, "same_kind")):

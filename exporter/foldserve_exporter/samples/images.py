@@ -1,4 +1,4 @@
-"""A folder of images as one array."""
+"""Samples from a folder of images, as one array."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ _EIGHT_BITS = frozenset({"1", "CMYK", "HSV", "L", "LA", "LAB", "La", "P", "PA", 
 
 
 def read_images(folder: Path, spec: TensorSpec) -> Array:
-    """The images of a folder and of those in it, with values 0…255, resized (bilinear) to the input's height and width.
+    """Reads the images of a folder and its subfolders, 0…255, resized (bilinear) to the input's height and width.
 
     They are in the order of their paths, which often is that of their classes: where there are more than `MAX_IMAGES`,
     these are spread evenly over all.
@@ -23,15 +23,15 @@ def read_images(folder: Path, spec: TensorSpec) -> Array:
         uint8 array of shape (n, height, width, channels); n is at most `MAX_IMAGES`.
 
     Raises:
-        ValueError: The input is no image of fixed size, the folder holds no image, or one cannot be decoded or has more
-            than 8 bits a channel.
+        ValueError: The input is not an image of fixed size, the folder holds no image, or an image cannot be decoded or
+            has more than 8 bits a channel.
     """
     if len(spec.row_shape) != 3 or -1 in spec.row_shape or spec.row_shape[2] not in _MODES:
-        raise ValueError(f"input {spec.name!r} of shape {list(spec.shape)} is no image of fixed size; give an .npz")
+        raise ValueError(f"input {spec.name!r} of shape {list(spec.shape)} is not an image of fixed size; give an .npz")
     height, width, channels = spec.row_shape
     paths = _spread(sorted(path for path in folder.rglob("*") if _is_image(path, folder)))
     if not paths:
-        raise ValueError(f"there is no image in it ({', '.join(sorted(SUFFIXES))})")
+        raise ValueError(f"it holds no image ({', '.join(sorted(SUFFIXES))})")
     return np.stack([_read_image(folder, path, (width, height), _MODES[channels]) for path in paths])
 
 

@@ -1,4 +1,4 @@
-"""The rows a verification judges, with the neighbours they are judged among."""
+"""Rows of a verification: those that are judged, near copies of them, and outliers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,21 +8,21 @@ import numpy as np
 from foldserve_contract.signature import Array, Arrays
 
 MIN_JUDGED = 32
-STRETCHED_SHARE = 4  # a stretched row for so many golden ones
+STRETCHED_SHARE = 4  # golden rows for each stretched one
 STRETCH = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VerificationRows:
-    """Inputs by name. The first `judged` rows are compared with the reference; then come near copies and outliers.
+    """Verification inputs by name: first the `judged` rows, compared with the reference, then near copies and outliers.
 
     Attributes:
         inputs: All rows.
-        judged: How many rows are judged; row `judged + i` is a near copy of row i.
-        golden: How many of them, from the first, become golden samples.
-        stretched: How many golden samples, the last ones, are no samples but lie three times as far from their mean:
-            there units speak that are silent on most inputs, and a fault in their weights shows.
-        mixed: How many judged rows, the last ones, lie between two samples.
+        judged: The number of judged rows; row `judged + i` is a near copy of row i.
+        golden: The number of them, from the first, that become golden samples.
+        stretched: The number of golden samples, the last ones, that are samples moved three times as far from their
+            mean: they activate units that are inactive on most inputs, so that a fault in their weights shows.
+        mixed: The number of judged rows, the last ones, that lie between two samples.
     """
 
     inputs: Arrays
@@ -43,18 +43,18 @@ class VerificationRows:
 
     @property
     def is_stretched(self) -> Array:
-        """Of every judged row, whether it is a stretched one."""
+        """Mask of the stretched rows, by judged row."""
         rows = np.arange(self.judged)
         return (rows >= self.golden - self.stretched) & (rows < self.golden)
 
     def are_samples(self, *, golden: bool) -> Array:
-        """Of every judged row, whether it is a sample as it was given; `golden` says whether the golden ones are."""
+        """Mask of the rows that are unchanged samples, by judged row; `golden`: whether golden rows are samples."""
         rows = np.arange(self.judged)
         given: Array = (rows < self.judged - self.mixed) & ~self.is_stretched & (golden | (rows >= self.golden))
         return given
 
     def keep(self, judged: Array) -> "VerificationRows":
-        """The rows without the stretched ones that `judged`, a bool for each judged row, leaves out."""
+        """Drops the stretched rows for which `judged`, a mask by judged row, is false."""
         kept = {name: array[np.tile(judged, 3)] for name, array in self.inputs.items()}
         dropped = int(np.sum(~judged))
         return VerificationRows(
@@ -66,10 +66,10 @@ def choose_rows(samples: Arrays, golden: int, seed: int, public: Arrays | None =
     """Draws the rows to judge by seed, and mixes more from them where fewer than `MIN_JUDGED` samples were given.
 
     Args:
-        samples: What to draw from.
-        golden: How many rows are to be golden; a quarter as many stretched ones are added.
-        seed: Of the draw.
-        public: Rows to be golden in place of any of the samples, which then never leave this process.
+        samples: The samples to draw from.
+        golden: The number of golden rows; a quarter as many stretched ones are added.
+        seed: Seed of the draw.
+        public: Golden rows in place of samples, which then never leave this process.
     """
     generator = np.random.default_rng(seed)
     order = np.sort(generator.permutation(_rows(samples))[: max(golden, MIN_JUDGED)])
@@ -81,7 +81,7 @@ def choose_rows(samples: Arrays, golden: int, seed: int, public: Arrays | None =
     stretched = _stretched(_part(public, 0, -(-golden // STRETCHED_SHARE)), generator)
     missing = MIN_JUDGED - _rows(public) - _rows(others)
     chosen = _joined(public, stretched, others, *([_mix(drawn, missing, generator)] if missing > 0 else []))
-    inputs = _joined(chosen, _each(chosen, _near, generator), _each(chosen, _outliers, generator))
+    inputs = _joined(chosen, _map(chosen, _near, generator), _map(chosen, _outliers, generator))
     golden_rows = _rows(public) + _rows(stretched)
     return VerificationRows(inputs, _rows(chosen), golden_rows, _rows(stretched), max(missing, 0))
 
@@ -98,18 +98,18 @@ def _joined(*parts: Arrays) -> dict[str, Array]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _each(
+def _map(
     arrays: Arrays, change: Callable[[Array, np.random.Generator], Array], generator: np.random.Generator
 ) -> dict[str, Array]:
     return {name: change(array, generator) for name, array in arrays.items()}
 
 
 def _stretched(arrays: Arrays, generator: np.random.Generator) -> dict[str, Array]:
-    return _each(arrays, _stretch, generator)
+    return _map(arrays, _stretch, generator)
 
 
 def _stretch(array: Array, generator: np.random.Generator) -> Array:
-    """Three times as far from the mean; other elements of the same rows where they are no floats."""
+    """Moves floats three times as far from their mean; permutes values of other dtypes among the rows."""
     if array.dtype.kind != "f":
         return generator.permuted(array, axis=0)
     stretched: Array = array.mean() + STRETCH * (array - array.mean())
@@ -117,7 +117,7 @@ def _stretch(array: Array, generator: np.random.Generator) -> Array:
 
 
 def _mix(arrays: Arrays, rows: int, generator: np.random.Generator) -> dict[str, Array]:
-    """New rows between two of the given: averages of floats, elements of either where they are no floats."""
+    """Makes new rows from pairs of given rows: weighted means of floats, elements of either row for other dtypes."""
     available = _rows(arrays)
     first = generator.integers(0, available, rows)
     second = (first + generator.integers(1, max(available, 2), rows)) % available
@@ -141,7 +141,7 @@ def _near(array: Array, generator: np.random.Generator) -> Array:
 
 
 def _outliers(array: Array, generator: np.random.Generator) -> Array:
-    """Rows far from the rest: they move any statistic taken over a batch."""
+    """Makes rows far from the rest, which change any statistic taken over a batch."""
     if array.dtype.kind != "f":
         return generator.permuted(array, axis=0)
     spread = float(array.std()) or 1.0

@@ -1,4 +1,4 @@
-"""Synthetic samples: drawn by dtype and by what the first layers say they expect."""
+"""Synthetic samples, drawn by dtype and by the range that the first layers expect."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ Draw = Callable[[np.random.Generator, tuple[int, ...]], Array]
 
 
 def synthesize(graph: Graph, signature: Signature, rows: int, seed: int) -> dict[str, Array]:
-    """`rows` random rows for every input, the same for the same seed.
+    """Draws `rows` random rows for every input, the same for the same seed.
 
     Floats are smooth fields with noise on them, as images are, centred and scaled as the first layer that reads them
     expects (Rescaling, Normalization, BatchNormalization); integers stay below the size of the Embedding they go to.
@@ -56,15 +56,17 @@ def _token_limit(spec: TensorSpec, reader: Node | None) -> int:
 
 
 def _expected(reader: Node | None) -> tuple[Array, Array]:
-    """Mean and spread of the input as its first layer implies them; 0 and 1 where it implies nothing."""
+    """Mean and standard deviation of the input, as implied by its first layer; 0 and 1 where it implies none."""
     neutral = (np.zeros(()), np.ones(()))
     if reader is None:
         return neutral
     op = reader.op
+    # Rescaling maps into −1…1 or into 0…1, by its offset: the inverse gives the inputs' range
     if issubclass(op.kind, keras.layers.Rescaling):
         scale, offset = np.asarray(op.config["scale"], np.float64), np.asarray(op.config["offset"], np.float64)
-        centre, spread = (0.0, 0.5) if np.min(offset) < 0 else (0.5, 0.25)  # it rescales into −1…1, or into 0…1
+        centre, spread = (0.0, 0.5) if np.min(offset) < 0 else (0.5, 0.25)
         return np.asarray((centre - offset) / scale), np.asarray(spread / np.abs(scale))
+    # normalisation layers hold the statistics of their inputs
     if issubclass(op.kind, keras.layers.BatchNormalization):
         mean, variance = op.weight("moving_mean"), op.weight("moving_variance")
         if mean is not None and variance is not None and op.config["axis"] in (-1, len(reader.outputs[0].shape) - 1):
@@ -77,14 +79,14 @@ def _expected(reader: Node | None) -> tuple[Array, Array]:
 
 
 def _along(reader: Node, values: Array) -> Array:
-    """Statistics of a Normalization, which has one for each place along its axes, in the shape of its input."""
+    """Reshapes a Normalization's statistics, one for each position along its axes, to broadcast over its input."""
     shape, axes = reader.outputs[0].shape, reader.op.config["axis"]
     kept = {axis % len(shape) for axis in ([axes] if isinstance(axes, int) else axes or ())}
     return values.reshape([(size or 1) if axis in kept else 1 for axis, size in enumerate(shape)])
 
 
 def _field(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Unit-variance noise with a slow wave over it, and a level of its own for each row."""
+    """Draws unit-variance noise over a slow wave, with a random level for each row."""
     noise = generator.standard_normal(shape)
     level = generator.standard_normal((shape[0],) + (1,) * (len(shape) - 1))
     wave = np.zeros(shape)

@@ -15,7 +15,7 @@ from ..naming import NamedModel
 from ..options import ExportOptions
 from ..predictions.labels import read_labels
 from ..preprocessing import Preprocessing, with_preprocessing
-from ..recalibration.recalibrate import Recalibration, recalibrate_graph, require_better
+from ..recalibration.recalibrate import RecalibrationResult, recalibrate_graph, require_better
 from ..renaming import Renames
 from ..samples.files import load_samples
 
@@ -24,15 +24,15 @@ PLAIN = ExportOptions(Path(), "model")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoldedModel:
-    """The folded model, and the graph it was folded from.
+    """The folded model, and the graph from which it was folded.
 
     Attributes:
         as_given: Whether the graph is that of the caller's model: not cut, on its own statistics, and with
             nothing put before it.
-        labels: The names of its classes.
-        preprocessing: The preprocessing that was put before it.
-        recalibration: The result of estimating its moving statistics anew.
-        unread: Paths of the layers whose code could not be read, each with whether a file may hold it.
+        labels: The names of its classes, if given.
+        preprocessing: The preprocessing put before it, if any.
+        recalibration: The result of recalibrating it, if requested.
+        unread: Paths of the layers whose code could not be read, each with whether it may be saved.
     """
 
     graph: Graph
@@ -42,22 +42,22 @@ class FoldedModel:
     as_given: bool = True
     labels: tuple[str, ...] | None = None
     preprocessing: str | None = None
-    recalibration: Recalibration | None = None
+    recalibration: RecalibrationResult | None = None
     unread: tuple[tuple[str, bool], ...] = ()
 
     @property
     def is_unread(self) -> bool:
-        """Whether layers are left whose code could not be read."""
+        """True if layers are left whose code could not be read."""
         return bool(self.unread)
 
     @property
     def unsavable(self) -> str:
-        """The path of the first one that no file may hold; empty where all may."""
+        """The path of the first such layer that may not be saved; empty where all may."""
         return next((path for path, is_savable in self.unread if not is_savable), "")
 
 
 def fold_model(loaded: Loaded, options: ExportOptions = PLAIN) -> FoldedModel:
-    """Puts preprocessing before a copy of the model, recalibrates it, cuts it at the features asked for, and folds it.
+    """Puts preprocessing before a copy of the model, recalibrates it, cuts it at the requested features, and folds it.
 
     Raises:
         OptionsError: The preprocessing, the labels or the new names cannot be used.
@@ -87,15 +87,15 @@ def fold_model(loaded: Loaded, options: ExportOptions = PLAIN) -> FoldedModel:
     )
 
 
-def _recalibrated(graph: Graph, options: ExportOptions) -> Recalibration | None:
+def _recalibrated(graph: Graph, options: ExportOptions) -> RecalibrationResult | None:
     if options.recalibrate is None:
         return None
     given = options.recalibrate_labels
     labels = read_labels(Path(given)) if isinstance(given, str | Path) else given
     signature = NamedModel.of(rebuild(graph), graph).signature()
-    done = recalibrate_graph(graph, load_samples(options.recalibrate, signature), labels)
-    require_better(done)
-    return done
+    result = recalibrate_graph(graph, load_samples(options.recalibrate, signature), labels)
+    require_better(result)
+    return result
 
 
 def _with_preprocessing(model: Any, options: ExportOptions) -> Any:

@@ -1,4 +1,4 @@
-"""Part of the fourth step: the folded model as a file of Keras."""
+"""Part of the fourth step: the folded model as a Keras file."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from .fold import FoldedModel
 
 
 def require_savable(folded: FoldedModel) -> None:
-    """Refuses --keep-keras for a copy whose file would bring the learning phase back.
+    """Refuses --keep-keras for a model that would depend on the learning phase again after loading.
 
     Raises:
-        Refused: A layer is left whose code could not be read, and whose class a file would make again.
+        Refused: A layer is left whose code could not be read, and loading the file would create its class again.
     """
     if folded.unsavable:
         raise Refused(
@@ -23,10 +23,10 @@ def require_savable(folded: FoldedModel) -> None:
 
 
 def write_keras(folded: FoldedModel, loaded: Loaded, options: ExportOptions, folder: Path) -> Path | None:
-    """Writes `model.keras`; gives None where it is not to be kept and a fresh process could not read it.
+    """Writes `model.keras`; returns None where it is optional and a fresh process could not read it.
 
     Raises:
-        Refused: It is to be kept, and could not be read again.
+        Refused: The file is required, by --keep-keras, and could not be read again.
     """
     if folded.is_unread and not options.keep_keras:
         return None

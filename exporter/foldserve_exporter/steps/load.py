@@ -11,7 +11,7 @@ from ..options import ExportOptions
 
 
 def open_model(model: Any, options: ExportOptions) -> Loaded:
-    """Loads a model file; a model object is taken as it is, and identified by the digest of its weights."""
+    """Loads a model file; a model object is used as it is, and identified by the digest of its weights."""
     if isinstance(model, str | Path):
         return load_model(Path(model), trust_code=options.trust_code, custom_objects=options.custom_objects)
     source = Source(f"{type(model).__name__} {model.name!r} in memory", weights_digest(model))

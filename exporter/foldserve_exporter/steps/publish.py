@@ -1,16 +1,16 @@
-"""Last step: the version directory is sealed and published, or the report of a refused export kept."""
+"""Last step: seals and publishes the version directory, or keeps the report of a refused export."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from foldserve_contract.publish import Staging
 
-from ..emit.triton import config_beside
+from ..emit.triton import published_config
 from ..manifest import make_manifest
 from ..options import ExportOptions
 from ..report.failed import VerificationFailed
-from ..report.files import write_json, write_page, write_reports
 from ..report.record import Report
+from ..report.report_files import write_json, write_page, write_reports
 
 FAILED = "failed"
 
@@ -29,16 +29,16 @@ class Exported:
 
 
 def publish(report: Report, options: ExportOptions, staging: Staging) -> Exported:
-    """Seals the version directory and puts it into the model repository."""
+    """Seals the version directory and moves it into the model repository."""
     published = replace(report, published=True)
     write_reports(published, staging.path)
-    with config_beside(staging.path, options.name, options.max_batch_size):  # the version comes last
+    with published_config(staging.path, options.name, options.max_batch_size):  # the version appears last
         manifest = make_manifest(published, staging.seal(), options.max_batch_size)
         return Exported(staging.publish(manifest, force=options.force), published)
 
 
 def refuse(report: Report, output: Path) -> VerificationFailed:
-    """Keeps the report of a refused export beside the models, as files: Triton takes every folder there for a model."""
+    """Writes the report of a refused export into the repository, as files: Triton takes every folder for a model."""
     page = output / f"{report.model}-{report.version}.{FAILED}.html"
     write_page(report, page)
     write_json(report, page.with_suffix(".json"))

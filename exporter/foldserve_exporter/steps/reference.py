@@ -1,4 +1,4 @@
-"""Third step: the rows that every artifact is asked, and the right answers to them."""
+"""Third step: the verification rows, and the right outputs for them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,14 +20,14 @@ from .fold import FoldedModel
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReferenceSet:
-    """The rows that every candidate is asked, and the right answers.
+    """The verification rows, and the right outputs for them.
 
     Attributes:
         rows: The rows, golden ones first.
-        reference: The right answers.
+        reference: The right outputs.
         golden: The golden samples of the bundle.
         golden_info: Their origin.
-        given: For every judged row, whether it is one of the user's samples.
+        given: Mask of the user's samples among the judged rows.
         unfolded: A float32 copy of the model before the fold.
     """
 
@@ -40,21 +40,21 @@ class ReferenceSet:
 
     @property
     def promised(self) -> dict[str, float]:
-        """The tolerance every engine must keep, by output."""
+        """The tolerance for every engine, by output."""
         return {output: self.reference.promised(output) for output in self.reference.outputs}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReferenceRun:
-    """A reference that is being computed: the rows, and the unfolded graph that answers them.
+    """A reference that is being computed: the rows, and the evaluation of the unfolded graph.
 
     Attributes:
-        drawn: The rows, before those are left out that would need tolerances of their own.
+        drawn: The rows, including those that will be dropped because they would need other tolerances.
         synthetic: Whether the golden ones are synthetic.
         given: Whether the user gave samples.
-        seed: Of the draw.
+        seed: Seed of the draw.
         signature: The model's.
-        evaluation: The graph in float64 and in float32.
+        evaluation: The evaluation of the graph in float64 and in float32.
     """
 
     drawn: VerificationRows
@@ -65,10 +65,10 @@ class ReferenceRun:
     evaluation: Evaluation
 
     def result(self) -> ReferenceSet:
-        """Waits for the right answers.
+        """Waits for the right outputs.
 
         Raises:
-            Refused: The model's own answers are not finite, or cannot be computed here.
+            Refused: The model's own outputs are not finite, or cannot be computed on this machine.
         """
         reference, rows = finish_reference(self.evaluation, self.drawn)
         info = GoldenInfo(rows.golden, rows.stretched, self.synthetic, self.seed)
@@ -79,7 +79,7 @@ class ReferenceRun:
 
 @contextmanager
 def reference_run(folded: FoldedModel, options: ExportOptions) -> Iterator[ReferenceRun]:
-    """Draws the rows, and starts the reference, which is computed in the background.
+    """Draws the rows, and starts the computation of the reference in the background.
 
     Raises:
         SamplesError: The samples cannot be read or do not fit the model.
@@ -95,14 +95,14 @@ def make_reference(folded: FoldedModel, options: ExportOptions) -> ReferenceSet:
 
     Raises:
         SamplesError: The samples cannot be read or do not fit the model.
-        Refused: The model's own answers are not finite, or cannot be computed here.
+        Refused: The model's own outputs are not finite, or cannot be computed on this machine.
     """
     with reference_run(folded, options) as run:
         return run.result()
 
 
 def _draw_rows(folded: FoldedModel, options: ExportOptions) -> tuple[VerificationRows, bool]:
-    """The rows to judge, the first of which become golden, and whether those are synthetic."""
+    """Chooses the rows to judge, the first of which become golden; also returns whether those are synthetic."""
     wanted = max(options.golden, MIN_JUDGED)
     synthetic = options.samples is None or options.golden_synthetic
     drawn = synthesize(folded.graph, folded.signature, wanted, options.seed) if synthetic else None

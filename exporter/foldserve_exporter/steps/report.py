@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from foldserve_contract.host import cpu_model
-from foldserve_contract.manifest import FoldEntry, OutputTolerance
-from foldserve_contract.manifest import Recalibration as RecalibrationInfo
+from foldserve_contract.manifest import FoldEntry, OutputTolerance, Recalibration
 
 from ..folding import PlanEntry
 from ..graph import float32_only
 from ..load.loader import Loaded
-from ..recalibration.recalibrate import Recalibration
-from ..report.record import Recalibrated, Report
+from ..recalibration.recalibrate import RecalibrationResult
+from ..report.record import RecalibrationEffect, Report
 from ..report.warnings import golden_warnings, input_warnings, sample_warnings
 from ..runtime import tools
 from ..verify.reference import Reference
@@ -27,7 +26,7 @@ class StepResults:
     """The results of an export's steps.
 
     Attributes:
-        tf32: By output, the deviation promised for GPUs that round to TF32; empty where that was not asked for.
+        tf32: By output, the tolerance promised for GPUs that round to TF32; empty where that was not requested.
     """
 
     loaded: Loaded
@@ -39,9 +38,9 @@ class StepResults:
 
 
 def make_report(name: str, version: int, results: StepResults, seconds: Mapping[str, float]) -> Report:
-    """The report of an export that is verified, or refused, but not published yet."""
+    """Makes the report of an export that is verified or refused, but not published yet."""
     loaded, folded, expected = results.loaded, results.folded, results.expected
-    findings, examination = results.diagnosis.findings, results.diagnosis.examination
+    diagnosis, phases = results.diagnosis.diagnosis, results.diagnosis.phases
     return Report(
         model=name,
         version=version,
@@ -51,21 +50,21 @@ def make_report(name: str, version: int, results: StepResults, seconds: Mapping[
         tools=tools(*loaded.readers),
         host=cpu_model(),
         signature=folded.signature,
-        findings=examination.findings,
-        drifts=examination.drifts,
-        examined=examination.samples,
+        findings=diagnosis.findings,
+        drifts=diagnosis.drifts,
+        examined=diagnosis.samples,
         fold=_fold_entries(folded.plan),
-        baked=findings.baked,
-        phases=findings.phases,
+        baked=phases.baked,
+        phases=phases.phases,
         narrow=float32_only(folded.graph),
-        predict=findings.predict,
+        predict=phases.predict,
         tolerances=_tolerances(expected.reference, results.verification, results.tf32),
         verification=results.verification,
         golden=expected.golden_info,
         sensitivity=results.diagnosis.sensitivity,
         labels=folded.labels,
         preprocessing=folded.preprocessing,
-        recalibration=_recalibrated(folded.recalibration),
+        recalibration=_effect(folded.recalibration),
         warnings=(
             *loaded.notes,
             *input_warnings(folded.graph),
@@ -76,17 +75,19 @@ def make_report(name: str, version: int, results: StepResults, seconds: Mapping[
     )
 
 
-def _recalibrated(done: Recalibration | None) -> Recalibrated | None:
-    """The effect of a recalibration, without the statistics themselves."""
-    if done is None:
+def _effect(result: RecalibrationResult | None) -> RecalibrationEffect | None:
+    """Reduces a recalibration to its effect, without the statistics themselves."""
+    if result is None:
         return None
-    return Recalibrated(RecalibrationInfo(done.samples, done.sha256), done.changes, done.before, done.after)
+    return RecalibrationEffect(
+        Recalibration(result.samples, result.sha256), result.changes, result.before, result.after
+    )
 
 
 def _tolerances(
     reference: Reference, verification: Verification, tf32: Mapping[str, float]
 ) -> dict[str, OutputTolerance]:
-    """Bound, measured and promised deviation of every output."""
+    """The bound of each output's deviation, and its measured and promised values."""
     return {
         name: OutputTolerance(
             reference.scale[name],
@@ -101,5 +102,5 @@ def _tolerances(
 
 
 def _fold_entries(plan: Sequence[PlanEntry]) -> tuple[FoldEntry, ...]:
-    """The plan as the manifest and the report hold it."""
+    """Converts the plan to entries of the manifest and the report."""
     return tuple(FoldEntry(entry.bn, entry.call, str(entry.action), entry.reason) for entry in plan)

@@ -1,4 +1,4 @@
-"""The unfolded graph's answers, computed in a thread of their own: TensorFlow does it without Python's help."""
+"""Outputs of the unfolded graph, computed in a background thread: TensorFlow releases Python's lock."""
 
 import re
 from collections.abc import Iterator
@@ -15,33 +15,32 @@ from foldserve_contract.signature import Array, Arrays
 from ..errors import Refused
 from ..graph import Graph, rebuild
 from ..naming import NamedModel
-from ..tracing import Run, traced
+from ..tracing import TracedFunction, traced
 
-_CHUNK = 16  # float64 activations of a large network are large
+_CHUNK = 16  # rows; float64 activations of a large network are large
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Unfolded:
-    """A model rebuilt from the unfolded graph, and how it answers in inference, by whatever its variables hold."""
+    """A model rebuilt from the unfolded graph, and its inference function, which reads the current variables."""
 
     named: NamedModel
-    run: Run
+    run: TracedFunction
 
 
 class Evaluation:
-    """A graph on moving statistics in inference, asked in several dtypes, one after the other.
+    """Evaluation of a graph in inference, on moving statistics, in several dtypes, one after the other.
 
-    The functions are traced before anything runs, in the caller's thread; at the end of the `with` nothing runs any
-    more.
+    The functions are traced in the caller's thread before any of them runs; at the end of the `with` block none runs.
     """
 
     def __init__(self, graph: Graph, inputs: Arrays) -> None:
-        """Nothing is computed yet."""
+        """Stores the graph and its inputs; `start` begins the computation."""
         self._graph = graph
         self._inputs = inputs
         self._thread = ThreadPoolExecutor(1, "evaluation")
         self._parts: dict[str, list[Future[dict[str, Array]]]] = {}
-        self._asked: dict[str, Unfolded] = {}
+        self._models: dict[str, Unfolded] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -50,7 +49,7 @@ class Evaluation:
         self._thread.shutdown(cancel_futures=True)
 
     def weights_that_are_not_finite(self) -> str:
-        """The layers that hold them, in words; empty where none does."""
+        """A message that names the layers which hold such weights; empty where none does."""
         holders = {
             f"{node.op.path} ({weight.name})": None
             for node in self._graph.nodes
@@ -60,10 +59,10 @@ class Evaluation:
         return f"weights are not finite in {', '.join(holders)}; restore a good checkpoint" if holders else ""
 
     def start(self, dtype: str) -> None:
-        """Traces the graph in `dtype` and has it asked, a few rows at a time."""
+        """Traces the graph in `dtype` and queues its inputs, a few rows at a time."""
         named = NamedModel.of(rebuild(self._graph, dtype), self._graph)
         run = traced(named, training=False)
-        self._asked[dtype] = Unfolded(named, run)
+        self._models[dtype] = Unfolded(named, run)
         wide = {name: array.astype(dtype) if array.dtype.kind == "f" else array for name, array in self._inputs.items()}
         rows = next(iter(wide.values())).shape[0]
         chunks = (
@@ -72,30 +71,30 @@ class Evaluation:
         self._parts[dtype] = [self._thread.submit(run, chunk) for chunk in chunks]
 
     def unfolded(self, dtype: str) -> "Unfolded":
-        """The model that is asked in `dtype`; whoever uses it for something else waits for its outputs first."""
-        return self._asked[dtype]
+        """The model that is evaluated in `dtype`; wait for its outputs before using it otherwise."""
+        return self._models[dtype]
 
     def outputs(self, dtype: str) -> dict[str, Array]:
-        """The answers in `dtype`, once they are there.
+        """Waits for the outputs in `dtype`.
 
         Raises:
             Refused: TensorFlow cannot compute the model on this machine.
         """
-        with _said_in_words():
+        with _refusing_what_tensorflow_lacks():
             parts = [part.result() for part in self._parts[dtype]]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def evaluate(graph: Graph, dtype: str, inputs: Arrays) -> dict[str, Array]:
-    """The unfolded graph's answers on moving statistics, computed in `dtype`."""
+    """Computes the unfolded graph's outputs on moving statistics in `dtype`."""
     with Evaluation(graph, inputs) as evaluation:
         evaluation.start(dtype)
         return evaluation.outputs(dtype)
 
 
 @contextmanager
-def _said_in_words() -> Iterator[None]:
-    """What TensorFlow cannot compute on a CPU (dilated Conv2DTranspose, say) is a refusal that names it."""
+def _refusing_what_tensorflow_lacks() -> Iterator[None]:
+    """Refuses, by the layer's name, an operation that TensorFlow lacks on a CPU (such as dilated Conv2DTranspose)."""
     try:
         yield
     except tf.errors.OpError as error:

@@ -1,4 +1,4 @@
-"""What passes between the verifier and its fresh processes: plain JSON and arrays in a folder."""
+"""Messages between the verifier and its worker processes: plain JSON and arrays in a folder."""
 
 import json
 from dataclasses import dataclass
@@ -7,23 +7,23 @@ from pathlib import Path
 
 import numpy as np
 
-from foldserve_contract.arrays import write_npz
+from foldserve_contract.npz import write_npz
 from foldserve_contract.records import from_json, to_json
 from foldserve_contract.signature import Signature
 
 from ..samples.rows import VerificationRows
-from .batches import Answers, Batch, plan_batches, plan_briefly
+from .batches import CandidateOutputs, VerificationBatch, plan_batches, plan_core_batches
 
 
 class WorkerKind(StrEnum):
-    """Which libraries a fresh process imports."""
+    """Kind of a worker process: the library it imports."""
 
     TENSORFLOW = "tensorflow"
     ONNXRUNTIME = "onnxruntime"
 
 
 class CandidateKind(StrEnum):
-    """How an artifact is loaded."""
+    """Kind of a candidate: the loader it needs."""
 
     SAVED_MODEL = "saved_model"
     KERAS = "keras"
@@ -31,22 +31,22 @@ class CandidateKind(StrEnum):
 
     @property
     def worker(self) -> WorkerKind:
-        """The process that loads it."""
+        """The kind of the process that loads it."""
         return WorkerKind.ONNXRUNTIME if self is CandidateKind.ONNX else WorkerKind.TENSORFLOW
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One artifact in one setting.
+    """A candidate for publication: an artifact in one setting.
 
     Attributes:
-        key: Names its files in the job's folder.
-        name: What reports call it.
-        kind: How it is loaded.
+        key: Stem of its files' names in the job's folder.
+        name: Its name in reports.
+        kind: The loader it needs.
         path: The file or directory.
         training: Whether it is called in learning phase 1.
         optimise: Whether the engine may optimise its graph.
-        served: Whether a server answers with it, so that every row is asked alone as well.
+        served: Whether servers run it, so that it is run on every row alone as well.
     """
 
     key: str
@@ -57,13 +57,15 @@ class Candidate:
     optimise: bool = True
     served: bool = False
 
-    def batches(self, rows: VerificationRows) -> tuple[Batch, ...]:
-        """What it is asked."""
-        return plan_batches(rows) if self.served else plan_briefly(rows)
+    def batches(self, rows: VerificationRows) -> tuple[VerificationBatch, ...]:
+        """The batches to run it on."""
+        return plan_batches(rows) if self.served else plan_core_batches(rows)
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _JobRecord:
+    """The part of a job that is written as JSON; the rows' arrays are a file of their own."""
+
     candidates: tuple[Candidate, ...]
     signature: Signature
     judged: int
@@ -75,16 +77,16 @@ class _Plan:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Job:
-    """Everything a fresh process needs to know.
+class VerificationJob:
+    """The work of a worker process: candidates, and the rows to run them on.
 
     Attributes:
         candidates: The artifacts in their settings.
         signature: The model's.
-        rows: What to ask.
-        custom_objects: Modules of the user's own to import before a Keras reload.
+        rows: The rows to run them on.
+        custom_objects: The user's modules to import before a Keras reload.
         trust_code: Whether Lambda layers may run.
-        search: Where such modules are found, beside where a fresh process looks.
+        search: Directories to add to the module search path.
     """
 
     candidates: tuple[Candidate, ...]
@@ -96,7 +98,7 @@ class Job:
 
     def write(self, folder: Path) -> None:
         """Writes the job for the workers to read."""
-        plan = _Plan(
+        record = _JobRecord(
             self.candidates,
             self.signature,
             self.rows.judged,
@@ -106,27 +108,27 @@ class Job:
             self.trust_code,
             self.search,
         )
-        (folder / "job.json").write_text(json.dumps(to_json(plan)), encoding="utf-8")
+        (folder / "job.json").write_text(json.dumps(to_json(record)), encoding="utf-8")
         write_npz(folder / "rows.npz", self.rows.inputs)
 
     @classmethod
-    def read(cls, folder: Path) -> "Job":
+    def read(cls, folder: Path) -> "VerificationJob":
         """Reads what `write` wrote."""
-        plan = from_json(_Plan, json.loads((folder / "job.json").read_text(encoding="utf-8")))
+        record = from_json(_JobRecord, json.loads((folder / "job.json").read_text(encoding="utf-8")))
         with np.load(folder / "rows.npz", allow_pickle=False) as archive:
             inputs = {name: archive[name] for name in archive.files}
-        rows = VerificationRows(inputs, plan.judged, plan.golden, plan.stretched)
-        return cls(plan.candidates, plan.signature, rows, plan.custom_objects, plan.trust_code, plan.search)
+        rows = VerificationRows(inputs, record.judged, record.golden, record.stretched)
+        return cls(record.candidates, record.signature, rows, record.custom_objects, record.trust_code, record.search)
 
 
-def write_answers(folder: Path, candidate: Candidate, answers: Answers) -> None:
-    """Keeps a candidate's answers for the verifier."""
+def write_outputs(folder: Path, candidate: Candidate, answers: CandidateOutputs) -> None:
+    """Writes a candidate's outputs for the verifier."""
     arrays = {f"{index}/{name}": array for index, batch in enumerate(answers.outputs) for name, array in batch.items()}
     write_npz(folder / f"{candidate.key}.npz", arrays)
 
 
-def read_answers(folder: Path, candidate: Candidate, batches: int) -> Answers | None:
-    """A candidate's answers, or None where it left none."""
+def read_outputs(folder: Path, candidate: Candidate, batches: int) -> CandidateOutputs | None:
+    """Reads a candidate's outputs; None where the worker wrote none."""
     path = folder / f"{candidate.key}.npz"
     if not path.exists():
         return None
@@ -135,15 +137,15 @@ def read_answers(folder: Path, candidate: Candidate, batches: int) -> Answers | 
         for key in archive.files:
             index, _, name = key.partition("/")
             outputs[int(index)][name] = archive[key]
-    return Answers(tuple(outputs))
+    return CandidateOutputs(tuple(outputs))
 
 
 def write_error(folder: Path, candidate: Candidate, message: str) -> None:
-    """Keeps why a candidate did not answer."""
+    """Writes the error of a candidate that could not be run."""
     (folder / f"{candidate.key}.error").write_text(message, encoding="utf-8")
 
 
 def read_error(folder: Path, candidate: Candidate) -> str | None:
-    """Why a candidate did not answer, where it said so."""
+    """Reads the error of a candidate; None where the worker wrote none."""
     path = folder / f"{candidate.key}.error"
     return path.read_text(encoding="utf-8") if path.exists() else None

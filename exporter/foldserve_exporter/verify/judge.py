@@ -8,20 +8,20 @@ import numpy as np
 from foldserve_contract import tolerance
 from foldserve_contract.signature import Array, Signature
 
-from .batches import Answers, Batch
+from .batches import CandidateOutputs, VerificationBatch
 from .reference import Reference
-from .verdict import CandidateVerdict, OutputVerdict
+from .verdict import CandidateVerdict, OutputComparison
 
 
 def judge(
     name: str,
-    answers: Answers,
-    batches: tuple[Batch, ...],
+    answers: CandidateOutputs,
+    batches: tuple[VerificationBatch, ...],
     reference: Reference,
     signature: Signature,
-    exact_as: Answers | None = None,
+    exact_as: CandidateOutputs | None = None,
 ) -> CandidateVerdict:
-    """The verdict over one candidate; `exact_as` are answers to the first of the batches, to be equal bit for bit."""
+    """Judges one candidate; `exact_as` are outputs for the first of the batches, to be equalled bit for bit."""
     malformed = tuple(_malformed(answers, batches, signature))
     if malformed:
         return CandidateVerdict(name, {}, malformed[:1], None)
@@ -33,8 +33,10 @@ def judge(
     return CandidateVerdict(name, outputs, tuple(failures), exact)
 
 
-def _malformed(answers: Answers, batches: tuple[Batch, ...], signature: Signature) -> Iterator[str]:
-    """Outputs that are missing, or of another dtype or shape than the signature says."""
+def _malformed(
+    answers: CandidateOutputs, batches: tuple[VerificationBatch, ...], signature: Signature
+) -> Iterator[str]:
+    """A message for every output that is missing, or whose dtype or shape differs from the signature's."""
     for batch, outputs in zip(batches, answers.outputs, strict=True):
         for spec in signature.outputs:
             array = outputs.get(spec.name)
@@ -46,23 +48,28 @@ def _malformed(answers: Answers, batches: tuple[Batch, ...], signature: Signatur
                 yield f"output {spec.name!r} has {array.shape[0]} rows for a batch of {len(batch.rows)}"
 
 
-def _judge_output(output: str, answers: Answers, batches: tuple[Batch, ...], reference: Reference) -> OutputVerdict:
+def _judge_output(
+    output: str, answers: CandidateOutputs, batches: tuple[VerificationBatch, ...], reference: Reference
+) -> OutputComparison:
     expected, limit = reference.outputs[output], reference.limit(output)
     worst, worst_sample, worst_batch, composition = 0.0, 0, "", 0.0
     flips: set[int] = set()
     close: set[int] = set()
     first: dict[int, Array] = {}
+    # NaN is the worst deviation and stays; a row's later outputs are compared with those in its first batch
     for row, kind, answer in _rows(output, answers, batches, expected.shape[0]):
         deviation = _row_deviation(answer, expected[row])
         if not math.isnan(worst) and (math.isnan(deviation) or deviation > worst):
             worst, worst_sample, worst_batch = deviation, row, kind
         composition = np.fmax(composition, _row_deviation(answer, first.setdefault(row, answer)))
         if (margin := _flip_margin(answer, expected[row])) is not None:
-            (flips if margin > 2 * limit else close).add(row)
-    return OutputVerdict(worst, limit, worst_sample, worst_batch, float(composition), len(flips), len(close))
+            (flips if margin > 2 * limit else close).add(row)  # within twice the limit both may be right
+    return OutputComparison(worst, limit, worst_sample, worst_batch, float(composition), len(flips), len(close))
 
 
-def _rows(output: str, answers: Answers, batches: tuple[Batch, ...], judged: int) -> Iterator[tuple[int, str, Array]]:
+def _rows(
+    output: str, answers: CandidateOutputs, batches: tuple[VerificationBatch, ...], judged: int
+) -> Iterator[tuple[int, str, Array]]:
     for batch, outputs in zip(batches, answers.outputs, strict=True):
         for position, row in enumerate(batch.rows):
             if row < judged:
@@ -74,7 +81,7 @@ def _row_deviation(answer: Array, expected: Array) -> float:
 
 
 def _flip_margin(answer: Array, expected: Array) -> float | None:
-    """The reference's margin between its first and second class where the answer's first class is another."""
+    """The reference's margin between first and second class where the candidate's first class differs, else None."""
     if expected.ndim != 1 or expected.size < 2 or expected.dtype.kind != "f" or answer.shape != expected.shape:
         return None
     if int(np.argmax(answer)) == int(np.argmax(expected)):
@@ -83,7 +90,7 @@ def _flip_margin(answer: Array, expected: Array) -> float | None:
     return float(first - second)
 
 
-def _equal(answers: Answers, other: Answers) -> bool:
+def _equal(answers: CandidateOutputs, other: CandidateOutputs) -> bool:
     return all(
         np.array_equal(mine[name], theirs[name], equal_nan=True)
         for mine, theirs in zip(answers.outputs, other.outputs, strict=False)
@@ -91,7 +98,7 @@ def _equal(answers: Answers, other: Answers) -> bool:
     )
 
 
-def _failures(output: str, verdict: OutputVerdict) -> Iterator[str]:
+def _failures(output: str, verdict: OutputComparison) -> Iterator[str]:
     if not tolerance.within(verdict.deviation, verdict.limit):
         yield (
             f"output {output!r} deviates by {verdict.deviation:.3g} for sample {verdict.worst_sample}"

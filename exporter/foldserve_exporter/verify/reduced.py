@@ -1,4 +1,4 @@
-"""What may be promised of a GPU that rounds to TF32: how far the rounded model is from the reference."""
+"""TF32 tolerances: the deviation to promise for GPUs that round to TF32."""
 
 import math
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from foldserve_engine.spec import EngineSpec
 from ..emit.tf32 import with_tf32
 from ..errors import Refused
 from ..samples.rows import VerificationRows
-from .batches import ask, plan_batches
+from .batches import plan_batches, run_batches
 from .judge import judge
 from .reference import Reference
 
@@ -20,24 +20,24 @@ from .reference import Reference
 def tf32_promises(
     content: bytes, signature: Signature, rows: VerificationRows, reference: Reference
 ) -> Mapping[str, float]:
-    """By output: `tolerance.reduced` of what rounding to TF32 did to the verification rows.
+    """Tolerances by output: `tolerance.reduced` of the deviation that rounding to TF32 causes on the verification rows.
 
-    It is rounded on this machine, exactly as TF32 is defined; GPUs round so before they multiply, and sum in an order
-    of their own, for which `promised` is there. One that does worse is found out by the gate.
+    This machine rounds exactly as TF32 is defined. GPUs round likewise before they multiply, but sum in another order,
+    for which `promised` leaves room. The server's golden check refuses a GPU that deviates more.
 
     Args:
         content: The ONNX model.
-        signature: What it takes and gives.
-        rows: What is asked.
+        signature: Its inputs and outputs.
+        rows: The rows to run it on.
         reference: The right answers.
 
     Raises:
-        Refused: Rounding cannot be told, gives what is not finite, or changes an output of whole numbers.
+        Refused: The rounded model cannot be run, returns values that are not finite, or changes an output of integers.
     """
     batches = plan_batches(rows)
     try:
         engine = OnnxEngine.from_bytes(with_tf32(content), signature, EngineSpec(optimise=False))
-        answers = ask(engine.run, rows, batches)
+        answers = run_batches(engine.run, rows, batches)
     except Refused:
         raise
     except FoldserveError as error:

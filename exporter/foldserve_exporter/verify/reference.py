@@ -15,10 +15,10 @@ from .evaluation import Evaluation
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """What is right, and how exactly it can be asked for.
+    """The right outputs, and the precision that float32 reaches.
 
     Attributes:
-        outputs: The float64 model's answers to the judged rows, by output.
+        outputs: The float64 model's outputs for the judged rows, by name.
         noise: max|float32 − reference|, by output.
         scale: max|reference|, by output.
     """
@@ -34,26 +34,26 @@ class Reference:
         return tolerance.limit(self.noise[output], self.scale[output])
 
     def bound(self, output: str) -> float:
-        """What then holds for inputs nobody has seen."""
+        """The largest deviation on any other inputs, given that limit."""
         return tolerance.bound(self.limit(output))
 
     def promised(self, output: str) -> float:
-        """The tolerance that every engine on any machine must keep."""
+        """The tolerance for every engine on every machine."""
         limit = self.limit(output)
         return tolerance.promised(limit, self.scale[output]) if limit else 0.0
 
 
 def start_reference(evaluation: Evaluation) -> None:
-    """Has the unfolded graph asked in float64 and in float32."""
+    """Starts the evaluation of the unfolded graph in float64 and in float32."""
     evaluation.start("float64")
     evaluation.start("float32")
 
 
 def finish_reference(evaluation: Evaluation, rows: VerificationRows) -> tuple[Reference, VerificationRows]:
-    """The reference, once it is computed, and the rows without the stretched ones that would need other tolerances.
+    """Waits for the reference; returns it and the rows without the stretched ones that would need other tolerances.
 
     Raises:
-        Refused: An answer is not finite, so that nothing could be compared with it, or TensorFlow cannot compute it.
+        Refused: An output is not finite, so that nothing could be compared with it, or TensorFlow cannot compute it.
     """
     outputs = evaluation.outputs("float64")
     plain = ~rows.is_stretched
@@ -66,7 +66,7 @@ def finish_reference(evaluation: Evaluation, rows: VerificationRows) -> tuple[Re
 
 
 def _as_exact(outputs: Arrays, float32: Arrays, noise: dict[str, float], scale: dict[str, float]) -> Array:
-    """Rows whose answers are hardly larger or noisier than those of the samples: the same tolerances suit them."""
+    """Mask of the rows with outputs hardly larger or noisier than the samples', so that the same tolerances fit."""
     half = {name: tolerance.limit(noise[name], scale[name]) / 4 for name in outputs}
     exact = [
         tolerance.within(tolerance.deviation(float32[name][row], array[row]), half[name])

@@ -1,4 +1,4 @@
-"""Loads a candidate in a fresh process, by the code that serves it where there is such."""
+"""Loads a candidate in a worker process, by the engine's own code where servers run it."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -9,23 +9,23 @@ from foldserve_contract.bundle import ONNX_DATA
 from foldserve_contract.signature import Array, Arrays
 from foldserve_engine.spec import EngineSpec
 
-from .job import Candidate, CandidateKind, Job
+from .job import Candidate, CandidateKind, VerificationJob
 
-Run = Callable[[Arrays], dict[str, Array]]
+CandidateFunction = Callable[[Arrays], dict[str, Array]]
 
 
-def open_candidate(candidate: Candidate, job: Job) -> Run:
-    """A function from arrays by name to arrays by name."""
+def open_candidate(candidate: Candidate, job: VerificationJob) -> CandidateFunction:
+    """Loads a candidate as a function from arrays by name to arrays by name."""
     return _OPENERS[candidate.kind](candidate, job)
 
 
-def _open_saved_model(candidate: Candidate, job: Job) -> Run:
+def _open_saved_model(candidate: Candidate, job: VerificationJob) -> CandidateFunction:
     from foldserve_engine.tensorflow_engine import TensorFlowEngine
 
     return TensorFlowEngine.from_directory(Path(candidate.path), job.signature, EngineSpec()).run
 
 
-def _open_onnx(candidate: Candidate, job: Job) -> Run:
+def _open_onnx(candidate: Candidate, job: VerificationJob) -> CandidateFunction:
     from foldserve_engine.onnx.artifact_files import OnnxFiles
     from foldserve_engine.onnx.onnx_engine import OnnxEngine
 
@@ -36,7 +36,7 @@ def _open_onnx(candidate: Candidate, job: Job) -> Run:
     return OnnxEngine.from_bytes(OnnxFiles(path.read_bytes(), external), job.signature, options).run
 
 
-def _open_keras(candidate: Candidate, job: Job) -> Run:
+def _open_keras(candidate: Candidate, job: VerificationJob) -> CandidateFunction:
     from ..naming import NamedModel
     from ..tracing import traced
 
@@ -49,7 +49,7 @@ def _open_keras(candidate: Candidate, job: Job) -> Run:
 
 @lru_cache(maxsize=1)
 def _loaded(path: str, trust_code: bool, custom_objects: tuple[str, ...], search: tuple[str, ...]) -> Any:
-    """One reload answers in both learning phases."""
+    """Loads a Keras file; the cached model serves the candidates of both learning phases."""
     from ..load.loader import load_model
     from ..load.modules import extend_search_path
 

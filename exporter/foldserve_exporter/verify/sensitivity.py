@@ -1,4 +1,4 @@
-"""How small a change of one weight the golden samples notice."""
+"""Sensitivity of the golden samples: the smallest change of one weight that they notice."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,14 +16,14 @@ Sensitivity = Mapping[str, float | None]
 
 
 def sensitivity(model: NamedModel, golden: Arrays, promised: Mapping[str, float]) -> dict[str, float | None]:
-    """The relative change of a weight of median influence that moves an answer beyond what is promised, by layer.
+    """The relative change of a weight of median influence that moves an output beyond its tolerance, by kernel.
 
     To first order a change of weight w by the share δ moves output y by |∂y/∂w|·|w|·δ, so that the smallest δ noticed
-    is promised / (|∂y/∂w|·|w|). The largest element of every output of one sample is looked at. None: no change of
-    such a weight is noticed.
+    is promised / (|∂y/∂w|·|w|). The largest element of every output of one sample is examined. None where
+    no change of such a weight is noticed.
 
-    It is computed in float64, which keeps oneDNN out: its gradient of a pointwise convolution with strides and few
-    channels writes past its memory (oneDNN issue 6035) and ends the process.
+    It is computed in float64, for which TensorFlow does not use oneDNN: oneDNN's gradient of a pointwise
+    convolution with strides and few channels writes past its memory (oneDNN issue 6035) and ends the process.
     """
     model = NamedModel(rebuild(trace(model.model), "float64"), model.inputs, model.outputs)
     kernels = [variable for variable in model.model.trainable_variables if len(variable.shape) > 1]
@@ -50,8 +50,8 @@ def _gradients(
                 if output.dtype.is_floating and promised[name] > 0
             ]
         for peak in peaks:
-            found = tape.gradient(peak, [kernel.value for kernel in kernels])
-            yield [None if gradient is None else np.asarray(tf.convert_to_tensor(gradient)) for gradient in found]
+            by_kernel = tape.gradient(peak, [kernel.value for kernel in kernels])
+            yield [None if gradient is None else np.asarray(tf.convert_to_tensor(gradient)) for gradient in by_kernel]
 
 
 def _smallest(influence: Array) -> float | None:

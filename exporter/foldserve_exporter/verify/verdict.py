@@ -1,19 +1,19 @@
-"""What the verification found: for each candidate how far it was from the reference, and whether that is allowed."""
+"""Results of the verification: each candidate's deviation from the reference, and whether that is allowed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class OutputVerdict:
-    """One output of one candidate.
+class OutputComparison:
+    """Comparison of a candidate's output with the reference.
 
     Attributes:
         deviation: max|candidate − reference| over every batch.
-        limit: What is allowed.
+        limit: The largest deviation allowed.
         worst_sample: The judged row that deviates most.
         worst_batch: The kind of batch it was in.
-        composition: max difference between a row's answers in two batches.
+        composition: max difference between a row's outputs in two batches.
         flips: Rows whose top-1 class differs although the reference's margin exceeds twice the limit.
         close_flips: Rows whose top-1 class differs within that margin; counted, not judged.
     """
@@ -29,36 +29,36 @@ class OutputVerdict:
 
 @dataclass(frozen=True, slots=True)
 class CandidateVerdict:
-    """One candidate: an artifact in one engine and setting.
+    """Verdict over a candidate: an artifact in one engine and setting.
 
     Attributes:
         name: Such as `onnxruntime, optimised`.
-        outputs: By output name; empty where the candidate did not answer at all.
-        failures: Why it is refused, in words; empty where it passed.
+        outputs: By output name; empty where the candidate could not be run.
+        failures: The reasons of its refusal; empty where it passed.
         exact: Whether it equals the folded model bit for bit; None where that is not to be expected.
     """
 
     name: str
-    outputs: Mapping[str, OutputVerdict]
+    outputs: Mapping[str, OutputComparison]
     failures: tuple[str, ...]
     exact: bool | None
 
     @property
     def passed(self) -> bool:
-        """Whether the candidate may be published."""
+        """True if the candidate may be published."""
         return not self.failures
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """All candidates of one export."""
+    """Verdicts over all candidates of an export."""
 
     candidates: tuple[CandidateVerdict, ...]
     rows: int
 
     @property
     def passed(self) -> bool:
-        """Whether every candidate passed. No candidates is no proof."""
+        """True if there are candidates and every one passed."""
         return bool(self.candidates) and all(candidate.passed for candidate in self.candidates)
 
     @property
@@ -68,17 +68,17 @@ class Verification:
 
     def measured(self, output: str) -> float:
         """The worst deviation of an output over all candidates."""
-        return max(verdict.deviation for verdict in self._verdicts(output))
+        return max(verdict.deviation for verdict in self._comparisons(output))
 
     def composition(self, output: str) -> float:
         """The worst difference that neighbours in the batch made to a row of an output."""
-        return max(verdict.composition for verdict in self._verdicts(output))
+        return max(verdict.composition for verdict in self._comparisons(output))
 
-    def _verdicts(self, output: str) -> list[OutputVerdict]:
-        """Those of every candidate that answered; the folded model itself always does."""
+    def _comparisons(self, output: str) -> list[OutputComparison]:
+        """Comparisons of every candidate that could be run; the folded model itself always can."""
         return [candidate.outputs[output] for candidate in self.candidates if output in candidate.outputs]
 
     def deviations(self, prefix: str) -> dict[str, float]:
-        """The worst deviation by output over the candidates whose names begin so."""
+        """The worst deviation by output over the candidates whose names begin with `prefix`."""
         chosen = [candidate for candidate in self.candidates if candidate.name.startswith(prefix)]
         return {name: max(c.outputs[name].deviation for c in chosen) for name in chosen[0].outputs}

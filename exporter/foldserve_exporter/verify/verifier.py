@@ -1,4 +1,4 @@
-"""Asks every candidate its batches, each reload in a fresh process, and judges the answers."""
+"""Runs every candidate on its batches, each reload in a fresh process, and judges the outputs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,23 +7,23 @@ from pathlib import Path
 from foldserve_contract.bundle import ONNX
 from foldserve_contract.signature import Signature
 
-from ..load.modules import search_path
+from ..load.modules import module_search_path
 from ..naming import NamedModel
 from ..samples.rows import VerificationRows
 from ..tracing import traced
-from .batches import Answers, Batch, ask, plan_briefly
-from .job import Candidate, CandidateKind, Job, read_answers, read_error
+from .batches import CandidateOutputs, VerificationBatch, plan_core_batches, run_batches
+from .job import Candidate, CandidateKind, VerificationJob, read_error, read_outputs
 from .judge import judge
 from .reference import Reference
 from .verdict import CandidateVerdict, Verification
-from .workers import Worker
+from .worker_pool import VerificationWorker
 
-Progress = Callable[[str], None]
+DetailCallback = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Verifier:
-    """Everything candidates are compared with."""
+    """Verifies candidates against the reference on the verification rows."""
 
     reference: Reference
     rows: VerificationRows
@@ -31,31 +31,48 @@ class Verifier:
     custom_objects: tuple[str, ...] = ()
     trust_code: bool = False
 
-    def begin(self, candidates: tuple[Candidate, ...], workers: tuple[Worker, ...], folder: Path) -> "Trial":
-        """Has the fresh processes load and ask every candidate, while this one does something else.
+    def start(
+        self, candidates: tuple[Candidate, ...], workers: tuple[VerificationWorker, ...], folder: Path
+    ) -> "VerificationRun":
+        """Starts the verification in the worker processes and returns at once.
 
         Args:
             candidates: The artifacts in their settings.
             workers: The processes.
-            folder: Made for the questions and the answers.
+            folder: Made for the job and its results.
         """
         folder.mkdir()
-        search = search_path() if self.custom_objects else ()
-        Job(candidates, self.signature, self.rows, self.custom_objects, self.trust_code, search).write(folder)
+        search = module_search_path() if self.custom_objects else ()
+        VerificationJob(candidates, self.signature, self.rows, self.custom_objects, self.trust_code, search).write(
+            folder
+        )
         for worker in workers:
-            worker.give(folder)
-        return Trial(self, candidates, workers, folder)
+            worker.send_job(folder)
+        return VerificationRun(self, candidates, workers, folder)
 
     def judge(
-        self, name: str, answers: Answers, batches: tuple[Batch, ...], exact_as: Answers | None = None
+        self,
+        name: str,
+        answers: CandidateOutputs,
+        batches: tuple[VerificationBatch, ...],
+        exact_as: CandidateOutputs | None = None,
     ) -> CandidateVerdict:
-        """The verdict over answers; `exact_as` are those it must equal bit for bit."""
+        """Judges a candidate's outputs; `exact_as` are those they must equal bit for bit."""
         return judge(name, answers, batches, self.reference, self.signature, exact_as)
 
-    def judge_reload(self, folder: Path, candidate: Candidate, phase_0: Answers, end: str | None) -> CandidateVerdict:
-        """The verdict over what a fresh process left in the folder; `end` says how that process ended if not well."""
+    def judge_reload(
+        self, folder: Path, candidate: Candidate, phase_0: CandidateOutputs, end: str | None
+    ) -> CandidateVerdict:
+        """Judges the outputs that a worker process left in the folder.
+
+        Args:
+            folder: The folder of the job.
+            candidate: The reloaded artifact.
+            phase_0: The folded model's outputs in phase 0, which a reload in the same runtime must equal bit for bit.
+            end: The message of a process that ended badly.
+        """
         batches = candidate.batches(self.rows)
-        answers = read_answers(folder, candidate, len(batches))
+        answers = read_outputs(folder, candidate, len(batches))
         if answers is None:
             reason = read_error(folder, candidate) or end or "it left no answer"
             return CandidateVerdict(candidate.name, {}, (f"it does not answer: {reason}",), None)
@@ -64,21 +81,21 @@ class Verifier:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trial:
-    """A verification under way."""
+class VerificationRun:
+    """A verification in progress."""
 
     verifier: Verifier
     candidates: tuple[Candidate, ...]
-    workers: tuple[Worker, ...]
+    workers: tuple[VerificationWorker, ...]
     folder: Path
 
-    def conclude(self, folded: NamedModel, progress: Progress) -> Verification:
-        """The folded model's two verdicts, from this process, then one for each candidate, in order."""
+    def finish(self, folded: NamedModel, progress: DetailCallback) -> Verification:
+        """Runs the folded model, waits for the workers, and judges the model's two phases, then every candidate."""
         verifier = self.verifier
         progress("folded model, phases 0 and 1")
-        batches = plan_briefly(verifier.rows)
-        phase_0 = ask(traced(folded, training=False), verifier.rows, batches)
-        phase_1 = ask(traced(folded, training=True), verifier.rows, batches)
+        batches = plan_core_batches(verifier.rows)
+        phase_0 = run_batches(traced(folded, training=False), verifier.rows, batches)
+        phase_1 = run_batches(traced(folded, training=True), verifier.rows, batches)
         progress("reloads in fresh processes")
         ends = {worker.kind: worker.wait() for worker in self.workers}
         verdicts = [
@@ -86,13 +103,14 @@ class Trial:
             verifier.judge("folded model, phase 1", phase_1, batches, phase_0),
         ]
         for candidate in self.candidates:
+            # a process may die after some outputs: its other candidates are refused with the reason of its end
             end = ends.get(candidate.kind.worker, "no process was started for it")
             verdicts.append(verifier.judge_reload(self.folder, candidate, phase_0, end))
         return Verification(tuple(verdicts), verifier.rows.judged)
 
 
 def candidates_of(artifacts: Path, keras_file: Path | None) -> tuple[Candidate, ...]:
-    """Every artifact of an export in every setting that is verified."""
+    """Candidates of an export: every artifact in every setting that is verified."""
     onnx_path = str(artifacts / ONNX)
     return (
         Candidate("saved_model", "tensorflow, SavedModel", CandidateKind.SAVED_MODEL, str(artifacts), served=True),

@@ -1,7 +1,7 @@
-"""A fresh process that reloads artifacts and answers with them: `python -m foldserve_exporter.verify.worker KIND`.
+"""Worker process that reloads artifacts and runs them: `python -m foldserve_exporter.verify.worker KIND`.
 
-It imports what its kind needs, then waits for one line on standard input: the folder of its job. A fresh process,
-because a registry, a cache or a default left by the export could make a broken artifact answer.
+It imports the library of its kind, then waits for one line on standard input: the folder of its job. The process is a
+fresh one, because a registry, a cache or a default left by the export could make a broken artifact work.
 """
 
 import sys
@@ -9,12 +9,12 @@ import traceback
 from pathlib import Path
 
 from ..runtime import pin_runtime
-from .batches import ask
-from .job import Candidate, Job, WorkerKind, write_answers, write_error
+from .batches import run_batches
+from .job import Candidate, VerificationJob, WorkerKind, write_error, write_outputs
 
 
 def main() -> int:
-    """Warms up, waits for the job and answers it; 0 when every candidate answered or left an error."""
+    """Imports the library, waits for the job and does it; 0 when every candidate left its outputs or an error."""
     pin_runtime()
     kind = WorkerKind(sys.argv[1])
     _import(kind)
@@ -22,7 +22,7 @@ def main() -> int:
     if not line:
         return 0  # the export ended before there was anything to verify
     folder = Path(line)
-    job = Job.read(folder)
+    job = VerificationJob.read(folder)
     for candidate in job.candidates:
         if candidate.kind.worker is kind:
             _answer(folder, job, candidate)
@@ -38,11 +38,13 @@ def _import(kind: WorkerKind) -> None:
         import_runtime()
 
 
-def _answer(folder: Path, job: Job, candidate: Candidate) -> None:
+def _answer(folder: Path, job: VerificationJob, candidate: Candidate) -> None:
     from .runners import open_candidate
 
     try:
-        write_answers(folder, candidate, ask(open_candidate(candidate, job), job.rows, candidate.batches(job.rows)))
+        write_outputs(
+            folder, candidate, run_batches(open_candidate(candidate, job), job.rows, candidate.batches(job.rows))
+        )
     except Exception as error:  # whatever an artifact raises is the verdict over it, not a fault of this process
         traceback.print_exc()
         write_error(folder, candidate, f"{type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""How far from the golden answers an engine may be on this machine."""
+"""Bounds of the deviation from the golden answers on this machine."""
 
 from importlib.metadata import PackageNotFoundError, version
 
@@ -11,7 +11,7 @@ from ..spec import EngineKind
 
 
 def golden_bounds(manifest: Manifest, kind: EngineKind, device: Device, *, tf32: bool = False) -> dict[str, float]:
-    """By output: the limit of the verification on the CPU, engine and version that verified, else `promised`.
+    """The bound of each output: the verification's limit on the CPU, engine and version that verified, else `promised`.
 
     On the machine that verified, an answer that is further away than any candidate might be is another model's answer,
     even where another kind of machine could give it.
@@ -32,7 +32,7 @@ def golden_bounds(manifest: Manifest, kind: EngineKind, device: Device, *, tf32:
 
 
 def is_verified_engine(manifest: Manifest, kind: EngineKind, device: Device) -> bool:
-    """Whether this engine, its version, and the CPU it runs on are those of the verification."""
+    """Tests whether this engine, its version, and the CPU it runs on are those of the verification."""
     verified = manifest.engines.get(kind)
     if verified is None or device.kind is not DeviceKind.CPU or verified.device != "cpu":
         return False

@@ -1,4 +1,4 @@
-"""In which batch size a row's bits depend on nothing but the row: found by trying, when a version is loaded."""
+"""Search for a batch size in which a row's bits depend on nothing but the row, when a version is loaded."""
 
 from collections.abc import Sequence
 
@@ -35,7 +35,7 @@ def find_exact_rows(engine: Engine, golden: Golden, sizes: Sequence[int]) -> int
 
 
 def is_exact(engine: Engine, golden: Golden, size: int) -> bool:
-    """Whether golden samples have the same bits at every place of a batch, among each other and among strangers."""
+    """Tests whether golden samples have the same bits at every place of a batch, among themselves and strangers."""
     draw = np.random.default_rng(_SEED)
     gather = Gather()
     strangers = {name: _strange(array, draw) for name, array in golden.inputs.items()}
@@ -43,7 +43,7 @@ def is_exact(engine: Engine, golden: Golden, size: int) -> bool:
     for turn in range(2 * size):
         samples = [(place + turn) % min(golden.rows, size) for place in range(size)]
         own = np.ones(size, bool) if turn < size else _some(size, turn % size, draw)
-        parts = [_row(golden.inputs if one else strangers, at) for one, at in zip(own, samples, strict=True)]
+        parts = [_row(golden.inputs if is_own else strangers, at) for is_own, at in zip(own, samples, strict=True)]
         answers = engine.run(gather.collect(parts, size, own=True))
         for place in np.flatnonzero(own):
             bits = {name: array[place].tobytes() for name, array in answers.items()}
@@ -53,7 +53,7 @@ def is_exact(engine: Engine, golden: Golden, size: int) -> bool:
 
 
 def _some(size: int, place: int, draw: np.random.Generator) -> Array:
-    """About half of the places: this one always, the one after it never."""
+    """A random half of the places: always this place, never the next."""
     own = draw.random(size) < 0.5
     own[place], own[(place + 1) % size] = True, False
     return own
@@ -64,7 +64,7 @@ def _row(arrays: Arrays, at: int) -> Rows:
 
 
 def _strange(array: Array, draw: np.random.Generator) -> Array:
-    """As many rows of other values: of other magnitudes, or in another order where they are no real numbers."""
+    """Rows of other values: of other magnitudes, or in another order where they are not real numbers."""
     if array.dtype.kind != "f":
         return draw.permutation(array, axis=0)
     magnitudes = 10.0 ** draw.integers(-3, 3, size=(len(array), *[1] * (array.ndim - 1)))

@@ -1,4 +1,4 @@
-"""Whether an engine answers the golden samples as they were verified."""
+"""Golden check: an engine's answers to the golden samples, compared with the verified ones."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ DEFAULT_BATCH = 32
 
 @dataclass(frozen=True, slots=True)
 class OutputVerdict:
-    """How one output did.
+    """Verdict on one output.
 
     Attributes:
         output: Its name.
@@ -47,7 +47,7 @@ class OutputVerdict:
 
 @dataclass(frozen=True, slots=True)
 class GoldenVerdict:
-    """How an engine answered the golden samples.
+    """Verdict on an engine's answers to the golden samples.
 
     Attributes:
         samples: How many were asked.
@@ -132,8 +132,8 @@ def _deviation(answer: Array, reference: Array) -> float:
     return tolerance.deviation(answer, reference)
 
 
-def _worse(one: OutputVerdict | None, other: OutputVerdict) -> OutputVerdict:
-    return other if one is None or _rank(other.deviation) > _rank(one.deviation) else one
+def _worse(first: OutputVerdict | None, other: OutputVerdict) -> OutputVerdict:
+    return other if first is None or _rank(other.deviation) > _rank(first.deviation) else first
 
 
 def _rank(deviation: float) -> float:

@@ -1,1 +1,1 @@
-"""What crosses between a front end and an engine process: descriptors on a socket, tensors in shared memory."""
+"""Link between a front end and an engine process: packets on a socket, tensors in shared memory."""

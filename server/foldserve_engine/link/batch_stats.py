@@ -1,4 +1,4 @@
-"""What an engine counts of its batches: words of shared memory, in the bounds of TensorFlow Serving's histograms."""
+"""Batch statistics of an engine: counters in shared memory, in the buckets of TensorFlow Serving's histograms."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
@@ -24,10 +24,10 @@ class SharedWords(Protocol):
     """Whole numbers in shared memory."""
 
     def __getitem__(self, at: int, /) -> int:
-        """One of them."""
+        """The word at that index."""
 
     def __setitem__(self, at: int, value: int, /) -> None:
-        """Changes one of them."""
+        """Sets the word at that index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +87,16 @@ class BatchStats:
 
 
 class Counts:
-    """The words, for the one who counts."""
+    """Writer of the counters."""
 
     def __init__(self, words: SharedWords, at: int) -> None:
-        """Nothing is counted by size before `expect`."""
+        """Padding is not counted by size before `expect`."""
         self._words = words
         self._at = at
         self._buckets: dict[int, int] = {}
 
     def expect(self, sizes: Iterable[int]) -> None:
-        """Says up to which sizes batches are padded; of more than `MOST_BUCKETS`, the first are told apart."""
+        """Sets the sizes that batches are padded up to; of more than `MOST_BUCKETS`, the first are distinguished."""
         for index, size in enumerate(list(sizes)[:MOST_BUCKETS]):
             place = self._at + _BUCKETS + index * _BUCKET_WORDS
             self._words[place] = size
@@ -108,11 +108,11 @@ class Counts:
         words[at + _PROCESSED] += size
         words[at + _PADDING] += size - rows
         words[at + _SIZES + bisect_left(SIZE_BOUNDS, size)] += 1
-        for wait_ns, asked in requests:
+        for wait_ns, request_rows in requests:
             words[at + _WAITED_NS] += wait_ns
             words[at + _WAITS + bisect_left(WAIT_BOUNDS_US, wait_ns / 1000)] += 1
-            words[at + _ASKED] += asked
-            words[at + _REQUESTS + bisect_left(SIZE_BOUNDS, asked)] += 1
+            words[at + _ASKED] += request_rows
+            words[at + _REQUESTS + bisect_left(SIZE_BOUNDS, request_rows)] += 1
         bucket = self._buckets.get(size)
         if bucket is not None:
             words[bucket + 1] += size - rows
@@ -120,7 +120,7 @@ class Counts:
 
 
 def read_stats(words: Sequence[int]) -> BatchStats:
-    """What `WORDS` words hold."""
+    """The statistics that `WORDS` words hold."""
     return BatchStats(
         words[_PROCESSED],
         words[_PADDING],
@@ -139,5 +139,5 @@ def _buckets(words: Sequence[int]) -> Iterable[tuple[int, Padding]]:
             yield words[place], Padding(words[place + 1], tuple(words[place + 2 : place + _BUCKET_WORDS]))
 
 
-def _sums(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(starmap(add, zip(one, other, strict=True)))
+def _sums(some: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(starmap(add, zip(some, other, strict=True)))

@@ -25,7 +25,7 @@ class Closed(Exception):
 
 
 class Cut(Closed):
-    """What came with a packet is lost, most likely because this process has no descriptor left."""
+    """Descriptors of a packet were lost, most likely because this process has none left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class _Outgoing:
 
 
 class Channel:
-    """One end of a SOCK_SEQPACKET pair."""
+    """End of a SOCK_SEQPACKET pair."""
 
     def __init__(self, sock: socket.socket) -> None:
         """An end, which the channel owns from then on."""
@@ -89,7 +89,7 @@ class Channel:
         last.descriptors.extend(descriptors)
 
     def flush(self) -> bool:
-        """Sends as much as the other side has room for; whether that was all.
+        """Sends as much as the other side has room for; gives whether that was all.
 
         Raises:
             Closed: There is no other side any more.
@@ -144,11 +144,11 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 
 def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, ...]:
-    found = array.array("i")
+    descriptors = array.array("i")
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            found.frombytes(data[: len(data) - len(data) % _ITEM])
-    return tuple(found)
+            descriptors.frombytes(data[: len(data) - len(data) % _ITEM])
+    return tuple(descriptors)
 
 
 def _close_all(descriptors: Sequence[int]) -> None:

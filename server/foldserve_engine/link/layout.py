@@ -1,4 +1,4 @@
-"""Where the tensors of one request lie in its memory: one after the other, aligned, in the signature's order."""
+"""Layout of a request's tensors in its memory: one after the other, aligned, in the signature's order."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,11 +40,13 @@ class Layout:
         self._free = [
             (spec.name, axis) for spec in specs for axis, size in enumerate(spec.shape) if axis and size == DYNAMIC
         ]
-        self._fixed = None if self._free else tuple((one, one.row_shape, one.row_bytes) for one in self._tensors)
+        self._fixed = (
+            None if self._free else tuple((tensor, tensor.row_shape, tensor.row_bytes) for tensor in self._tensors)
+        )
 
     @property
     def dims_count(self) -> int:
-        """How many dims a request has."""
+        """Number of dims of a request."""
         return len(self._free)
 
     def dims(self, arrays: Arrays) -> Dims:

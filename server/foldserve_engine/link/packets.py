@@ -1,10 +1,10 @@
-"""The messages: one byte of kind, then records of one fixed size or a JSON document.
+"""Packets: one byte of kind, then records of one fixed size or a JSON message.
 
 A record that has memory of its own takes the packet's next descriptor.
 
 ```
-supervisor → engine  HELLO document, status page     LINK a front end's socket     PING
-engine → supervisor  READY document in a memfd       FAILED reason in words
+supervisor → engine  HELLO message, status page     LINK a front end's socket     PING
+engine → supervisor  READY message in a memfd        FAILED reason
 front end → engine   ATTACH arena                    SUBMIT/CANCEL records as WORK
 engine → front end   RESULTS records                 CREDITS that may be in flight
 ```
@@ -27,7 +27,7 @@ JobKey = tuple[int, int, int]
 
 
 class PacketKind(IntEnum):
-    """What a packet holds."""
+    """Kind of a packet."""
 
     HELLO = 1
     ATTACH = 2
@@ -42,7 +42,7 @@ class PacketKind(IntEnum):
 
 
 class Outcome(IntEnum):
-    """What became of a job."""
+    """Outcome of a job."""
 
     DONE = 1
     FAILED = 2
@@ -52,7 +52,7 @@ class Outcome(IntEnum):
 
 
 class Origin(NamedTuple):
-    """Whose records they are, and for which engine.
+    """Origin of records: the front end, and the engine process they are meant for.
 
     Attributes:
         front: The front end's number; no other ever has it. From 1 up to `MAX_FRONT`.
@@ -63,12 +63,12 @@ class Origin(NamedTuple):
     epoch: int
 
     def pack(self) -> bytes:
-        """As it stands in LINK."""
+        """The payload of LINK."""
         return _ORIGIN.pack(*self)
 
     @classmethod
     def unpack(cls, payload: bytes) -> "Origin":
-        """From LINK."""
+        """The origin in a payload of LINK."""
         return cls(*_ORIGIN.unpack(payload))
 
 
@@ -77,22 +77,22 @@ MAX_FRONT = (1 << 15) - 1
 
 
 class Credits(NamedTuple):
-    """What may be submitted and not answered: rows, and the size of their inputs and outputs in bytes."""
+    """Credits: rows that may be submitted and not answered, and the bytes of their inputs and outputs."""
 
     rows: int
     size: int
 
     def share(self, parties: int) -> "Credits":
-        """What each of so many front ends may have of it."""
+        """The share of each of so many front ends."""
         return Credits(max(1, self.rows // parties), max(1, self.size // parties))
 
     def pack(self) -> bytes:
-        """As they stand in CREDITS."""
+        """The payload of CREDITS."""
         return _CREDITS.pack(*self)
 
     @classmethod
     def unpack(cls, payload: bytes) -> "Credits":
-        """From CREDITS."""
+        """The credits in a payload of CREDITS."""
         return cls(*_CREDITS.unpack(payload))
 
 
@@ -124,18 +124,18 @@ class Arena:
         return self.slots * self.slab_bytes + self.large_slots * self.large_bytes
 
     def place(self, slot: int) -> tuple[int, int]:
-        """Where a slab begins, and how many bytes it has."""
+        """The offset of a slot's slab, and its bytes."""
         if slot < self.slots:
             return slot * self.slab_bytes, self.slab_bytes
         return self.slots * self.slab_bytes + (slot - self.slots) * self.large_bytes, self.large_bytes
 
     def pack(self) -> bytes:
-        """As it stands in ATTACH."""
+        """The payload of ATTACH."""
         return self._FORMAT.pack(self.slots, self.slab_bytes, self.large_slots, self.large_bytes)
 
     @classmethod
     def unpack(cls, payload: bytes) -> "Arena":
-        """From ATTACH."""
+        """The arena in a payload of ATTACH."""
         return cls(*cls._FORMAT.unpack(payload))
 
 
@@ -154,7 +154,7 @@ class Submit(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What became of a request. The slot is free again; its outputs lie in it, or in memory of their own."""
+    """Result of a request. The slot is free again; its outputs lie in it, or in memory of their own."""
 
     slot: int
     generation: int
@@ -168,20 +168,20 @@ class SubmitCodec:
     """Submits of one signature, and of one origin, as bytes."""
 
     def __init__(self, dims_count: int, origin: Origin) -> None:
-        """For a signature whose inputs have that many dims."""
+        """A codec for a signature whose inputs have that many dims."""
         self._struct = struct.Struct(f"<HI???xIIIq{dims_count}q")
         self._front, self._epoch = origin
         self._no_dims = (0,) * dims_count
 
     def pack(self, submit: Submit) -> bytes:
-        """One record."""
+        """The record as bytes."""
         slot, generation, rows, deadline_ns, own_memory, dims, cancel, exact, _ = submit
         return self._struct.pack(
             self._front, self._epoch, cancel, own_memory, exact, slot, generation, rows, deadline_ns, *dims
         )
 
     def pack_cancel(self, slot: int, generation: int) -> bytes:
-        """One record that cancels."""
+        """The record of a cancellation as bytes."""
         return self._struct.pack(self._front, self._epoch, True, False, False, slot, generation, 0, 0, *self._no_dims)
 
     def unpack(self, payload: bytes | memoryview) -> Iterator[Submit]:
@@ -207,13 +207,13 @@ class ResultCodec:
     """Results of one signature, and of one origin, as bytes."""
 
     def __init__(self, dims_count: int, origin: Origin) -> None:
-        """For a signature whose outputs have that many dims."""
+        """A codec for a signature whose outputs have that many dims."""
         self._struct = struct.Struct(f"<HIB?2xII{dims_count}q")
         self._front, self._epoch = origin
         self._no_dims = (0,) * dims_count
 
     def pack(self, result: Result) -> bytes:
-        """One record."""
+        """The record as bytes."""
         slot, generation, outcome, own_memory, dims, _ = result
         return self._struct.pack(
             self._front, self._epoch, outcome, own_memory, slot, generation, *(dims or self._no_dims)

@@ -1,4 +1,4 @@
-"""A page in which an engine says what it is computing, and since when.
+"""Status page: shared memory in which an engine publishes its running batch and its statistics.
 
 It needs no message and survives the engine: after a crash the front ends read which requests were in the batch that
 died, and whoever watches the engine reads at any time how long a batch has been running.
@@ -19,7 +19,7 @@ _FIRST = _COUNTS + WORDS
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A batch that is being computed: its start on CLOCK_MONOTONIC, its rows, and whose they are."""
+    """Running batch: its start on CLOCK_MONOTONIC, its rows, and the requests they belong to."""
 
     started_ns: int
     rows: int
@@ -56,20 +56,20 @@ class StatusPage:
 
     @property
     def batches(self) -> int:
-        """How many batches were begun."""
+        """Number of batches that were begun."""
         return int(self._words[_BATCHES])
 
     @property
     def turns(self) -> int:
-        """How often it has looked for work, or was asked whether it lives."""
+        """Number of turns of the engine's loop: it looked for work, or received a ping."""
         return int(self._words[_TURNS])
 
     def turn(self) -> None:
-        """Says that it has looked for work."""
+        """Counts a turn of the loop."""
         self._words[_TURNS] += 1
 
     def begin(self, jobs: Iterable[JobKey], rows: int, now_ns: int) -> None:
-        """Says that a batch is being computed. The start is written last: without it there is no batch."""
+        """Publishes a running batch. The start is written last: without it there is no batch."""
         packed = [front << 48 | slot << 32 | generation for front, slot, generation in jobs]
         words = self._words
         words[_FIRST : _FIRST + len(packed)] = packed
@@ -87,16 +87,16 @@ class StatusPage:
 
     @property
     def stats(self) -> BatchStats:
-        """What was counted."""
+        """The batch statistics."""
         return read_stats(self._words[_COUNTS:_FIRST].tolist())
 
     def end(self) -> None:
-        """Says that nothing is being computed."""
+        """Publishes that no batch is running."""
         self._words[_STARTED] = 0
 
     @property
     def computing(self) -> int:
-        """How many requests are in the batch that runs."""
+        """Number of requests in the running batch."""
         words = self._words
         return int(words[_JOBS]) if words[_STARTED] else 0
 

@@ -23,14 +23,14 @@ _GRAPH_ID = "gpu_graph_id"  # ONNX Runtime's name for it
 
 @dataclass(frozen=True, slots=True)
 class BufferLocation:
-    """Where buffers lie, in ONNX Runtime's words: `cpu` or `cuda`, and the device's number."""
+    """Location of buffers, in ONNX Runtime's terms: `cpu` or `cuda`, and the device's number."""
 
     kind: str
     index: int = 0
 
 
 class BoundBatch:
-    """One batch size of one session."""
+    """Batches of one size, over bound buffers of a session."""
 
     def __init__(
         self, runtime: Any, session: Any, signature: Signature, rows: int, memory: BufferLocation, graph: int = NO_GRAPH
@@ -99,12 +99,12 @@ def bind(
 
 
 def is_bindable(signature: Signature) -> bool:
-    """Whether a batch size says how large every input and output is."""
+    """Tests whether the batch size determines the size of every input and output."""
     return all(DYNAMIC not in spec.row_shape for spec in (*signature.inputs, *signature.outputs))
 
 
 def run_options(runtime: Any, graph: int = NO_GRAPH) -> Any:
-    """How a session runs: as a graph of that number, or without one."""
+    """The run options of a session: with the CUDA graph of that number, or without one."""
     options = runtime.RunOptions()
     options.add_run_config_entry(_GRAPH_ID, str(graph))
     return options

@@ -14,7 +14,7 @@ def find_cudart(maps: Path = Path("/proc/self/maps")) -> Any | None:
         lines = maps.read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
-    path = next((found[0] for line in lines if (found := _LIBRARY.search(line))), None)
+    path = next((match[0] for line in lines if (match := _LIBRARY.search(line))), None)
     return None if path is None else ctypes.CDLL(path)
 
 

@@ -23,10 +23,10 @@ RIVALS = ("onnxruntime", "onnxruntime-gpu")
 
 
 class OnnxEngine:
-    """One ONNX Runtime session. On a GPU it belongs to the thread that loaded it: graphs are captured by thread."""
+    """Engine over an ONNX Runtime session. On a GPU it belongs to the thread that loaded it, which captures graphs."""
 
     def __init__(self, opened: OpenedSession, signature: Signature, device: Device, unbound: Any) -> None:
-        """Made by `from_bytes`; `unbound` says how sizes run that have no buffers."""
+        """Made by `from_bytes`; `unbound` are the run options for sizes that have no buffers."""
         self.signature = signature
         self.placement = "" if opened.placement is None else str(opened.placement)
         self._session = opened.session
@@ -113,7 +113,7 @@ def check_installed(folder: Callable[[str], Path | None]) -> None:
 
 
 def folder_of(distribution: str) -> Path | None:
-    """Where a distribution is installed; None where it is not."""
+    """The folder in which a distribution is installed; None where it is not."""
     try:
         return Path(str(importlib.metadata.distribution(distribution).locate_file(""))).resolve()
     except importlib.metadata.PackageNotFoundError:

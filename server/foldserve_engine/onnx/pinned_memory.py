@@ -35,7 +35,7 @@ class PinnedMemory:
         self._device = device
 
     def allocate(self, size: int) -> Array:
-        """So many bytes; ordinary memory, and a line in the log, where the driver refuses to lock them."""
+        """Allocates page-locked memory; ordinary memory, with a line in the log, where the driver refuses."""
         memory = aligned(size, _PAGE)
         self.lock(memory)
         return memory

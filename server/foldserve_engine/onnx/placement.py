@@ -1,4 +1,4 @@
-"""What of a model runs where on a GPU, in words for operators."""
+"""Placement of a model's nodes on a GPU, as text for operators."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a session runs.
+    """Placement of a session.
 
     Attributes:
         device: The device's name.
@@ -27,13 +27,13 @@ class Placement:
     def __str__(self) -> str:
         buffers = f"buffers for batches of {_list(self.bound)}" if self.bound else "no buffers of its own"
         graphs = f"CUDA graphs for {_list(self.graphs)}" if self.graphs else f"no CUDA graphs ({self.why_no_graphs})"
-        said = [self.device, buffers, graphs]
+        parts = [self.device, buffers, graphs]
         if self.on_cpu:
             nodes = ", ".join(f"{count} {name}" for name, count in sorted(self.on_cpu.items()))
-            said.append(f"on the CPU: {nodes}")
+            parts.append(f"on the CPU: {nodes}")
         if not self.pinned:
-            said.append("host memory not page-locked")
-        return "; ".join(said)
+            parts.append("host memory not page-locked")
+        return "; ".join(parts)
 
 
 def _list(sizes: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""Opens an ONNX Runtime session where the options ask for it, with buffers on a GPU, and says what runs where."""
+"""ONNX Runtime sessions, opened on the device of the options, with buffers and placement on a GPU."""
 
 import contextlib
 import logging
@@ -42,7 +42,7 @@ _CORE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class OpenedSession:
-    """A session and what was prepared for it.
+    """An opened session, with its buffers and placement.
 
     Attributes:
         session: ONNX Runtime's.
@@ -84,7 +84,7 @@ def open_session(runtime: Any, files: OnnxFiles, signature: Signature, options: 
 
 
 def _load_libraries(runtime: Any) -> None:
-    """CUDA's and cuDNN's, from NVIDIA's packages where they are installed beside ONNX Runtime, else as the system does.
+    """Loads CUDA and cuDNN: from NVIDIA's packages beside ONNX Runtime where they are installed, else the system's.
 
     What is said of it goes to stderr: stdout is the program's.
     """
@@ -105,7 +105,7 @@ def _graph_sizes(signature: Signature, options: EngineSpec) -> tuple[int, ...]:
 
 
 def _why_no_graphs(signature: Signature, options: EngineSpec) -> str:
-    """Why none are tried."""
+    """The reason why no CUDA graph is tried."""
     if options.target.kind is not DeviceKind.CUDA:
         return "TensorRT launches a batch as a whole"
     if not is_bindable(signature):
@@ -183,9 +183,9 @@ def _session(runtime: Any, files: OnnxFiles, signature: Signature, options: Engi
 
 
 def _in_short(error: Exception) -> str:
-    """What CUDA said, without the templates, files and host name around it; else the beginning of it all."""
-    found = _CORE.search(str(error))
-    return found[0] if found else shorten(str(error), _MOST_SAID, placeholder=" …")
+    """CUDA's message without the templates, files and host name around it; else its beginning."""
+    match = _CORE.search(str(error))
+    return match[0] if match else shorten(str(error), _MOST_SAID, placeholder=" …")
 
 
 def _settings(runtime: Any, plan: SessionPlan, files: OnnxFiles) -> Any:
@@ -200,7 +200,7 @@ def _settings(runtime: Any, plan: SessionPlan, files: OnnxFiles) -> Any:
     settings.add_session_config_entry(_FOLDER, os.devnull)
     if files.external:
         names, contents = list(files.external), list(files.external.values())
-        settings.add_external_initializers_from_files_in_memory(names, contents, [len(each) for each in contents])
+        settings.add_external_initializers_from_files_in_memory(names, contents, [len(content) for content in contents])
     return settings
 
 
@@ -216,7 +216,7 @@ def _require_offered(runtime: Any, plan: SessionPlan, options: EngineSpec) -> No
 
 
 def _on_cpu(parts: Sequence[Any]) -> Mapping[str, int]:
-    """By operation: nodes that ONNX Runtime left on the CPU, as it does with arithmetic on shapes."""
+    """Nodes that ONNX Runtime left on the CPU, as it does with arithmetic on shapes, by operation."""
     return Counter(node.op_type for part in parts if part.ep_name == CPU for node in part.get_nodes())
 
 

@@ -1,4 +1,4 @@
-"""What ONNX Runtime is told for given options. Pure: nothing is imported and nothing is made."""
+"""Plan of an ONNX Runtime session for given options. Pure: nothing is imported and nothing is made."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class SessionPlan:
-    """All that is set on a session.
+    """Settings of a session.
 
     Attributes:
         optimise: Whether every graph optimisation is on, or none is.
@@ -45,7 +45,7 @@ class SessionPlan:
 
 
 def session_plan(options: EngineSpec, *, graphs: bool = False, inputs: Sequence[TensorSpec] = ()) -> SessionPlan:
-    """What a session is made with.
+    """The plan of a session.
 
     Args:
         options: How the engine is to run.
@@ -103,7 +103,7 @@ def _shapes(options: EngineSpec, inputs: Sequence[TensorSpec]) -> dict[str, str]
 
 
 def _environment(options: EngineSpec) -> dict[str, str]:
-    """Keeps TF32 out of NVIDIA's libraries, whatever they are told later.
+    """Keeps TF32 out of NVIDIA's libraries, whatever is set later.
 
     TensorRT's provider has no option for it. That of CUDA has one, and yet lets a convolution round to TF32 where
     cuDNN has no plan for it otherwise.

@@ -1,4 +1,4 @@
-"""What an ONNX Runtime session offers, compared with the manifest."""
+"""Comparison of an ONNX Runtime session's inputs and outputs with the manifest."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

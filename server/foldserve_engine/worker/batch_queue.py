@@ -1,4 +1,4 @@
-"""The batch queue. Pure: no threads, no I/O, and the clock is a parameter.
+"""Batch queue: forms batches of waiting jobs. Pure: no threads, no I/O, and the clock is a parameter.
 
 Rows are what is counted. Jobs whose rows have one shape share batches. A job of more rows than a batch holds is
 taken in parts that alternate with other jobs; any other is taken whole. Every job leaves the queue exactly once:
@@ -20,7 +20,7 @@ RowShapes = tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What one caller wants computed.
+    """Job: the rows of one request.
 
     Attributes:
         key: Names the job; no two in the queue have the same.
@@ -49,7 +49,7 @@ class Part:
 
     @property
     def rows(self) -> int:
-        """How many rows the part has."""
+        """Number of rows of the part."""
         return self.stop - self.start
 
     @property
@@ -70,7 +70,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What `BatchQueue.take` took out of the queue.
+    """Result of `BatchQueue.take`.
 
     Attributes:
         batch: What to compute now; None where nothing is ready.
@@ -164,7 +164,7 @@ class BatchQueue:
         group.rows += job.rows
 
     def cancel(self, key: JobKey) -> Job | None:
-        """Takes a job out that is not settled; the job, or None if there is none of that key.
+        """Removes a job that is not settled; gives it, or None if there is none of that key.
 
         What is being computed of it is then nobody's.
         """
@@ -191,7 +191,7 @@ class BatchQueue:
         return Taken(self.batch(tuple(parts)) if parts else None, tuple(expired), empty)
 
     def finish(self, part: Part) -> bool:
-        """Says that a part was computed; whether its job is thereby finished, and settled."""
+        """Marks a part as computed; gives whether its job is thereby finished, and settled."""
         progress = self._jobs.get(part.job.key)
         if progress is None:
             return False  # cancelled meanwhile
@@ -207,7 +207,7 @@ class BatchQueue:
         return Batch(parts, rows, self._exact_rows if exact else padded(rows, self._sizes), exact)
 
     def wait_ns(self, now_ns: int) -> int | None:
-        """How long until `take` has something: 0 now, None not before another job comes."""
+        """Nanoseconds until `take` has something: 0 for now, None for not before another job comes."""
         if self._empty:
             return 0
         waits = [self._due_ns(group) - now_ns for group in self._groups.values()]

@@ -32,7 +32,7 @@ class Worker:
         page: StatusPage,
         clock: Clock = time.monotonic_ns,
     ) -> None:
-        """Everything it works with; links and queue are its own from then on."""
+        """Owns the links and the queue from then on."""
         self._links = links
         self._engine = engine
         self._queue = queue
@@ -114,7 +114,7 @@ class Worker:
         self._page.count(batch.rows, batch.size, ((now_ns - job.arrived_ns, job.rows) for job in firsts))
 
     def _compute(self, batch: Batch) -> None:
-        """Computes a batch; if it fails, each part alone, so that nobody fails for another's request.
+        """Computes a batch; if it fails, each part alone, so that no request fails because of another.
 
         After any other error the process ends, and the page goes on saying what it computed: that is lost with it, and
         must not be what ends the next one.

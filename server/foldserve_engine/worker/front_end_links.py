@@ -19,12 +19,12 @@ Work = tuple[Submit, int | None]
 
 
 class FrontEndLink:
-    """One front end, as the engine sees it.
+    """Link to one front end.
 
     Attributes:
         front: The front end's number.
         desk: Where its requests lie.
-        ended: Whether it is gone, or said what it must not.
+        ended: Whether it has ended, or has sent something invalid.
         credits: What it may have in flight, as it knows.
     """
 
@@ -39,7 +39,7 @@ class FrontEndLink:
         self._results = ResultCodec(self.desk.outputs.dims_count, origin)
 
     def receive(self) -> Iterator[Work]:
-        """What it wants computed or forgotten, and the memory that came with it; ends with what has come."""
+        """The submissions and cancellations that have come, and the memory that came with them."""
         try:
             while (packet := self.channel.receive()) is not None:
                 if packet.kind is PacketKind.WORK:
@@ -55,13 +55,13 @@ class FrontEndLink:
             self.ended = True
 
     def answer(self, slot: int, generation: int, outcome: Outcome, placed: WrittenOutputs | None = None) -> None:
-        """Says what became of a request."""
+        """Sends the result of a request."""
         own = placed.memory if placed else None
         result = Result(slot, generation, outcome, own is not None, placed.dims if placed else ())
         self.channel.put(PacketKind.RESULTS, self._results.pack(result), [own.descriptor] if own else [])
 
     def grant(self, credits: Credits) -> None:
-        """Says what it may have in flight from now on."""
+        """Grants the credits that it may have in flight from now on."""
         self.credits = credits
         self.channel.put(PacketKind.CREDITS, credits.pack())
         self.flush()
@@ -104,7 +104,7 @@ class FrontEndLinks:
         return self._links[front]
 
     def wait(self, wait_ns: int | None) -> Sequence[FrontEndLink]:
-        """Those that say something, as soon as one does, a packet can be sent, or the time is over (None: never).
+        """The links with something to read: waits for one, for a packet that can be sent, or until the time is over.
 
         Raises:
             Closed: The supervisor has closed its channel.
@@ -112,7 +112,7 @@ class FrontEndLinks:
         readers: list[Channel | FrontEndLink] = [self._control, *self._links.values()]
         writers = [link.channel for link in self._links.values() if link.channel.unsent]
         timeout = None if wait_ns is None else wait_ns / 1e9
-        ready = select.select([_channel(one) for one in readers], writers, [], timeout)[0]
+        ready = select.select([_channel(reader) for reader in readers], writers, [], timeout)[0]
         if self._control in ready:
             self._hear()
         return [link for link in self._links.values() if link.channel in ready]
@@ -153,7 +153,7 @@ class FrontEndLinks:
         self._share()
 
     def _share(self) -> None:
-        """Tells those who have something else what they have from now on."""
+        """Grants new shares of the credits to the links whose share has changed."""
         vacant = min(self._joined, self._front_ends) - len(self._links)
         share = self._credits.share(max(1, self._front_ends - max(0, vacant)))
         for link in self._links.values():
@@ -161,5 +161,5 @@ class FrontEndLinks:
                 link.grant(share)
 
 
-def _channel(one: Channel | FrontEndLink) -> Channel:
-    return one.channel if isinstance(one, FrontEndLink) else one
+def _channel(reader: Channel | FrontEndLink) -> Channel:
+    return reader.channel if isinstance(reader, FrontEndLink) else reader

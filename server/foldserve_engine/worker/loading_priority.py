@@ -13,11 +13,11 @@ _CAP_SYS_NICE = 23
 
 
 class LoadingPriority:
-    """This process gives way from now on, until it is left as a context: nobody waits for an engine that loads.
+    """Lowers the priority of this process until it is left as a context: no caller waits for an engine that loads.
 
-    It and the threads it starts leave all cores but one to others, and take that one from nobody who wakes up. Where it
-    may be undone, which takes a right, their share of it is a tenth of that of those who serve: enough to get ready
-    even where they never rest.
+    It and the threads it starts leave all cores but one to others, and yield that one to every thread that wakes up.
+    Where it may be undone, which takes a privilege, their share of it is a tenth of that of serving engines: enough to
+    get ready even where those never rest.
 
     Attributes:
         cores: How many this process may use as a rule.
@@ -32,7 +32,7 @@ class LoadingPriority:
         _schedule(os.SCHED_BATCH, self._priority + _LOADING_NICE if self._lower else None)
 
     def take_all_cores(self) -> None:
-        """What makes threads by the number of cores counts them."""
+        """Allows all cores again, so that libraries that make threads by the number of cores count them."""
         for thread in _THREADS.iterdir():  # a thread keeps what its maker had
             with contextlib.suppress(OSError):
                 os.sched_setaffinity(int(thread.name), self._cores)
@@ -54,7 +54,7 @@ def _schedule(policy: int, priority: int | None) -> None:
 
 
 def _may_rise_to(priority: int) -> bool:
-    """Whether this process could go back to a priority after it has lowered its own."""
+    """Tests whether this process could go back to a priority after it has lowered its own."""
     if resource.getrlimit(resource.RLIMIT_NICE)[0] >= 20 - priority:
         return True
     with contextlib.suppress(OSError, ValueError, StopIteration):

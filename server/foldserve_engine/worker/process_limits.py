@@ -27,13 +27,13 @@ def limit_memory(limit_bytes: int) -> None:
 
 
 def give_way() -> None:
-    """Computes when nobody else wants to."""
+    """Lowers the priority of this process below every other."""
     os.nice(_NICE)
 
 
 @contextlib.contextmanager
 def first_to_go() -> Iterator[None]:
-    """While inside, the kernel kills this process before any other when memory runs out."""
+    """Context in which the kernel kills this process before any other when memory runs out."""
     before = _OOM.read_text() if _OOM.exists() else "0"
     with contextlib.suppress(OSError):
         _OOM.write_text(_FIRST_TO_GO)

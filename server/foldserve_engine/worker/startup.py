@@ -7,7 +7,7 @@ from pathlib import Path
 
 from foldserve_contract.bundle import Bundle
 from foldserve_contract.golden import Golden
-from foldserve_contract.plain import is_plain
+from foldserve_contract.plain_saved_model import is_plain
 from foldserve_contract.signature import Array
 
 from ..batch_sizes import buckets, check_sizes

@@ -1,4 +1,4 @@
-"""What a start gives, and how long each of its stages took."""
+"""Result of an engine's start, and the seconds of each stage."""
 
 import time
 from collections.abc import Iterator

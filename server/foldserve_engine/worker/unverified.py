@@ -9,7 +9,7 @@ import numpy as np
 from foldserve_contract.dtypes import dtype_named
 from foldserve_contract.errors import DigestMismatch
 from foldserve_contract.manifest import GoldenInfo, Manifest, OutputTolerance, Source
-from foldserve_contract.plain import plain_digest
+from foldserve_contract.plain_saved_model import plain_digest
 from foldserve_contract.signature import DEFAULT_SIGNATURE, DYNAMIC, Array, Signature, TensorSpec
 
 from ..batch_sizes import buckets, check_sizes
@@ -66,7 +66,7 @@ def start_unverified(path: Path, spec: EngineSpec, stages: StageTimer) -> Starte
 
 
 def _warm(engine: Engine, rows: int) -> WarmedSize:
-    """Runs zeros; a model may refuse them where a dimension is free, of which nobody knows a good size."""
+    """Runs zeros; a model may refuse them where a dimension is free, whose sizes are unknown."""
     inputs: dict[str, Array] = {spec.name: _zeros(spec, rows) for spec in engine.signature.inputs}
     begin = time.perf_counter()
     try:
@@ -85,7 +85,7 @@ def _zeros(spec: TensorSpec, rows: int) -> Array:
 
 
 def _manifest(path: Path, signature: Signature, largest: int) -> Manifest:
-    """What can be said of it: names, dtypes and shapes, and that nothing is promised."""
+    """The manifest's stand-in: names, dtypes and shapes, and no promises."""
     nothing = OutputTolerance(scale=0.0, noise=0.0, limit=0.0, measured=0.0, promised=0.0)
     return Manifest(
         model=path.parent.name,

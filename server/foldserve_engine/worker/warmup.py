@@ -52,8 +52,8 @@ def replay(path: Path, engine: Engine, largest: int, sizes: Sequence[int]) -> in
         else:
             others[kind] += 1
     if others:
-        told = ", ".join(f"{number} of {kind}" for kind, number in sorted(others.items()))
-        _log.warning("%s: these records were not replayed: %s", file, told)
+        counts = ", ".join(f"{number} of {kind}" for kind, number in sorted(others.items()))
+        _log.warning("%s: these records were not replayed: %s", file, counts)
     return count
 
 
@@ -72,7 +72,7 @@ def _records(file: Path) -> Iterator[Any]:
 
 
 def _kind(record: Any) -> str:
-    """What it is a record of; a signature that is not served is a kind of its own."""
+    """The kind of a record; a signature that is not served is a kind of its own."""
     kind: str = record.WhichOneof("log_type") or "nothing"
     if kind != _PREDICT:
         return kind
@@ -85,7 +85,7 @@ def _replay(log: Any, engine: PaddedEngine, largest: int, where: str) -> None:
         inputs = _arrays(log.request.inputs)
         rows = engine.signature.check_inputs(inputs)
         starts = range(0, rows, largest)
-        answers = [engine.run({name: one[at : at + largest] for name, one in inputs.items()}) for at in starts]
+        answers = [engine.run({name: array[at : at + largest] for name, array in inputs.items()}) for at in starts]
         expected = _arrays(log.response.outputs)
     except (TensorError, RunFailed) as error:
         raise WarmupFailed(f"{where}: {error}") from error
@@ -105,6 +105,9 @@ def _compare(answers: Mapping[str, Array], expected: Mapping[str, Array], where:
             _log.warning("%s: output %r is not given as it is recorded", where, name)
             continue
         scale = tolerance.scale(array)
-        bound, found = tolerance.promised(tolerance.limit(0.0, scale), scale), tolerance.deviation(answers[name], array)
-        if not tolerance.within(found, bound):
-            _log.warning("%s: output %r deviates by %.3g from what is recorded", where, name, found)
+        bound, deviation = (
+            tolerance.promised(tolerance.limit(0.0, scale), scale),
+            tolerance.deviation(answers[name], array),
+        )
+        if not tolerance.within(deviation, bound):
+            _log.warning("%s: output %r deviates by %.3g from what is recorded", where, name, deviation)

@@ -1,4 +1,4 @@
-"""Words of the command line to values; argparse makes a ValueError a message that names the flag."""
+"""Converters from arguments to values; argparse makes a ValueError a message that names the flag."""
 
 import argparse
 from pathlib import Path
@@ -17,7 +17,7 @@ def boolean(word: str) -> bool:
 
 
 def message_size(word: str) -> int:
-    """As `size`, of what one message of gRPC can hold: less than 2 GiB."""
+    """A number of bytes that one message of gRPC can hold: less than 2 GiB; see `size`."""
     number = size(word)
     if number > _LARGEST_MESSAGE:
         raise argparse.ArgumentTypeError(f"expected at most {_LARGEST_MESSAGE:,} bytes, received {word!r}")
@@ -96,19 +96,19 @@ def share(word: str) -> float:
 
 
 def channel_arguments(word: str) -> tuple[tuple[str, int | str], ...]:
-    """GRPC's own, such as `grpc.max_connection_age_ms=2000,grpc.optimization_target=latency`."""
-    found = [part.partition("=") for part in word.split(",") if part]
-    if not all(key and equals for key, equals, _ in found):
+    """Channel arguments of gRPC, such as `grpc.max_connection_age_ms=2000,grpc.optimization_target=latency`."""
+    parts = [part.partition("=") for part in word.split(",") if part]
+    if not all(key and equals for key, equals, _ in parts):
         raise argparse.ArgumentTypeError(f"expected name=value, with commas between them, received {word!r}")
-    return tuple((key, int(value) if value.lstrip("-").isdigit() else value) for key, _, value in found)
+    return tuple((key, int(value) if value.lstrip("-").isdigit() else value) for key, _, value in parts)
 
 
 def sizes(word: str) -> tuple[int, ...]:
     """Batch sizes, ascending, such as `1,8,32`."""
-    found = tuple(positive(part.strip()) for part in word.split(","))
-    if list(found) != sorted(set(found)):
+    numbers = tuple(positive(part.strip()) for part in word.split(","))
+    if list(numbers) != sorted(set(numbers)):
         raise argparse.ArgumentTypeError(f"expected sizes that rise, such as 1,8,32, received {word!r}")
-    return found
+    return numbers
 
 
 def _whole(word: str, least: int) -> int:

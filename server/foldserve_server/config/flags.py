@@ -73,7 +73,7 @@ WITHOUT_MEANING = (
 _LEVELS = ("debug", "info", "warning", "error")
 
 
-def parser() -> FlagParser:
+def make_parser() -> FlagParser:
     """Every flag there is."""
     parser = FlagParser("serve-model", "serve-model MODELS_DIR [flags]", DESCRIPTION, EXAMPLES)
     parser.add_argument(

@@ -17,7 +17,7 @@ REST_PORT = 8501
 
 @dataclass(frozen=True, slots=True)
 class EngineFlags(EngineSpec):
-    """How engines are run, as the command line says; the library is chosen for each model.
+    """Options of the engines; the library is chosen for each model.
 
     Attributes:
         choice: `auto`, `onnx` or `tensorflow`.
@@ -43,21 +43,21 @@ class EngineFlags(EngineSpec):
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """How the server is run.
+    """Options of the server.
 
     Attributes:
         roots: The folders of which callers may have models served.
-        config_file: What `source` was read from.
+        config_file: The file that `source` was read from.
         config_poll_s: Seconds between two looks at it; 0 looks once.
-        front_ends: How many processes answer callers; one is the supervisor too.
-        front_end_timeout_s: How long a front end may be silent, or take to adopt another table, before it is ended.
+        front_ends: Number of processes that answer callers; a single one is the supervisor too.
+        front_end_timeout_s: Seconds that a front end may be silent, or take to adopt a table, before it is killed.
         stop_first: Whether a version is stopped before its successor is started.
-        reload_timeout_s: How long the models of a reload may take to load.
+        reload_timeout_s: Seconds that the models of a reload may take to load.
         rest_port: Where REST and the page are; 0 for any free port, None for nowhere.
-        rest_timeout_s: How long a REST request may take; 0 for any time.
+        rest_timeout_s: Seconds that a REST request may take; 0 for any time.
         poll_s: Seconds between two looks at the repository; 0 looks once.
-        drain_delay_s: How long SIGTERM leaves balancers to notice before new work is refused.
-        grace_s: How long accepted work may take after that.
+        drain_delay_s: Seconds between SIGTERM and the refusal of new work, for balancers to notice.
+        grace_s: Seconds that accepted work may take after that.
     """
 
     source: FolderSource | ListedSource

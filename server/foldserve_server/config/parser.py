@@ -1,4 +1,4 @@
-"""How the words of a command line are taken, and how their help looks."""
+"""Argument parser of `serve-model`: spelling of flags, groups, layout of the help."""
 
 import argparse
 from collections.abc import Sequence
@@ -78,7 +78,7 @@ class FlagParser(argparse.ArgumentParser):
             self.flag(flag.name, flag.help, **how)
 
     def spell(self, words: Sequence[str]) -> list[str]:
-        """The words with every known flag spelled as it was added."""
+        """The arguments with every flag spelled as it was added."""
         return [self._spell(word) if word.startswith("--") else word for word in words]
 
     def _spell(self, word: str) -> str:

@@ -1,4 +1,4 @@
-"""How callers reach the server, and how much of it they may take."""
+"""Options of the transports: encryption, tokens, limits."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +14,13 @@ CONNECTION_AGE_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class TransportOptions:
-    """What both servers keep to.
+    """Options of both the gRPC and the HTTP server.
 
     Attributes:
-        tls: How connections are encrypted; None for not at all.
-        access: Who may ask for what; None for anybody anything.
-        tls_file: Where `tls` was read from.
-        tokens_file: Where `access` was read from.
+        tls: Key and certificate; None for unencrypted connections.
+        access: The tokens and their rights; None where every caller may ask for everything.
+        tls_file: The file that `tls` was read from.
+        tokens_file: The file that `access` was read from.
         socket_path: A Unix socket that gRPC listens on too.
         max_message_bytes: Most bytes of a request.
         max_inflight_bytes: Most bytes of all requests that are being answered.
@@ -29,8 +29,8 @@ class TransportOptions:
         max_concurrent_streams: Most calls at once on one connection of gRPC; None for its own bound.
         tensor_content: Whether Predict answers in `tensor_content`, rather than in the typed fields.
         cors: Whether pages from elsewhere may ask REST.
-        metrics_path: Where Prometheus finds metrics over HTTP; None for nowhere.
-        channel_arguments: What gRPC's server is told besides.
+        metrics_path: The path of the metrics over HTTP; None for none.
+        channel_arguments: Further channel arguments of the gRPC server.
         max_concurrent_rpcs: Most calls that are answered at once, of gRPC and of REST each; None for any number.
     """
 

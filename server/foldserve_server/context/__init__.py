@@ -1,1 +1,1 @@
-"""State of the current request: call, rights, trace span."""
+"""Context of the current request: call, rights, trace span."""

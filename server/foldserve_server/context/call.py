@@ -1,4 +1,4 @@
-"""The call that is being answered, for logs, traces and metrics."""
+"""The current call, for logs, traces and metrics."""
 
 import secrets
 from collections.abc import Callable, Mapping
@@ -11,13 +11,13 @@ _LONGEST_ID = 128
 
 @dataclass(slots=True)
 class Call:
-    """One call as its protocol tells of it; nothing is read before somebody wants it.
+    """One call as its protocol describes it; headers are read when they are first needed.
 
     Attributes:
-        method: What is called.
+        method: The method or path that is called.
         headers: Gives the caller's headers, with names in lower case.
-        api: What is asked for in a word, as metrics have it: `Predict`, `classify`; empty for what is not inference.
-        model: The model it names; empty before that is known, and where it names none.
+        api: The kind of inference in a word, as in the metrics: `Predict`, `classify`; empty for other calls.
+        model: The model that the call names; empty until it is read, and where the call names none.
     """
 
     method: str
@@ -28,10 +28,10 @@ class Call:
 
     @property
     def id(self) -> str:
-        """What the caller calls it (`x-request-id`), or a random word."""
+        """The caller's own id (`x-request-id`), or a random one."""
         if not self._id:
-            given = self.headers().get(REQUEST_ID, "")[:_LONGEST_ID]
-            self._id = given if given.isprintable() and given else secrets.token_hex(8)
+            header = self.headers().get(REQUEST_ID, "")[:_LONGEST_ID]
+            self._id = header if header.isprintable() and header else secrets.token_hex(8)
         return self._id
 
 
@@ -39,16 +39,16 @@ _current: ContextVar[Call | None] = ContextVar("call", default=None)
 
 
 def current_call() -> Call | None:
-    """The call that this task answers; None where it answers none."""
+    """The call that this task answers; None outside of a call."""
     return _current.get()
 
 
 def current_api() -> str:
-    """What this task is asked for; see `Call.api`."""
+    """The `Call.api` of the current call; empty outside of a call."""
     call = _current.get()
     return "" if call is None else call.api
 
 
 def set_call(call: Call) -> None:
-    """From here on, this task and those it starts answer this call."""
+    """Sets the current call for this task and the tasks it starts from now on."""
     _current.set(call)

@@ -1,7 +1,7 @@
-"""Who may ask for what.
+"""The rights of the current caller.
 
-Whoever lets a request in says whose it is (`enter`); whoever hands out a model or changes what is served asks whether
-that is allowed. What the server does on its own account is not bounded.
+The listener that admits a request sets them (`set_rights`); code that gives access to a model, or changes the set of
+served models, checks them. Work that the server does of its own accord has all rights.
 """
 
 from contextvars import ContextVar
@@ -12,12 +12,12 @@ from ..errors import Forbidden
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What somebody may ask for.
+    """The rights that a token grants.
 
     Attributes:
-        holder: Who, for the log.
-        models: The models; None for every one.
-        admin: Whether what is served may be changed.
+        holder: The token's name, for the log.
+        models: The models that may be used; None for every model.
+        admin: True if the set of served models may be changed.
     """
 
     holder: str
@@ -25,7 +25,7 @@ class Rights:
     admin: bool = False
 
     def allows(self, model: str) -> bool:
-        """Whether the model may be asked for."""
+        """Tests whether the model may be used."""
         return self.models is None or model in self.models
 
 
@@ -34,22 +34,22 @@ _current: ContextVar[Rights] = ContextVar("rights", default=ALL_RIGHTS)
 
 
 def current_rights() -> Rights:
-    """The rights of whoever is being answered."""
+    """The rights of the caller whose request this task answers."""
     return _current.get()
 
 
 def set_rights(rights: Rights) -> None:
-    """From here on, this task and those it starts answer somebody with these rights."""
+    """Sets the rights for this task and the tasks it starts from now on."""
     _current.set(rights)
 
 
 def require_model(name: str) -> None:
-    """Raises Forbidden unless the model may be asked for, whether or not there is one of that name."""
+    """Raises Forbidden unless the model may be used, whether or not a model of that name exists."""
     if not current_rights().allows(name):
         raise Forbidden(f"this token gives no right to model {name!r}")
 
 
 def require_admin() -> None:
-    """Raises Forbidden unless what is served may be changed."""
+    """Raises Forbidden unless the set of served models may be changed."""
     if not current_rights().admin:
         raise Forbidden("this token gives no right to change what is served")

@@ -1,4 +1,4 @@
-"""Where a trace of predictions goes, if anywhere."""
+"""The trace span of a prediction, and the tracer that begins one."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -9,18 +9,18 @@ class Span(Protocol):
     """One prediction in a trace."""
 
     def served(self, version: int, rows: int) -> None:
-        """It was answered."""
+        """Records the version that answered, and its number of rows."""
 
 
-class _Nothing:
+class _UntracedSpan:
     def served(self, version: int, rows: int) -> None:
         pass
 
 
-_NOTHING = nullcontext(_Nothing())
+_UNTRACED = nullcontext(_UntracedSpan())
 Tracer = Callable[[str], AbstractContextManager[Span]]
 
 
 def untraced(model: str) -> AbstractContextManager[Span]:
-    """The tracer where nobody wants traces."""
-    return _NOTHING
+    """The tracer used where traces are off."""
+    return _UNTRACED

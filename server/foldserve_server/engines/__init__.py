@@ -1,4 +1,4 @@
-"""Engines in processes of their own, as those who start and ask them see them. No engine library is imported here."""
+"""Engines in processes of their own: started, supervised, asked. No engine library is imported here."""
 
 from .engine_process import EngineProcess
 from .process.supervisor import EngineState, QueueState, StateHook

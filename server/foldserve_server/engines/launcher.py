@@ -11,8 +11,8 @@ from pathlib import Path
 from foldserve_contract.bundle import MANIFEST, ONNX, ONNX_DATA, SAVED_MODEL
 from foldserve_contract.errors import FoldserveError
 from foldserve_contract.manifest import MAX_MANIFEST_BYTES, Manifest
-from foldserve_contract.plain import is_plain
-from foldserve_contract.repository import is_there, read_small
+from foldserve_contract.plain_saved_model import is_plain
+from foldserve_contract.repository import path_exists, read_small
 from foldserve_engine.errors import RuntimeConflict
 from foldserve_engine.onnx.onnx_engine import check_installed, folder_of
 from foldserve_engine.spec import SPEC_FIELDS, EngineKind
@@ -38,7 +38,7 @@ class Launcher:
     """Starts engines as the options say, and not more at once than there are cores."""
 
     def __init__(self, options: ServerOptions, start: StartProcess = EngineProcess.start) -> None:
-        """Nothing is started yet.
+        """No engine is started yet.
 
         Args:
             options: How engines are run.
@@ -66,26 +66,26 @@ class Launcher:
         return ServingEngine(await self._start_process(path, self._settings_now(kind)), kind, path)
 
     async def _start_both(self, path: Path, kind: EngineKind, shadow: EngineKind) -> ServingEngine:
-        """Both must pass the gate."""
+        """Starts an engine and its shadow engine; both must pass the gate."""
         behind = replace(self._settings_now(shadow), background=True)
         serving, mirrored = await self._all(path, self._settings_now(kind), behind)
         mirror = Mirror(ServingEngine(mirrored, shadow, path), self._options.shadow_share)
         return ServingEngine(serving, kind, path, mirror)
 
     def _settings_now(self, kind: EngineKind) -> EngineSettings:
-        """Where there are few cores, one that loads would slow down all those who serve."""
+        """The settings now: where cores are few, loading is throttled while other engines compute."""
         if len(os.sched_getaffinity(0)) >= _ENOUGH_CORES:
             return self._settings[kind]
         return replace(self._settings[kind], batches_of_others=self._batches)
 
     def _batches(self) -> int:
-        """How many batches the latest version of every model has begun so far."""
+        """Number of batches that the latest version of every model has begun so far."""
         serving = [engine for reference in self._latest.values() if (engine := reference()) is not None]
         return sum(engine.process.batches for engine in serving)
 
     async def _all(self, path: Path, *settings: EngineSettings) -> list[EngineBackend]:
-        """Starts engines at once; if one cannot be, none is left."""
-        starting = [asyncio.ensure_future(self._start_process(path, one)) for one in settings]
+        """Starts engines at the same time; if one cannot be started, none is left."""
+        starting = [asyncio.ensure_future(self._start_process(path, single)) for single in settings]
         try:
             return await asyncio.gather(*starting)
         except BaseException:
@@ -107,14 +107,14 @@ class Launcher:
         before = self._latest.get(name, lambda: None)()
         measured = None if before is None else free_memory.private_bytes(before.info.pid)
         onnx = choose(path, self._options, name) is EngineKind.ONNXRUNTIME
-        files = [file for file in (path / ONNX, path / ONNX_DATA) if is_there(file)] if onnx else [path]
+        files = [file for file in (path / ONNX, path / ONNX_DATA) if path_exists(file)] if onnx else [path]
         return free_memory.shortage(
             max(measured or 0, sum(map(free_memory.artifact_bytes, files))), free_memory.free_bytes()
         )
 
 
 def check_runtime() -> None:
-    """Refuses an environment in which two ONNX Runtimes overwrite each other's files.
+    """Checks that no two ONNX Runtimes are installed, which overwrite each other's files.
 
     Raises:
         CannotStart: They do.
@@ -126,17 +126,17 @@ def check_runtime() -> None:
 
 
 def choose(path: Path, options: EngineFlags, name: str) -> EngineKind:
-    """The engine asked for; where any may be, ONNX Runtime if the bundle has a model for it."""
+    """The engine that is asked for; with `auto`, ONNX Runtime if the bundle has a model for it."""
     kind = options.choices.get(name, options.choice)
     if kind in _KINDS:
         return _KINDS[kind]
     if is_plain(path):
         return EngineKind.TENSORFLOW
-    return EngineKind.ONNXRUNTIME if is_there(path / ONNX) or _seals_onnx(path) else EngineKind.TENSORFLOW
+    return EngineKind.ONNXRUNTIME if path_exists(path / ONNX) or _seals_onnx(path) else EngineKind.TENSORFLOW
 
 
 def _seals_onnx(path: Path) -> bool:
-    """Whether there should be a model for ONNX Runtime, so that its lack is told."""
+    """Tests whether the manifest lists a model for ONNX Runtime, so that its absence is reported."""
     try:
         manifest = Manifest.from_bytes(read_small(path / MANIFEST, MAX_MANIFEST_BYTES))
     except (FoldserveError, OSError):
@@ -145,18 +145,18 @@ def _seals_onnx(path: Path) -> bool:
 
 
 def choose_shadow(path: Path, options: EngineFlags, kind: EngineKind) -> EngineKind | None:
-    """The engine that a share of the requests is shown to, unless it is the one that answers, or cannot be."""
+    """The shadow engine; None where it is the one that answers, or cannot run the bundle."""
     if options.shadow is None or _KINDS[options.shadow] is kind or is_plain(path):
         return None
     shadow = _KINDS[options.shadow]
-    if not is_there(path / _ARTIFACTS[shadow]):
+    if not path_exists(path / _ARTIFACTS[shadow]):
         log.warning("%s holds no %s: its requests are shown to no shadow engine", path, _ARTIFACTS[shadow])
         return None
     return shadow
 
 
 def settings_of(kind: EngineKind, options: ServerOptions) -> EngineSettings:
-    """How engines of that kind are run.
+    """The settings of engines of that kind.
 
     Raises:
         CannotStart: None can be run so.

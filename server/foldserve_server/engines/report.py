@@ -22,14 +22,14 @@ class LoadReport:
     Attributes:
         manifest: The bundle's.
         digest: SHA-256 of `bundle.json`: with the version number, the identity of what is loaded.
-        verdict: How the golden samples were answered.
+        verdict: The verdict on the golden samples.
         warmed: Batch sizes that were warmed, and the seconds each took.
         max_batch_size: Most rows in a batch.
         stages: Seconds of each stage of the start: interpreter, verify, load, warm, golden.
-        exact_rows: The batch size in which rows run whose bits must depend on nothing else.
+        exact_rows: The batch size for rows whose bits must depend on nothing else.
         seconds: Seconds from the start of the process to ready.
         pid: The engine process.
-        verified: Whether there was anything to verify it with.
+        verified: Whether it was verified; not where there is no manifest.
         buckets: Sizes batches are padded up to; empty where they are not.
         deterministic: Whether every row runs in batches of `exact_rows`.
         placement: What runs where, on a GPU; empty on a CPU.
@@ -62,8 +62,8 @@ class LoadReport:
 
     @property
     def batches(self) -> str:
-        """In batches of which sizes it computes, which of them were warmed, and what runs where; for people."""
-        warmed = ", ".join(str(one.rows) for one in self.warmed)
+        """For people: the sizes of its batches, which of them were warmed, and what runs where."""
+        warmed = ", ".join(str(size.rows) for size in self.warmed)
         placed = f"; on {self.placement}" if self.placement else ""
         if self.deterministic:
             return f"batches of {self.exact_rows} rows, exact; warmed: {warmed}{placed}"

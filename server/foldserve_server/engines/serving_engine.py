@@ -1,4 +1,4 @@
-"""Engine processes as the core asks for them."""
+"""Serving engine: an engine process behind the protocol that predictions ask, with its shadow engine."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -21,12 +21,12 @@ _UNVERIFIED = f"it is served unverified: it has no {MANIFEST}, so that nothing i
 
 
 class EngineBackend(Protocol):
-    """What runs an engine, as far as it is asked; see `engines.EngineProcess`.
+    """Backend of a serving engine: an engine process, here or supervised elsewhere; see `EngineProcess`.
 
     Attributes:
-        report: What it said when it was ready.
+        report: Its load report.
         state: Whether it answers now.
-        restarts: How often it was started again.
+        restarts: Number of restarts.
         on_state: Called with every new state and its reason.
     """
 
@@ -37,29 +37,29 @@ class EngineBackend(Protocol):
 
     @property
     def available(self) -> bool:
-        """Whether it takes requests now."""
+        """Whether it accepts requests now."""
 
     @property
     def stats(self) -> BatchStats:
-        """What batches it was given."""
+        """Statistics of its batches."""
 
     @property
     def batches(self) -> int:
-        """How many batches the process has begun."""
+        """Number of batches that the process has begun."""
 
     @property
     def queue(self) -> QueueState:
-        """What waits or is computed."""
+        """Requests that wait or are computed."""
 
     @property
     def computing(self) -> int:
-        """Requests in the batch that runs."""
+        """Number of requests in the running batch."""
 
     async def predict(self, inputs: Arrays, deadline_ns: int | None = None, exact: bool = False) -> dict[str, Array]:
         """The outputs for one request."""
 
     async def stop(self, grace_s: float) -> None:
-        """Takes no more requests, answers what was accepted, and ends."""
+        """Accepts no more requests, answers those that were accepted, and ends."""
 
 
 class ServingEngine:
@@ -106,7 +106,9 @@ class ServingEngine:
             padding=stats.padding,
             pending=max(0, queue.requests - self.process.computing),
             requests=Histogram(SIZE_BOUNDS, list(stats.requests), stats.asked),
-            buckets={size: Histogram(SIZE_BOUNDS, list(one.counts), one.rows) for size, one in stats.buckets},
+            buckets={
+                size: Histogram(SIZE_BOUNDS, list(padding.counts), padding.rows) for size, padding in stats.buckets
+            },
         )
 
     @property
@@ -150,7 +152,9 @@ class ServingEngine:
             digest=report.digest,
             kind=self._kind.value,
             max_batch_size=report.max_batch_size,
-            verdicts=tuple(OutputDeviation(one.output, one.deviation, one.bound) for one in report.verdict.outputs),
+            verdicts=tuple(
+                OutputDeviation(output.output, output.deviation, output.bound) for output in report.verdict.outputs
+            ),
             batching=_batching(report),
             batches=report.batches,
             summary=self._summary(report) if not caveat else f"{self._kind.value}, unverified",

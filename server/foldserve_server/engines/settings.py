@@ -1,4 +1,4 @@
-"""How an engine process is to run and what it may take."""
+"""Settings of an engine process: how it runs, and how it is supervised."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,13 +10,13 @@ MAX_SLOTS = 1024  # requests that one front end may have in flight to one engine
 
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
-    """When a crashed engine is started again.
+    """Policy of restarts after crashes.
 
     Attributes:
-        limit: So many crashes within `window_s` end it.
+        limit: The number of crashes within `window_s` that ends it.
         window_s: See `limit`.
         first_delay_s: Wait before the first restart; doubled for each crash in the window.
-        longest_delay_s: Most of that.
+        longest_delay_s: The longest wait.
     """
 
     limit: int = 5
@@ -27,12 +27,12 @@ class RestartPolicy:
 
 @dataclass(frozen=True, slots=True)
 class WatchdogPolicy:
-    """When an engine counts as hung: its batch is older than max(`least_s`, `factor` × the warm time of its size).
+    """Policy of the watchdog: a batch hangs after max(`least_s`, `factor` × the warm time of its size).
 
     Attributes:
         least_s: No batch younger than this is a hang. An engine without a batch hangs if it does nothing for so long.
         factor: How many times slower than when it was warmed a batch may be.
-        interval_s: How often is looked.
+        interval_s: Seconds between two checks.
     """
 
     least_s: float = 10.0
@@ -42,7 +42,7 @@ class WatchdogPolicy:
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings(EngineSpec):
-    """How an engine process is to run, and how it is supervised.
+    """Settings of an engine process: its spec, and how it is supervised.
 
     Attributes:
         max_request_bytes: Most bytes of inputs and outputs of one request; beyond: ResourceExhausted.

@@ -1,1 +1,1 @@
-"""Several front ends: the supervisor's side (`fleet`, `seat`, `engine`) and theirs (`process` and what it imports)."""
+"""Several front ends: the supervisor's side, the worker's side, and their messages."""

@@ -1,1 +1,1 @@
-"""Metrics for Prometheus, and what they are computed from."""
+"""Metrics: counting of requests, statistics of versions, Prometheus' text format."""

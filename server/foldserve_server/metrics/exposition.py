@@ -1,6 +1,7 @@
 """Prometheus' text format with labels in the order in which they are declared, as TensorFlow Serving writes them.
 
-`prometheus_client` sorts them, and ends every counter with `_total`: who reads the lines themselves would find none.
+`prometheus_client` sorts the labels and ends every counter with `_total`: a tool that matches TensorFlow Serving's
+lines literally would find none of them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,12 +10,12 @@ from prometheus_client.core import Metric
 
 
 def expose(metrics: Iterable[Metric]) -> bytes:
-    """The metrics, a line each sample; those without samples are left out."""
+    """The metrics as text, one line for each sample; metrics without samples are left out."""
     return "".join(f"{line}\n" for metric in metrics if metric.samples for line in _lines(metric)).encode()
 
 
 def _lines(metric: Metric) -> Iterator[str]:
-    # a counter's family goes without the suffix that its samples may have
+    # the name of a counter's family lacks the suffix that its samples may have
     name = metric.samples[0].name if metric.type == "counter" else metric.name
     yield f"# HELP {name} {_escaped(metric.documentation)}"
     yield f"# TYPE {name} {metric.type}"

@@ -1,4 +1,4 @@
-"""Prometheus metrics: TensorFlow Serving's and Triton's under their names, and what foldserve alone knows."""
+"""Prometheus metrics: TensorFlow Serving's and Triton's under their names, and foldserve's own."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,13 +20,13 @@ from .triton import triton_metrics
 T = TypeVar("T")
 K = TypeVar("K", bound=tuple[str, ...])
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_THEIRS = ":tensorflow:serving:"
-_POOL = "thread_pool_name"  # theirs; here it is the engine's kind, which has one thread for itself
+_TF_SERVING = ":tensorflow:serving:"
+_POOL = "thread_pool_name"  # TensorFlow Serving's label; here the engine's kind, as each engine has one thread
 _LOADS = ":tensorflow:cc:saved_model:"
 
 
 class PrometheusMetrics:
-    """Renders what is true when it is asked."""
+    """Renders the metrics as they are at the time of the call."""
 
     def __init__(self, table: Table, telemetry: Telemetry) -> None:
         self._table = table
@@ -39,33 +39,35 @@ class PrometheusMetrics:
         return expose(self._collect()) + generate_latest(self._process)
 
     def counters(self, names: Iterable[str]) -> dict[str, int]:
-        """What is counted under each name, of all labels together; 0 where nothing is.
+        """The counter of each name, summed over all labels; 0 for an unknown name.
 
-        TensorFlow's own names are paths (`/tensorflow/serving/request_count`), and stand with colons in the text.
+        TensorFlow's own names are paths (`/tensorflow/serving/request_count`); the text format writes colons instead.
         """
-        asked = {name: name.replace("/", ":") for name in names}
+        exposed_names = {name: name.replace("/", ":") for name in names}
         totals: Counter[str] = Counter()
         for metric in self._collect():
             if metric.type == "counter":
                 for sample in metric.samples:
                     totals[sample.name] += round(sample.value)
-        return {name: totals[told] for name, told in asked.items()}
+        return {name: totals[exposed] for name, exposed in exposed_names.items()}
 
     def _collect(self) -> Iterator[Metric]:
         yield from _requests(self._telemetry)
         yield from _loads(self._telemetry)
-        known = [one for name in self._table.names() for one in self._table.status(ModelRef(name))]
-        yield _states(known)
-        serving = [(one, one.engine) for one in known if one.state is ServableState.AVAILABLE]
+        servables = [servable for name in self._table.names() for servable in self._table.status(ModelRef(name))]
+        yield _states(servables)
+        serving = [(item, item.engine) for item in servables if item.state is ServableState.AVAILABLE]
         yield from _golden(serving)
         yield from _queues(serving)
         yield from _batches(serving)
         yield from _drift(serving)
-        yield from triton_metrics(one for one, _ in serving)
+        yield from triton_metrics(servable for servable, _ in serving)
 
 
 def _requests(telemetry: Telemetry) -> Iterator[Metric]:
-    yield _theirs("request_count", "The total number of requests.", ["model_name", "status"], telemetry.requests)
+    yield _tf_serving_counter(
+        "request_count", "The total number of requests.", ["model_name", "status"], telemetry.requests
+    )
     yield _histogram(
         "request_latency",
         "Distribution of wall time (in microseconds) of requests that were answered.",
@@ -80,7 +82,7 @@ def _requests(telemetry: Telemetry) -> Iterator[Metric]:
     )
     yield _histogram("request_example_counts", "Examples of each request.", ["model"], telemetry.examples)
     totals = {key: histogram.sum for key, histogram in telemetry.examples.items()}
-    yield _theirs("request_example_count_total", "Examples of all requests.", ["model"], totals)
+    yield _tf_serving_counter("request_example_count_total", "Examples of all requests.", ["model"], totals)
     yield _counter("foldserve_rows", "Rows that were answered.", telemetry.rows)
     refusals = CounterMetricFamily(
         "foldserve_gate_refusals",
@@ -93,13 +95,13 @@ def _requests(telemetry: Telemetry) -> Iterator[Metric]:
 
 
 def _loads(telemetry: Telemetry) -> Iterator[Metric]:
-    """Of versions, whose path names the model: the labels have no other."""
+    """Metrics of loading; their labels name a version by its path alone."""
     labels = ["model_path", "status"]
-    attempts, took = _nameless(telemetry.loads), _nameless(telemetry.load_us)
+    attempts, took = _without_model(telemetry.loads), _without_model(telemetry.load_us)
     yield _scalars(f"{_LOADS}load_attempt_count", "Versions that were tried.", labels, attempts)
     yield _scalars(f"{_LOADS}load_latency", "Microseconds of loading what was then served.", labels[:1], took)
     warmups = HistogramMetricFamily(
-        f"{_THEIRS}model_warmup_latency",
+        f"{_TF_SERVING}model_warmup_latency",
         "Distribution of wall time (in microseconds) for warming up the model.",
         labels=labels,
     )
@@ -108,14 +110,14 @@ def _loads(telemetry: Telemetry) -> Iterator[Metric]:
     yield warmups
 
 
-def _states(known: Iterable[Servable]) -> Metric:
+def _states(servables: Iterable[Servable]) -> Metric:
     states = GaugeMetricFamily(
         "foldserve_version_state",
         "10 START, 20 LOADING, 30 AVAILABLE, 40 UNLOADING, 50 END; failed says whether END is a failure.",
         labels=["model_name", "version", "failed"],
     )
-    for one in known:
-        states.add_metric([one.name, str(one.version), str(one.failed).lower()], int(one.state))
+    for servable in servables:
+        states.add_metric([servable.name, str(servable.version), str(servable.failed).lower()], int(servable.state))
     return states
 
 
@@ -125,9 +127,9 @@ def _golden(serving: Iterable[tuple[Servable, ModelEngine]]) -> Iterator[Metric]
         "foldserve_golden_deviation", "Worst deviation from the golden answers when it was loaded.", labels=labels
     )
     bound = GaugeMetricFamily("foldserve_golden_bound", "The deviation that was promised.", labels=labels)
-    for one, engine in serving:
+    for servable, engine in serving:
         for verdict in engine.info.verdicts:
-            values = [one.name, str(one.version), engine.info.kind, verdict.output]
+            values = [servable.name, str(servable.version), engine.info.kind, verdict.output]
             deviation.add_metric(values, verdict.deviation)
             bound.add_metric(values, verdict.bound)
     yield deviation
@@ -143,18 +145,18 @@ def _queues(serving: Iterable[tuple[Servable, ModelEngine]]) -> Iterator[Metric]
         "max_bytes": GaugeMetricFamily("foldserve_queue_bytes_limit", "Bytes that may.", labels=labels),
     }
     restarts = CounterMetricFamily("foldserve_engine_restarts", "Crashes after which it was started.", labels=labels)
-    for one, engine in serving:
+    for servable, engine in serving:
         load = engine.load
         for name, gauge in gauges.items():
-            gauge.add_metric([one.name, str(one.version)], getattr(load, name))
-        restarts.add_metric([one.name, str(one.version)], load.restarts)
+            gauge.add_metric([servable.name, str(servable.version)], getattr(load, name))
+        restarts.add_metric([servable.name, str(servable.version)], load.restarts)
     yield from gauges.values()
     yield restarts
 
 
 def _batches(serving: Iterable[tuple[Servable, ModelEngine]]) -> Iterator[Metric]:
     labels = ["model_name", "version"]
-    asked = _session("input_batch_size", "Rows of a request.", labels)
+    requests = _session("input_batch_size", "Rows of a request.", labels)
     sizes = _session("processed_batch_size", "Rows of a batch, padding included.", labels)
     waits = _session(
         "queuing_latency", "Microseconds from a request's arrival at its engine to its batch.", [_POOL, *labels]
@@ -162,21 +164,21 @@ def _batches(serving: Iterable[tuple[Servable, ModelEngine]]) -> Iterator[Metric
     buckets = _session("padding_size", "Rows added to the batches of one size.", ["execution_batch_size", *labels])
     padding = CounterMetricFamily("foldserve_batch_padding_rows", "Rows that were added as padding.", labels=labels)
     filled = CounterMetricFamily("foldserve_batch_rows", "Rows in batches that were not padding.", labels=labels)
-    for one, engine in serving:
-        values = [one.name, str(one.version)]
+    for servable, engine in serving:
+        values = [servable.name, str(servable.version)]
         load: EngineLoad = engine.load
-        asked.add_metric(values, _buckets(load.requests), load.requests.sum)
+        requests.add_metric(values, _buckets(load.requests), load.requests.sum)
         sizes.add_metric(values, _buckets(load.sizes), load.sizes.sum)
         waits.add_metric([engine.info.kind, *values], _buckets(load.waits), load.waits.sum)
         for size, added in load.buckets.items():
             buckets.add_metric([str(size), *values], _buckets(added), added.sum)
         padding.add_metric(values, load.padding)
         filled.add_metric(values, load.sizes.sum - load.padding)
-    yield from (asked, sizes, waits, buckets, padding, filled)
+    yield from (requests, sizes, waits, buckets, padding, filled)
 
 
 def _session(name: str, about: str, labels: list[str]) -> HistogramMetricFamily:
-    return HistogramMetricFamily(f"{_THEIRS}batching_session:{name}", about, labels=labels)
+    return HistogramMetricFamily(f"{_TF_SERVING}batching_session:{name}", about, labels=labels)
 
 
 def _drift(serving: Iterable[tuple[Servable, ModelEngine]]) -> Iterator[Metric]:
@@ -187,29 +189,29 @@ def _drift(serving: Iterable[tuple[Servable, ModelEngine]]) -> Iterator[Metric]:
         labels=[*labels, "output"],
     )
     bound = GaugeMetricFamily("foldserve_shadow_bound", "The deviation that was promised.", labels=[*labels, "output"])
-    shown = CounterMetricFamily(
+    mirrored = CounterMetricFamily(
         "foldserve_shadow_requests", "Requests that were to be shown to the shadow engine.", labels=[*labels, "outcome"]
     )
-    for one, engine in serving:
+    for servable, engine in serving:
         drift = engine.drift
         if drift is None:
             continue
-        values = [one.name, str(one.version), drift.engine]
+        values = [servable.name, str(servable.version), drift.engine]
         for outcome in ("compared", "beyond", "failed", "skipped"):
-            shown.add_metric([*values, outcome], getattr(drift, outcome))
+            mirrored.add_metric([*values, outcome], getattr(drift, outcome))
         for output, promised in drift.bounds.items():
             worst.add_metric([*values, output], drift.worst.get(output, 0.0))
             bound.add_metric([*values, output], promised)
-    yield from (worst, bound, shown)
+    yield from (worst, bound, mirrored)
 
 
-def _theirs(name: str, about: str, labels: list[str], values: Mapping[K, float]) -> Metric:
+def _tf_serving_counter(name: str, about: str, labels: list[str], values: Mapping[K, float]) -> Metric:
     allowed = _allowed(values)
-    return _scalars(f"{_THEIRS}{name}", about, labels, allowed)
+    return _scalars(f"{_TF_SERVING}{name}", about, labels, allowed)
 
 
 def _scalars(name: str, about: str, labels: list[str], values: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
-    """A counter under TensorFlow's name, which carries no `_total`."""
+    """A counter under TensorFlow's name, which has no suffix `_total`."""
     counter = Metric(name, about, "counter")
     for key, value in values:
         counter.add_sample(name, dict(zip(labels, key, strict=True)), value)
@@ -217,7 +219,7 @@ def _scalars(name: str, about: str, labels: list[str], values: Iterable[tuple[tu
 
 
 def _histogram(name: str, about: str, labels: list[str], values: Mapping[K, Histogram]) -> Metric:
-    histograms = HistogramMetricFamily(f"{_THEIRS}{name}", about, labels=labels)
+    histograms = HistogramMetricFamily(f"{_TF_SERVING}{name}", about, labels=labels)
     for key, histogram in _allowed(values):
         histograms.add_metric(key, _buckets(histogram), histogram.sum)
     return histograms
@@ -231,12 +233,12 @@ def _counter(name: str, about: str, values: Mapping[str, int]) -> Metric:
     return counter
 
 
-def _nameless(values: Mapping[K, T]) -> list[tuple[tuple[str, ...], T]]:
+def _without_model(values: Mapping[K, T]) -> list[tuple[tuple[str, ...], T]]:
     return [(key[1:], value) for key, value in _allowed(values)]
 
 
 def _allowed(values: Mapping[K, T]) -> list[tuple[K, T]]:
-    """What is counted of the models that whoever asks may ask for: the first word of each key names one."""
+    """The entries of the models that the caller has rights to; each key begins with the model's name."""
     return [(key, values[key]) for key in sorted(values) if current_rights().allows(key[0])]
 
 

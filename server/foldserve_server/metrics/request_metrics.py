@@ -1,4 +1,4 @@
-"""Counts requests as their callers see them: by model, method and way in, and what became of them."""
+"""Per-model request metrics: method, entry point, outcome, latency."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -11,12 +11,12 @@ from ..stats.telemetry import UNKNOWN_MODEL, Telemetry
 
 
 class RequestMetrics:
-    """Counts what comes in by one entry point.
+    """Counts the requests of one entry point as their callers see them.
 
     Args:
-        table: Tells which models are known.
-        telemetry: Counts.
-        clock: Nanoseconds.
+        table: The models that are served.
+        telemetry: The counters.
+        clock: The time in nanoseconds.
         entrypoint: `GRPC` or `REST`.
     """
 
@@ -27,23 +27,23 @@ class RequestMetrics:
         self._entrypoint = entrypoint
 
     @contextmanager
-    def counted(self, call: Call) -> Iterator[None]:
-        """What happens inside is one request, for the model that the call names in the end."""
+    def measure(self, call: Call) -> Iterator[None]:
+        """Counts and times the block as one request, for the model that `call` names at its end."""
         begun = self._clock()
         try:
             yield
         except BaseException as error:
-            self._telemetry.failed(self._known(call.model), _status(error))
+            self._telemetry.failed(self._label(call.model), _status(error))
             raise
         took_ns = self._clock() - begun
-        self._telemetry.answered(self._known(call.model), call.api, self._entrypoint, took_ns)
+        self._telemetry.answered(self._label(call.model), call.api, self._entrypoint, took_ns)
 
-    def turned_away(self, error: ServingError) -> None:
-        """A request ended before anybody looked at what it is."""
+    def reject(self, error: ServingError) -> None:
+        """Counts a request that was refused before it was read."""
         self._telemetry.failed("", error.status)
 
-    def _known(self, model: str) -> str:
-        """The name, unless nobody knows it: callers must not make up metrics."""
+    def _label(self, model: str) -> str:
+        """The model's name, or `unknown` where the table lacks it: callers must not create metrics."""
         return model if not model or self._table.knows(model) else UNKNOWN_MODEL
 
 

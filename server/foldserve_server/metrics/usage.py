@@ -1,4 +1,4 @@
-"""What a version that serves has done, as Triton counts it."""
+"""Statistics of a version that serves, as Triton counts them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from ..stats.failures import FailureReason
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Counts since it serves, whatever protocol the requests came in.
+    """Counts since the version began to serve, over all protocols.
 
     Attributes:
         successes: Requests that were answered.
-        failures: Those that were not, by reason.
+        failures: Requests that failed, by reason.
         rows: Rows that were answered.
-        executions: Batches.
+        executions: Batches that were computed.
         pending: Requests that wait for their batch now.
-        success_ns: What all answers took.
-        failure_ns: What all failures took.
-        queue_ns: How much of `success_ns` was waiting for a batch.
-        last_ms: When the latest answer was given, in milliseconds since 1970; 0 before there was one.
+        success_ns: The total time of answered requests.
+        failure_ns: The total time of failed requests.
+        queue_ns: The part of `success_ns` that was spent waiting for a batch.
+        last_ms: The time of the latest answer, in milliseconds since 1970; 0 before the first one.
     """
 
     successes: int
@@ -35,7 +35,7 @@ class Usage:
 
     @classmethod
     def of(cls, servable: Servable) -> "Usage":
-        """As it stands.
+        """The counts of a version now.
 
         Raises:
             Unavailable: The version does not serve.
@@ -56,5 +56,5 @@ class Usage:
 
     @property
     def compute_ns(self) -> int:
-        """What was not waiting for a batch."""
+        """The part of `success_ns` that was not spent waiting for a batch."""
         return self.success_ns - self.queue_ns

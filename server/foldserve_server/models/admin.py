@@ -1,4 +1,4 @@
-"""What an operator may ask of a running server."""
+"""Administration of a running server: reload, load, unload."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,21 +12,21 @@ class Admin(Protocol):
     """Changes what is served."""
 
     async def reload(self, models: Sequence[ModelConfig], origin: str) -> None:
-        """Puts these models in the place of those that are served: all of it, or nothing.
+        """Replaces the models that are served by these: all of it, or nothing.
 
         Args:
-            models: All that is to be served from now on.
-            origin: Who asks, for people.
+            models: All models that are to be served from now on.
+            origin: The caller, for people.
 
         Raises:
-            ServingError: It cannot be done; what served before still does.
+            ServingError: It cannot be done; what served before still serves.
         """
 
     async def load(self, name: str) -> None:
         """Loads what should serve of a model, also what was refused before; returns when it serves.
 
         Raises:
-            ServingError: It does not, or not all of it; the message tells why.
+            ServingError: It does not serve, or not all of it; the message gives the reason.
         """
 
     async def unload(self, name: str) -> None:
@@ -38,7 +38,7 @@ class Admin(Protocol):
 
 
 def require_inside(models: Sequence[ModelConfig], roots: Sequence[Path]) -> None:
-    """Checks that nobody can have folders served that the operator did not mean.
+    """Checks that models lie in folders that the operator allows.
 
     Raises:
         Forbidden: A base path, with its links followed, lies outside every root.
@@ -46,5 +46,5 @@ def require_inside(models: Sequence[ModelConfig], roots: Sequence[Path]) -> None
     for model in models:
         path = model.path.resolve()
         if not any(path.is_relative_to(root.resolve()) for root in roots):
-            known = ", ".join(str(root) for root in roots)
-            raise Forbidden(f"base_path {model.path} of model {model.name} is not under --allowed-roots ({known})")
+            allowed = ", ".join(str(root) for root in roots)
+            raise Forbidden(f"base_path {model.path} of model {model.name} is not under --allowed-roots ({allowed})")

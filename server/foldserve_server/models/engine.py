@@ -1,4 +1,4 @@
-"""A model version's engine, as those see it who ask it: what was loaded, how it does, and its predictions."""
+"""Protocol of a model version's engine: what was loaded, its load, and its predictions."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -54,7 +54,7 @@ class EngineLoad:
 
 @dataclass(frozen=True, slots=True)
 class BatchingInfo:
-    """How requests become batches.
+    """Batching: how requests become batches.
 
     Attributes:
         device: Where batches are computed: `cpu`, or a library and a GPU, such as `cuda:0`.
@@ -111,7 +111,7 @@ class ModelEngine(Protocol):
 
     @property
     def info(self) -> EngineInfo:
-        """What was loaded."""
+        """The engine as it was loaded."""
 
     @property
     def load(self) -> EngineLoad:

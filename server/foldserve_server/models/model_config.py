@@ -1,4 +1,4 @@
-"""What an operator wants served of a model: where it lies, which versions, and what they are called."""
+"""Configuration of a model: its folder, the policy for its versions, and their labels."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ class Latest:
     count: int = 1
 
     def choose(self, versions: Collection[int]) -> frozenset[int]:
-        """Those of the versions that should serve."""
+        """The versions that should serve."""
         return frozenset(sorted(versions, reverse=True)[: self.count])
 
 
@@ -42,11 +42,11 @@ Policy = Latest | All | Specific
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """One model.
+    """A model that is to be served.
 
     Attributes:
         path: Its folder, which holds the versions.
-        policy: Which of them serve.
+        policy: Chooses the versions that serve.
         labels: Names that stand for versions, such as `stable` and `canary`.
     """
 

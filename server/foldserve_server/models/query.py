@@ -1,4 +1,4 @@
-"""What a caller asks and what it is answered, whatever protocol it speaks."""
+"""Requests and predictions, independent of the protocol."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class InputTensor:
-    """A tensor as a request offers it: judged by dtype and shape before its content is read.
+    """Input tensor of a request: checked by dtype and shape before its content is read.
 
     Attributes:
-        dtype: Numpy's name where a bundle can hold the type, else the format's own; None where it names none.
+        dtype: NumPy's name where a bundle can hold the type, else the format's own; None where it names none.
         shape: None where it is not fully known.
         read: Gives the content; raises `TensorError` where it does not fill the shape.
     """
@@ -35,11 +35,11 @@ class InputTensor:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One request for a prediction.
+    """Request for a prediction.
 
     Attributes:
         inputs: By name.
-        outputs: The names of the outputs that are wanted; none means all.
+        outputs: The names of the outputs that are wanted; empty for all.
         deadline_ns: When the caller stops waiting, on CLOCK_MONOTONIC.
         exact: Whether a row's bits must depend on nothing but the row.
     """
@@ -53,7 +53,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
+class PredictResult:
     """The outputs by name, and the version that computed them."""
 
     version: int

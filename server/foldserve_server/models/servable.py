@@ -114,7 +114,7 @@ class Servable:
         return "; ".join(part for part in (status.reason, batches) if part)
 
     def enter(self, status: ServableStatus) -> None:
-        """Replaces the status. For `Table`: whoever else did this would leave its routes as they were."""
+        """Replaces the status. For `Table` alone, which has routes to keep in step."""
         self._status = status
 
     @contextmanager

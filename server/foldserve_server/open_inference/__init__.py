@@ -1,1 +1,1 @@
-"""The Open Inference Protocol, over whichever transport its messages come."""
+"""The Open Inference Protocol, as far as it is the same over gRPC and HTTP."""

@@ -1,4 +1,4 @@
-"""What is known of the models, as Triton tells it."""
+"""Catalogue of the models: readiness, metadata, configuration, statistics, index, in Triton's messages."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -21,13 +21,13 @@ EXTENSIONS = (
 
 
 class ModelCatalogue:
-    """Answers what is asked of models, but for inference; in the protocol's messages."""
+    """Describes the models of a table in the protocol's messages."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def ready(self, name: str, version: str = "") -> bool:
-        """Whether a version, or any, answers; one that is not known does not."""
+        """Tests whether a version, or the latest, is available; False for an unknown one."""
         ref = model_ref(name, version)
         try:
             return find(self._table, ref).available
@@ -48,16 +48,16 @@ class ModelCatalogue:
         """The ModelStatisticsResponse: of one version, of every version of a model, or of all."""
         names = self._table.names()
         if name:
-            found = find(self._table, model_ref(name, version))
+            servable = find(self._table, model_ref(name, version))
             if version:
-                return descriptions.statistics([found])
+                return descriptions.statistics([servable])
             names = [name]
         return descriptions.statistics(servable for name in names for servable in self._serving(name))
 
     def index(self, *, ready_only: bool) -> Any:
         """The RepositoryIndexResponse."""
-        known = (servable for name in self._table.names() for servable in self._table.status(ModelRef(name)))
-        return descriptions.index(known, ready_only=ready_only)
+        servables = (servable for name in self._table.names() for servable in self._table.status(ModelRef(name)))
+        return descriptions.index(servables, ready_only=ready_only)
 
     def _serving(self, name: str) -> list[Servable]:
         return [
@@ -66,6 +66,6 @@ class ModelCatalogue:
 
 
 def check_load(parameters: Iterable[str]) -> None:
-    """Raises NotOffered where a request to load a model brings it along."""
+    """Raises NotOffered where a request to load a model contains its configuration or files."""
     if any(key == "config" or key.startswith("file:") for key in parameters):
         raise NotOffered("a model is loaded from its bundle alone: neither a configuration nor files can be sent")

@@ -10,7 +10,7 @@ CLASS_COUNT = "classification"
 
 
 def classes(output: str, scores: Array, count: int, labels: tuple[str, ...] | None) -> list[list[bytes]]:
-    """For each row the `count` highest scores, highest first, as `score:index` or `score:index:label`.
+    """The `count` highest scores of each row, highest first, as `score:index` or `score:index:label`.
 
     Raises:
         InvalidRequest: The output does not hold one score for each class.

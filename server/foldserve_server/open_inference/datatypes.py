@@ -9,9 +9,9 @@ class Datatype:
 
     Attributes:
         name: The protocol's name.
-        dtype: Numpy's.
+        dtype: Numpy's name.
         config: The name in Triton's `ModelConfig`.
-        field: Where `InferTensorContents` holds it; None where only raw contents can.
+        field: The field of `InferTensorContents` that holds it; None where only raw contents can.
     """
 
     name: str

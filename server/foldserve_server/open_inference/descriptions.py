@@ -1,4 +1,4 @@
-"""Models as Triton describes them: metadata, configuration, statistics, the repository's index."""
+"""Triton's messages about models: metadata, configuration, statistics, the repository's index."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -44,33 +44,33 @@ def metadata(servable: Servable, versions: Iterable[int]) -> Any:
 
 
 def config(servable: Servable, policy: Policy) -> Any:
-    """The ModelConfigResponse; here the shapes are those of a row."""
+    """The ModelConfigResponse; its shapes are those of a row."""
     engine = servable.engine
     message = ModelConfigResponse()
     model = message.config
     model.name = servable.name
     model.platform, model.backend = _PLATFORMS.get(engine.info.kind, (engine.info.kind, engine.info.kind))
     model.max_batch_size = engine.info.max_batch_size
-    _tell_policy(policy, model.version_policy)
-    _tell_batching(servable.name, engine.info.batching, model)
+    _describe_policy(policy, model.version_policy)
+    _describe_batching(servable.name, engine.info.batching, model)
     signature = engine.info.manifest.signature
     for specs, tensors in ((signature.inputs, model.input), (signature.outputs, model.output)):
         for spec in specs:
-            _describe(spec, tensors.add())
+            _describe_tensor(spec, tensors.add())
     return message
 
 
-def _tell_policy(policy: Policy, told: Any) -> None:
+def _describe_policy(policy: Policy, message: Any) -> None:
     if isinstance(policy, Latest):
-        told.latest.num_versions = policy.count
+        message.latest.num_versions = policy.count
     elif isinstance(policy, Specific):
-        told.specific.versions.extend(sorted(policy.versions))
+        message.specific.versions.extend(sorted(policy.versions))
     else:
-        told.all.SetInParent()
+        message.all.SetInParent()
 
 
-def _tell_batching(name: str, batching: BatchingInfo, model: Any) -> None:
-    """One engine computes one batch after the other, on one device."""
+def _describe_batching(name: str, batching: BatchingInfo, model: Any) -> None:
+    """Describes one instance: an engine computes one batch after the other, on one device."""
     _, _, number = batching.device.partition(":")
     group = model.instance_group.add(name=name, count=1)
     group.kind = group.DESCRIPTOR.fields_by_name["kind"].enum_type.values_by_name[_INSTANCES[bool(number)]].number
@@ -82,7 +82,7 @@ def _tell_batching(name: str, batching: BatchingInfo, model: Any) -> None:
         model.dynamic_batching.max_queue_delay_microseconds = batching.delay_us
 
 
-def _describe(spec: TensorSpec, tensor: Any) -> None:
+def _describe_tensor(spec: TensorSpec, tensor: Any) -> None:
     tensor.name = spec.name
     number = tensor.DESCRIPTOR.fields_by_name["data_type"].enum_type.values_by_name[BY_DTYPE[spec.dtype].config].number
     tensor.data_type = number
@@ -94,7 +94,7 @@ def _describe(spec: TensorSpec, tensor: Any) -> None:
 
 
 def statistics(servables: Iterable[Servable]) -> Any:
-    """The ModelStatisticsResponse: what was not waiting for a batch counts as computing."""
+    """The ModelStatisticsResponse; all time that is not spent waiting for a batch counts as computing."""
     message = ModelStatisticsResponse()
     for servable in servables:
         usage = Usage.of(servable)
@@ -112,7 +112,7 @@ def statistics(servables: Iterable[Servable]) -> Any:
 
 
 def index(servables: Iterable[Servable], *, ready_only: bool) -> Any:
-    """The RepositoryIndexResponse; as Triton has it, the reason of a version that simply serves is empty."""
+    """The RepositoryIndexResponse; as in Triton, the reason of a version that serves normally is empty."""
     message = RepositoryIndexResponse()
     for servable in servables:
         if servable.state is ServableState.AVAILABLE or not ready_only:

@@ -1,10 +1,11 @@
-"""One inference, whichever transport it came over."""
+"""Handler of inference requests, the same for gRPC and HTTP."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ..errors import DeadlineExceeded, InvalidRequest, QueueFull, Unavailable
-from ..models.query import InputTensor, ModelRef, Prediction, Query
+from ..models.query import InputTensor, ModelRef, PredictResult, Query
+from ..models.servable import Servable
 from ..models.table import Table
 from ..predict.handler import Clock, PredictHandler
 from ..predict.request_limits import RequestLimits
@@ -14,14 +15,14 @@ from .request_check import RequestHeader, check
 
 @dataclass(frozen=True, slots=True)
 class InferResult:
-    """An answer, and the labels of the model's classes."""
+    """A prediction, and the labels of the model's classes."""
 
-    answer: Prediction
+    answer: PredictResult
     labels: tuple[str, ...] | None
 
 
 class InferHandler:
-    """Checks requests in Triton's words and has them computed."""
+    """Checks requests with Triton's messages, and passes them to the predictor."""
 
     def __init__(self, table: Table, predictor: PredictHandler, limits: RequestLimits, clock: Clock) -> None:
         self._table = table
@@ -32,42 +33,51 @@ class InferHandler:
     async def infer(
         self,
         ref: ModelRef,
-        asked: RequestHeader,
-        offers: Callable[[], Mapping[str, InputTensor]],
+        header: RequestHeader,
+        input_tensors: Callable[[], Mapping[str, InputTensor]],
         deadline_ns: int | None = None,
         timeout_us: int = 0,
     ) -> InferResult:
-        """The answer.
+        """Computes the answer.
 
         Args:
             ref: The model.
-            asked: What is asked of it.
-            offers: Gives the inputs, once `asked` was found to be in order.
-            deadline_ns: When the caller stops waiting, on CLOCK_MONOTONIC.
-            timeout_us: Microseconds it may take, as the request says; 0 for any time.
+            header: The names, types and shapes of the request's tensors.
+            input_tensors: Gives the inputs, after the header has passed its check.
+            deadline_ns: The time at which the caller stops waiting, on CLOCK_MONOTONIC.
+            timeout_us: The request's own limit in microseconds; 0 for any time.
 
         Raises:
-            ServingError: There is none.
+            ServingError: The request is not answered.
         """
-        servable, begun = find(self._table, ref), self._clock()
-        engine = servable.engine
-        manifest = engine.info.manifest
-        try:
-            check(ref.name, manifest.signature, None if self._limits.split_large else engine.info.max_batch_size, asked)
-        except InvalidRequest as error:
-            servable.stats.fail(error, self._clock() - begun)  # as the predictor does with what it refuses
-            raise
+        # 1. the check of the header
+        servable = find(self._table, ref)
+        labels = servable.engine.info.manifest.labels
+        self._check(servable, header)
+        # 2. the query: every wanted output once, the earlier of the two limits as its deadline
         timeout = self._clock() + timeout_us * 1000 if timeout_us > 0 else None
         soonest = _soonest((deadline_ns, timeout))
-        query = Query(ref, offers(), tuple(dict.fromkeys(tensor.name for tensor in asked.outputs)), deadline_ns=soonest)
+        outputs = tuple(dict.fromkeys(tensor.name for tensor in header.outputs))
+        query = Query(ref, input_tensors(), outputs, deadline_ns=soonest)
+        # 3. the prediction, its refusals in Triton's words
         try:
-            return InferResult(await self._predictor.predict(query), manifest.labels)
+            return InferResult(await self._predictor.predict(query), labels)
         except DeadlineExceeded:
             if soonest == timeout:
                 raise Unavailable("Request timeout expired") from None
             raise
         except QueueFull as error:
             raise QueueFull(f"Exceeds maximum queue size: {error}", error.retry_after_ms) from None
+
+    def _check(self, servable: Servable, header: RequestHeader) -> None:
+        """Checks a request; a refusal counts as a failure of the version, as one of the predictor's does."""
+        info, begun = servable.engine.info, self._clock()
+        max_rows = None if self._limits.split_large else info.max_batch_size
+        try:
+            check(servable.name, info.manifest.signature, max_rows, header)
+        except InvalidRequest as error:
+            servable.stats.fail(error, self._clock() - begun)
+            raise
 
 
 def _soonest(ends: Iterable[int | None]) -> int | None:

@@ -1,4 +1,4 @@
-"""Messages of inference to queries, and answers to messages."""
+"""Conversion of ModelInferRequest to input tensors, and of predictions to ModelInferResponse."""
 
 import math
 from functools import partial
@@ -12,22 +12,22 @@ from foldserve_contract.protos.open_inference import ModelInferResponse
 from foldserve_contract.signature import Array
 
 from ..errors import InvalidRequest
-from ..models.query import InputTensor, Prediction
+from ..models.query import InputTensor, PredictResult
 from .classification import CLASS_COUNT, classes
 from .datatypes import BY_DTYPE, Datatype
-from .tensors import SHARED_MEMORY, elsewhere, offer, prefixed, raw_array
+from .tensors import SHARED_MEMORY, in_shared_memory, input_tensor, length_prefixed, raw_array
 
 
-def offers(request: Any) -> dict[str, InputTensor]:
+def input_tensors(request: Any) -> dict[str, InputTensor]:
     """The inputs of a ModelInferRequest.
 
     Raises:
-        InvalidRequest: Raw contents are not as many as inputs, or stand beside typed ones.
+        InvalidRequest: Raw contents are not as many as inputs, or are sent beside typed ones.
         NotOffered: A tensor lies in shared memory.
     """
     for tensor in (*request.inputs, *request.outputs):
         if SHARED_MEMORY in tensor.parameters:
-            raise elsewhere(tensor.name)  # before the rest is judged: what lies there has no raw contents either
+            raise in_shared_memory(tensor.name)  # first: a tensor in shared memory has no raw contents either
     raw = request.raw_input_contents
     if raw and len(raw) != len(request.inputs):
         raise InvalidRequest(
@@ -35,20 +35,22 @@ def offers(request: Any) -> dict[str, InputTensor]:
             f" of model '{request.model_name}'; give one for each input, in their order"
         )
     contents = raw or (None,) * len(request.inputs)
-    return {tensor.name: _offer(tensor, content) for tensor, content in zip(request.inputs, contents, strict=True)}
+    pairs = zip(request.inputs, contents, strict=True)
+    return {tensor.name: _input_tensor(tensor, content) for tensor, content in pairs}
 
 
-def _offer(tensor: Any, raw: bytes | None) -> InputTensor:
+def _input_tensor(tensor: Any, raw: bytes | None) -> InputTensor:
     if raw is not None and tensor.contents.ListFields():  # MLServer's client sends it empty
         raise InvalidRequest(f"contents field must not be specified when using raw_input_contents for '{tensor.name}'")
-    read = partial(_typed, tensor.contents) if raw is None else partial(raw_array, raw)
-    return offer(tensor.datatype, tensor.shape, read)
+    read = partial(_typed_array, tensor.contents) if raw is None else partial(raw_array, raw)
+    return input_tensor(tensor.datatype, tensor.shape, read)
 
 
-def _typed(contents: Any, datatype: Datatype, shape: tuple[int, ...]) -> Array:
+def _typed_array(contents: Any, datatype: Datatype, shape: tuple[int, ...]) -> Array:
     if datatype.field is None:
         raise TensorError(f"data-type {datatype.name} has no typed contents; send raw_input_contents")
-    values = np.array(getattr(contents, datatype.field))
+    # Where 64 bits are needed, numpy would take numbers on both sides of 2^63 for float64.
+    values = np.array(getattr(contents, datatype.field), np.uint64 if datatype.dtype == "uint64" else None)
     if values.size != math.prod(shape):
         raise TensorError(
             f"{datatype.field} of shape {list(shape)} must hold {math.prod(shape):,} values, received {values.size:,}"
@@ -59,8 +61,11 @@ def _typed(contents: Any, datatype: Datatype, shape: tuple[int, ...]) -> Array:
     return array.reshape(shape)
 
 
-def response(request: Any, answer: Prediction, labels: tuple[str, ...] | None) -> Any:
-    """The ModelInferResponse: raw where the request was or where there is no typed way, else typed."""
+def response(request: Any, answer: PredictResult, labels: tuple[str, ...] | None) -> Any:
+    """The ModelInferResponse: with raw contents where the request had them or a type has no field, else typed.
+
+    Outputs whose best classes are wanted are given as strings.
+    """
     counts = {
         tensor.name: tensor.parameters[CLASS_COUNT].int64_param
         for tensor in request.outputs
@@ -90,6 +95,6 @@ def _add_strings(message: Any, name: str, rows: list[list[bytes]], raw: bool) ->
     shape = (len(rows), len(rows[0]) if rows else 0)
     tensor = message.outputs.add(name=name, datatype="BYTES", shape=shape)
     if raw:
-        message.raw_output_contents.append(b"".join(prefixed(rows)))
+        message.raw_output_contents.append(b"".join(length_prefixed(rows)))
     else:
         tensor.contents.bytes_contents.extend(text for row in rows for text in row)

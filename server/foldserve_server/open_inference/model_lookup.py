@@ -1,4 +1,4 @@
-"""The version a request means, in Triton's words where there is none."""
+"""Lookup of the version that a request names, with Triton's messages where it is not found."""
 
 from ..errors import InvalidRequest, ServableNotFound, Unavailable
 from ..models.query import ModelRef
@@ -10,10 +10,10 @@ _LONGEST = 100  # digits, most of them zeros
 
 
 def model_ref(name: str, version: str) -> ModelRef:
-    """The model of a request; an empty version is the latest.
+    """The reference to a model; an empty version is the latest.
 
     Raises:
-        InvalidRequest: The version is no number.
+        InvalidRequest: The version is not a number.
     """
     if not version:
         return ModelRef(name)
@@ -26,28 +26,28 @@ def model_ref(name: str, version: str) -> ModelRef:
 
 
 def find(table: Table, ref: ModelRef) -> Servable:
-    """The version that answers.
+    """Finds the version that answers.
 
     Raises:
-        ServableNotFound: No such model or version is known, or no version of it serves.
-        Unavailable: That version is known and does not serve.
+        ServableNotFound: The table has no such model or version, or no version of the model serves.
+        Unavailable: The table has that version, and it does not serve.
     """
     try:
-        found = table.find(ref)
+        servable = table.find(ref)
     except (InvalidRequest, ServableNotFound):
         raise _missing(table, ref) from None
-    if ref.version not in (None, found.version):  # 0, which is the default one elsewhere
+    if ref.version not in (None, servable.version):  # version 0, which means the default in TensorFlow Serving
         raise _missing(table, ref)
-    return found
+    return servable
 
 
 def _missing(table: Table, ref: ModelRef) -> Exception:
     try:
-        known = table.status(ModelRef(ref.name))
+        servables = table.status(ModelRef(ref.name))
     except ServableNotFound:
         return ServableNotFound(f"Request for unknown model: '{ref.name}' is not found")
     if ref.version is None:
         return ServableNotFound(f"Request for unknown model: '{ref.name}' has no available versions")
-    if all(servable.version != ref.version for servable in known):
+    if all(servable.version != ref.version for servable in servables):
         return ServableNotFound(f"Request for unknown model: '{ref.name}' version {ref.version} is not found")
     return Unavailable(f"Request for unknown model: '{ref.name}' version {ref.version} is not at ready state")

@@ -1,4 +1,4 @@
-"""What Triton offers and this server does not, and what to do instead."""
+"""Methods of Triton that this server does not offer, and the alternatives."""
 
 from ..errors import NotOffered
 
@@ -14,5 +14,5 @@ INSTEAD = {
 
 
 def not_offered(what: str, instead: str) -> NotOffered:
-    """The error that says so."""
+    """The error for a method that is not offered."""
     return NotOffered(f"{what} is not offered by this server: {instead}")

@@ -1,4 +1,4 @@
-"""What is wrong with a request, in Triton's words. The core checks the same again, in its own."""
+"""Validation of a request with Triton's messages; `predict.validate` checks the same again with its own."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -18,37 +18,37 @@ class NamedTensor(Protocol):
 
 
 class TensorHeader(NamedTensor, Protocol):
-    """A tensor as a request tells of it."""
+    """A tensor's name, element type and shape in a request."""
 
     @property
     def datatype(self) -> str:
-        """Its element type under the protocol's name."""
+        """The protocol's name of the element type."""
 
     @property
     def shape(self) -> Sequence[int]:
-        """Its dimensions."""
+        """The dimensions."""
 
 
 class RequestHeader(Protocol):
-    """A request: a ModelInferRequest is one."""
+    """The tensors of a request, without their values; a ModelInferRequest is one."""
 
     @property
     def inputs(self) -> Sequence[TensorHeader]:
-        """What is given."""
+        """The tensors that are sent."""
 
     @property
     def outputs(self) -> Sequence[NamedTensor]:
-        """What is wanted; nothing for all."""
+        """The outputs that are wanted; empty for all."""
 
 
 def check(name: str, signature: Signature, max_rows: int | None, request: RequestHeader) -> None:
     """Raises InvalidRequest unless inputs and wanted outputs are the signature's.
 
     Args:
-        name: The model's.
-        signature: What it takes and gives.
+        name: The model's name.
+        signature: The model's signature.
         max_rows: The most rows a request may have; None for any number.
-        request: What was asked.
+        request: The request.
     """
     specs = {spec.name: spec for spec in signature.inputs}
     _check_names(name, specs, [tensor.name for tensor in request.inputs])

@@ -1,4 +1,4 @@
-"""Tensors as the protocol tells of them: named element types, little-endian bytes, strings after their lengths."""
+"""Tensors in the protocol's form: named element types, little-endian bytes, strings after their lengths."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -18,13 +18,13 @@ SHARED_MEMORY = "shared_memory_region"
 Read = Callable[[Datatype, tuple[int, ...]], Array]
 
 
-def offer(name: str, shape: Iterable[int], read: Read) -> InputTensor:
-    """A tensor of an element type of that name, which may be known or not.
+def input_tensor(name: str, shape: Iterable[int], read: Read) -> InputTensor:
+    """Wraps a tensor, whose element type may be unknown: then reading it fails.
 
     Args:
         name: The protocol's name of the element type.
         shape: Every dimension.
-        read: Gives the content.
+        read: Gives the values.
     """
     datatype, sizes = BY_NAME.get(name), tuple(shape)
     if datatype is None:
@@ -37,10 +37,10 @@ def _unknown(name: str) -> Array:
 
 
 def raw_array(content: bytes | memoryview, datatype: Datatype, shape: tuple[int, ...]) -> Array:
-    """The array whose little-endian bytes these are.
+    """The array of these little-endian bytes.
 
     Raises:
-        TensorError: They do not fill the shape.
+        TensorError: The bytes do not fill the shape, or are not booleans where they should be.
     """
     dtype = dtype_named(datatype.dtype).numpy
     expected = math.prod(shape) * dtype.itemsize
@@ -53,13 +53,13 @@ def raw_array(content: bytes | memoryview, datatype: Datatype, shape: tuple[int,
     return np.frombuffer(content, dtype).reshape(shape)
 
 
-def prefixed(rows: list[list[bytes]]) -> Iterator[bytes]:
-    """Each string after its length in four bytes, as raw contents hold strings."""
+def length_prefixed(rows: list[list[bytes]]) -> Iterator[bytes]:
+    """Yields each string after its length in four bytes, as raw contents hold strings."""
     for row in rows:
         for text in row:
             yield len(text).to_bytes(4, "little") + text
 
 
-def elsewhere(name: str) -> NotOffered:
-    """What is said of a tensor that is not in the request, nor to be in the answer."""
+def in_shared_memory(name: str) -> NotOffered:
+    """The error for a tensor that is to be read from, or written to, shared memory."""
     return NotOffered(f"'{name}' lies in shared memory, which this server does not offer: send it in the request")

@@ -1,1 +1,1 @@
-"""From a request to a prediction, whatever protocol it came by."""
+"""Predictions: from a request to its outputs, whatever the protocol."""

@@ -9,7 +9,7 @@ from foldserve_contract.manifest import Manifest
 from foldserve_contract.signature import DEFAULT_SIGNATURE, Array, Signature, TensorSpec
 
 from ..errors import InvalidRequest, NotPossible
-from ..models.query import ModelRef, Prediction, Query
+from ..models.query import ModelRef, PredictResult, Query
 from ..models.table import Table
 from .examples import Example, input_tensors
 from .handler import PredictHandler
@@ -17,7 +17,7 @@ from .handler import PredictHandler
 
 @dataclass(frozen=True, slots=True)
 class ExampleRequest:
-    """What is asked.
+    """Request to classify or to regress examples.
 
     Attributes:
         signature: The signature's key.
@@ -49,7 +49,7 @@ class RegressionValues:
 
 
 class ClassifyRegressHandler:
-    """Puts both before a predictor."""
+    """Handler of Classify and Regress, on top of the handler of predictions."""
 
     def __init__(self, table: Table, predictor: PredictHandler, max_bytes: int) -> None:
         """An input that is made of examples takes `max_bytes` at most."""
@@ -92,7 +92,7 @@ class ClassifyRegressHandler:
             raise InvalidRequest(f"No signature was found with the name: {request.signature}")
         return manifest, manifest.signatures[request.signature]
 
-    async def _predict(self, request: ExampleRequest, signature: Signature) -> Prediction:
+    async def _predict(self, request: ExampleRequest, signature: Signature) -> PredictResult:
         inputs = input_tensors(signature, request.examples, self._max_bytes)
         query = Query(request.model, inputs, signature=request.signature, deadline_ns=request.deadline_ns)
         answer = await self._predictor.predict(query)

@@ -18,10 +18,10 @@ FLOAT, INT64, BYTES = "float", "int64", "string"  # TensorFlow's words for what 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """What one feature of an example holds.
+    """Feature of an example.
 
     Attributes:
-        kinds: What the values may be taken for: one of FLOAT, INT64 and BYTES, or, in JSON, an integer for a FLOAT.
+        kinds: The types that the values may be taken for: FLOAT, INT64 or BYTES; in JSON an integer may be a FLOAT.
         values: Numbers, or byte strings.
     """
 

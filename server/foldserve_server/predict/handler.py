@@ -11,7 +11,7 @@ from foldserve_contract.signature import Array, Signature, TensorSpec
 from ..context.call import current_api
 from ..context.span import Span, Tracer, untraced
 from ..errors import DeadlineExceeded, EngineFailed, SignatureNotFound
-from ..models.query import Prediction, Query
+from ..models.query import PredictResult, Query
 from ..models.servable import Servable
 from ..models.table import Table
 from ..stats.telemetry import Telemetry
@@ -37,7 +37,7 @@ class PredictHandler:
         self.telemetry = telemetry
         self._tracer = tracer
 
-    async def predict(self, query: Query) -> Prediction:
+    async def predict(self, query: Query) -> PredictResult:
         """The answer.
 
         Raises:
@@ -46,7 +46,7 @@ class PredictHandler:
         with self._tracer(query.model.name) as span:
             return await self._predict(query, span)
 
-    async def _predict(self, query: Query, span: Span) -> Prediction:
+    async def _predict(self, query: Query, span: Span) -> PredictResult:
         begun = self._clock()
         servable = self._table.find(query.model)
         try:
@@ -59,7 +59,7 @@ class PredictHandler:
         span.served(servable.version, rows)
         return answer
 
-    async def _answer(self, servable: Servable, query: Query) -> Prediction:
+    async def _answer(self, servable: Servable, query: Query) -> PredictResult:
         with servable.lease() as engine:
             signature = signature_named(engine.info.manifest, query.signature)
             check_names(signature, query.inputs)
@@ -69,7 +69,7 @@ class PredictHandler:
             )
             inputs = read(signature, query.inputs, self._limits)
             if not rows:
-                return Prediction(servable.version, {spec.name: _empty(spec) for spec in wanted})
+                return PredictResult(servable.version, {spec.name: _empty(spec) for spec in wanted})
             if query.deadline_ns is not None and self._clock() >= query.deadline_ns:
                 raise DeadlineExceeded("the deadline passed before the request was computed")
             begun = self._clock()
@@ -77,7 +77,7 @@ class PredictHandler:
             self.telemetry.start_message(sum(array.nbytes for array in outputs.values()))
             self.telemetry.ran(servable.name, current_api(), engine.info.kind, rows, self._clock() - begun)
         try:
-            return Prediction(servable.version, {spec.name: outputs[spec.name] for spec in wanted})
+            return PredictResult(servable.version, {spec.name: outputs[spec.name] for spec in wanted})
         except KeyError as error:
             raise EngineFailed(f"{servable}: the engine gave no output {error}") from error
 

@@ -1,4 +1,4 @@
-"""What a request may be."""
+"""Limits of requests."""
 
 from dataclasses import dataclass
 

@@ -98,10 +98,10 @@ def deviations(outputs: Arrays, answers: Arrays) -> dict[str, float]:
     return {name: _deviation(output, answers[name]) for name, output in outputs.items()}
 
 
-def _deviation(one: Array, other: Array) -> float:
-    if one.shape != other.shape:
+def _deviation(output: Array, other: Array) -> float:
+    if output.shape != other.shape:
         return float("inf")
-    if one.dtype.kind == "f":
-        both = np.isnan(one) & np.isnan(other)
-        one, other = one[~both], other[~both]
-    return tolerance.deviation(one, other)
+    if output.dtype.kind == "f":
+        both = np.isnan(output) & np.isnan(other)
+        output, other = output[~both], other[~both]
+    return tolerance.deviation(output, other)

@@ -1,4 +1,4 @@
-"""What is wrong with a request, said before any engine sees it.
+"""Validation of requests before an engine sees them.
 
 TensorFlow accepts a 200×200 image for a signature of 224×224 and ONNX Runtime refuses it: here both refuse alike.
 Where TensorFlow Serving has words for a fault, they are used.
@@ -93,18 +93,18 @@ def wanted_outputs(signature: Signature, names: tuple[str, ...]) -> tuple[Tensor
     Raises:
         InvalidRequest: A name is unknown or comes twice.
     """
-    known = {spec.name: spec for spec in signature.outputs}
+    specs = {spec.name: spec for spec in signature.outputs}
     seen: set[str] = set()
     for name in names:
-        if name not in known:
+        if name not in specs:
             raise InvalidRequest(
                 f"output tensor alias not found in signature: {name}"
-                f" Outputs expected to be in the set {name_set(known)}."
+                f" Outputs expected to be in the set {name_set(specs)}."
             )
         if name in seen:
             raise InvalidRequest(f"duplicate output tensor alias: {name}")
         seen.add(name)
-    return tuple(known[name] for name in names) or signature.outputs
+    return tuple(specs[name] for name in names) or signature.outputs
 
 
 def name_set(names: Iterable[str]) -> str:

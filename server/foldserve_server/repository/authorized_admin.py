@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class AuthorizedAdmin:
-    """A `models.admin.Admin` that keeps callers to their rights and to the folders the operator allows."""
+    """A `models.admin.Admin` that checks the callers' rights and the folders that the operator allows."""
 
     def __init__(self, reloader: Reloader, load_api: LoadApi, roots: Sequence[Path]) -> None:
         self._reloader = reloader
@@ -66,5 +66,5 @@ def _require(name: str) -> None:
 
 
 async def _apart(work: Coroutine[None, None, None]) -> None:
-    """What is started outlives the call, and is not its own."""
+    """Runs work in a task with an empty context: what it starts outlives the call and does not have its rights."""
     await asyncio.create_task(work, context=Context())

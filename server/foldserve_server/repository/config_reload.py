@@ -147,7 +147,7 @@ def _require_wanted(config: ModelConfig, wanted: Sequence[VersionSnapshot]) -> N
     named = config.policy.versions if isinstance(config.policy, Specific) else serve
     if not wanted or named - serve:
         missing = ", ".join(str(version) for version in sorted(named - serve))
-        which = f"version {missing} is not there, or is no bundle," if missing else "no version is there"
+        which = f"version {missing} is not there, or is not a bundle," if missing else "no version is there"
         raise ReloadFailed({config.name: f"{which} in {config.path}"})
 
 

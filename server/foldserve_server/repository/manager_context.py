@@ -15,7 +15,7 @@ MemoryCheck = Callable[[str, Path], str | None]
 
 @dataclass(frozen=True, slots=True)
 class ManagerContext:
-    """What every `ModelManager` works with.
+    """Dependencies of every `ModelManager`.
 
     Attributes:
         table: The routing table, which managers change.

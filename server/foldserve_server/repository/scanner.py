@@ -1,4 +1,4 @@
-"""What one look at a version directory tells."""
+"""Scanner of version directories."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ from foldserve_contract.bundle import MANIFEST, SAVED_MODEL
 from foldserve_contract.digest import sha256
 from foldserve_contract.errors import BundleError
 from foldserve_contract.manifest import MAX_MANIFEST_BYTES, Manifest
-from foldserve_contract.plain import plain_digest
+from foldserve_contract.plain_saved_model import plain_digest
 from foldserve_contract.repository import read_small
 
 PATIENCE = 3
@@ -23,13 +23,13 @@ Clock = Callable[[], int]
 
 @dataclass(frozen=True, slots=True)
 class VersionSnapshot:
-    """A version directory as it stood.
+    """State of a version directory at one scan.
 
     Attributes:
         digest: SHA-256 of `bundle.json`, which with the number is the version's identity; None where it has none yet,
             empty where it cannot be read. Of a SavedModel without one, where those are served: `plain_digest`.
         fingerprint: Changes with the path, size or time of any file.
-        ready: Whether it may be loaded: whole, or looked at so often without a change that nobody is copying it.
+        ready: Whether it may be loaded: whole, or unchanged for so many scans that it is not being copied.
     """
 
     version: int
@@ -48,7 +48,7 @@ class _ScanRecord:
 
 
 class VersionScanner:
-    """Looks at version directories, and reads again only what changed."""
+    """Scans version directories, and reads again only what changed."""
 
     def __init__(
         self, patience: int = PATIENCE, *, allow_unverified: bool = False, now_ns: Clock = time.time_ns
@@ -59,10 +59,10 @@ class VersionScanner:
         self._seen: dict[Path, _ScanRecord] = {}
 
     def look(self, version: int, path: Path) -> VersionSnapshot:
-        """The directory as it stands.
+        """The directory at this moment.
 
-        It is not ready while its files are being moved. What may not be read for some looks is: whoever tries to load
-        it will say why.
+        It is not ready while its files are being moved. A directory that may not be read for some scans is ready: the
+        attempt to load it gives the reason.
         """
         seen = self._seen.get(path)
         try:
@@ -80,7 +80,7 @@ class VersionScanner:
         return VersionSnapshot(version, path, seen.digest, seen.fingerprint, ready)
 
     def _judge(self, path: Path, sizes: dict[str, int]) -> tuple[str | None, bool]:
-        """The digest, and whether the directory is surely whole."""
+        """The digest, and whether the directory is certainly whole."""
         if not self._allow_unverified or MANIFEST in sizes or sizes.get(SAVED_MODEL, _NO_FILE) == _NO_FILE:
             return _manifest(path, sizes)
         newest = max(_status(path / name).st_ctime_ns for name in sizes)
@@ -96,13 +96,13 @@ class VersionScanner:
             return ""
 
     def forget_all_but(self, there: set[Path]) -> None:
-        """Remembers nothing of directories that are gone."""
+        """Forgets directories that are gone."""
         for path in self._seen.keys() - there:
             del self._seen[path]
 
 
 def _walk(path: Path) -> tuple[dict[str, int], str]:
-    """The size of each file, and one word for sizes, times and inodes of all."""
+    """The size of each file, and a digest of sizes, times and inodes of all."""
     sizes: dict[str, int] = {}
     word = hashlib.sha256()
     for directory, folders, names in os.walk(path, onerror=_raise):
@@ -117,7 +117,7 @@ def _walk(path: Path) -> tuple[dict[str, int], str]:
 
 
 def _status(file: Path) -> os.stat_result:
-    """What a link leads to; the link itself where that is nowhere, so that somebody is told of it."""
+    """The status of a link's target; of the link itself where that is missing, so that it is reported."""
     try:
         return file.stat()
     except OSError:

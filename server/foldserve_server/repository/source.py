@@ -11,13 +11,13 @@ from ..models.model_config import ModelConfig
 
 
 class ModelSource(Protocol):
-    """What is to be served."""
+    """Source of the models that are to be served."""
 
     def configs(self) -> Mapping[str, ModelConfig]:
         """Every model that is to be served.
 
         Raises:
-            OSError: It cannot be told now.
+            OSError: They cannot be listed now.
         """
 
 
@@ -48,10 +48,10 @@ class FolderSource:
 
 @dataclass(frozen=True, slots=True)
 class ListedSource:
-    """Models that were named one by one.
+    """Models that are listed one by one.
 
     Attributes:
-        origin: Where they were, for people.
+        origin: Where they are listed, for people.
     """
 
     models: tuple[ModelConfig, ...]

@@ -1,4 +1,4 @@
-"""What a model manager keeps of one version directory."""
+"""Records of a model manager about version directories."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from foldserve_contract.bundle import MANIFEST
-from foldserve_contract.plain import is_plain
+from foldserve_contract.plain_saved_model import is_plain
 from foldserve_contract.repository import versions
 
 from ..models.model_config import ModelConfig
@@ -93,5 +93,5 @@ def _missing(source: ModelSource, listings: Listings) -> list[str]:
     if len(others) == len(snapshots):
         return [f"{source} holds no bundle; what arrives there will be served", *troubles]
     return troubles + [
-        f"{path} is no bundle, or not one yet: it has no {MANIFEST}" for path in others if path not in plain
+        f"{path} is not a bundle, or not one yet: it has no {MANIFEST}" for path in others if path not in plain
     ]

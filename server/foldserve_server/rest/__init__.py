@@ -1,1 +1,1 @@
-"""REST as TensorFlow Serving has it, and a page for people."""
+"""HTTP: TensorFlow Serving's REST interface, the Open Inference Protocol, metrics, and a web page."""

@@ -1,4 +1,8 @@
-"""Bodies that come packed: unpacked in small steps, so that a short body cannot ask for much at once."""
+"""Decompression of request bodies in small steps, so that a short body cannot take much memory at once.
+
+The library's own decompression is off: it accepts a truncated gzip body, passes on unsupported codings undecoded, and
+answers some malformed bodies with status 500.
+"""
 
 import zlib
 from collections.abc import Iterator
@@ -6,66 +10,66 @@ from collections.abc import Iterator
 from ..errors import InvalidRequest
 from .status import UnknownCoding
 
-STEP = 1 << 20  # bytes
+CHUNK_BYTES = 1 << 20
 _GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
-_DEFLATED = 8  # the method, in the lowest bits of what stands before zlib's data
+_DEFLATED = 8  # the compression method, in the lowest bits of zlib's header
 
 
 class IdentityDecoder:
-    """A body that is not packed."""
+    """Passes on a body that is not compressed."""
 
-    def feed(self, piece: bytes) -> Iterator[bytes]:
-        """What a piece of the body holds."""
-        yield piece
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Yields the content of a chunk of the body."""
+        yield chunk
 
     def finish(self) -> None:
-        """The body is over."""
+        """Ends the body."""
 
 
 class Decompressor(IdentityDecoder):
-    """A body of gzip's or zlib's data, or of bare deflated data, as some callers understand `deflate`.
+    """Decompresses gzip or zlib data, or raw deflate data, which some callers send as `deflate`.
 
     Raises:
-        InvalidRequest: It is not packed so, or ends too early.
+        InvalidRequest: The body is not compressed in this way, or ends too early.
     """
 
     def __init__(self, coding: str) -> None:
         self._coding = coding
-        self._one: zlib._Decompress | None = None  # what is not at its end yet
+        self._member: zlib._Decompress | None = None  # a body may consist of several members, one behind the other
 
-    def feed(self, piece: bytes) -> Iterator[bytes]:
-        """See `IdentityDecoder.feed`; no more than `STEP` bytes at once."""
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """See `IdentityDecoder.feed`; yields at most `CHUNK_BYTES` at once."""
         is_full = False
-        while piece or is_full:
-            one = self._one = self._one or zlib.decompressobj(self._bits(piece))
+        while chunk or is_full:
+            member = self._member = self._member or zlib.decompressobj(self._window_bits(chunk))
             try:
-                found = one.decompress(piece, STEP)
+                content = member.decompress(chunk, CHUNK_BYTES)
             except zlib.error as error:
-                raise self._broken(f"it is not packed so ({error})") from None
-            piece, is_full = one.unconsumed_tail, len(found) == STEP and not one.eof
-            if one.eof:  # gzip's data may be several, one behind the other
-                self._one, piece = None, one.unused_data
-            yield found
+                raise self._malformed(f"it is not packed so ({error})") from None
+            chunk, is_full = member.unconsumed_tail, len(content) == CHUNK_BYTES and not member.eof
+            if member.eof:
+                self._member, chunk = None, member.unused_data
+            yield content
 
     def finish(self) -> None:
         """See `IdentityDecoder.finish`."""
-        if self._one is not None:
-            raise self._broken("it ends too early")
+        if self._member is not None:
+            raise self._malformed("it ends too early")
 
-    def _bits(self, piece: bytes) -> int:
+    def _window_bits(self, chunk: bytes) -> int:
         if self._coding == "gzip":
             return _GZIP
-        return _ZLIB if piece[0] & 0x0F == _DEFLATED else _RAW
+        return _ZLIB if chunk[0] & 0x0F == _DEFLATED else _RAW
 
-    def _broken(self, reason: str) -> InvalidRequest:
+    def _malformed(self, reason: str) -> InvalidRequest:
         return InvalidRequest(f"the body cannot be read as {self._coding}, which Content-Encoding says: {reason}")
 
 
 def decoder_for(header: str) -> IdentityDecoder:
-    """What reads a body with this `Content-Encoding`.
+    """The decoder of a body with this `Content-Encoding`.
 
     Raises:
-        UnknownCoding: Nothing does.
+        UnknownCoding: The coding is not supported.
     """
     codings = [name for part in header.split(",") if (name := part.strip().lower()) not in ("", "identity")]
     if not codings:

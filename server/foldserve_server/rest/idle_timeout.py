@@ -1,4 +1,8 @@
-"""Connections on which nobody asks: the library waits for a first request for as long as somebody stays silent."""
+"""Timeout of connections without a request.
+
+The library has one timeout for both a connection's first request and the next one on a connection that is kept alive:
+about an hour. Here only the first is limited, and callers may keep idle connections.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -6,42 +10,42 @@ from typing import Protocol
 
 from .request_body import STALLED_S
 
-_LOOK_S = 5.0
+_INTERVAL_S = 5.0
 
 
 class IdleConnection(Protocol):
-    """One of the library's."""
+    """One of the library's connections."""
 
     def force_close(self) -> None:
-        """Hangs up."""
+        """Closes the connection at once."""
 
 
 class IdleTimeout:
-    """Hangs up on connections whose first request, or its headers, did not come in time.
+    """Closes connections whose first request, or its headers, did not arrive in time.
 
     Args:
-        connections: Gives those that are open.
-        patience_s: How long they may take.
+        connections: Gives the connections that are open.
+        timeout_s: The most seconds until the first request.
     """
 
-    def __init__(self, connections: Callable[[], Iterable[IdleConnection]], patience_s: float = STALLED_S) -> None:
+    def __init__(self, connections: Callable[[], Iterable[IdleConnection]], timeout_s: float = STALLED_S) -> None:
         self._connections = connections
-        self._patience_s = patience_s
-        self._since: dict[IdleConnection, float | None] = {}
+        self._timeout_s = timeout_s
+        self._since: dict[IdleConnection, float | None] = {}  # None after the first request
 
-    def heard(self, connection: IdleConnection) -> None:
-        """Somebody asked something there."""
+    def request_seen(self, connection: IdleConnection) -> None:
+        """Exempts a connection, on which a request has arrived."""
         self._since[connection] = None
 
-    def look(self, now: float) -> None:
-        """Hangs up on those that were silent for too long, `now` being seconds on any clock."""
-        self._since = {one: self._since.get(one, now) for one in self._connections()}
+    def check(self, now: float) -> None:
+        """Closes the connections that were idle for too long; `now` is in seconds, on any clock."""
+        self._since = {connection: self._since.get(connection, now) for connection in self._connections()}
         for connection, since in self._since.items():
-            if since is not None and now - since >= self._patience_s:
+            if since is not None and now - since >= self._timeout_s:
                 connection.force_close()
 
-    async def watch(self) -> None:
-        """Looks again and again."""
+    async def run(self) -> None:
+        """Checks at intervals, until it is cancelled."""
         while True:
-            await asyncio.sleep(_LOOK_S)
-            self.look(asyncio.get_running_loop().time())
+            await asyncio.sleep(_INTERVAL_S)
+            self.check(asyncio.get_running_loop().time())

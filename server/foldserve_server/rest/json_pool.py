@@ -1,7 +1,7 @@
-"""JSON that is too large for the event loop, which would stand still meanwhile.
+"""Process pool for large JSON, which would block the event loop.
 
-A thread does not help: Python's JSON module holds the interpreter while it reads. Nor does a bound on the text: a list
-of nothing takes two bytes of it, and forty times as many once it is read. So the processes have a bound on memory.
+A thread does not help: Python's JSON module holds the interpreter lock while it reads. Nor does a limit on the text: an
+empty list takes two bytes of it, and forty times as many once it is read. So the processes have a limit on memory.
 """
 
 import asyncio
@@ -23,44 +23,49 @@ from .status import BodyTooLarge
 
 T = TypeVar("T")
 _WORKERS = 2
-_LARGE = 8192  # numbers; reading so many takes about a millisecond
-_LONG = 1 << 20  # bytes; of text without numbers
-_TIMES, _LEAST_MEMORY = 10, 512 << 20  # what a worker may take: so many times the largest body, and never less
+_MANY_NUMBERS = 8192  # reading so many takes about a millisecond
+_LONG_TEXT = 1 << 20  # bytes
+_MEMORY_FACTOR, _LEAST_MEMORY = 10, 512 << 20  # a worker's memory: so many times the largest body, and never less
 
 
 def is_large(content: bytes, size: int | None = None) -> bool:
-    """Whether the JSON, the first `size` bytes, takes so long to read that others should not wait for it."""
+    """Tests whether JSON, the first `size` bytes of the content, takes too long to be read in the event loop."""
     length = len(content) if size is None else size
-    return length > _LONG or content.count(b",", 0, length) > _LARGE
+    return length > _LONG_TEXT or content.count(b",", 0, length) > _MANY_NUMBERS
 
 
-def is_long(numbers: int) -> bool:
-    """Whether so many numbers take so long to write."""
-    return numbers > _LARGE
+def are_many(numbers: int) -> bool:
+    """Tests whether so many numbers take too long to be written in the event loop."""
+    return numbers > _MANY_NUMBERS
 
 
 class JsonPool:
-    """Runs small work at once and large work in processes, which are started when the first comes."""
+    """Runs small work at once, and large work in processes, which are started with the first of it.
+
+    Args:
+        max_bytes: The largest body, from which the memory limit of a worker is derived.
+        timeout_s: The most seconds for large work; 0 for any time.
+        least_memory: The least memory limit of a worker, in bytes.
+    """
 
     def __init__(self, max_bytes: int, timeout_s: float = 0, least_memory: int = _LEAST_MEMORY) -> None:
-        """Bodies have `max_bytes` at most; large work may take `timeout_s`, 0 for any time."""
-        self._memory = max(least_memory, _TIMES * max_bytes)
+        self._memory = max(least_memory, _MEMORY_FACTOR * max_bytes)
         self._timeout_s = timeout_s or None
         self._pool: ProcessPoolExecutor | None = None
 
     async def run(self, large: bool, work: Callable[..., T], *arguments: Any) -> T:
-        """What the work gives.
+        """Runs the work and returns its result.
 
         Raises:
-            BodyTooLarge: It takes more memory than it may.
-            DeadlineExceeded: It takes too long, or others before it do.
-            EngineFailed: Its process ended meanwhile.
+            BodyTooLarge: The work takes more memory than a worker may use.
+            DeadlineExceeded: The work, or the work that is queued before it, takes too long.
+            EngineFailed: The worker process ended meanwhile.
         """
         if not large:
             return work(*arguments)
         if self._pool is None:
             context = multiprocessing.get_context("spawn")  # a fork would keep the sockets of gRPC
-            self._pool = ProcessPoolExecutor(_WORKERS, context, initializer=_begin, initargs=(self._memory,))
+            self._pool = ProcessPoolExecutor(_WORKERS, context, initializer=_start_worker, initargs=(self._memory,))
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
@@ -81,20 +86,20 @@ class JsonPool:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _begin(memory: int) -> None:
-    """Makes a worker end when the server says so, or when it is gone, however it went; and bounds its memory."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal it goes to the whole group
+def _start_worker(memory: int) -> None:
+    """Sets up a worker: it ends with the server, however that ends, and has a limit on its memory."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the whole process group
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    import_module(f"{__package__}.v2.infer_json")  # with all that it needs itself
-    most, operators = _data_bytes() + memory, resource.getrlimit(resource.RLIMIT_DATA)[1]
-    if operators != resource.RLIM_INFINITY:
-        most = min(most, operators)
-    resource.setrlimit(resource.RLIMIT_DATA, (most, operators))
+    import_module(f"{__package__}.v2.infer_json")  # imports all modules that the work needs
+    limit, hard_limit = _data_bytes() + memory, resource.getrlimit(resource.RLIMIT_DATA)[1]
+    if hard_limit != resource.RLIM_INFINITY:
+        limit = min(limit, hard_limit)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard_limit))
 
 
 def _data_bytes() -> int:
-    found = re.search(r"^VmData:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"), re.MULTILINE)
-    return 1024 * int(found[1]) if found else 0
+    match = re.search(r"^VmData:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"), re.MULTILINE)
+    return 1024 * int(match[1]) if match else 0
 
 
 def _end_with_parent() -> None:

@@ -1,4 +1,4 @@
-"""JSON values to arrays, as strictly as TensorFlow Serving takes them: nothing is cast, no list may be ragged."""
+"""Conversion of JSON values to arrays, as strict as TensorFlow Serving's: no casts, no ragged lists."""
 
 import binascii
 import json
@@ -14,9 +14,9 @@ from foldserve_contract.signature import DYNAMIC, Array, TensorSpec
 from ..errors import InvalidRequest
 
 B64 = "b64"
-_DEBUG_LENGTH = 80
-_TENSORFLOW = {"float32": "float", "float64": "double", "float16": "half"}
-_TYPES = {
+_EXCERPT_LENGTH = 80
+_TENSORFLOW_NAMES = {"float32": "float", "float64": "double", "float16": "half"}
+_JSON_TYPES = {
     bool: "Bool",
     int: "Number",
     float: "Number",
@@ -28,57 +28,60 @@ _TYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
-    """What stands anywhere in the JSON, so that what does not need not be looked for in every value.
+class JsonLiterals:
+    """Literals that occur anywhere in the JSON text; values are only searched for those that do.
 
     Attributes:
-        bools: `true` or `false`.
-        infinities: `Infinity`; without it, a number that is infinite is one that no double holds.
+        bools: True if `true` or `false` occurs.
+        infinities: True if `Infinity` occurs; without it, an infinite number is one that no double holds.
     """
 
     bools: bool
     infinities: bool
 
 
-def array_of(spec: TensorSpec, value: Any, tokens: Tokens) -> Array:
-    """The array of one input, batch and all.
+def array_of(spec: TensorSpec, value: Any, literals: JsonLiterals) -> Array:
+    """The array of one input, with all its rows.
 
     Args:
-        spec: What is wanted.
+        spec: The input's specification.
         value: Nested lists, or `{"b64": …}`: all rows as little-endian bytes.
-        tokens: What may stand anywhere in the value.
+        literals: The literals that may occur in the value.
 
     Raises:
         InvalidRequest: A value is of another type, or a list of another length than its neighbours.
     """
+    # 1. bytes: of all rows, or of each row
     if is_b64(value):
         return _from_bytes(spec, _decode(value), None)
     if isinstance(value, list) and any(is_b64(item) for item in value):
-        return _joined(spec, value)
+        return _from_rows_of_bytes(spec, value)
+    # 2. lists; numpy would take booleans among numbers for numbers
     kind = np.dtype(spec.dtype).kind
-    if tokens.bools and kind != "b":
+    if literals.bools and kind != "b":
         _check_types(spec, value)
     try:
-        array = numbers(value, kind)
+        array = number_array(value, kind)
     except ValueError:
-        raise _fault(spec, value) from None
+        raise _first_error(spec, value) from None
     except OverflowError:
         raise InvalidRequest(f"input {spec.name!r}: JSON Parse error: Number too big to be stored in double") from None
-    if not tokens.infinities and array.dtype.kind == "f" and np.isinf(array).any():
+    if not literals.infinities and array.dtype.kind == "f" and np.isinf(array).any():
         raise InvalidRequest(f"input {spec.name!r}: JSON Parse error: Number too big to be stored in double")
-    return _narrow(spec, array, value, kind)
+    # 3. the type that the input has
+    return _cast(spec, array, value, kind)
 
 
 def is_b64(value: Any) -> bool:
-    """Whether the value holds bytes."""
+    """Tests whether the value is `{"b64": …}`, which holds bytes."""
     return isinstance(value, dict) and value.keys() == {B64}
 
 
-def numbers(value: Any, kind: str) -> Array:
-    """Nested lists as an array, each number as it was written.
+def number_array(value: Any, kind: str) -> Array:
+    """Converts nested lists to an array that keeps each number as it was written.
 
-    Among integers of which some need 64 bits without a sign and others do not, the library takes all for float64; and
-    integers that no 64 bits hold, for no numbers at all.
+    Numpy reads integers of which only some need 64 unsigned bits as float64, and integers of more than 64 bits as
+    objects.
 
     Args:
         value: The lists.
@@ -86,11 +89,12 @@ def numbers(value: Any, kind: str) -> Array:
 
     Raises:
         ValueError: A list is of another length than its neighbours.
-        OverflowError: A double is wanted, and none holds a number.
+        OverflowError: Floats are wanted, and no double holds one of the numbers.
     """
     array = np.array(value)
     if array.dtype.kind != "O" and (array.dtype.kind != "f" or kind not in "iu"):
         return array
+    # converted anew, number by number, where numpy may have lost digits
     objects = np.array(value, object)
     kinds = set(map(type, objects.flat))
     if kind == "f" and kinds <= {int, float}:
@@ -100,21 +104,22 @@ def numbers(value: Any, kind: str) -> Array:
     return array
 
 
-def _narrow(spec: TensorSpec, array: Array, value: Any, kind: str) -> Array:
+def _cast(spec: TensorSpec, array: Array, value: Any, kind: str) -> Array:
+    """Converts the array to the input's dtype, or raises InvalidRequest where that would change a number."""
     dtype = dtype_named(spec.dtype).numpy
     if array.size == 0:
         return array.astype(dtype)
     if array.dtype.kind not in {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}[kind]:
-        raise _fault(spec, value)
+        raise _first_error(spec, value)
     with np.errstate(over="ignore"):
-        narrow = array.astype(dtype)
-    changed = narrow != array if kind in "iu" else np.isinf(narrow) & np.isfinite(array)
+        cast = array.astype(dtype)
+    changed = cast != array if kind in "iu" else np.isinf(cast) & np.isfinite(array)
     if kind != "b" and changed.any():
         raise _mistyped(spec, array[changed].flat[0].item())
-    return narrow
+    return cast
 
 
-def _joined(spec: TensorSpec, rows: list[Any]) -> Array:
+def _from_rows_of_bytes(spec: TensorSpec, rows: list[Any]) -> Array:
     for row in rows:
         if not is_b64(row):
             raise _mistyped(spec, row)
@@ -142,15 +147,15 @@ def _decode(value: dict[str, Any]) -> bytes:
         raise InvalidRequest(f"Unable to base64 decode: {error}") from None
 
 
-def _fault(spec: TensorSpec, value: Any) -> InvalidRequest:
-    """The first thing that is wrong with nested lists which are not an array of the type that is wanted."""
+def _first_error(spec: TensorSpec, value: Any) -> InvalidRequest:
+    """The first error in nested lists that are not an array of the wanted type."""
     shape = list(_shape(value))
     try:
         _check_lists(value, shape, 0)
         _check_types(spec, value)
     except InvalidRequest as error:
         return error
-    return InvalidRequest(f"input {spec.name!r}: the value is no array of {_name(spec)}")
+    return InvalidRequest(f"input {spec.name!r}: the value is not an array of {_type_name(spec)}")
 
 
 def _shape(value: Any) -> Iterator[int]:
@@ -163,7 +168,7 @@ def _check_lists(value: Any, shape: list[int], level: int) -> None:
     if not isinstance(value, list):
         if level < len(shape):
             raise InvalidRequest(
-                f"Encountered {_type(value)} {_shown(value)} at level: {level} where a list is expected"
+                f"Encountered {_json_type(value)} {_excerpt(value)} at level: {level} where a list is expected"
             )
         return
     if level >= len(shape):
@@ -180,26 +185,28 @@ def _check_types(spec: TensorSpec, value: Any) -> None:
     if isinstance(value, list):
         for item in value:
             _check_types(spec, item)
-    elif type(value) not in _accepted(spec):
+    elif type(value) not in _accepted_types(spec):
         raise _mistyped(spec, value)
 
 
-def _accepted(spec: TensorSpec) -> tuple[type, ...]:
+def _accepted_types(spec: TensorSpec) -> tuple[type, ...]:
     return {"f": (float, int), "b": (bool,)}.get(np.dtype(spec.dtype).kind, (int,))
 
 
 def _mistyped(spec: TensorSpec, value: Any) -> InvalidRequest:
-    return InvalidRequest(f"JSON Value: {_shown(value)} Type: {_type(value)} is not of expected type: {_name(spec)}")
+    return InvalidRequest(
+        f"JSON Value: {_excerpt(value)} Type: {_json_type(value)} is not of expected type: {_type_name(spec)}"
+    )
 
 
-def _name(spec: TensorSpec) -> str:
-    return _TENSORFLOW.get(spec.dtype, spec.dtype)
+def _type_name(spec: TensorSpec) -> str:
+    return _TENSORFLOW_NAMES.get(spec.dtype, spec.dtype)
 
 
-def _type(value: Any) -> str:
-    return _TYPES.get(type(value), "Object")
+def _json_type(value: Any) -> str:
+    return _JSON_TYPES.get(type(value), "Object")
 
 
-def _shown(value: Any) -> str:
+def _excerpt(value: Any) -> str:
     text = json.dumps(value)
-    return text if len(text) <= _DEBUG_LENGTH else text[:_DEBUG_LENGTH] + "..."
+    return text if len(text) <= _EXCERPT_LENGTH else text[:_EXCERPT_LENGTH] + "..."

@@ -1,4 +1,4 @@
-"""What the library logs of connections that speak no proper HTTP: a line, where it would be a traceback each."""
+"""Log filter for connections that do not send valid HTTP: one line each, where the library logs a traceback."""
 
 import logging
 
@@ -7,7 +7,7 @@ from aiohttp.web_protocol import RequestPayloadError
 
 
 def filtered_log() -> logging.Logger:
-    """The library's log."""
+    """The logger for the library, with the filter."""
     log = logging.getLogger(f"{__package__}.connections")
     log.addFilter(_shortened)
     return log

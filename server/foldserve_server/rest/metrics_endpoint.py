@@ -1,4 +1,4 @@
-"""Prometheus metrics over HTTP, where TensorFlow Serving has them and where Triton has."""
+"""Endpoint of the Prometheus metrics, at TensorFlow Serving's path and at Triton's."""
 
 import asyncio
 from importlib import import_module
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class MetricsEndpoint:
-    """Renders the metrics; their library is imported by the first who asks, in a thread."""
+    """Renders the metrics; their library is imported at the first request, in a thread."""
 
     def __init__(self, table: Table, telemetry: Telemetry) -> None:
         self._table = table
@@ -23,11 +23,11 @@ class MetricsEndpoint:
         self._metrics: PrometheusMetrics | None = None
 
     def routes(self, path: str | None) -> list[web.RouteDef]:
-        """At that path, and where everybody looks first; nowhere where there is no path."""
-        return [] if path is None else [web.get(at, self.answer) for at in sorted({path, TRITON_METRICS})]
+        """The routes of the configured path and of Triton's default path; none without a path."""
+        return [] if path is None else [web.get(route, self.metrics) for route in sorted({path, TRITON_METRICS})]
 
-    async def answer(self, request: web.Request) -> web.Response:
-        """GET."""
+    async def metrics(self, request: web.Request) -> web.Response:
+        """The metrics in Prometheus' text format."""
         module = await asyncio.to_thread(import_module, "foldserve_server.metrics.prometheus")
         if self._metrics is None:
             self._metrics = module.PrometheusMetrics(self._table, self._telemetry)

@@ -1,4 +1,4 @@
-"""The body of a request."""
+"""Bodies of requests: read in pieces, decompressed, and counted against the limits as they arrive."""
 
 import asyncio
 from contextvars import ContextVar
@@ -8,24 +8,24 @@ from aiohttp.web_protocol import RequestPayloadError
 
 from ..errors import DeadlineExceeded, InvalidRequest
 from ..security.admission import Admission
-from .decompression import STEP, decoder_for
+from .decompression import CHUNK_BYTES, IdentityDecoder, decoder_for
 from .status import BodyTooLarge
 
 STALLED_S = 30.0
-_PIECES = 64  # of which a packed body may have any number with nothing in them
-_visit: ContextVar[Admission] = ContextVar("visit")
+_MEMBERS = 64  # a compressed body may consist of any number of members, all of them empty
+_admission: ContextVar[Admission] = ContextVar("admission")
 
 
-def enter(visit: Admission) -> None:
-    """From here on, this task answers the request of this visit."""
-    _visit.set(visit)
+def set_admission(admission: Admission) -> None:
+    """Sets the admission of the request that this task answers."""
+    _admission.set(admission)
 
 
-def size_of(request: web.Request) -> int:
-    """How large the body is as its headers tell; 0 where they do not.
+def announced_size(request: web.Request) -> int:
+    """The body's size by its headers; 0 where they lack it.
 
     Raises:
-        BodyTooLarge: Larger than any may be.
+        BodyTooLarge: The size exceeds the limit.
     """
     size = request.content_length or 0
     if size > request.client_max_size:
@@ -33,41 +33,48 @@ def size_of(request: web.Request) -> int:
     return size
 
 
-async def content_of(request: web.Request, stalled_s: float = STALLED_S) -> bytes:
-    """All of it, unpacked where it was compressed. What it turns out to be is counted as it comes.
+async def read_body(request: web.Request, stalled_s: float = STALLED_S) -> bytes:
+    """Reads the whole body and decompresses it; its size is counted as it arrives.
 
     Raises:
-        BodyTooLarge: It is larger than any may be.
-        InvalidRequest: It is not packed as its headers say, or ends too early.
-        UnknownCoding: It is packed in no way that is understood.
-        QueueFull: It turned out larger than its headers say, and there is no room for it beside the others.
-        DeadlineExceeded: Nothing of it came for so long.
+        BodyTooLarge: The body, compressed or decompressed, exceeds the limit.
+        InvalidRequest: The body is not compressed as its headers say, or ends too early.
+        UnknownCoding: The body's compression is not supported.
+        QueueFull: The body is larger than its headers say, and does not fit beside those of other requests.
+        DeadlineExceeded: Nothing of the body arrived for `stalled_s` seconds.
     """
-    visit, content, came = _visit.get(), bytearray(), 0
-    unpacked = decoder_for(request.headers.get("Content-Encoding", ""))
+    received, content = 0, bytearray()
+    decoder = decoder_for(request.headers.get("Content-Encoding", ""))
     try:
-        while packed := await _next(request, stalled_s):
-            came += len(packed)
-            if came > request.client_max_size:
+        while chunk := await _next_chunk(request, stalled_s):
+            received += len(chunk)
+            if received > request.client_max_size:
                 raise _too_large(request)
-            for number, piece in enumerate(unpacked.feed(packed), 1):
-                if len(content) + len(piece) > request.client_max_size:
-                    raise _too_large(request)
-                visit.carry(max(0, len(content) + len(piece) - visit.bytes))
-                content += piece
-                if len(piece) >= STEP or number % _PIECES == 0:
-                    await asyncio.sleep(0)  # others come in between
+            await _decode(request, decoder, chunk, content)
     except RequestPayloadError as error:
         raise InvalidRequest(f"the body cannot be read: {' '.join(str(error).split())}") from None
     except TimeoutError:
         raise DeadlineExceeded(f"nothing of the body came for {stalled_s:g} s") from None
-    unpacked.finish()
+    decoder.finish()
     return bytes(content)
 
 
-async def _next(request: web.Request, stalled_s: float) -> bytes:
+async def _next_chunk(request: web.Request, stalled_s: float) -> bytes:
     async with asyncio.timeout(stalled_s):
         return await request.content.readany()
+
+
+async def _decode(request: web.Request, decoder: IdentityDecoder, chunk: bytes, content: bytearray) -> None:
+    """Appends what a chunk holds to the content, while its size is allowed and admitted."""
+    admission = _admission.get()
+    for number, piece in enumerate(decoder.feed(chunk), 1):
+        size = len(content) + len(piece)
+        if size > request.client_max_size:
+            raise _too_large(request)
+        admission.grow(max(0, size - admission.size))
+        content += piece
+        if len(piece) >= CHUNK_BYTES or number % _MEMBERS == 0:
+            await asyncio.sleep(0)  # lets other requests run
 
 
 def _too_large(request: web.Request) -> BodyTooLarge:

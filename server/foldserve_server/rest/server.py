@@ -1,4 +1,4 @@
-"""The HTTP server: REST and the page on one port."""
+"""The HTTP server: both REST interfaces, the metrics and the page on one port."""
 
 import asyncio
 import contextlib
@@ -25,10 +25,11 @@ from ..predict.request_limits import RequestLimits
 from ..security.admission import AdmissionGate
 from ..stats.telemetry import Telemetry
 from ..system.version import NAME
-from . import metrics_endpoint, request_body, status
+from . import request_body, status
 from .idle_timeout import IdleTimeout
 from .json_pool import JsonPool
 from .log_filter import filtered_log
+from .metrics_endpoint import MetricsEndpoint
 from .page.page import ROOT, Page
 from .v1.predict_json import dump
 from .v1.predict_routes import JSON, PredictRoutes
@@ -42,53 +43,71 @@ _CORS = {
     "Access-Control-Allow-Headers": "Content-Type, Authorization, Inference-Header-Content-Length, X-Request-Id",
     "Access-Control-Expose-Headers": "Inference-Header-Content-Length",
 }
-_OPEN = (ROOT, LIVE, READY)  # the page holds nothing, and asks for a token; balancers have none
+_NO_TOKEN_NEEDED = (ROOT, LIVE, READY)  # the page holds no data, and asks for a token; load balancers have none
 
 
 class HttpServer:
-    """Listens from `start` on; `port` is then the real one."""
+    """Serves HTTP from `start` on.
+
+    Attributes:
+        admission_gate: Admits the requests.
+        idle_timeout: Closes connections without requests.
+        port: The port; 0 before `start`.
+    """
 
     def __init__(
         self,
         table: Table,
+        admin: Admin,
+        *,
         limits: RequestLimits,
         transport: TransportOptions,
-        clock: Clock,
-        timeout_s: float,
-        admin: Admin,
-        ready: Callable[[], bool],
         telemetry: Telemetry,
         tracer: Tracer = untraced,
+        clock: Clock,
+        timeout_s: float,
+        ready: Callable[[], bool],
     ) -> None:
-        """A prediction may take `timeout_s`, 0 for any time; `ready` tells whether the server as a whole is."""
-        self.port = 0
-        self.door = AdmissionGate(transport.max_inflight_bytes, transport.max_concurrent_rpcs, telemetry.start_message)
+        """A prediction may take `timeout_s`, 0 for any time; `ready` gives the readiness of the server as a whole."""
+        # 1. what every request passes: authentication, admission, metrics
         self._transport = transport
-        self._ledger = RequestMetrics(table, telemetry, clock, "REST")
-        self._offload = JsonPool(transport.max_message_bytes, timeout_s)
+        self.port = 0
+        self.admission_gate = AdmissionGate(
+            transport.max_inflight_bytes, transport.max_concurrent_rpcs, telemetry.start_message
+        )
+        self._request_metrics = RequestMetrics(table, telemetry, clock, "REST")
         self._clock, self._timeout_ns = clock, int(timeout_s * 1e9)
+        # 2. the two interfaces, which share the predictor and the pool
+        self._json_pool = JsonPool(transport.max_message_bytes, timeout_s)
         predictor = PredictHandler(table, limits, clock, telemetry, tracer)
-        most = transport.max_message_bytes
-        self._rest = PredictRoutes(table, predictor, self._offload, self._deadline, most, limits.split_large)
+        self._v1 = PredictRoutes(
+            table, predictor, self._json_pool, self._deadline, transport.max_message_bytes, limits.split_large
+        )
         inference = InferHandler(table, predictor, limits, clock)
-        parts = InferServices(inference, ModelCatalogue(table), admin, self._offload, ready, self._deadline)
-        self._v2 = InferRoutes(parts)
-        app = web.Application(client_max_size=transport.max_message_bytes, middlewares=[self._guard])
-        app.router.add_route("*", "/{v1:[vV]1}/{rest:.*}", self._rest.answer)
-        app.router.add_routes(self._v2.routes())
-        app.router.add_routes(Page(table, clock).routes())
-        app.router.add_routes(metrics_endpoint.MetricsEndpoint(table, telemetry).routes(transport.metrics_path))
+        self._v2 = InferRoutes(
+            InferServices(inference, ModelCatalogue(table), admin, self._json_pool, ready, self._deadline)
+        )
+        # 3. the application
+        metrics = MetricsEndpoint(table, telemetry).routes(transport.metrics_path)
+        app = self._application([*self._v2.routes(), *Page(table, clock).routes(), *metrics])
         self._runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, logger=filtered_log(), auto_decompress=False
         )
-        self.silence = IdleTimeout(self._open)
-        self._watching: asyncio.Future[None] | None = None
+        self.idle_timeout = IdleTimeout(self._connections)
+        self._idle_watch: asyncio.Future[None] | None = None
+
+    def _application(self, routes: list[web.RouteDef]) -> web.Application:
+        """The application with these routes besides TensorFlow Serving's, which `PredictRoutes` tells apart itself."""
+        app = web.Application(client_max_size=self._transport.max_message_bytes, middlewares=[self._respond])
+        app.router.add_route("*", "/{v1:[vV]1}/{rest:.*}", self._v1.answer)
+        app.router.add_routes(routes)
+        return app
 
     async def start(self, host: str, port: int) -> None:
         """Begins to listen.
 
         Raises:
-            CannotStart: The address cannot be had.
+            CannotStart: The address is not available.
         """
         await self._runner.setup()
         try:
@@ -97,31 +116,32 @@ class HttpServer:
         except OSError as error:
             raise CannotStart(f"cannot listen on {host}, port {port}: {error.strerror or error}") from error
         self.port = self._runner.addresses[0][1]
-        self._watching = asyncio.ensure_future(self.silence.watch())
+        self._idle_watch = asyncio.ensure_future(self.idle_timeout.run())
 
     async def stop(self, grace_s: float) -> None:
-        """Refuses new requests, answers those that were accepted, and ends after the grace at the latest."""
+        """Refuses new requests, answers those that were accepted, and returns after `grace_s` at the latest."""
         end = time.monotonic() + grace_s
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
-                await self.door.shut()
-        self.door.dismiss()
-        if self._watching is not None:
-            self._watching.cancel()
+                await self.admission_gate.drain()
+        self.admission_gate.close()
+        if self._idle_watch is not None:
+            self._idle_watch.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(_LEAST_S, end - time.monotonic())):
                 await self._runner.cleanup()
-        self._offload.close()
+        self._json_pool.close()
 
-    def _open(self) -> list[RequestHandler]:
+    def _connections(self) -> list[RequestHandler]:
         return [] if self._runner.server is None else self._runner.server.connections
 
     def _deadline(self) -> int | None:
         return self._clock() + self._timeout_ns if self._timeout_ns else None
 
     @web.middleware
-    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        self.silence.heard(request.protocol)
+    async def _respond(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answers every request, with the headers that every response has."""
+        self.idle_timeout.request_seen(request.protocol)
         if self._transport.cors and request.method == "OPTIONS":
             return web.Response(headers=_CORS)
         response = await self._answer(request, handler)
@@ -131,26 +151,28 @@ class HttpServer:
         return response
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        names = self._rest.names(request) or self._v2.names(request)
-        asked = Call(f"{request.method} {request.path}", lambda: _headers(request), *(names or ()))
-        set_call(asked)
+        """Measures the request, and turns errors into responses."""
+        names = self._v1.api_and_model(request) or self._v2.api_and_model(request)
+        call = Call(f"{request.method} {request.path}", lambda: _headers(request), *(names or ()))
+        set_call(call)
         try:
-            with contextlib.nullcontext() if names is None else self._ledger.counted(asked):
+            with contextlib.nullcontext() if names is None else self._request_metrics.measure(call):
                 return await self._admit(request, handler)
         except ServingError as error:
             return _failure(request, error)
         except web.HTTPException as error:
             return _error(error.status, error.text or error.reason)
         except Exception:
-            log.exception("%s failed", _asked(request))
-            return _error(status.INTERNAL, status.UNTOLD)
+            log.exception("%s failed", _request_line(request))
+            return _error(status.INTERNAL, status.INTERNAL_MESSAGE)
 
     async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if self._transport.access is not None and request.path not in _OPEN:
-            set_rights(self._transport.access.identify(request.headers.get("Authorization")))
-        await self.door.knock()
-        with self.door.inside(request_body.size_of(request)) as visit:
-            request_body.enter(visit)
+        """Authenticates the caller and admits the request."""
+        if self._transport.access is not None and request.path not in _NO_TOKEN_NEEDED:
+            set_rights(self._transport.access.authenticate(request.headers.get("Authorization")))
+        await self.admission_gate.check_open()
+        with self.admission_gate.admit(request_body.announced_size(request)) as admission:
+            request_body.set_admission(admission)
             return await handler(request)
 
 
@@ -158,15 +180,15 @@ def _headers(request: web.Request) -> dict[str, str]:
     return {key.lower(): value for key, value in request.headers.items()}
 
 
-def _asked(request: web.Request) -> str:
-    """For the log; the path as it came, in which no line can end."""
+def _request_line(request: web.Request) -> str:
+    """Method and path for the log; the path is still percent-encoded, so that it holds no line break."""
     return f"{request.method} {request.rel_url.raw_path}"
 
 
 def _failure(request: web.Request, error: ServingError) -> web.Response:
     if isinstance(error, EngineFailed):
-        log.error("%s: %s", _asked(request), error)
-    response = _error(status.status_of(error), status.words(error))
+        log.error("%s: %s", _request_line(request), error)
+    response = _error(status.status_of(error), status.message_text(error))
     response.headers.update(status.headers(error))
     if isinstance(error, Unauthenticated):
         response.headers["WWW-Authenticate"] = "Bearer"

@@ -1,4 +1,4 @@
-"""The one table from the core's errors to HTTP's statuses, as TensorFlow Serving has it."""
+"""Table from serving errors to HTTP's statuses, as in TensorFlow Serving."""
 
 from ..errors import (
     DeadlineExceeded,
@@ -21,11 +21,11 @@ INTERNAL = 500
 
 
 class BodyTooLarge(ResourceExhausted):
-    """The body of a request is larger than any may be."""
+    """The body of a request exceeds the limit."""
 
 
 class UnknownCoding(InvalidRequest):
-    """The body is packed in a way that is not understood."""
+    """The body is compressed in a way that is not supported."""
 
 
 STATUS: dict[type[ServingError], int] = {
@@ -44,7 +44,7 @@ STATUS: dict[type[ServingError], int] = {
     Unauthenticated: 401,
     Forbidden: 403,
 }
-UNTOLD = "the server failed to answer; its log says why"
+INTERNAL_MESSAGE = "the server failed to answer; its log says why"
 
 
 def status_of(error: ServingError) -> int:
@@ -52,14 +52,14 @@ def status_of(error: ServingError) -> int:
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), INTERNAL)
 
 
-def words(error: ServingError) -> str:
-    """What a caller is told: no internals."""
+def message_text(error: ServingError) -> str:
+    """The message for the caller, without internals."""
     hidden = status_of(error) == INTERNAL and not isinstance(error, NotInRepository)
-    return UNTOLD if hidden else shorten(str(error))
+    return INTERNAL_MESSAGE if hidden else shorten(str(error))
 
 
 def headers(error: ServingError) -> dict[str, str]:
-    """`Retry-After` in whole seconds, where another try may succeed; `Accept-Encoding` where another packing may."""
+    """`Retry-After` in whole seconds where a retry may succeed; `Accept-Encoding` where another compression may."""
     if isinstance(error, UnknownCoding):
         return {"Accept-Encoding": "gzip, deflate"}
     if not isinstance(error, Unavailable):

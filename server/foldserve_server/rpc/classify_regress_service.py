@@ -19,62 +19,65 @@ CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
 
 
 class ClassifyRegressServicer:
-    """The three of them."""
+    """Answers Classify, Regress and MultiInference."""
 
-    def __init__(self, table: Table, tasks: ClassifyRegressHandler, deadline: Callable[[Any], int | None]) -> None:
-        """`deadline` gives a call's, on CLOCK_MONOTONIC."""
+    def __init__(self, table: Table, handler: ClassifyRegressHandler, deadline: Callable[[Any], int | None]) -> None:
+        """`deadline` gives the deadline of a call, on CLOCK_MONOTONIC; None without one."""
         self._table = table
-        self._tasks = tasks
+        self._handler = handler
         self._deadline = deadline
 
     async def classify(self, request: Any, context: Any) -> Any:
         """ClassificationRequest to ClassificationResponse."""
-        asked = self._request(request.model_spec, predict_messages.model_ref(request), examples(request.input), context)
-        found = await self._tasks.classify(asked)
+        query = self._query(request.model_spec, predict_messages.model_ref(request), examples(request.input), context)
+        scores = await self._handler.classify(query)
         message = PREDICTION_METHODS["Classify"].response()
-        _specify(message.model_spec, asked, found.version)
-        _add_classes(message.result, found)
+        _set_model_spec(message.model_spec, query, scores.version)
+        _add_classes(message.result, scores)
         return message
 
     async def regress(self, request: Any, context: Any) -> Any:
         """RegressionRequest to RegressionResponse."""
-        asked = self._request(request.model_spec, predict_messages.model_ref(request), examples(request.input), context)
-        found = await self._tasks.regress(asked)
+        query = self._query(request.model_spec, predict_messages.model_ref(request), examples(request.input), context)
+        values = await self._handler.regress(query)
         message = PREDICTION_METHODS["Regress"].response()
-        _specify(message.model_spec, asked, found.version)
-        _add_values(message.result, found)
+        _set_model_spec(message.model_spec, query, values.version)
+        _add_values(message.result, values)
         return message
 
     async def multi_inference(self, request: Any, context: Any) -> Any:
         """MultiInferenceRequest to MultiInferenceResponse: every task of the same model and the same version."""
+        # 1. tasks that belong together, all of one model
         if not request.tasks:
             raise InvalidRequest("Inference request must have at least one task.")
         _check_tasks(request.tasks)
         refs = {predict_messages.model_ref(task) for task in request.tasks}
         if len({ref.name for ref in refs}) > 1:
             raise InvalidRequest("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
+        # 2. versions by number, so that a reload between two tasks does not separate them
         pinned = {ref: ModelRef(ref.name, self._table.find(ref).version) for ref in refs}
+        # 3. the tasks side by side, over examples that are read once
         message = PREDICTION_METHODS["MultiInference"].response()
-        given, running = examples(request.input), []
+        rows, running = examples(request.input), []
         for task in request.tasks:
-            asked = self._request(task.model_spec, pinned[predict_messages.model_ref(task)], given, context)
-            running.append(self._run(task.method_name, asked, message.results.add()))
+            query = self._query(task.model_spec, pinned[predict_messages.model_ref(task)], rows, context)
+            running.append(self._run(task.method_name, query, message.results.add()))
         await asyncio.gather(*running)
         return message
 
-    async def _run(self, method: str, asked: ExampleRequest, result: Any) -> None:
+    async def _run(self, method: str, query: ExampleRequest, result: Any) -> None:
         if method == CLASSIFY:
-            classes = await self._tasks.classify(asked)
-            _specify(result.model_spec, asked, classes.version)
-            _add_classes(result.classification_result, classes)
+            scores = await self._handler.classify(query)
+            _set_model_spec(result.model_spec, query, scores.version)
+            _add_classes(result.classification_result, scores)
         else:
-            values = await self._tasks.regress(asked)
-            _specify(result.model_spec, asked, values.version)
+            values = await self._handler.regress(query)
+            _set_model_spec(result.model_spec, query, values.version)
             _add_values(result.regression_result, values)
 
-    def _request(self, spec: Any, ref: ModelRef, given: Sequence[Example], context: Any) -> ExampleRequest:
+    def _query(self, spec: Any, ref: ModelRef, rows: Sequence[Example], context: Any) -> ExampleRequest:
         signature = spec.signature_name or DEFAULT_SIGNATURE
-        return ExampleRequest(ref, given, signature, self._deadline(context))
+        return ExampleRequest(ref, rows, signature, self._deadline(context))
 
 
 def _check_tasks(tasks: Any) -> None:
@@ -88,17 +91,17 @@ def _check_tasks(tasks: Any) -> None:
         seen.add(key)
 
 
-def _specify(spec: Any, asked: ExampleRequest, version: int) -> None:
-    spec.name, spec.signature_name, spec.version.value = asked.model.name, asked.signature, version
+def _set_model_spec(spec: Any, query: ExampleRequest, version: int) -> None:
+    spec.name, spec.signature_name, spec.version.value = query.model.name, query.signature, version
 
 
-def _add_classes(result: Any, found: ClassScores) -> None:
-    for row in found.scores.tolist():
+def _add_classes(result: Any, scores: ClassScores) -> None:
+    for row in scores.scores.tolist():
         classes = result.classifications.add().classes
-        for label, score in zip(found.labels, row, strict=True):
+        for label, score in zip(scores.labels, row, strict=True):
             classes.add(label=label, score=score)
 
 
-def _add_values(result: Any, found: RegressionValues) -> None:
-    for value in found.values.tolist():
+def _add_values(result: Any, values: RegressionValues) -> None:
+    for value in values.values.tolist():
         result.regressions.add(value=value)

@@ -1,4 +1,4 @@
-"""tensorflow.serving.Input to examples."""
+"""Conversion of tensorflow.serving.Input to examples."""
 
 from collections import ChainMap
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from ..predict.examples import BYTES, FLOAT, INT64, Example, Feature
 
 _KINDS = {"float_list": FLOAT, "int64_list": INT64, "bytes_list": BYTES}
-_NOTHING = Feature(frozenset(), ())
+_EMPTY = Feature(frozenset(), ())
 
 
 def examples(message: Any) -> list[Example]:
-    """The examples; where an example has no feature of a name, the context's stands for it."""
+    """The examples of a message; features that an example lacks are taken from the context."""
     if message.WhichOneof("kind") == "example_list_with_context":
         merged = message.example_list_with_context
         context = _features(merged.context)
@@ -24,4 +24,4 @@ def _features(example: Any) -> dict[str, Feature]:
 
 def _feature(feature: Any) -> Feature:
     kind = feature.WhichOneof("kind")
-    return Feature(frozenset([_KINDS[kind]]), getattr(feature, kind).value) if kind else _NOTHING
+    return Feature(frozenset([_KINDS[kind]]), getattr(feature, kind).value) if kind else _EMPTY

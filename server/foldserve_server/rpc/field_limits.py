@@ -1,7 +1,7 @@
-"""How many fields a message holds, counted before the library makes objects of them.
+"""A limit on the fields of a message, counted before the library turns them into objects.
 
 A message of nothing but empty parts takes thirty times its bytes once it is read, and a second for every few millions
-of them; one that carries arrays has a few hundred fields, however large it is.
+of them; a message that carries arrays has a few hundred fields, however large it is.
 """
 
 from collections.abc import Mapping
@@ -11,16 +11,16 @@ from typing import Any
 from ..errors import InvalidRequest
 
 MOST_FIELDS = 1 << 18
-FREE_BYTES = 4 << 20  # what the library makes of so many takes 0.1 s and 120 MB at most: less than to count them
+FREE_BYTES = 4 << 20  # not counted: the library reads so many in 0.1 s and 120 MB at most, less than counting takes
 _LEAST_BYTES = 2  # of a field
 _NUMBER, _FIXED_64, _LENGTH, _GROUP, _GROUP_END, _FIXED_32 = range(6)
 _SIZES = {_FIXED_64: 8, _FIXED_32: 4, _GROUP: 0, _GROUP_END: 0}
 
 
 def check_fields(content: bytes, descriptor: Any, most: int = MOST_FIELDS, free_bytes: int = FREE_BYTES) -> None:
-    """Raises InvalidRequest where a message that is not small has, with all that lies in it, more fields than `most`.
+    """Raises InvalidRequest where a message that is not small has more than `most` fields, nested ones included.
 
-    Whether it is a message at all is for the library to say.
+    Bytes that are not a message pass: the library refuses them.
     """
     if len(content) > max(free_bytes, _LEAST_BYTES * most) and _exceeds(content, descriptor, most):
         raise InvalidRequest(
@@ -30,35 +30,36 @@ def check_fields(content: bytes, descriptor: Any, most: int = MOST_FIELDS, free_
 
 
 def _exceeds(content: bytes, descriptor: Any, most: int) -> bool:
-    found, waiting = 0, [(descriptor, 0, len(content))]
-    while waiting:
-        message, at, stop = waiting.pop()
+    # `pending` holds the messages that are not counted yet, with their types and bounds
+    count, pending = 0, [(descriptor, 0, len(content))]
+    while pending:
+        message, at, stop = pending.pop()
         inner = _messages(message)
         while at < stop:
-            found += 1
-            if found > most:
+            count += 1
+            if count > most:
                 return True
             tag, at = _varint(content, at)
             if tag & 7 == _LENGTH:
                 size, at = _varint(content, at)
                 if tag >> 3 in inner:
-                    waiting.append((inner[tag >> 3], at, min(at + size, stop)))
+                    pending.append((inner[tag >> 3], at, min(at + size, stop)))
                 at += size
             elif tag & 7 == _NUMBER:
                 _, at = _varint(content, at)
             else:
-                at += _SIZES.get(tag & 7, stop)  # unknown kinds end it: the library refuses them
+                at += _SIZES.get(tag & 7, stop)  # an unknown wire type ends the count: the library refuses it
     return False
 
 
 @cache
 def _messages(descriptor: Any) -> Mapping[int, Any]:
-    """The fields that are messages themselves, by number."""
+    """The types of the fields that are messages themselves, by number."""
     return {field.number: field.message_type for field in descriptor.fields if field.message_type is not None}
 
 
 def _varint(content: bytes, at: int) -> tuple[int, int]:
-    """A number, and where it ends; behind the message's end there are zeros."""
+    """Reads a number; returns it and the offset of its end. Beyond the end of the message, zeros are assumed."""
     result = shift = 0
     for byte in content[at : at + 10]:
         result |= (byte & 0x7F) << shift

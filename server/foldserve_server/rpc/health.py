@@ -1,7 +1,7 @@
 """grpc.health.v1 over the routing table.
 
 The servicer of `grpc_health` is not used: it holds a lock while it writes, so that one stalled watcher stalls every
-change, and nothing ends its watches, so that a server that drains would wait for them until its grace is over.
+change, and its watches do not end, so that a server that drains would wait for them until its grace is over.
 """
 
 from collections.abc import AsyncIterator, Iterable
@@ -19,10 +19,10 @@ _Status = health_pb2.HealthCheckResponse
 
 
 class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
-    """Says whether each model serves, and under the empty name whether the server does.
+    """Reports the health of each model by its name, and of the server under the empty name.
 
-    The server as a whole serves once everything that was there at its start is loaded or refused, and while a model
-    answers. So do the services that it offers, by their names, with and without their package.
+    The server as a whole serves once every model that was present at its start is loaded or refused, and while at least
+    one model is available. So do the services that it offers, by their names, with and without their package.
     """
 
     def __init__(self, table: Table, services: Iterable[str] = ()) -> None:
@@ -33,12 +33,12 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         self._closed = False
 
     def start(self) -> None:
-        """All that was there at the start is loaded or refused."""
+        """Reports the server as serving: every model that was present at the start is loaded or refused."""
         self._started = True
         self._table.changes.ring()
 
     def drain(self) -> None:
-        """From now on nothing serves."""
+        """Reports from now on that nothing serves."""
         self._draining = True
         self._table.changes.ring()
 
@@ -49,18 +49,18 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
 
     @property
     def serving(self) -> bool:
-        """Whether the server as a whole serves."""
+        """True if the server as a whole serves."""
         return self._status(OVERALL) == int(_Status.SERVING)
 
     async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """The status now; NOT_FOUND for a model that nothing is known of."""
+        """The status now; NOT_FOUND for an unknown model."""
         status = self._status(request.service)
         if status == _Status.SERVICE_UNKNOWN:
             await context.abort(grpc.StatusCode.NOT_FOUND, f"nothing is known of {request.service!r}")
         return _Status(status=status)
 
     async def List(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """The status of the server and of every model that whoever asks may ask for."""
+        """The status of the server and of every model that the caller has rights to."""
         message = health_pb2.HealthListResponse()
         for service in (OVERALL, *self._table.names()):
             message.statuses[service].status = self._status(service)
@@ -68,12 +68,12 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
 
     async def Watch(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
         """The status now and at every change."""
-        told = None
+        last = None
         while True:
             change = self._table.changes.ticket()
             status = self._status(request.service)
-            if status != told:
-                told = status
+            if status != last:
+                last = status
                 yield _Status(status=status)
             elif self._closed:
                 return
@@ -85,8 +85,8 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         overall = service not in names
         if overall and service not in self._services:
             return int(_Status.SERVICE_UNKNOWN)
-        asked = names if overall else [service]
-        serving = not self._draining and any(self._serves(name) for name in asked)
+        models = names if overall else [service]
+        serving = not self._draining and any(self._serves(name) for name in models)
         if overall and not self._started:
             serving = False
         return int(_Status.SERVING if serving else _Status.NOT_SERVING)

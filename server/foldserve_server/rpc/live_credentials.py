@@ -1,4 +1,4 @@
-"""What gRPC shows new connections, as it is at that moment."""
+"""gRPC's server credentials, which follow the server's identity as it is replaced."""
 
 from typing import Any
 
@@ -8,19 +8,19 @@ from ..security.tls import LiveTls, Tls
 
 
 def live_credentials(tls: LiveTls) -> Any:
-    """Credentials for which gRPC asks again at every handshake."""
-    shown = tls.now
+    """Server credentials that gRPC fetches anew at every handshake."""
+    latest = tls.current
 
-    def newer() -> Any:
-        """What is to be shown from now on; None where that is what was shown last."""
-        nonlocal shown
-        if tls.now is shown:
+    def changed_configuration() -> Any:
+        """The configuration for this handshake; None where it is the same as for the last one."""
+        nonlocal latest
+        if tls.current is latest:
             return None
-        shown = tls.now
-        return _configuration(shown)
+        latest = tls.current
+        return _configuration(latest)
 
     return grpc.dynamic_ssl_server_credentials(
-        _configuration(shown), newer, require_client_authentication=shown.client_verify
+        _configuration(latest), changed_configuration, require_client_authentication=latest.client_verify
     )
 
 

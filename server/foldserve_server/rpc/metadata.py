@@ -1,4 +1,4 @@
-"""A manifest's signatures as TensorFlow Serving describes them."""
+"""Signatures of a manifest in TensorFlow Serving's messages."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ PREDICT = "tensorflow/serving/predict"
 
 
 def check_fields(fields: list[str]) -> None:
-    """Raises InvalidRequest unless `signature_def`, and nothing else, is asked for."""
+    """Raises InvalidRequest unless `signature_def`, and no other field, is requested."""
     if not fields:
         raise InvalidRequest("GetModelMetadataRequest must specify at least one metadata_field")
     for field in fields:

@@ -1,4 +1,4 @@
-"""tensorflow.serving.ModelService."""
+"""Servicer of tensorflow.serving.ModelService."""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ from ..models.table import Table
 from ..security.admission import AdmissionGate
 from ..stats.telemetry import Telemetry
 from . import predict_messages
-from .unary import Handlers, ServiceEntry, service_handler
+from .endpoint import Handlers, Ingress, service_handler
 
 
 class ModelServicer:
-    """GetModelStatus and HandleReloadConfigRequest."""
+    """Answers GetModelStatus and HandleReloadConfigRequest."""
 
     def __init__(self, table: Table, admin: Admin, telemetry: Telemetry) -> None:
         self._table = table
@@ -50,13 +50,13 @@ class ModelServicer:
         return message
 
     async def _counters(self, names: Sequence[str]) -> dict[str, int]:
-        """What is counted now; the metrics' library is imported by the first who asks, in a thread."""
+        """The counters' values now; the metrics' library is imported at the first call, in a thread."""
         if not names:
             return {}
         module = await asyncio.to_thread(import_module, "foldserve_server.metrics.prometheus")
         return dict(module.PrometheusMetrics(self._table, self._telemetry).counters(names))
 
-    def handlers(self, door: AdmissionGate, ledger: RequestMetrics) -> Handlers:
-        """What gRPC dispatches to."""
-        answers = {"GetModelStatus": self.get_model_status, "HandleReloadConfigRequest": self.reload_config}
-        return service_handler(MODEL_SERVICE, MODEL_METHODS, answers, ServiceEntry(door, ledger), {})
+    def handlers(self, admission_gate: AdmissionGate, request_metrics: RequestMetrics) -> Handlers:
+        """The handlers that gRPC dispatches to."""
+        methods = {"GetModelStatus": self.get_model_status, "HandleReloadConfigRequest": self.reload_config}
+        return service_handler(MODEL_SERVICE, MODEL_METHODS, methods, Ingress(admission_gate, request_metrics), {})

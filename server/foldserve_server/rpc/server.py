@@ -33,52 +33,61 @@ from .open_inference.servicer import InferenceServicer
 from .prediction_service import PredictionServicer
 
 _SERVICES = (PREDICTION_SERVICE, MODEL_SERVICE, INFERENCE_SERVICE)
-_PING_MS = 5_000  # callers may keep idle connections alive; gRPC's default hangs up on them
+_PING_MS = 5_000  # callers may keep idle connections alive; gRPC's default closes such connections
 
 
 class RpcServer:
-    """Listens from `start` on; `port` is then the real one."""
+    """Serves every gRPC service from `start` on.
+
+    Attributes:
+        health: The health servicer.
+        admission_gate: Admits the calls of all services but health and reflection.
+        port: The port; 0 before `start`.
+    """
 
     def __init__(
         self,
         table: Table,
         admin: Admin,
+        *,
         limits: RequestLimits,
         transport: TransportOptions,
-        clock: Callable[[], int],
         telemetry: Telemetry,
         tracer: Tracer = untraced,
+        clock: Callable[[], int],
     ) -> None:
-        self.health = health.HealthServicer(table, _SERVICES)
-        self.port = 0
-        self.door = AdmissionGate(transport.max_inflight_bytes, transport.max_concurrent_rpcs, telemetry.start_message)
+        # 1. what every call passes: authentication, admission, metrics
         self._transport = transport
-        self._reflection = reflection.ReflectionServicer((*_SERVICES, health.SERVICE))
-        ledger = RequestMetrics(table, telemetry, clock, "GRPC")
+        self.port = 0
+        self.admission_gate = AdmissionGate(
+            transport.max_inflight_bytes, transport.max_concurrent_rpcs, telemetry.start_message
+        )
+        request_metrics = RequestMetrics(table, telemetry, clock, "GRPC")
         self._server = grpc.aio.server(
-            interceptors=[] if transport.access is None else [TokenInterceptor(transport.access, ledger)],
+            interceptors=[] if transport.access is None else [TokenInterceptor(transport.access, request_metrics)],
             options=_options(transport),
         )
+        # 2. the servicers
         predictor = PredictHandler(table, limits, clock, telemetry, tracer)
+        prediction = PredictionServicer(
+            table, predictor, clock, transport.max_message_bytes, typed=not transport.tensor_content
+        )
+        self.health = health.HealthServicer(table, _SERVICES)
         self._inference = InferenceServicer(
             InferHandler(table, predictor, limits, clock), clock, ModelCalls(table, self.health, admin)
         )
-        services = (
-            PredictionServicer(
-                table, predictor, clock, transport.max_message_bytes, not transport.tensor_content
-            ).handlers(self.door, ledger),
-            ModelServicer(table, admin, telemetry).handlers(self.door, ledger),
-            self._inference.handlers(self.door, ledger),
-            *self._reflection.handlers(),
-        )
-        self._server.add_generic_rpc_handlers(services)
+        self._reflection = reflection.ReflectionServicer((*_SERVICES, health.SERVICE))
+        # 3. their registration
+        servicers = (prediction, ModelServicer(table, admin, telemetry), self._inference)
+        services = [servicer.handlers(self.admission_gate, request_metrics) for servicer in servicers]
+        self._server.add_generic_rpc_handlers((*services, *self._reflection.handlers()))
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
 
     async def start(self, address: str) -> None:
         """Begins to listen.
 
         Raises:
-            CannotStart: The address cannot be had.
+            CannotStart: The address is not available.
         """
         try:
             self.port = self._listen(address)
@@ -101,14 +110,14 @@ class RpcServer:
             raise CannotStart(f"--grpc_socket_path: cannot listen on {path}: {error}") from error
 
     async def stop(self, grace_s: float) -> None:
-        """Refuses new calls, answers those that were accepted, and ends after the grace at the latest."""
+        """Refuses new calls, answers those that were accepted, and returns after `grace_s` at the latest."""
         begin = time.monotonic()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
-                await self.door.shut()
+                await self.admission_gate.drain()
         stopping = asyncio.ensure_future(self._server.stop(max(0.0, grace_s - (time.monotonic() - begin))))
-        await asyncio.sleep(0)  # now callers know that this connection takes no more
-        self.door.dismiss()
+        await asyncio.sleep(0)  # callers are notified that this connection takes no more calls
+        self.admission_gate.close()
         self.health.close()
         self._reflection.close()
         self._inference.close()
@@ -118,18 +127,18 @@ class RpcServer:
 
 
 def monotonic_ns() -> int:
-    """CLOCK_MONOTONIC, which deadlines are on."""
+    """The time of CLOCK_MONOTONIC, the clock of all deadlines."""
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
 
 def _options(transport: TransportOptions) -> list[tuple[str, int | str]]:
     streams = transport.max_concurrent_streams
-    bound = [] if streams is None else [("grpc.max_concurrent_streams", streams)]
+    bounds = [] if streams is None else [("grpc.max_concurrent_streams", streams)]
     if transport.max_connection_age_s is not None:
-        bound.append(("grpc.max_connection_age_ms", int(1000 * transport.max_connection_age_s)))
+        bounds.append(("grpc.max_connection_age_ms", int(1000 * transport.max_connection_age_s)))
     return [
-        *bound,
-        ("grpc.so_reuseport", int(transport.shared_port)),  # else a second server would share it silently
+        *bounds,
+        ("grpc.so_reuseport", int(transport.shared_port)),  # otherwise a second server would share the port silently
         ("grpc.max_receive_message_length", transport.max_message_bytes),
         ("grpc.max_send_message_length", -1),
         ("grpc.keepalive_permit_without_calls", 1),

@@ -1,4 +1,4 @@
-"""The one table from the core's errors to gRPC's statuses, and the one place that ends a call with an error."""
+"""Table from serving errors to gRPC's statuses, and the only place that ends a call with an error."""
 
 from typing import Any, NoReturn
 
@@ -39,7 +39,7 @@ STATUS: dict[type[ServingError], StatusCode] = {
 }
 RETRY_AFTER_MS = 100
 PUSHBACK = "grpc-retry-pushback-ms"
-INTERNAL = "the server failed to answer; its log says why"
+INTERNAL_MESSAGE = "the server failed to answer; its log says why"
 
 
 def status_of(error: ServingError) -> StatusCode:
@@ -48,20 +48,20 @@ def status_of(error: ServingError) -> StatusCode:
 
 
 def pushback(error: ServingError) -> tuple[tuple[str, str], ...]:
-    """The trailing metadata that tells a client when to try again."""
+    """The trailing metadata by which a client knows when to retry."""
     if not isinstance(error, Unavailable):
         return ()
     after = RETRY_AFTER_MS if error.retry_after_ms is None else error.retry_after_ms
     return ((PUSHBACK, str(after)),)
 
 
-def words(error: ServingError) -> str:
-    """What a caller is told: no internals."""
+def message_text(error: ServingError) -> str:
+    """The message for the caller, without internals."""
     hidden = status_of(error) is StatusCode.INTERNAL and not isinstance(error, NotInRepository)
-    return INTERNAL if hidden else shorten(str(error))
+    return INTERNAL_MESSAGE if hidden else shorten(str(error))
 
 
 async def abort(context: Any, error: ServingError) -> NoReturn:
-    """Ends the call with the error's status and words."""
-    await context.abort(status_of(error), words(error), pushback(error))
+    """Ends the call with the error's status and message."""
+    await context.abort(status_of(error), message_text(error), pushback(error))
     raise AssertionError("abort always raises")

@@ -1,4 +1,4 @@
-"""Streams of requests: ended when the server stops, answered side by side."""
+"""Request streams: closed when the server stops, answered concurrently and in order."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,18 +8,18 @@ T = TypeVar("T")
 
 
 class StreamCloser:
-    """Ends every stream of requests that goes through it."""
+    """Ends all request streams that are read through `until_closed`."""
 
     def __init__(self) -> None:
-        self._set = asyncio.Event()
+        self._closed = asyncio.Event()
 
-    def set(self) -> None:
-        """Now."""
-        self._set.set()
+    def close(self) -> None:
+        """Ends the streams now."""
+        self._closed.set()
 
-    async def until(self, requests: AsyncIterator[T]) -> AsyncIterator[T]:
-        """The requests, until it is set."""
-        closed = asyncio.ensure_future(self._set.wait())
+    async def until_closed(self, requests: AsyncIterator[T]) -> AsyncIterator[T]:
+        """Yields the requests until `close`."""
+        closed = asyncio.ensure_future(self._closed.wait())
         pending = requests.__aiter__()
         try:
             while True:
@@ -40,15 +40,15 @@ class StreamCloser:
 async def in_order(
     requests: AsyncIterator[T], answer: Callable[[T], Awaitable[bytes]], at_once: int
 ) -> AsyncIterator[bytes]:
-    """The answers in the order of the requests, of which up to `at_once` are being answered side by side."""
-    room = asyncio.Semaphore(at_once)
+    """Yields the answers in the order of the requests, of which up to `at_once` are being answered concurrently."""
+    slots = asyncio.Semaphore(at_once)
     answers: asyncio.Queue[asyncio.Future[bytes] | None] = asyncio.Queue()
-    reading = asyncio.ensure_future(_read(requests, answer, room, answers))
+    reading = asyncio.ensure_future(_read(requests, answer, slots, answers))
     following: asyncio.Future[bytes] | None = None
     try:
         while (following := await answers.get()) is not None:
             yield await following
-            room.release()
+            slots.release()
     finally:
         reading.cancel()
         while following is not None:
@@ -59,12 +59,12 @@ async def in_order(
 async def _read(
     requests: AsyncIterator[T],
     answer: Callable[[T], Awaitable[bytes]],
-    room: asyncio.Semaphore,
+    slots: asyncio.Semaphore,
     answers: "asyncio.Queue[asyncio.Future[Any] | None]",
 ) -> None:
     try:
         async for request in requests:
-            await room.acquire()
+            await slots.acquire()
             answers.put_nowait(asyncio.ensure_future(answer(request)))
     finally:
         answers.put_nowait(None)

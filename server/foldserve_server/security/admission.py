@@ -1,4 +1,4 @@
-"""Who is being answered, and whether anybody more is let in."""
+"""Admission control: bounds concurrent calls and bytes, and drains on shutdown."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -6,23 +6,23 @@ from contextlib import contextmanager
 
 from ..errors import QueueFull, Unavailable
 
-_LOOK_S = 0.02
-_LOOKS = 10
+_QUIET_S = 0.02
+_MAX_CHECKS = 10
 
 
 class AdmissionGate:
-    """Lets calls in until it is shut; those who come later wait outside until they are sent away.
+    """Admits calls until it drains; calls that arrive later wait until it closes, and are then refused.
 
-    gRPC, when it is stopped, cancels calls that have arrived and that Python has not yet seen. So they are all let
-    arrive first: who waits here asks for nothing more, and is told to go elsewhere when the stop has begun.
+    A gRPC server that stops cancels the calls that have arrived and that Python has not yet seen. Late calls are
+    therefore held until the stop has begun: a caller that waits sends nothing more, and is then sent to another server.
 
     Args:
-        max_bytes: Most bytes of requests that may be inside; None for any number.
-        max_calls: Most calls that may be inside; None for any number.
-        on_bytes: Told how many bytes come in.
+        max_bytes: Most bytes of requests at a time; None for any number.
+        max_calls: Most calls at a time; None for any number.
+        on_bytes: Called with the number of bytes that are admitted.
 
     Attributes:
-        knocks: How many came when it was shut.
+        late_calls: The number of calls that arrived after `drain`.
     """
 
     def __init__(
@@ -35,55 +35,55 @@ class AdmissionGate:
         self._max_bytes = max_bytes
         self._max_calls = max_calls
         self._bytes = 0
-        self._shut = False
-        self._inside = 0
-        self.knocks = 0
-        self._empty = asyncio.Event()
-        self._empty.set()
-        self._dismissed = asyncio.Event()
+        self._draining = False
+        self._calls = 0
+        self.late_calls = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closed = asyncio.Event()
 
     @property
-    def bytes(self) -> int:
-        """Bytes of the requests that are inside."""
+    def inflight_bytes(self) -> int:
+        """The bytes of the requests that are being answered."""
         return self._bytes
 
-    async def knock(self) -> None:
-        """Returns at once while the door is open.
+    async def check_open(self) -> None:
+        """Returns at once while the gate admits calls; otherwise waits until it closes, and raises.
 
         Raises:
-            Unavailable: It is shut.
+            Unavailable: The gate drains.
         """
-        if self._shut:
-            self.knocks += 1
-            await self._dismissed.wait()
+        if self._draining:
+            self.late_calls += 1
+            await self._closed.wait()
             raise Unavailable("the server is stopping; ask another one, or try again later")
 
     @contextmanager
-    def inside(self, size: int = 0) -> Iterator["Admission"]:
-        """A call of so many bytes that is being answered.
+    def admit(self, size: int = 0) -> Iterator["Admission"]:
+        """Admits a call of `size` bytes for as long as the block runs.
 
         Raises:
-            QueueFull: There is no room for it beside the others.
+            QueueFull: The call does not fit beside the others.
         """
-        if self._max_calls is not None and self._inside >= self._max_calls:
-            raise QueueFull(f"{self._inside:,} calls are being answered, which is as many as may be; try again later")
-        visit = Admission(self)
-        visit.carry(size)
-        self._inside += 1
-        self._empty.clear()
+        if self._max_calls is not None and self._calls >= self._max_calls:
+            raise QueueFull(f"{self._calls:,} calls are being answered, as many as are allowed; try again later")
+        admission = Admission(self)
+        admission.grow(size)
+        self._calls += 1
+        self._idle.clear()
         try:
-            yield visit
+            yield admission
         finally:
-            self._bytes -= visit.bytes
-            self._inside -= 1
-            if not self._inside:
-                self._empty.set()
+            self._bytes -= admission.size
+            self._calls -= 1
+            if not self._calls:
+                self._idle.set()
 
-    def admit(self, size: int, own: int) -> None:
-        """Lets in so many bytes more of a call that has brought `own` bytes already.
+    def reserve(self, size: int, own: int) -> None:
+        """Reserves `size` more bytes for a call that holds `own` bytes already.
 
         Raises:
-            QueueFull: There is no room for them beside the others.
+            QueueFull: The bytes do not fit beside those of the other calls.
         """
         others = self._bytes - own
         if self._max_bytes is not None and others and self._bytes + size > self._max_bytes:
@@ -91,38 +91,38 @@ class AdmissionGate:
         self._bytes += size
         self._on_bytes(size)
 
-    async def shut(self) -> None:
-        """Lets nobody in any more; returns when everybody inside was answered and the knocking has ceased."""
-        self._shut = True
-        await self._empty.wait()
-        for _ in range(_LOOKS):
-            knocks = self.knocks
-            await asyncio.sleep(_LOOK_S)
-            if knocks == self.knocks:
+    async def drain(self) -> None:
+        """Stops admitting calls; returns when those that were admitted are over and no more calls arrive."""
+        self._draining = True
+        await self._idle.wait()
+        for _ in range(_MAX_CHECKS):
+            late_calls = self.late_calls
+            await asyncio.sleep(_QUIET_S)
+            if late_calls == self.late_calls:
                 return
 
-    def dismiss(self) -> None:
-        """Sends away who knocked."""
-        self._shut = True
-        self._dismissed.set()
+    def close(self) -> None:
+        """Refuses the calls that wait, and every later one."""
+        self._draining = True
+        self._closed.set()
 
 
 class Admission:
-    """A call that is inside, and may turn out to be larger than it seemed.
+    """An admitted call, which may turn out to be larger than its headers announced.
 
     Attributes:
-        bytes: What it has brought.
+        size: The bytes reserved for it.
     """
 
-    def __init__(self, door: AdmissionGate) -> None:
-        self._door = door
-        self.bytes = 0
+    def __init__(self, gate: AdmissionGate) -> None:
+        self._gate = gate
+        self.size = 0
 
-    def carry(self, size: int) -> None:
-        """It brings so many bytes more.
+    def grow(self, size: int) -> None:
+        """Reserves `size` more bytes.
 
         Raises:
-            QueueFull: There is no room for them beside the others.
+            QueueFull: The bytes do not fit beside those of the other calls.
         """
-        self._door.admit(size, self.bytes)
-        self.bytes += size
+        self._gate.reserve(size, self.size)
+        self.size += size

@@ -1,4 +1,4 @@
-"""How connections are encrypted, and whether callers must show a certificate."""
+"""TLS: the server's key and certificate, client certificates, and their replacement while the server runs."""
 
 import os
 import ssl
@@ -13,9 +13,9 @@ class Tls:
 
     Attributes:
         key: The private key.
-        certificate: Its certificate, and those that lead to a known authority.
-        authority: The certificates of those who may vouch for callers; empty for none.
-        client_verify: Whether a caller must show a certificate.
+        certificate: The key's certificate, and the chain that leads to a trusted authority.
+        authority: The certificates of the authorities that sign callers' certificates; empty for none.
+        client_verify: True if a caller must show a certificate.
     """
 
     key: bytes = field(repr=False)
@@ -24,11 +24,11 @@ class Tls:
     client_verify: bool = False
 
     def context(self) -> ssl.SSLContext:
-        """For servers that are made in Python.
+        """Builds the `ssl` context of a server that is written in Python.
 
         Raises:
-            ValueError: Something is missing; key, certificate or authority is no PEM; or they do not belong together.
-            OSError: There is no descriptor left.
+            ValueError: Key, certificate or authority is missing or not PEM, or they do not belong together.
+            OSError: The process has no file descriptor left.
         """
         if not self.key or not self.certificate:
             raise ValueError("server_key and server_cert must both be given, as PEM")
@@ -38,64 +38,64 @@ class Tls:
         with (
             _as_file(self.certificate) as certificate,
             _as_file(self.key) as key,
-            _told("server_key and server_cert must be a private key and its certificate, as PEM"),
+            _explained("server_key and server_cert must be a private key and its certificate, as PEM"),
         ):
             context.load_cert_chain(certificate, key, _no_password)
         if self.authority:
-            with _told("custom_ca must be certificates, as PEM"):
+            with _explained("custom_ca must be certificates, as PEM"):
                 context.load_verify_locations(cadata=self.authority.decode("ascii"))
         context.verify_mode = ssl.CERT_REQUIRED if self.client_verify else ssl.CERT_NONE
-        if self.client_verify:  # a caller who comes again is looked at again: who vouched for it may be gone
+        if self.client_verify:  # no resumed sessions: the authority of a caller's certificate may have been removed
             context.options |= ssl.OP_NO_TICKET
             context.num_tickets = 0
         return context
 
 
 class LiveTls:
-    """What new connections are encrypted with: it may change while the server runs.
+    """The identity used for new connections, which can be replaced while the server runs.
 
     Attributes:
-        now: What it is.
+        current: The identity in force.
     """
 
     def __init__(self, first: Tls) -> None:
-        self.now = first
+        self.current = first
         self._context: ssl.SSLContext | None = None
 
-    def become(self, tls: Tls) -> bool:
-        """Puts another identity in the place of this one; whether it is another.
+    def replace_with(self, tls: Tls) -> bool:
+        """Replaces the identity; returns False where the new one is the same.
 
         Raises:
-            ValueError: It cannot be used, or whether callers must show a certificate would change.
+            ValueError: The new identity cannot be used, or differs in `client_verify`.
             OSError: As `Tls.context`.
         """
-        if tls == self.now:
+        if tls == self.current:
             return False
-        if tls.client_verify != self.now.client_verify:
+        if tls.client_verify != self.current.client_verify:
             raise ValueError("client_verify cannot change while the server runs; restart it")
         self._context = tls.context()
-        self.now = tls
+        self.current = tls
         return True
 
     def context(self) -> ssl.SSLContext:
-        """For servers that are made in Python: each handshake is done with what is in force then."""
-        first = self.now.context()
+        """Builds the `ssl` context of a server written in Python; every handshake uses the identity in force then."""
+        first = self.current.context()
         self._context = first
-        first.sni_callback = self._choose
+        first.sni_callback = self._use_current
         return first
 
-    def _choose(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+    def _use_current(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
         if self._context is not None:
             connection.context = self._context
 
 
 def _no_password() -> str:
-    """Asked for by an encrypted key: without it, OpenSSL would ask whoever sits at the terminal, and wait."""
+    """Refuses an encrypted key: without this callback, OpenSSL would ask for a password at the terminal, and wait."""
     raise ValueError("server_key is encrypted; give a key without a password (openssl pkey -in KEY)")
 
 
 @contextmanager
-def _told(expected: str) -> Iterator[None]:
+def _explained(expected: str) -> Iterator[None]:
     try:
         yield
     except (ssl.SSLError, UnicodeDecodeError) as error:
@@ -104,7 +104,7 @@ def _told(expected: str) -> Iterator[None]:
 
 @contextmanager
 def _as_file(content: bytes) -> Iterator[str]:
-    """A file in memory: `ssl` takes keys from files alone."""
+    """Gives the path of a file in memory that holds the content: `ssl` takes keys from files alone."""
     descriptor = os.memfd_create("pem")
     try:
         os.write(descriptor, content)

@@ -1,4 +1,4 @@
-"""`--tokens-file`: who may ask for what, by the SHA-256 of each token.
+"""Bearer tokens of `--tokens-file`: each is stored by its SHA-256, with the rights it grants.
 
 ```toml
 [[token]]
@@ -32,47 +32,47 @@ _SCHEME = "bearer"
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A secret of which only the SHA-256 is known, and what it gives a right to."""
+    """A secret, stored only as its SHA-256, and the rights it grants."""
 
     sha256: bytes
     rights: Rights
 
 
 class TokenAuthenticator:
-    """Tells by a token who asks."""
+    """Maps a caller's token to the rights of its holder."""
 
     def __init__(self, tokens: Sequence[Token]) -> None:
         self._tokens = tuple(tokens)
 
     @property
     def holders(self) -> list[str]:
-        """Whose tokens are known."""
+        """The names of the tokens' holders."""
         return [token.rights.holder for token in self._tokens]
 
-    def become(self, other: "TokenAuthenticator") -> bool:
-        """From now on the other's tokens are known, and no more; whether that changes anything."""
+    def replace_with(self, other: "TokenAuthenticator") -> bool:
+        """Replaces all tokens by the other's; returns False where they are the same."""
         before, self._tokens = self._tokens, other._tokens
         return before != self._tokens
 
-    def identify(self, authorization: str | None) -> Rights:
-        """The rights that belong to an `authorization` header; it takes as long whichever token it is.
+    def authenticate(self, authorization: str | None) -> Rights:
+        """The rights that belong to an `authorization` header; the search takes the same time for every token.
 
         Raises:
-            Unauthenticated: There is no header, or no such token.
+            Unauthenticated: The header is missing, or its token is not in the file.
         """
         scheme, _, secret = (authorization or "").partition(" ")
         digest = hashlib.sha256(secret.strip().encode(errors="replace")).digest()
-        found = [token for token in self._tokens if hmac.compare_digest(token.sha256, digest)]
-        if scheme.lower() != _SCHEME or not found:
+        matches = [token for token in self._tokens if hmac.compare_digest(token.sha256, digest)]
+        if scheme.lower() != _SCHEME or not matches:
             raise Unauthenticated("send a token that this server knows as the header `authorization: Bearer TOKEN`")
-        return found[0].rights
+        return matches[0].rights
 
 
 def read_tokens(path: Path) -> TokenAuthenticator:
-    """The tokens that a file names.
+    """Reads the tokens of a file.
 
     Raises:
-        CannotStart: It cannot be read, or says what cannot be meant.
+        CannotStart: The file cannot be read, or is not valid.
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))

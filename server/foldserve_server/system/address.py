@@ -1,58 +1,53 @@
-"""Whether a port can be had, asked before anything heavy is started."""
+"""Addresses to listen on: checked and reserved before anything heavy is started."""
 
 import errno
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ..errors import CannotStart
 
-_NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # `localhost` is ::1 too, also where there is no IPv6
+_NOT_LOCAL = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # `localhost` is ::1 too, also where there is no IPv6
+_Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]  # as `socket.getaddrinfo` gives
 
 
 def check_free(host: str, port: int, flag: str = "--port", instead: str = "0 for any") -> None:
-    """Binds and lets go of every address the host stands for; gRPC alone is content with one of them.
-
-    As `hold`, for a moment.
-    """
+    """Binds and releases every address of the host, as `reserve` does; gRPC would accept a single one of them."""
     for sock in reserve(host, port, flag, instead)[1]:
         sock.close()
 
 
 def reserve(host: str, port: int, flag: str = "--port", instead: str = "0 for any") -> tuple[int, list[socket.socket]]:
-    """Binds every address the host stands for, so that nobody else can; other processes of this server may.
+    """Binds every address of the host, so that only processes of this server can listen there.
 
-    Nothing arrives at these sockets: who is to listen binds the port again, with SO_REUSEPORT.
+    These sockets receive nothing: a process that listens binds the port again, with SO_REUSEPORT.
 
     Args:
-        host: Where to listen.
-        port: What to listen on; 0 for any free port.
-        flag: What sets the port, for the message.
-        instead: What else the flag may say.
+        host: The host name or address to listen on.
+        port: The port to listen on; 0 for any free port.
+        flag: The flag that sets the port, for the message.
+        instead: Another value for the flag, for the message.
 
     Returns:
-        The port, and the sockets that hold it until they are closed.
+        The port, and the sockets that reserve it until they are closed.
 
     Raises:
-        CannotStart: The port is in use, or the host is none of this machine's.
+        CannotStart: The port is in use, or the host does not name this machine.
     """
+    # 1. every address of the name
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise CannotStart(f"--host {host}: {error}; give an address of this machine, such as 127.0.0.1") from error
-    sockets: list[socket.socket] = []
-    errors: list[OSError] = []
-    for family, _, _, _, address in found:
-        known = sockets[0].getsockname()[1] if sockets else port  # any free port must be the same one everywhere
-        try:
-            sockets.append(_bind(family, (address[0], known, *address[2:])))
-        except OSError as error:
-            errors.append(error)
-    elsewhere = [failure for failure in errors if failure.errno in _NOT_HERE]
-    if len(elsewhere) < len(errors) or len(errors) == len(found):
+    # 2. a socket for each
+    sockets, errors = _bind_all(addresses, port)
+    # 3. addresses that are not this machine's are left out, unless no other is left
+    not_local = [error for error in errors if error.errno in _NOT_LOCAL]
+    if len(not_local) < len(errors) or len(errors) == len(addresses):
         for sock in sockets:
             sock.close()
-        worst = next((failure for failure in errors if failure.errno not in _NOT_HERE), errors[0])
+        worst = next((error for error in errors if error.errno not in _NOT_LOCAL), errors[0])
         raise CannotStart(
             f"cannot listen on {join(host, port)}: {worst.strerror};"
             f" is another server running? Choose another port with {flag}, or {instead}"
@@ -60,14 +55,27 @@ def reserve(host: str, port: int, flag: str = "--port", instead: str = "0 for an
     return int(sockets[0].getsockname()[1]), sockets
 
 
+def _bind_all(addresses: Iterable[_Address], port: int) -> tuple[list[socket.socket], list[OSError]]:
+    """Binds the port at every address; a free port that the first socket gets is the port of all."""
+    sockets: list[socket.socket] = []
+    errors: list[OSError] = []
+    for family, _, _, _, address in addresses:
+        bound_port = sockets[0].getsockname()[1] if sockets else port
+        try:
+            sockets.append(_bind(family, (address[0], bound_port, *address[2:])))
+        except OSError as error:
+            errors.append(error)
+    return sockets, errors
+
+
 def _bind(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was just left is free
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was just released is free
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(address)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)  # from here on it is refused to others,
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)  # from here on, other binds of the port fail,
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # except where both sides agree to share it
     except BaseException:
         sock.close()
@@ -76,18 +84,18 @@ def _bind(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket.sock
 
 
 def check_socket(path: Path) -> None:
-    """Says whether a Unix socket can be made there; one that a dead server left is in nobody's way.
+    """Checks that a Unix socket can be created at the path; a socket that a dead server left there does not matter.
 
     Raises:
-        CannotStart: Something else is there, somebody listens, or nobody may look.
+        CannotStart: The path holds another file, another server listens on it, or it cannot be accessed.
     """
     try:
         if not path.parent.is_dir():
-            raise CannotStart(f"--grpc_socket_path: {path.parent} is no directory")
+            raise CannotStart(f"--grpc_socket_path: {path.parent} is not a directory")
         if not path.exists():
             return
         if not path.is_socket():
-            raise CannotStart(f"--grpc_socket_path: {path} is there already and is no socket")
+            raise CannotStart(f"--grpc_socket_path: {path} exists already and is not a socket")
     except OSError as error:
         raise CannotStart(f"--grpc_socket_path: {path}: {error.strerror}") from error
     with socket.socket(socket.AF_UNIX) as probe:

@@ -1,15 +1,15 @@
-"""How this process's memory allocator treats what requests leave behind."""
+"""Settings of glibc's memory allocator, for processes that read and free many large messages."""
 
 import ctypes
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # glibc's numbers of mallopt's parameters
 _KEPT_BYTES = 256 << 20
 _STEP_BYTES = 16 << 20
-_LARGEST_BYTES = 32 << 20  # glibc takes no more
+_LARGEST_BYTES = 32 << 20  # the most that glibc accepts
 
 
 def keep_freed_pages() -> bool:
-    """Tells glibc to use the pages of freed messages again instead of giving them back; whether it is there to hear.
+    """Makes glibc reuse the pages of freed messages instead of returning them; False where glibc is not in use.
 
     A message of some hundred kilobytes is freed with every answer. By default its pages go back to the system and are
     faulted in anew for the next message, which costs more than reading it does.

@@ -1,27 +1,30 @@
-"""The files and connections that this process has open."""
+"""File descriptors of this process: their limit, and the standard streams."""
 
 import os
 import resource
 import sys
 
-_MOST = 1 << 20  # some systems set no bound, and some libraries look at every one that may be
+_MOST = 1 << 20  # some systems set no bound, and some libraries loop over every possible descriptor
 _STANDARD = range(3)
 
 
 def raise_limit() -> int:
-    """As many as the system lets it, which it gives: shells allow 1,024 by default, and every caller takes one."""
-    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST if most == resource.RLIM_INFINITY else min(_MOST, most)
-    if now != resource.RLIM_INFINITY and now < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
-        return wanted
-    return now
+    """Raises the soft limit as far as the system allows, and returns it.
+
+    Shells allow 1,024 descriptors by default, and every caller's connection takes one.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    raised = _MOST if hard == resource.RLIM_INFINITY else min(_MOST, hard)
+    if soft != resource.RLIM_INFINITY and soft < raised:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+        return raised
+    return soft
 
 
 def open_standard_streams() -> None:
-    """Opens on nothing what of stdin, stdout and stderr was closed.
+    """Opens those of stdin, stdout and stderr that are closed on the null device.
 
-    A socket would get its number otherwise, and what libraries and children write there.
+    A socket would get the free number otherwise, and receive what libraries and child processes print.
     """
     for number in _STANDARD:
         try:
@@ -32,12 +35,12 @@ def open_standard_streams() -> None:
 
 
 def print_line(line: str) -> str | None:
-    """Prints a line, if anybody reads it; else why not, and nothing is printed any more."""
+    """Prints a line; returns the error where stdout cannot be written, and discards everything printed after it."""
     try:
         print(line, flush=True)
     except OSError as error:
-        nobody = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nobody, sys.stdout.fileno())  # what is left of the line is written there at the end
-        os.close(nobody)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())  # the rest of the line is flushed there when the process ends
+        os.close(null)
         return error.strerror
     return None

@@ -1,4 +1,4 @@
-"""Whether a version fits into memory beside what serves."""
+"""Free memory of machine and container, and the memory that a version takes."""
 
 import os
 from pathlib import Path
@@ -9,13 +9,13 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def free_bytes(meminfo: Path = _MEMINFO, cgroup: Path = _CGROUP) -> int | None:
-    """What processes may still allocate: of the machine, and of the container; None where nobody says."""
+    """The bytes that processes may still allocate, in the machine and in the container; None where unknown."""
     bounds = [bound for bound in (_available(meminfo), _left(cgroup)) if bound is not None]
     return min(bounds, default=None)
 
 
 def private_bytes(pid: int, proc: Path = Path("/proc")) -> int | None:
-    """The memory that a process shares with no other; None where it has ended."""
+    """The bytes of memory that a process shares with no other; None where it has ended."""
     try:
         lines = (proc / str(pid) / "status").read_text().splitlines()
     except OSError:
@@ -24,16 +24,16 @@ def private_bytes(pid: int, proc: Path = Path("/proc")) -> int | None:
 
 
 def artifact_bytes(path: Path) -> int:
-    """What a file, or what all files of a folder take when they are loaded, guessed from their size."""
+    """The estimated bytes that a file, or all files of a folder, take when they are loaded."""
     try:
         files = [path] if path.is_file() else [Path(at, name) for at, _, names in os.walk(path) for name in names]
         return int(_ARTIFACT_FACTOR * sum(file.stat().st_size for file in files))
-    except OSError:  # it goes away just now: whoever loads it will say so
+    except OSError:  # it is being removed: loading it will report that
         return 0
 
 
 def shortage(needed: int, free: int | None) -> str | None:
-    """Why a version cannot be loaded; None where it can."""
+    """The reason why a version cannot be loaded; None where memory suffices."""
     if free is None or needed <= free:
         return None
     return (
@@ -51,7 +51,7 @@ def _available(meminfo: Path) -> int | None:
 
 
 def _left(cgroup: Path) -> int | None:
-    """What the container may still take; its page cache, which the kernel gives back, counted as free."""
+    """The bytes that the container may still take; its page cache, which the kernel gives back, counts as free."""
     try:
         limit = (cgroup / "memory.max").read_text().strip()
         current = int((cgroup / "memory.current").read_text())

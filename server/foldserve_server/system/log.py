@@ -1,4 +1,4 @@
-"""The server's log: one line an event, as text or as JSON."""
+"""The server's log: one line for each event, as text or as JSON."""
 
 import json
 import logging
@@ -11,14 +11,14 @@ TEXT = "%(asctime)s %(levelname)-7s %(message)s"
 
 
 def configure(style: str, level: str) -> None:
-    """Logs to stderr; `style` is `text` or `json`."""
+    """Sets up logging to stderr; `style` is `text` or `json`."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter(TEXT))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
 class TextFormatter(logging.Formatter):
-    """A line, and where a call is being answered, which one."""
+    """Text lines, with the request's id where a call is being answered."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         """The line without the exception."""
@@ -28,7 +28,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time (UTC, ISO 8601), level, logger and message always; what else is known besides.
+    """One JSON object a line: time (UTC, ISO 8601), level, logger, message, and further fields where they apply.
 
     `method` and `request` where a call is being answered; `model`, `version` and `cause` where the line is about a
     version; the `exception` if there is one.

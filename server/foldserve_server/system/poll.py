@@ -1,4 +1,4 @@
-"""Looks at what may change, again and again."""
+"""Periodic checks that survive their own failures."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -7,20 +7,20 @@ Wait = Callable[[float], Awaitable[None]]
 
 
 async def poll(
-    look: Callable[[], Awaitable[None]], what: str, interval_s: float, log: logging.Logger, wait: Wait
+    check: Callable[[], Awaitable[None]], what: str, interval_s: float, log: logging.Logger, wait: Wait
 ) -> None:
-    """Looks after every interval; never where it is 0, as TensorFlow Serving has it.
+    """Runs a check after every interval; never where it is 0, as in TensorFlow Serving.
 
     Args:
-        look: Looks once.
-        what: What is looked at, for the log.
-        interval_s: Seconds between two looks.
-        log: Where a look that failed is told. Whatever it was, the next one follows.
+        check: Checks once.
+        what: The thing that is checked, for the log.
+        interval_s: Seconds between two checks.
+        log: Receives the failures of checks. The next check follows after any failure.
         wait: Waits so many seconds.
     """
     while interval_s > 0:
         await wait(interval_s)
         try:
-            await look()
-        except Exception:  # whatever it is, what serves goes on serving
+            await check()
+        except Exception:  # the versions in service are not affected
             log.exception("looking at %s failed", what)

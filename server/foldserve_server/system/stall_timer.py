@@ -1,30 +1,30 @@
-"""Time between unchanged observations of a process, as its watcher sees it."""
+"""Stall detection that does not count time in which the observing process itself did not run."""
 
 import asyncio
 from collections.abc import Callable, Collection, Hashable
 from typing import Any
 
 _LONGEST_INTERVAL_S = 1.0
-_CHECKS = 10  # within the time that is waited
+_CHECKS = 10  # within the time limit
 Clock = Callable[[], float]
 
 
 class StallTimer:
     """Accumulates time between unchanged observations; late observations count at most twice the interval.
 
-    When an observation comes late, its watcher was held up, and what it watches most likely with it. After the whole
-    server was stopped, or the machine stood still, every process has its full time again.
+    When an observation comes late, the observing process was held up, and most likely the observed process too. After
+    the whole server was stopped, or the machine suspended, every process has its full time again.
     """
 
     def __init__(self, interval_s: float) -> None:
-        """Observations are to come after every interval."""
+        """`interval_s` is the expected time between two observations."""
         self._most_s = 2 * interval_s
         self._last: Hashable = None
         self._observed_s = 0.0
         self._stalled_s = 0.0
 
     def observe(self, value: Hashable, now_s: float) -> float:
-        """Seconds for which this value was observed; 0 for None, which stands for nothing to wait for."""
+        """Returns the seconds for which this value was observed; 0 for None, which means that nothing is pending."""
         if value is not None and value == self._last:
             self._stalled_s += min(now_s - self._observed_s, self._most_s)
         else:
@@ -39,12 +39,12 @@ async def wait_while_running(
     return_when: str = asyncio.ALL_COMPLETED,
     clock: Clock | None = None,
 ) -> None:
-    """Waits as `asyncio.wait` does, for so many seconds in which this process was running.
+    """Waits as `asyncio.wait` does, for at most `limit_s` seconds in which this process was running.
 
-    While it is stopped, or the machine stands still, the work most likely is too.
+    While the process is stopped, or the machine suspended, the work most likely stands still too.
 
     Args:
-        work: The futures; they are left as they are.
+        work: The futures; they are not cancelled.
         limit_s: Seconds of the clock.
         return_when: See `asyncio.wait`.
         clock: Seconds; the event loop's by default.

@@ -1,4 +1,4 @@
-"""What the server calls itself."""
+"""The server's name and version."""
 
 from importlib.metadata import PackageNotFoundError, version
 
@@ -6,7 +6,7 @@ NAME = "foldserve"
 
 
 def own_version() -> str:
-    """The installed version; empty where it runs from its sources alone."""
+    """The version of the installed distribution; empty where the server runs from sources alone."""
     try:
         return version(NAME)
     except PackageNotFoundError:

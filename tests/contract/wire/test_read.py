@@ -1,4 +1,4 @@
-"""A request read in place is the request that the library reads: accepted or refused alike, with the same arrays."""
+"""Requests parsed in place equal those that the library parses: accepted or refused alike, with the same arrays."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from foldserve_contract.errors import TensorError
 from foldserve_contract.protos import PredictRequest
 from foldserve_contract.signature import Array
 from foldserve_contract.tensors import decode, encode
-from foldserve_contract.wire.read import Received, read_request
+from foldserve_contract.wire.read import ReceivedRequest, read_request
 from foldserve_contract.wire.write import INPUTS, with_length, with_tensors
 
 MAX_BYTES = 1 << 20
@@ -25,7 +25,7 @@ any_array = st.sampled_from([dtype.name for dtype in DTYPES]).flatmap(
 
 @st.composite
 def requests(draw: st.DrawFn) -> Any:
-    """Requests of every kind, most with one or two tensors."""
+    """Draws requests of every kind, most with one or two tensors."""
     request = PredictRequest(output_filter=draw(st.lists(st.text(max_size=3), max_size=2)))
     if draw(st.booleans()):
         request.model_spec.name = draw(st.text(max_size=5))
@@ -47,7 +47,7 @@ def requests(draw: st.DrawFn) -> Any:
 
 @st.composite
 def spoiled(draw: st.DrawFn) -> bytes:
-    """A request in which bytes were changed, removed, repeated, cut off or put in."""
+    """Draws requests with bytes changed, removed, repeated, cut off or inserted."""
     content = bytearray(draw(requests()).SerializeToString())
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(content)))
@@ -58,20 +58,20 @@ def spoiled(draw: st.DrawFn) -> bytes:
     return bytes(content)
 
 
-def tensors(received: Received) -> dict[str, Any]:
-    """Each input as its array's dtype, shape and bits, or the reason why it is none."""
-    found: dict[str, Any] = {}
+def tensors(received: ReceivedRequest) -> dict[str, Any]:
+    """Dtype, shape and bytes of each input, or the reason why it is not valid."""
+    inputs: dict[str, Any] = {}
     for name, proto in received.message.inputs.items():
         try:
             array = decode(proto, MAX_BYTES, received.contents.get(name))
         except TensorError as error:
-            found[name] = str(error)
+            inputs[name] = str(error)
         else:
-            found[name] = array.dtype, array.shape, array.tobytes()
-    return found
+            inputs[name] = array.dtype, array.shape, array.tobytes()
+    return inputs
 
 
-def rest(received: Received) -> Any:
+def rest(received: ReceivedRequest) -> Any:
     """The request without its tensors' content."""
     message = PredictRequest.FromString(received.message.SerializeToString())
     for name in message.inputs:
@@ -80,9 +80,9 @@ def rest(received: Received) -> Any:
 
 
 def agree(content: bytes) -> bool:
-    """Holds the reading in place against the library's; whether both accept."""
+    """Compares the parsing in place with the library's; True if both accept."""
     try:
-        expected = Received(PredictRequest.FromString(content), {})
+        expected = ReceivedRequest(PredictRequest.FromString(content), {})
     except DecodeError:
         with pytest.raises(DecodeError):
             read_request(content)
@@ -109,13 +109,13 @@ def test_any_bytes_are_accepted_or_refused_as_the_library_does(content: bytes) -
 
 
 @given(st.dictionaries(st.text(max_size=9), any_array.filter(lambda array: array.nbytes), min_size=1, max_size=3))
-def test_content_is_found_where_it_came_and_not_copied(inputs: dict[str, Array]) -> None:
+def test_content_is_located_in_the_received_bytes_and_not_copied(inputs: dict[str, Array]) -> None:
     content = with_tensors(PredictRequest(), INPUTS, inputs)
     received = read_request(content)
     assert received.contents.keys() == inputs.keys()
-    for name, found in received.contents.items():
-        assert found.obj is content
-        array = decode(received.message.inputs[name], MAX_BYTES, found)
+    for name, tensor_content in received.contents.items():
+        assert tensor_content.obj is content
+        array = decode(received.message.inputs[name], MAX_BYTES, tensor_content)
         assert array.tobytes() == inputs[name].tobytes()
         assert np.may_share_memory(array, np.frombuffer(content, np.uint8))
 
@@ -142,7 +142,7 @@ def value(*fields: bytes) -> bytes:
         entry(value(FLOATS, ONE), KEY),
         entry(value(FLOATS, ONE)),
         entry(KEY),
-        entry(KEY, value(FLOATS, ONE)) + b"\x1b\x08\x01\x1c",  # a group that is not known
+        entry(KEY, value(FLOATS, ONE)) + b"\x1b\x08\x01\x1c",  # an unknown group
         entry(KEY, value(FLOATS, ONE, b"\x28\x01" * 100)),
         entry(KEY, value(FLOATS, b"\xa2\x00" + ONE[1:])),
         entry(KEY, value(FLOATS, b"\x22\x88\x00" + ONE[2:])),
@@ -165,16 +165,16 @@ def value(*fields: bytes) -> bytes:
         "long length",
         "content as a number",
         "empty content",
-        "name is no text",
+        "name is not text",
         "cut off",
         "field zero",
     ],
 )
-def test_unusual_requests_are_left_to_the_library(content: bytes) -> None:
+def test_uncommon_requests_are_left_to_the_library(content: bytes) -> None:
     agree(content)
 
 
-def test_taking_apart_costs_nothing_where_a_message_holds_very_many_fields() -> None:
+def test_splitting_a_message_of_very_many_fields_costs_nothing() -> None:
     content = entry(KEY, value(FLOATS, ONE)) + b"\x1a\x00" * 1_000_000
     received = read_request(content)
     assert not received.contents and received.message.inputs["x"].tensor_content

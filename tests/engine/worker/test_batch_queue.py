@@ -26,7 +26,7 @@ def job(
     deadline: int | None = None,
     exact: bool = False,
 ) -> Job:
-    return Job(key(slot), rows, shape, arrived, deadline, exact)
+    return Job((slot, 0, 0), rows, shape, arrived, deadline, exact)
 
 
 def queue_of(*jobs: Job, max_batch_size: int = 4, sizes: tuple[int, ...] = (), timeout_ns: int = 0) -> BatchQueue:
@@ -105,8 +105,8 @@ def test_a_large_request_is_finished_with_its_last_part() -> None:
 def test_an_expired_request_is_dropped_when_the_batch_is_formed() -> None:
     queue = queue_of(job(0, 1, deadline=5), job(1, 1, deadline=6))
     taken = queue.take(5)
-    assert [one.key for one in taken.expired] == [key(0)]
-    assert taken.batch and [part.job.key for part in taken.batch.parts] == [key(1)]
+    assert [one.key for one in taken.expired] == [(0, 0, 0)]
+    assert taken.batch and [part.job.key for part in taken.batch.parts] == [(1, 0, 0)]
 
 
 def test_the_rest_of_a_large_request_expires() -> None:
@@ -114,13 +114,13 @@ def test_the_rest_of_a_large_request_expires() -> None:
     assert take(queue, 4) == [(0, 0, 4)]
     taken = queue.take(5)
     assert taken.batch is None
-    assert [one.key for one in taken.expired] == [key(0)]
+    assert [one.key for one in taken.expired] == [(0, 0, 0)]
 
 
 def test_a_cancelled_request_is_not_computed() -> None:
     queue = queue_of(job(0, 1), job(1, 1))
-    assert queue.cancel(key(0)) == job(0, 1)
-    assert queue.cancel(key(0)) is None
+    assert queue.cancel((0, 0, 0)) == job(0, 1)
+    assert queue.cancel((0, 0, 0)) is None
     assert take(queue) == [(1, 0, 1)]
 
 
@@ -128,7 +128,7 @@ def test_what_was_cancelled_while_it_was_computed_is_not_settled_again() -> None
     queue = queue_of(job(0, 1))
     batch = queue.take(0).batch
     assert batch
-    assert queue.cancel(key(0)) is not None
+    assert queue.cancel((0, 0, 0)) is not None
     assert not queue.finish(batch.parts[0])
 
 
@@ -137,7 +137,7 @@ def test_a_request_without_rows_needs_no_batch() -> None:
     assert queue.wait_ns(0) == 0
     taken = queue.take(0)
     assert taken.batch is None
-    assert [one.key for one in taken.empty] == [key(0)]
+    assert [one.key for one in taken.empty] == [(0, 0, 0)]
     assert len(queue) == 0
 
 
@@ -209,7 +209,7 @@ class Callers:
 
     def add(self, rows: int, shape: int, patience: int | None) -> None:
         deadline = None if patience is None else self.now + patience
-        new = Job(key(len(self.added)), rows, ((shape,),), self.now, deadline)
+        new = Job((len(self.added), 0, 0), rows, ((shape,),), self.now, deadline)
         self.added[new.key] = new
         self.queue.add(new)
 
@@ -218,8 +218,8 @@ class Callers:
         self.settled[key] = how
 
     def cancel(self, slot: int) -> None:
-        if self.queue.cancel(key(slot)) is not None:
-            self.settle(key(slot), "cancelled")
+        if self.queue.cancel((slot, 0, 0)) is not None:
+            self.settle((slot, 0, 0), "cancelled")
 
     def turn(self, fails: bool) -> None:
         taken = self.queue.take(self.now)

@@ -100,7 +100,7 @@ def test_a_refused_bundle_is_told_to_the_supervisor_who_logs_it(tmp_path: Path) 
         one.greet(hello(tmp_path))
         packet = one.hear()
         assert packet.kind is PacketKind.FAILED
-        assert "is no bundle" in bytes(packet.payload).decode()
+        assert "is not a bundle" in bytes(packet.payload).decode()
         assert one.process.wait(PATIENCE_S) == 1
         with pytest.raises(Closed):
             one.hear()

@@ -28,6 +28,6 @@ _THEMES = (
     WRAPPED,
     BORDERS,
 )
-ARCHITECTURES = {each.name: each for theme in _THEMES for each in theme}
+ARCHITECTURES = {architecture.name: architecture for theme in _THEMES for architecture in theme}
 
 __all__ = ["ARCHITECTURES", "Architecture"]

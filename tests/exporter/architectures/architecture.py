@@ -1,4 +1,4 @@
-"""One architecture of the matrix: a model with random weights, and what the fold must make of it."""
+"""One architecture of the matrix: a model with random weights, and the expected result of its fold."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ SCALE, BACK_SCALE = "forward_shift_left_affine_scale", "backward_shift_left_affi
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """What is expected of one model.
+    """The expectations of one model.
 
     Attributes:
         build: makes the model; its name is the architecture's.

@@ -1,4 +1,4 @@
-"""What happens at inputs, outputs, paddings and poolings: where a map can move, and where it must stay."""
+"""Inputs, outputs, paddings and poolings: where a map can move, and where it has to stay."""
 
 from typing import Any
 

@@ -51,7 +51,7 @@ def inception_normalized_once() -> Any:
 
 
 def inception_of_poolings() -> Any:
-    """A branch without weights: nothing can take up its part of the normalization but the layers behind it."""
+    """A branch without weights: only the layers behind it can absorb its part of the normalization."""
     inputs = keras.Input(IMAGE)
     parts = [L.Conv2D(3, 3, strides=2, padding="same")(inputs), L.MaxPooling2D(3, strides=2, padding="same")(inputs)]
     x = L.BatchNormalization()(L.Concatenate()(parts))

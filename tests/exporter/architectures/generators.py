@@ -30,14 +30,14 @@ def discriminator() -> Any:
 
 def conditional_generator() -> Any:
     noise, label = keras.Input((5,), name="noise"), keras.Input((1,), dtype="int32", name="label")
-    known = L.Flatten()(L.Embedding(4, 3)(label))
-    x = L.ReLU()(L.BatchNormalization()(L.Dense(24)(L.Concatenate()([noise, known]))))
+    embedded = L.Flatten()(L.Embedding(4, 3)(label))
+    x = L.ReLU()(L.BatchNormalization()(L.Dense(24)(L.Concatenate()([noise, embedded]))))
     x = L.UpSampling2D((3, 2))(L.Reshape((2, 3, 4))(x))
     return keras.Model([noise, label], L.Conv2D(1, 3, padding="same", activation="tanh")(conv_norm(x, 3)))
 
 
 def normalized_before_transposed() -> Any:
-    """What a shift adds behind a transposed convolution depends on the place: it stays."""
+    """A shift before a transposed convolution stays: what it adds behind it depends on the position."""
     inputs = keras.Input((4, 3, 5))
     x = L.BatchNormalization()(L.Activation("tanh")(inputs))
     x = L.ReLU()(L.Conv2DTranspose(4, 3, strides=2)(x))

@@ -1,4 +1,4 @@
-"""One layer after another."""
+"""Plain chains of layers."""
 
 from typing import Any
 

@@ -72,8 +72,8 @@ def detector() -> Any:
     inputs = keras.Input(IMAGE)
     x = conv_norm(inputs, 4, strides=2, activation="leaky_relu")
     y = conv_norm(x, 5, strides=2, activation="leaky_relu")
-    boxes = [L.Reshape((-1, 4))(L.Conv2D(8, 3, padding="same")(each)) for each in (x, y)]
-    classes = [L.Reshape((-1, 3))(conv_norm(each, 6, activation="sigmoid")) for each in (x, y)]
+    boxes = [L.Reshape((-1, 4))(L.Conv2D(8, 3, padding="same")(level)) for level in (x, y)]
+    classes = [L.Reshape((-1, 3))(conv_norm(level, 6, activation="sigmoid")) for level in (x, y)]
     return keras.Model(inputs, {"boxes": L.Concatenate(axis=1)(boxes), "classes": L.Concatenate(axis=1)(classes)})
 
 

@@ -33,7 +33,7 @@ def shared_layers() -> Any:
     """A convolution with its normalization, called on two inputs without a model around them."""
     left, right = keras.Input(IMAGE, name="left"), keras.Input(IMAGE, name="right")
     conv, norm = L.Conv2D(4, (3, 2), name="conv"), L.BatchNormalization(name="norm")
-    parts = [L.GlobalAveragePooling2D()(L.ReLU()(norm(conv(each)))) for each in (left, right)]
+    parts = [L.GlobalAveragePooling2D()(L.ReLU()(norm(conv(side)))) for side in (left, right)]
     return keras.Model([left, right], L.Dense(2)(L.Concatenate()(parts)))
 
 
@@ -41,7 +41,7 @@ def norms_of_two_domains() -> Any:
     """One convolution, a normalization for each domain: it becomes two convolutions."""
     left, right = keras.Input(IMAGE, name="left"), keras.Input(IMAGE, name="right")
     conv = L.Conv2D(4, 3, name="conv")
-    parts = [L.ReLU()(L.BatchNormalization()(conv(each))) for each in (left, right)]
+    parts = [L.ReLU()(L.BatchNormalization()(conv(side))) for side in (left, right)]
     return keras.Model([left, right], [head(part) if not i else L.Flatten()(part) for i, part in enumerate(parts)])
 
 

@@ -24,7 +24,7 @@ def frozen_backbone() -> Any:
 
 
 def live_statistics_baked_in() -> Any:
-    """What went wrong with fine-tuning: batch statistics in every answer. The fold is on moving ones."""
+    """A fault of fine-tuning: batch statistics in every answer. The fold uses moving statistics."""
     inputs = keras.Input(IMAGE)
     x = L.Conv2D(4, 3)(inputs)
     return keras.Model(inputs, head(L.ReLU()(L.BatchNormalization()(x, training=False))))

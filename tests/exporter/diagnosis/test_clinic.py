@@ -1,4 +1,4 @@
-"""Every planted disease is found, by name and place; nothing is found in the healthy; nobody is changed."""
+"""Every planted fault is found, by kind and layer; healthy models have none; no model is changed."""
 
 from collections.abc import Callable
 from functools import cache
@@ -11,7 +11,7 @@ import pytest
 
 from foldserve_exporter import diagnose
 from foldserve_exporter.diagnosis import diagnose as module
-from foldserve_exporter.diagnosis.finding import Kind, Severity
+from foldserve_exporter.diagnosis.finding import FindingKind, Severity
 from foldserve_exporter.predictions.scores import LabelsError
 
 from ..digits import accuracy, backbone, digits, fit, healthy, held_back, with_head
@@ -21,42 +21,42 @@ from .clinic import CLINIC, Patient, bn
 pytestmark = pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 layers = keras.layers
 NEEDS_NO_DATA = {
-    Kind.UNTOUCHED,
-    Kind.BAKED_PHASE,
-    Kind.LIVE_RANDOMNESS,
-    Kind.DEAD_GAIN,
-    Kind.EXPLODING_GAIN,
-    Kind.TINY_VARIANCE,
-    Kind.MOVING_STATISTICS,
-    Kind.NON_FINITE,
-    Kind.NEIGHBOURS,
-    Kind.RANDOM,
+    FindingKind.UNTOUCHED,
+    FindingKind.BAKED_PHASE,
+    FindingKind.LIVE_RANDOMNESS,
+    FindingKind.DEAD_GAIN,
+    FindingKind.EXPLODING_GAIN,
+    FindingKind.TINY_VARIANCE,
+    FindingKind.MOVING_STATISTICS,
+    FindingKind.NON_FINITE,
+    FindingKind.NEIGHBOURS,
+    FindingKind.RANDOM,
 }
 
 
 @pytest.mark.parametrize("admit", CLINIC, ids=lambda admit: admit.__name__)
-def test_a_planted_disease_is_found_where_it_is(admit: Callable[[Path], Patient], tmp_path: Path) -> None:
+def test_a_planted_fault_is_found_in_its_layer(admit: Callable[[Path], Patient], tmp_path: Path) -> None:
     patient = admit(tmp_path)
     before = snapshot(patient.model)
     diagnosis = diagnose(patient.model, patient.samples, labels=patient.labels)
     assert snapshot(patient.model) == before
-    found = [(finding.kind, finding.layer) for finding in diagnosis.findings]
-    assert (patient.kind, patient.layer) in found
-    finding = diagnosis.findings[found.index((patient.kind, patient.layer))]
+    places = [(finding.kind, finding.layer) for finding in diagnosis.findings]
+    assert (patient.kind, patient.layer) in places
+    finding = diagnosis.findings[places.index((patient.kind, patient.layer))]
     assert finding.what
     assert finding.remedy
-    if patient.kind is Kind.CONSTANT or patient.layer == "backbone/conv_2":  # nothing is left to be measured by
+    if patient.kind is FindingKind.CONSTANT or patient.layer == "backbone/conv_2":  # no effect can be measured
         return
     assert finding.effect is not None
-    if patient.kind is not Kind.DEAD_GAIN:  # a channel that says nothing is missed by nobody
+    if patient.kind is not FindingKind.DEAD_GAIN:  # a channel that is a constant may have no effect
         assert finding.effect.size > 0.05
     if patient.kind in NEEDS_NO_DATA:
         alone = diagnose(patient.model)
-        assert (patient.kind, patient.layer) in [(each.kind, each.layer) for each in alone.findings]
+        assert (patient.kind, patient.layer) in [(other.kind, other.layer) for other in alone.findings]
         assert snapshot(patient.model) == before
 
 
-def test_findings_stand_in_the_order_of_their_gravity(tmp_path: Path) -> None:
+def test_findings_are_ordered_by_severity_and_effect(tmp_path: Path) -> None:
     patient = CLINIC[0](tmp_path)
     findings = diagnose(patient.model, patient.samples, labels=patient.labels).findings
     ranks = [(finding.severity.rank, -finding.effect.size) for finding in findings if finding.effect]
@@ -64,7 +64,7 @@ def test_findings_stand_in_the_order_of_their_gravity(tmp_path: Path) -> None:
     assert ranks == sorted(ranks)
 
 
-def test_only_the_layer_that_is_sick_is_named(tmp_path: Path) -> None:
+def test_only_the_faulty_layer_is_named(tmp_path: Path) -> None:
     """The layers behind it see other inputs than they were trained on, but their own statistics are right."""
     patient = CLINIC[0](tmp_path)
     diagnosis = diagnose(patient.model, patient.samples)
@@ -72,7 +72,7 @@ def test_only_the_layer_that_is_sick_is_named(tmp_path: Path) -> None:
     assert [drift.layer for drift in diagnosis.drifts] == ["backbone/bn_1", "backbone/bn_2", "backbone/bn_3"]
 
 
-def test_a_lagging_layer_tells_how_much_is_left_of_its_initial_value(tmp_path: Path) -> None:
+def test_a_lagging_layer_shows_the_share_that_is_left_of_its_initial_value(tmp_path: Path) -> None:
     model = healthy()
     for share in (0.25, 0.6):
         layer = bn(model, "bn_3")
@@ -98,7 +98,7 @@ def without_batch_norm() -> tuple[Any, Any, Any]:
 
 
 def regression() -> tuple[Any, Any, Any]:
-    """How much ink there is, from a perceptron with BatchNormalization on vectors."""
+    """The amount of ink, from a perceptron with BatchNormalization on vectors."""
     x = image = keras.Input((8, 8, 1), name="image")
     for width in (30, 20):
         x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(layers.Dense(width)(layers.Flatten()(x))))
@@ -110,7 +110,7 @@ def regression() -> tuple[Any, Any, Any]:
 
 @cache
 def frozen_elsewhere() -> tuple[Any, Any, Any]:
-    """Transfer as it should be: the backbone stays on the statistics of another domain, and the head is used to it."""
+    """Correct transfer: the backbone stays on the statistics of another domain, and the head was trained on them."""
     model = healthy()
     body = model.get_layer("backbone")
     body.trainable = False
@@ -123,7 +123,7 @@ def frozen_elsewhere() -> tuple[Any, Any, Any]:
 
 
 def untrained_flag_only() -> tuple[Any, Any, Any]:
-    """Frozen at home: trained, then frozen, on the data that it was trained on."""
+    """A model that is frozen after training, on the data that it was trained on."""
     model = healthy()
     model.trainable = False
     return model, *held_back()
@@ -147,7 +147,7 @@ def test_a_frozen_layer_opens_no_gap_between_the_phases() -> None:
     assert gap.changes["probabilities"].largest < 1e-5  # rounding alone
 
 
-def test_the_model_is_put_back_also_when_the_diagnosis_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_is_restored_also_when_the_diagnosis_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     model = with_head(backbone(training=True))
     before = snapshot(model)
 
@@ -155,13 +155,13 @@ def test_the_model_is_put_back_also_when_the_diagnosis_fails(monkeypatch: pytest
         model.variables[0].assign(np.full(model.variables[0].shape, 7.0))
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(module, "behaviour_faults", fails)
+    monkeypatch.setattr(module, "run_untouched", fails)
     with pytest.raises(RuntimeError, match="broken"):
         diagnose(model, held_back()[0])
     assert snapshot(model) == before
 
 
-def test_labels_that_do_not_fit_are_refused_in_words() -> None:
+def test_labels_that_do_not_fit_are_refused_with_the_reason() -> None:
     samples, labels = held_back()
     with pytest.raises(LabelsError, match="expected 300 rows"):
         diagnose(healthy(), samples, labels=labels[:-1])
@@ -171,8 +171,8 @@ def test_labels_that_do_not_fit_are_refused_in_words() -> None:
         diagnose(healthy(), samples, labels=labels + 1)
 
 
-def test_a_layer_whose_samples_cannot_be_seen_is_no_fault() -> None:
-    """What a mask hides is no part of a layer's statistics: they are not compared, and that is said."""
+def test_a_masked_layer_is_not_a_fault_and_a_note_explains_it() -> None:
+    """What a mask hides is not part of a layer's statistics: they are not compared, and a note gives the reason."""
     tokens = keras.Input((6,), dtype="int32", name="tokens")
     x = layers.BatchNormalization(momentum=0.5, name="masked")(layers.Embedding(9, 4, mask_zero=True)(tokens))
     model = keras.Model(tokens, layers.Dense(2, activation="softmax")(layers.LSTM(5)(x)))
@@ -184,19 +184,19 @@ def test_a_layer_whose_samples_cannot_be_seen_is_no_fault() -> None:
     assert diagnosis.scores
 
 
-def test_a_frozen_layer_that_was_never_updated_is_noted_and_chance_is_no_proof_against_it() -> None:
-    """A backbone without the weights it should have: whoever knows nothing is right a little more often by chance."""
+def test_a_frozen_layer_that_was_never_updated_is_noted_and_chance_does_not_speak_against_it() -> None:
+    """A backbone without the weights it should have: an untrained model may be right a little more often by chance."""
     keras.utils.set_random_seed(3)
     model = with_head(backbone())
     model.get_layer("backbone").trainable = False
     samples, labels = held_back()
     guessed = model.predict(samples, verbose=0).argmax(axis=1)
-    labels = np.where(guessed == labels, (labels + 1) % 10, labels)  # not even chance is on its side
+    labels = np.where(guessed == labels, (labels + 1) % 10, labels)  # the model as it is is never right
     findings = diagnose(model, samples, labels=labels).findings
-    assert {(finding.kind, finding.severity) for finding in findings} == {(Kind.UNTOUCHED, Severity.NOTE)}
+    assert {(finding.kind, finding.severity) for finding in findings} == {(FindingKind.UNTOUCHED, Severity.NOTE)}
 
 
-def test_few_samples_are_told_to_tell_little() -> None:
+def test_few_samples_are_noted_as_showing_little() -> None:
     samples, _ = held_back()
     few, enough = diagnose(healthy(), samples[:3]), diagnose(healthy(), samples[:32])
     assert few.findings == enough.findings == ()

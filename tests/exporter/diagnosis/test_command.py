@@ -1,4 +1,4 @@
-"""`diagnose-model`: exit codes, words, pages and files."""
+"""The command `diagnose-model`: exit codes, text, pages and files."""
 
 import json
 import re
@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def arguments(folder: Path, model: str, *more: Any) -> list[str]:
     data = ["--samples", folder / "samples.npy", "--labels", folder / "labels.npy"]
-    return [str(each) for each in (folder / model, *data, *more)]
+    return [str(part) for part in (folder / model, *data, *more)]
 
 
 def test_a_healthy_model_passes(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -39,15 +39,15 @@ def test_a_healthy_model_passes(folder: Path, capfd: pytest.CaptureFixture[str])
     assert "nothing found" in capfd.readouterr().out
 
 
-def test_findings_are_told_as_text_json_and_page(
+def test_findings_are_reported_as_text_json_and_page(
     folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments(folder, "sick.keras", "--json", "--html", tmp_path / "page.html")) == 0
-    told = json.loads(capfd.readouterr().out)
-    finding = next(each for each in told["findings"] if each["layer"] == "backbone/bn_2")
+    printed = json.loads(capfd.readouterr().out)
+    finding = next(row for row in printed["findings"] if row["layer"] == "backbone/bn_2")
     assert (finding["kind"], finding["severity"]) == ("stale statistics", "error")
     assert finding["effect"]["largest"] > 0.1
-    assert [drift["layer"] for drift in told["drifts"]] == ["backbone/bn_1", "backbone/bn_2", "backbone/bn_3"]
+    assert [drift["layer"] for drift in printed["drifts"]] == ["backbone/bn_1", "backbone/bn_2", "backbone/bn_3"]
     page = (tmp_path / "page.html").read_text()
     assert finding["what"].split(":")[0] in page
     assert "<svg" in page
@@ -61,7 +61,7 @@ def test_fail_on_decides_the_exit_code(folder: Path, capfd: pytest.CaptureFixtur
     assert "findings of severity error" in capfd.readouterr().err
 
 
-def test_fix_writes_a_model_that_is_well_again_and_leaves_its_file_alone(
+def test_fix_writes_a_repaired_model_and_leaves_the_original_file_alone(
     folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     before = (folder / "sick.keras").read_bytes()
@@ -88,7 +88,7 @@ def test_fix_writes_nothing_where_it_would_make_the_model_worse(
     assert not (tmp_path / "out.keras").exists()
 
 
-def test_what_was_repaired_in_reading_an_old_file_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_repairs_made_in_reading_an_old_file_are_noted(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     old = str(OLD / "epsilon.h5")
     assert main([old, "--json", "--html", str(tmp_path / "page.html")]) == 0
     (note,) = json.loads(capfd.readouterr().out)["notes"]
@@ -98,7 +98,7 @@ def test_what_was_repaired_in_reading_an_old_file_is_told(tmp_path: Path, capfd:
     assert "note: " in capfd.readouterr().out
 
 
-def test_usage_and_unreadable_files_have_their_codes(
+def test_usage_errors_and_unreadable_files_have_their_exit_codes(
     folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "x.keras").write_text("no model")

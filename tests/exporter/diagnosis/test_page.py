@@ -1,13 +1,13 @@
-"""The page says what a finding is to somebody who never met it, and shows what was measured alone."""
+"""The page of a diagnosis explains finding finding, and shows only what was measured."""
 
 import keras
 import numpy as np
 import pytest
 
 from foldserve_exporter import diagnose, recalibrate
-from foldserve_exporter.diagnosis.finding import Kind
+from foldserve_exporter.diagnosis.explanations import EXPLANATIONS
+from foldserve_exporter.diagnosis.finding import FindingKind
 from foldserve_exporter.diagnosis.html import render_diagnosis
-from foldserve_exporter.diagnosis.lessons import LESSONS
 
 from ..models import randomise
 
@@ -27,27 +27,27 @@ def page() -> str:
     recalibrate(model, samples).apply_to(model)
     layer = model.get_layer("bn_1")
     layer.moving_mean.assign(np.array(layer.moving_mean) + 3)
-    found = diagnose(model, samples)
-    assert [each.layer for each in found.findings if each.kind is Kind.STALE] == ["bn_1"]
-    return render_diagnosis(found)
+    diagnosis = diagnose(model, samples)
+    assert [finding.layer for finding in diagnosis.findings if finding.kind is FindingKind.STALE] == ["bn_1"]
+    return render_diagnosis(diagnosis)
 
 
-def test_every_kind_of_finding_has_its_lesson() -> None:
-    assert LESSONS.keys() == set(Kind)
+def test_every_kind_of_finding_has_an_explanation() -> None:
+    assert EXPLANATIONS.keys() == set(FindingKind)
 
 
-def test_a_finding_comes_with_its_lesson_and_commands_that_can_be_copied(page: str) -> None:
-    assert LESSONS[Kind.STALE] in page
+def test_a_finding_has_an_explanation_and_commands_that_can_be_copied(page: str) -> None:
+    assert EXPLANATIONS[FindingKind.STALE] in page
     assert "<code>diagnose-model --samples FILE --fix OUT.keras</code>" in page
     assert "<code>export-model --recalibrate FILE</code>." in page
 
 
-def test_the_predictions_in_both_phases_stand_side_by_side(page: str) -> None:
+def test_the_predictions_in_both_phases_are_in_one_table(page: str) -> None:
     rows = page.split("<h2>Predictions</h2>")[1].split("</table>")[0].split("<tr>")[2:]
     assert [row.split("</td>")[1].removeprefix("<td>") for row in rows] == ["phase 0", "phase 1", "recalibrated"]
 
 
-def test_no_bar_is_drawn_for_what_was_not_measured(page: str) -> None:
+def test_no_bar_is_drawn_for_an_effect_that_was_not_measured(page: str) -> None:
     bars = page.split("<svg")[1].split("</svg>")[0].count("<rect")
     assert bars == 3 * 3 + 1
 

@@ -29,7 +29,7 @@ def preactivated(x: Any, convolutions: int = 1) -> Any:
 
 @pytest.mark.parametrize("join", [L.Add, lambda: lambda pair: pair[0] + pair[1], L.Subtract, L.Average])
 def test_a_preactivated_sum_keeps_no_affine_beside_itself(join: Any) -> None:
-    """What a normalization shifts is put into the host of the sum, and taken back in the other branch."""
+    """A normalization's shift goes into the host of the sum, and its inverse into the other branch."""
     inputs = keras.Input(IMAGE)
     x = L.Conv2D(4, 3, padding="same")(inputs)
     for _ in range(2):
@@ -80,7 +80,7 @@ def test_normalizations_behind_sums_go_on_to_the_next_one() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 4), (9, 7, 1), (1, 1, 1)])
-def test_a_gate_that_is_stretched_gives_its_scale_on(shape: tuple[int, ...]) -> None:
+def test_a_gate_that_is_broadcast_passes_its_scale_on(shape: tuple[int, ...]) -> None:
     inputs, gate = keras.Input(IMAGE), keras.Input(shape)
     x = L.Multiply()([L.Activation("tanh")(inputs), L.Activation("sigmoid")(gate) * 0.2])
     model = randomise(keras.Model([inputs, gate], L.Conv2D(3, 2)(x)))
@@ -111,14 +111,14 @@ def test_one_minus_is_one_subtraction() -> None:
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("layer", [L.LSTM, L.GRU, L.SimpleRNN, lambda n, **w: L.GRU(n, reset_after=False, **w)])
-def test_a_recurrent_layer_takes_up_what_comes_before_it(layer: Any, bias: bool) -> None:
+def test_a_recurrent_layer_absorbs_the_map_before_it(layer: Any, bias: bool) -> None:
     inputs = keras.Input((5, 3))
     x = L.BatchNormalization()(L.Activation("tanh")(inputs))
     assert actions(folded(inputs, layer(4, use_bias=bias)(x))) == ["forward"]
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_attention_takes_up_what_comes_before_and_behind_it(bias: bool) -> None:
+def test_attention_absorbs_the_maps_before_and_behind_it(bias: bool) -> None:
     inputs, other = keras.Input((5, 6)), keras.Input((4, 6))
 
     def norm(x: Any) -> Any:

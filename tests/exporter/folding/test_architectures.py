@@ -40,7 +40,7 @@ def every_second_one_slow() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("name", list(every_second_one_slow()))
-def test_an_architecture_folds_as_it_says(name: str) -> None:
+def test_an_architecture_folds_as_declared(name: str) -> None:
     keras.backend.clear_session()
     architecture = ARCHITECTURES[name]
     model = architecture.model()
@@ -66,5 +66,5 @@ def given(model: Any, rows: Any) -> list[np.ndarray]:
 
 def test_there_are_many_architectures_and_each_holds_what_it_is_there_for() -> None:
     assert len(ARCHITECTURES) >= 100
-    actions: Counter[str] = sum((Counter(each.actions) for each in ARCHITECTURES.values()), Counter())
+    actions: Counter[str] = sum((Counter(architecture.actions) for architecture in ARCHITECTURES.values()), Counter())
     assert set(actions) >= {"backward", "forward", "merged_into_affine", "left_affine"}

@@ -46,7 +46,7 @@ def test_two_maps_compose_in_their_order() -> None:
     )
 
 
-def test_a_shift_is_told_apart_from_its_scale_only_where_there_is_one() -> None:
+def test_a_shift_is_split_from_its_scale_only_where_there_is_a_scale() -> None:
     whole, x = affine(5), RNG.normal(size=5)
     before = arithmetic.split_shift(whole)
     assert before is not None

@@ -1,4 +1,4 @@
-"""Every host that takes up the BatchNormalization behind it: rectangular kernels, strides, dilation, groups."""
+"""Hosts that absorb the BatchNormalization behind them: rectangular kernels, strides, dilation, groups."""
 
 from collections.abc import Callable
 from typing import Any
@@ -47,7 +47,7 @@ def after(shape: tuple[int, ...], host: Any, **bn: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", HOSTS)
-def test_a_host_takes_up_what_follows_it(name: str) -> None:
+def test_a_host_absorbs_the_map_behind_it(name: str) -> None:
     shape, host = HOSTS[name]
     folded = assert_folds(after(shape, host()))
     assert actions(folded) == ["backward"]

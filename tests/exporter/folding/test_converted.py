@@ -1,4 +1,4 @@
-"""What the fold is for: how many nodes are left when the folded model becomes ONNX."""
+"""Purpose of the fold: the number of nodes that are left when the folded model becomes ONNX."""
 
 import warnings
 from collections import Counter
@@ -73,8 +73,8 @@ def test_groups_of_several_channels_stand_side_by_side(rank: int) -> None:
 
 
 @pytest.mark.parametrize("name", CHAINS)
-def test_no_arithmetic_is_left_that_need_not_be(name: str) -> None:
+def test_no_arithmetic_is_left_that_could_be_folded(name: str) -> None:
     layers, expected = CHAINS[name]
-    found = converted(chain(*layers()))
+    counts = converted(chain(*layers()))
     arithmetic = {"BatchNormalization", "Rsqrt", "Sqrt", "Reciprocal", "Mul", "Add", "Sub", "Div"}
-    assert {op: count for op, count in found.items() if op in arithmetic} == expected
+    assert {op: count for op, count in counts.items() if op in arithmetic} == expected

@@ -1,4 +1,4 @@
-"""A BatchNormalization that nothing before it can take up, and what may stand between it and its host."""
+"""BatchNormalization that only layers behind it can absorb, and the layers that may be between the two."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ FORWARD, SHIFT = "forward", "forward_scale_left_affine_shift"
 
 
 def before(shape: tuple[int, ...], *layers: Any, positive: bool = False, **bn: Any) -> Any:
-    """tanh, which nothing folds through, then BatchNormalization, then the layers."""
+    """Layers behind tanh, which nothing folds through, and BatchNormalization, then the layers."""
     inputs = keras.Input(shape)
     norm = L.BatchNormalization(name="bn", **bn)
     x = norm(keras.ops.tanh(inputs))
@@ -50,7 +50,7 @@ WHOLE: dict[str, tuple[Any, Callable[[], Any]]] = {
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_a_host_takes_up_what_comes_before_it(name: str) -> None:
+def test_a_host_absorbs_the_map_before_it(name: str) -> None:
     shape, host = WHOLE[name]
     folded = assert_folds(before(shape, host()))
     assert actions(folded) == [FORWARD]
@@ -150,7 +150,7 @@ def test_no_scale_goes_through_any_other_activation(activation: Any) -> None:
     assert actions(folded) == ["left_affine"]
 
 
-def test_every_reader_must_take_it_up() -> None:
+def test_every_reader_must_absorb_the_map() -> None:
     for second, action in (
         (L.Conv2D(2, 3), FORWARD),
         (L.Conv2D(2, 3, padding="same"), SHIFT),
@@ -191,7 +191,7 @@ def test_two_parts_of_a_concatenation_fold_one_after_the_other() -> None:
     assert actions(folded) == [FORWARD] * 2
 
 
-def test_a_host_that_is_reached_along_two_paths_takes_up_both() -> None:
+def test_a_host_that_is_reached_along_two_paths_absorbs_both_maps() -> None:
     inputs = keras.Input(IMAGE)
     x = L.BatchNormalization()(keras.ops.tanh(inputs))
     model = keras.Model(inputs, L.Conv2D(3, 2)(L.Concatenate()([x, L.AveragePooling2D(1)(x)])))

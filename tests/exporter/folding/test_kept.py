@@ -1,4 +1,4 @@
-"""Where the map must stay: it is one Rescaling, and the plan says why."""
+"""Maps that have to stay: each is one Rescaling, and the plan has the reason."""
 
 import subprocess
 import sys

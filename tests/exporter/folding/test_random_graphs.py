@@ -1,4 +1,4 @@
-"""Graphs that nobody would draw: whatever is wired to whatever, the fold changes no answer."""
+"""Random graphs of unusual wiring: the fold changes no answer."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ L = keras.layers
 
 
 class Drawer:
-    """Draws a model of image layers, branches, joins, shared layers and many normalizations."""
+    """Generator of a random model of image layers, branches, joins, shared layers and many normalizations."""
 
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
@@ -38,9 +38,9 @@ class Drawer:
 
     def norm(self) -> Any:
         x = self.source()
-        known = [n for n in self.norms if n.input.shape[-1] == x.shape[-1]]
-        if known and self.rng.random() < 0.2:
-            return self.pick(known)(x) if len(known[0]._inbound_nodes) == 1 else x
+        matching = [n for n in self.norms if n.input.shape[-1] == x.shape[-1]]
+        if matching and self.rng.random() < 0.2:
+            return self.pick(matching)(x) if len(matching[0]._inbound_nodes) == 1 else x
         words = {"center": self.rng.random() < 0.8, "scale": self.rng.random() < 0.8}
         norm = L.BatchNormalization(axis=-1 if self.rng.random() < 0.9 else 1, **words)
         result = norm(x)
@@ -95,11 +95,11 @@ class Drawer:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_whatever_is_drawn_answers_the_same_when_folded(seed: int) -> None:
+def test_a_random_graph_answers_the_same_when_folded(seed: int) -> None:
     assert_folds(Drawer(seed).model(14))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100, 180))
-def test_a_great_many_drawings_answer_the_same_when_folded(seed: int) -> None:
+def test_many_random_graphs_answer_the_same_when_folded(seed: int) -> None:
     assert_folds(Drawer(seed).model(18))

@@ -37,6 +37,6 @@ def test_a_variance_without_a_root_is_refused(variance: float) -> None:
         fold(sick)
 
 
-def test_no_model_at_all_is_refused() -> None:
+def test_an_object_that_is_not_a_model_is_refused() -> None:
     with pytest.raises(Refused, match="Expected a Keras model, received dict"):
         fold({})

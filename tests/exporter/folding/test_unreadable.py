@@ -162,7 +162,7 @@ def dense(x: np.ndarray, layer: Any) -> np.ndarray:
     return x @ kernel + bias
 
 
-def test_what_insists_on_batch_statistics_answers_by_moving_ones_as_the_formula_has_it() -> None:
+def test_a_layer_with_a_baked_training_phase_answers_by_moving_statistics() -> None:
     model, x = of(Outer(5, name="outer"), (7,)), rows(7)
     first, outer, last = model.layers[1:]
     hidden = np.tanh(normalized(dense(dense(x, first), outer.block.dense), outer.block.parts["norm"]))
@@ -190,12 +190,12 @@ def test_a_model_that_is_a_class_is_left_whole_where_it_cannot_be_read() -> None
     assert sorted(entry.bn for entry in folded.plan) == ["whole/block/norm", "whole/norm"]
 
 
-def test_a_normalization_in_a_recurrent_cell_is_an_affine_there() -> None:
+def test_a_normalization_in_a_recurrent_cell_becomes_an_affine_map_there() -> None:
     folded = assert_leaves_affines(of(L.RNN(Cell(4), name="recurrent"), (5, 3)), rows(5, 3))
     assert folded.plan[0].bn == "recurrent/cell/inner_norm"
 
 
-def test_in_a_time_distributed_over_sizes_that_are_open_it_stays_as_an_affine() -> None:
+def test_in_a_time_distributed_over_dynamic_sizes_it_stays_as_an_affine_map() -> None:
     frame = keras.Sequential([keras.Input((None, None, 3)), L.Conv2D(4, 2), L.BatchNormalization(name="bn")])
     inputs = keras.Input((4, None, None, 3))
     model = keras.Model(inputs, L.TimeDistributed(frame, name="frames")(inputs))
@@ -209,8 +209,8 @@ def test_statistics_that_cannot_be_folded_are_refused_by_name_there_too() -> Non
         fold(model)
 
 
-def test_what_is_made_while_it_is_called_is_refused_with_the_remedy() -> None:
-    class Fresh(keras.layers.Layer):
+def test_layers_that_are_created_during_the_call_are_refused_with_the_remedy() -> None:
+    class Fresh(L.Layer):
         def call(self, x: Any) -> Any:
             return tf.nn.relu(L.BatchNormalization()(x, training=True))
 
@@ -218,7 +218,7 @@ def test_what_is_made_while_it_is_called_is_refused_with_the_remedy() -> None:
         traced(served(of(Fresh())), training=False)
 
 
-def test_a_layer_that_moves_its_statistics_in_inference_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_layer_that_updates_its_statistics_in_inference_is_refused_by_name(tmp_path: Path) -> None:
     class Moving(Chosen):
         def call(self, x: Any) -> Any:
             self.norm.moving_mean.assign(self.norm.moving_mean * 0.9)
@@ -231,8 +231,8 @@ def test_a_layer_that_moves_its_statistics_in_inference_is_refused_by_name(tmp_p
     assert snapshot(model) == before
 
 
-def test_a_layer_that_draws_in_inference_is_refused_by_name(tmp_path: Path) -> None:
-    class Sampled(keras.layers.Layer):
+def test_a_layer_that_is_random_in_inference_is_refused_by_name(tmp_path: Path) -> None:
+    class Sampled(L.Layer):
         def call(self, x: Any) -> Any:
             return x + keras.random.normal(keras.ops.shape(x))
 
@@ -241,8 +241,8 @@ def test_a_layer_that_draws_in_inference_is_refused_by_name(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("seeded", [True, False])
-def test_a_layer_that_is_told_the_phase_and_draws_whatever_it_is_told_is_refused_by_name(seeded: bool) -> None:
-    class Told(keras.layers.Layer):
+def test_a_layer_that_is_random_in_either_phase_is_refused_by_name(seeded: bool) -> None:
+    class Told(L.Layer):
         def call(self, x: Any, training: bool | None = None) -> Any:
             numbers = keras.random.normal((5,), seed=1) if seeded else tf.random.normal((5,))
             return x + numbers[0]
@@ -251,8 +251,8 @@ def test_a_layer_that_is_told_the_phase_and_draws_whatever_it_is_told_is_refused
         served(of(Told(name="told")))
 
 
-def test_dropout_that_insists_is_refused_by_name() -> None:
-    class Insisting(keras.layers.Dropout):
+def test_dropout_with_a_baked_training_phase_is_refused_by_name() -> None:
+    class Insisting(L.Dropout):
         def call(self, inputs: Any) -> Any:
             return super().call(inputs, training=True)
 
@@ -260,7 +260,7 @@ def test_dropout_that_insists_is_refused_by_name() -> None:
         fold(of(Insisting(0.5, name="mc")))
 
 
-def test_recalibration_is_refused_where_nobody_sees_what_reaches_it() -> None:
+def test_recalibration_is_refused_where_the_inputs_cannot_be_observed() -> None:
     with pytest.raises(Refused, match="block: what reaches the BatchNormalization in it cannot be seen"):
         recalibrate(of(Block(6, name="block")), np.zeros((40, 7), np.float32))
 

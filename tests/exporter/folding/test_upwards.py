@@ -185,8 +185,8 @@ def test_the_scales_that_an_inception_resnet_writes_down_as_layers_fold_along() 
     assert actions(folded) == ["backward"] and kinds(folded.model) == ["Conv2D", "Conv2D", "Add"]
 
 
-def test_a_layer_of_ones_own_reads_a_scale_that_stays() -> None:
-    class Shifted(keras.layers.Layer):
+def test_a_custom_layer_reads_a_scale_that_stays() -> None:
+    class Shifted(L.Layer):
         def call(self, x: Any) -> Any:
             return x + keras.ops.ones((4,))
 

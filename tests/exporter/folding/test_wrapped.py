@@ -49,7 +49,7 @@ def test_the_axis_of_a_wrapped_normalization_is_counted_within_a_step(axis: int)
     assert_folds(randomise(model))
 
 
-def test_over_an_open_number_of_steps_what_works_step_by_step_folds() -> None:
+def test_over_a_dynamic_number_of_steps_pointwise_layers_fold() -> None:
     inputs = keras.Input((None, *FILM[1:]))
     x = L.TimeDistributed(L.BatchNormalization())(L.TimeDistributed(L.Dense(5), name="dense")(inputs))
     model = randomise(keras.Model(inputs, L.GlobalAveragePooling3D()(x)))
@@ -59,7 +59,7 @@ def test_over_an_open_number_of_steps_what_works_step_by_step_folds() -> None:
 
 
 @pytest.mark.parametrize("inner", [cnn, lambda: L.Conv2D(5, 3)], ids=["model", "layer"])
-def test_an_open_number_of_steps_is_refused_where_keras_goes_through_the_wrong_ones(inner: Any) -> None:
+def test_a_dynamic_number_of_steps_is_refused_where_keras_takes_the_wrong_ones(inner: Any) -> None:
     inputs = keras.Input((None, *FILM[1:]))
     with pytest.raises(Refused, match="frames: over an open number of steps Keras computes a TimeDistributed wrongly"):
         trace(keras.Model(inputs, L.TimeDistributed(inner(), name="frames")(inputs)))
@@ -86,7 +86,7 @@ class Squared(keras.layers.BatchNormalization):
         return super().call(inputs * inputs, training=training, mask=mask)
 
 
-def test_a_subclass_that_insists_on_batch_statistics_is_folded_on_moving_ones() -> None:
+def test_a_subclass_with_a_baked_training_phase_is_folded_on_moving_statistics() -> None:
     inputs = keras.Input((9, 7, 3))
     conv = L.Conv2D(4, 3)
     live, plain = Live(), L.BatchNormalization()

@@ -36,12 +36,12 @@ def assert_rebuilds(model: Any, inputs: Any = None) -> Any:
     again, wide = rebuild(trace(model)), rebuild(trace(model), "float64")
     assert snapshot(model) == before
     expected = flat(model.predict(inputs, verbose=0))
-    for one, two, exact in zip(
+    for original, rebuilt, exact in zip(
         expected, flat(again(inputs, training=False)), flat(wide(inputs, training=False)), strict=True
     ):
-        np.testing.assert_allclose(two, one, rtol=1e-5, atol=1e-5 * np.abs(one).max())
-        np.testing.assert_allclose(exact, one, rtol=1e-4, atol=1e-5 * np.abs(one).max())
-        assert exact.dtype == np.float64 or not np.issubdtype(one.dtype, np.floating)
+        np.testing.assert_allclose(rebuilt, original, rtol=1e-5, atol=1e-5 * np.abs(original).max())
+        np.testing.assert_allclose(exact, original, rtol=1e-4, atol=1e-5 * np.abs(original).max())
+        assert exact.dtype == np.float64 or not np.issubdtype(original.dtype, np.floating)
     return again
 
 
@@ -77,14 +77,14 @@ def test_dropout_noise_and_augmentation_are_gone() -> None:
     assert_rebuilds(model)
 
 
-def test_dropout_within_layers_falls_silent() -> None:
+def test_dropout_inside_layers_is_disabled() -> None:
     inputs = keras.Input((7, 6))
     x = L.MultiHeadAttention(2, 3, dropout=0.5)(inputs, inputs)
     x = L.Bidirectional(L.LSTM(4, dropout=0.5, recurrent_dropout=0.5))(x)
     assert_rebuilds(keras.Model(inputs, x))
 
 
-def test_dropout_falls_silent_within_layers_of_a_class_that_is_told_no_phase() -> None:
+def test_dropout_is_disabled_inside_custom_layers_that_take_no_phase() -> None:
     @keras.saving.register_keras_serializable("trace")
     class Encoder(keras.layers.Layer):
         def __init__(self, **kwargs: Any) -> None:
@@ -123,7 +123,7 @@ def test_a_shared_nested_model_stays_shared() -> None:
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16"])
-def test_half_precision_comes_out_in_the_wanted_one(policy: str) -> None:
+def test_half_precision_is_rebuilt_in_the_requested_precision(policy: str) -> None:
     keras.config.set_dtype_policy(policy)
     try:
         model = keras.Sequential([keras.Input((8, 6, 3)), backbone(), L.Flatten(), L.Dense(3)])

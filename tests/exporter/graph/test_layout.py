@@ -71,7 +71,7 @@ def test_an_image_comes_out_as_it_was_meant() -> None:
     assert kinds(fold(model).model) == ["Permute", "Conv2D", "Permute"]
 
 
-def test_what_knows_no_layout_gets_the_tensor_as_the_model_means_it() -> None:
+def test_a_layer_that_is_not_layout_aware_gets_the_tensor_in_the_models_layout() -> None:
     def odd(x: Any, layout: str, axis: int) -> Any:
         x = L.Conv2D(4, (3, 2), data_format=layout)(x)
         x = x if layout == FIRST else L.Permute((3, 1, 2))(x)
@@ -93,7 +93,7 @@ LAST_AXIS_AS_MEANT: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", LAST_AXIS_AS_MEANT)
-def test_what_looks_along_an_axis_looks_along_the_one_that_the_model_means(name: str) -> None:
+def test_a_layer_that_works_along_an_axis_works_along_the_models_axis(name: str) -> None:
     inputs = keras.Input((3, 9, 7))
     model = randomise(keras.Model(inputs, LAST_AXIS_AS_MEANT[name](inputs)))
     x = np.random.default_rng(1).normal(size=(4, 3, 9, 7)).astype(np.float32)

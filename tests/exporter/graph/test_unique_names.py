@@ -47,7 +47,7 @@ def test_an_output_is_never_called_as_an_input() -> None:
     assert names(model) == (("a", "b"), ("a_1", "c"))
 
 
-def test_a_list_of_one_stays_a_list() -> None:
+def test_a_list_of_a_single_tensor_stays_a_list() -> None:
     a = keras.Input((6,), name="a")
     again = rebuild(trace(keras.Model([a], [L.Dense(2)(a)])))
     assert isinstance(again.input, list) and isinstance(again.output, list)
@@ -64,7 +64,7 @@ def test_a_number_never_meets_a_name_that_is_there() -> None:
     assert tensor_names(["p", "p", "p_1"], "output") == ("p", "p_2", "p_1")
 
 
-def test_layers_of_one_name_are_told_apart_by_their_paths() -> None:
+def test_layers_of_the_same_name_are_distinguished_by_their_paths() -> None:
     inputs = keras.Input((6,), name="x")
     model = keras.Model(inputs, L.Add(name="add")([backbone("left")(inputs), backbone("right")(inputs)]))
     again = rebuild(trace(model))
@@ -74,11 +74,11 @@ def test_layers_of_one_name_are_told_apart_by_their_paths() -> None:
     }  # fmt: skip
 
 
-def test_an_input_that_could_be_left_out_is_told() -> None:
+def test_an_optional_input_is_marked() -> None:
     class Joined(keras.layers.Layer):
         def call(self, x: Any, more: Any = None) -> Any:
             return x if more is None else x + more
 
     inputs = [keras.Input((5,), name="x"), keras.Input((5,), name="more", optional=True)]
-    (told,) = input_warnings(trace(keras.Model(inputs, Joined()(*inputs))))
-    assert "input 'more' could be left out of the model; every request must give it" in told
+    (warning,) = input_warnings(trace(keras.Model(inputs, Joined()(*inputs))))
+    assert "input 'more' could be left out of the model; every request must give it" in warning

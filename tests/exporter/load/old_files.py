@@ -1,4 +1,4 @@
-"""Models saved by Kerases of old, with the answers those gave; `tests/exporter/legacy/make.py` made them."""
+"""Models saved by old versions of Keras, with their answers there; written by `tests/exporter/legacy/make.py`."""
 
 import json
 import shutil
@@ -16,14 +16,14 @@ SHARED = Path(__file__).parents[4] / "shared" / "legacy"
 
 
 def models_in(folder: Path) -> list[Path]:
-    """Every model file or directory below a folder that answers stand beside."""
-    found = (path for path in sorted(folder.rglob("*")) if answers_file(path) is not None)
-    return [path for path in found if path.suffix in (".h5", ".keras") or path.is_dir()]
+    """Every model file or directory below a folder that has a file of answers beside it."""
+    paths = (path for path in sorted(folder.rglob("*")) if answers_file(path) is not None)
+    return [path for path in paths if path.suffix in (".h5", ".keras") or path.is_dir()]
 
 
 def answers_file(path: Path) -> Path | None:
     beside = (path.with_name(f"{path.name}.npz"), path.with_suffix(".npz"))
-    return next((each for each in beside if each.is_file() and path.suffix != ".npz"), None)
+    return next((candidate for candidate in beside if candidate.is_file() and path.suffix != ".npz"), None)
 
 
 def label(path: Path) -> str:
@@ -31,7 +31,7 @@ def label(path: Path) -> str:
 
 
 def questions_and_answers(path: Path) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Inputs, and what the Keras that saved the model answered."""
+    """Inputs, and the answers of the Keras that saved the model."""
     file = answers_file(path)
     assert file is not None
     with np.load(file) as arrays:
@@ -39,7 +39,7 @@ def questions_and_answers(path: Path) -> tuple[np.ndarray, list[np.ndarray]]:
 
 
 def edited(original: Path, target: Path, edit: Callable[[Any], None]) -> Path:
-    """A copy of a model's HDF5 file whose configuration went through ``edit``."""
+    """A copy of a model's HDF5 file whose configuration was changed by ``edit``."""
     shutil.copy(original, target)
     with h5py.File(target, "r+") as file:
         config = json.loads(file.attrs["model_config"])
@@ -50,7 +50,7 @@ def edited(original: Path, target: Path, edit: Callable[[Any], None]) -> Path:
 
 @contextmanager
 def old_keras() -> Iterator[Any]:
-    """tf-keras, whose warnings about itself are none of ours."""
+    """Import of tf-keras without its warnings about itself."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import tf_keras
@@ -70,7 +70,7 @@ def randomise(model: Any, seed: int = 0) -> Any:
 
 
 def saved(model: Any, path: Path, **options: Any) -> Path:
-    """Saves a tf-keras model in the way that the name says."""
+    """Saves a tf-keras model in the format of the file's suffix."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.save(path, **options)

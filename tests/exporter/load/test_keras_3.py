@@ -16,7 +16,7 @@ def small() -> keras.Model:
     return keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="head")], name="small")
 
 
-def test_a_keras_file_is_loaded_and_known_by_its_digest(tmp_path: Path, small: keras.Model) -> None:
+def test_a_keras_file_is_loaded_and_identified_by_its_digest(tmp_path: Path, small: keras.Model) -> None:
     path = tmp_path / "small.keras"
     small.save(path)
     loaded = load_model(path)
@@ -25,7 +25,7 @@ def test_a_keras_file_is_loaded_and_known_by_its_digest(tmp_path: Path, small: k
     assert len(loaded.source.sha256) == 64
 
 
-def test_what_is_no_model_is_said_to_be_none(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_model_is_refused_as_such(tmp_path: Path) -> None:
     (tmp_path / "text.keras").write_text("not a model")
     with zipfile.ZipFile(tmp_path / "zip.keras", "w") as archive:
         archive.writestr("readme.txt", "a zip all the same")
@@ -57,9 +57,7 @@ def test_a_lambda_is_refused_by_name_and_runs_only_when_trusted(tmp_path: Path) 
     assert load_model(path, trust_code=True).model.layers[-1].name == "twice"
 
 
-def test_a_class_of_ones_own_is_refused_until_its_module_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_custom_class_is_refused_until_its_module_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = """
 import keras
 @keras.saving.register_keras_serializable("mine")

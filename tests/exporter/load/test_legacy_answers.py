@@ -1,4 +1,4 @@
-"""What a Keras of old saved answers as it did then."""
+"""Models that old versions of Keras saved answer as they did there."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +13,7 @@ from foldserve_contract.signature import Signature
 from foldserve_engine.onnx.onnx_engine import OnnxEngine
 from foldserve_engine.tensorflow_engine import TensorFlowEngine
 from foldserve_exporter import export_model
-from foldserve_exporter.diagnosis.phases import baked_phases
+from foldserve_exporter.diagnosis.subject import baked_phases
 from foldserve_exporter.emit.onnx_model import write_onnx
 from foldserve_exporter.emit.saved_model import serving_function, write_saved_model
 from foldserve_exporter.graph import rebuild, trace
@@ -27,22 +27,22 @@ OWN_MODELS = models_in(OWN)
 SHARED_MODELS = models_in(SHARED) if SHARED.is_dir() else []
 
 
-def deviation(got: Any, wanted: list[np.ndarray]) -> float:
-    """The largest, relative to the answers' scale where that is above one."""
-    pairs = zip(keras.tree.flatten(got), wanted, strict=True)
+def deviation(got: Any, expected: list[np.ndarray]) -> float:
+    """The largest deviation, relative to the answers' scale where that is above 1."""
+    pairs = zip(keras.tree.flatten(got), expected, strict=True)
     return max(float(np.abs(np.asarray(g) - w).max() / max(1.0, np.abs(w).max())) for g, w in pairs)
 
 
-def test_all_files_are_found() -> None:
+def test_every_file_is_in_the_list() -> None:
     assert len(OWN_MODELS) == 13
     assert {path.parent.name for path in OWN_MODELS} == {"keras-2.1.6", "tfkeras-2.10", "tfkeras-2.12", "tfkeras-2.15"}
 
 
 @pytest.mark.parametrize("path", OWN_MODELS, ids=label)
 def test_a_loaded_model_answers_as_it_did_where_it_was_saved(path: Path) -> None:
-    x, wanted = questions_and_answers(path)
+    x, expected = questions_and_answers(path)
     model = rebuild(trace(load_model(path).model))
-    assert deviation(model(x, training=False), wanted) <= TOLERANCE
+    assert deviation(model(x, training=False), expected) <= TOLERANCE
 
 
 def artifacts_answer(path: Path, folder: Path) -> dict[str, list[np.ndarray]]:
@@ -70,9 +70,9 @@ CHOSEN = [path for path in OWN_MODELS if label(path) in ("keras-2.1.6/separable.
 
 @pytest.mark.parametrize("path", [*CHOSEN, *SHARED_MODELS], ids=label)
 def test_both_artifacts_answer_as_the_keras_that_saved_the_model(path: Path, tmp_path: Path) -> None:
-    _, wanted = questions_and_answers(path)
+    _, expected = questions_and_answers(path)
     answers = artifacts_answer(path, tmp_path)
-    assert {kind: deviation(got, wanted) <= TOLERANCE for kind, got in answers.items()} == {
+    assert {kind: deviation(got, expected) <= TOLERANCE for kind, got in answers.items()} == {
         "onnx": True,
         "saved_model": True,
     }
@@ -88,9 +88,9 @@ def test_the_shared_models_are_all_there_or_none() -> None:
 def test_the_file_comes_back_unchanged(name: str) -> None:
     path = OWN / "tfkeras-2.10" / name
     files = [path, *path.rglob("*")]
-    before = {each: each.read_bytes() for each in files if each.is_file()}
+    before = {file: file.read_bytes() for file in files if file.is_file()}
     assert load_model(path).source.file == name
-    assert {each: each.read_bytes() for each in [path, *path.rglob("*")] if each.is_file()} == before
+    assert {file: file.read_bytes() for file in [path, *path.rglob("*")] if file.is_file()} == before
 
 
 @pytest.mark.slow
@@ -100,7 +100,7 @@ def test_every_file_becomes_a_verified_bundle(path: Path, tmp_path: Path) -> Non
     assert export_model(path, tmp_path, "old", samples=np.concatenate([x] * 5)).report.verification.passed
 
 
-def test_the_bundle_tells_of_the_epsilon_that_was_in_force(tmp_path: Path) -> None:
+def test_the_bundle_has_a_note_on_the_epsilon_that_was_in_force(tmp_path: Path) -> None:
     path = OWN / "tfkeras-2.10" / "epsilon.h5"
     (note,) = load_model(path).notes
     assert "'bn_image'" in note and "bn_row" not in note and "1.001e-05" in note and "2.10.0" in note
@@ -121,7 +121,7 @@ def test_baked_phases_dropout_and_frozen_layers_survive() -> None:
     assert [layer.name for layer in backbone.layers if layer.weights and layer.trainable] == ["conv_2", "bn_3"]
 
 
-def test_answers_stand_beside_every_shipped_model() -> None:
+def test_every_shipped_model_has_answers() -> None:
     shipped = [
         path for path in OWN.rglob("*") if path.suffix in (".h5", ".keras") or (path / "saved_model.pb").exists()
     ]

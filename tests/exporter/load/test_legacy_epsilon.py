@@ -49,7 +49,7 @@ def test_volumes_and_channels_first_had_it_in_tf_keras_only() -> None:
     assert in_force("2.2.4", RANK_4, axis=1) == SAVED
 
 
-def test_layers_in_nested_models_and_wrappers_are_found() -> None:
+def test_layers_in_nested_models_and_wrappers_are_reached() -> None:
     inner = tf_keras.Sequential([L.Input(RANK_4), L.BatchNormalization(epsilon=SAVED, name="inside")])
     outer = tf_keras.Sequential([L.Input(RANK_5), L.TimeDistributed(inner), L.BatchNormalization(name="fine")])
     (note,) = apply_floor(outer, "2.10.0")

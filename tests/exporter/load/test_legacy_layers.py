@@ -117,8 +117,8 @@ MODELS: dict[str, Callable[[], Any]] = {
 
 
 def answers(model: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
-    found = model(inputs if len(inputs) > 1 else inputs[0], training=False)
-    return [np.asarray(each) for each in (found if isinstance(found, list | tuple) else [found])]
+    outputs = model(inputs if len(inputs) > 1 else inputs[0], training=False)
+    return [np.asarray(tensor) for tensor in (outputs if isinstance(outputs, list | tuple) else [outputs])]
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -129,8 +129,8 @@ def test_it_computes_the_same(name: str, tmp_path: Path) -> None:
     loaded = load_model(saved(model, tmp_path / "model.h5")).model
     generator = np.random.default_rng(2)
     inputs = [generator.normal(size=(3, *tensor.shape[1:])).astype(np.float32) for tensor in model.inputs]
-    for got, wanted in zip(answers(loaded, inputs), answers(model, inputs), strict=True):
-        np.testing.assert_allclose(got, wanted, atol=2e-6 * max(1.0, np.abs(wanted).max()))
+    for got, expected in zip(answers(loaded, inputs), answers(model, inputs), strict=True):
+        np.testing.assert_allclose(got, expected, atol=2e-6 * max(1.0, np.abs(expected).max()))
     assert trace(loaded).nodes
 
 
@@ -159,15 +159,15 @@ def test_mixed_precision_becomes_float32(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("layer", "told"),
+    ("layer", "message"),
     [
         (lambda: L.LocallyConnected1D(3, 2, name="local"), "'local'.*LocallyConnected1D"),
         (lambda: L.RNN(L.LSTMCell(3), name="cells"), "'cells' is an RNN over cells"),
         (lambda: L.SimpleRNN(3, activation="hard_sigmoid", name="old"), "'old'.*hard_sigmoid"),
     ],
 )
-def test_what_has_no_counterpart_is_refused_by_name(layer: Callable[[], Any], told: str, tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=told):
+def test_a_layer_without_counterpart_is_refused_by_name(layer: Callable[[], Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=message):
         load_model(saved(stack((7, 5), layer()), tmp_path / "model.h5"))
 
 
@@ -201,8 +201,8 @@ def spoil_activation(model: Any) -> None:
     [None, spoil_weight, spoil_order, spoil_epsilon, spoil_with_nan, spoil_activation],
     ids=lambda spoil: getattr(spoil, "__name__", "none"),
 )
-def test_a_conversion_that_computes_anything_else_is_found_out(spoil: Callable[[Any], None] | None) -> None:
-    """Although its only output is saturated, so that most faults do not show there."""
+def test_a_conversion_that_computes_anything_else_is_detected(spoil: Callable[[Any], None] | None) -> None:
+    """The only output is saturated, so that most faults do not show there."""
     layers = [L.Conv2D(4, 3, name="conv"), L.BatchNormalization(name="bn"), L.Flatten(), L.Dense(1), L.Softmax()]
     old = randomise(stack((6, 7, 2), *layers))
     converted = convert(old, Path("model.h5"), frozenset())
@@ -230,7 +230,7 @@ class Shift(keras.layers.Layer):
 
 
 @pytest.mark.parametrize("shift", [1.5, 1.6])
-def test_a_class_registered_with_both_is_taken_and_held_against_its_older_self(
+def test_a_class_registered_with_both_is_used_and_compared_with_its_older_self(
     shift: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = f"shift_{int(shift * 10)}"

@@ -1,4 +1,4 @@
-"""What is not a model of Keras 2, or would run code, is refused by name before anything is made of it."""
+"""Files that are not models of Keras 2, or would run code, are refused before anything is constructed."""
 
 import json
 import os
@@ -34,11 +34,11 @@ def test_a_lambda_is_refused_by_name_and_runs_only_when_trusted(tmp_path: Path, 
         model = lambda_model(tf_keras)
         path = saved(model, tmp_path / name)
         x = np.ones((2, 4), np.float32)
-        wanted = model.predict(x, verbose=0)
+        answers = model.predict(x, verbose=0)
     with pytest.raises(Refused, match=r"'twice' is a Lambda.*--trust-code"):
         load_model(path)
     loaded = load_model(path, trust_code=True).model
-    np.testing.assert_allclose(loaded.predict(x, verbose=0), wanted, atol=1e-6)
+    np.testing.assert_allclose(loaded.predict(x, verbose=0), answers, atol=1e-6)
 
 
 def replace_head(**entry: Any) -> Any:
@@ -57,20 +57,20 @@ def replace_head(**entry: Any) -> Any:
         {"class_name": "TimeDistributed", "config": {"name": "head", "layer": {"class_name": "Shift", "config": {}}}},
     ],
 )
-def test_an_unknown_class_is_refused_wherever_it_stands(tmp_path: Path, entry: dict[str, Any]) -> None:
+def test_an_unknown_class_is_refused_at_any_depth(tmp_path: Path, entry: dict[str, Any]) -> None:
     path = edited(NESTED, tmp_path / "unknown.h5", replace_head(**entry))
     with pytest.raises(Refused, match="foldserve does not know"):
         load_model(path)
 
 
-def test_an_initialiser_is_never_asked_for(tmp_path: Path) -> None:
+def test_an_initialiser_is_never_constructed(tmp_path: Path) -> None:
     def edit(config: Any) -> None:
         config["config"]["layers"][-1]["config"]["kernel_initializer"] = {"class_name": "Evil", "config": {}}
 
     assert load_model(edited(NESTED, tmp_path / "initialised.h5", edit)).model.get_layer("head").units == 5
 
 
-def test_an_operator_that_is_not_known_is_refused_by_name(tmp_path: Path) -> None:
+def test_an_unsupported_operator_is_refused_by_name(tmp_path: Path) -> None:
     def edit(config: Any) -> None:
         for layer in config["config"]["layers"]:
             if layer["config"].get("function") == "nn.relu":
@@ -89,7 +89,7 @@ def test_an_operator_that_is_not_known_is_refused_by_name(tmp_path: Path) -> Non
         load_model(path)
 
 
-def test_a_setting_that_keras_3_has_not_is_named(tmp_path: Path) -> None:
+def test_an_argument_that_keras_3_lacks_is_named(tmp_path: Path) -> None:
     def edit(config: Any) -> None:
         config["config"]["layers"][1]["config"]["layers"][2]["config"]["axis"] = [1, 3]
 
@@ -124,7 +124,7 @@ def test_weights_of_another_backend_are_refused(tmp_path: Path) -> None:
         load_model(path)
 
 
-def test_weights_alone_are_told_to_be_that(tmp_path: Path) -> None:
+def test_weights_without_a_model_are_reported_as_such(tmp_path: Path) -> None:
     with old_keras() as tf_keras:
         model = tf_keras.Sequential([tf_keras.Input((4,)), tf_keras.layers.Dense(3)])
         model.save_weights(tmp_path / "old.h5")
@@ -144,7 +144,7 @@ def test_a_file_cut_short_is_refused(tmp_path: Path, share: float) -> None:
         load_model(tmp_path / "cut.h5")
 
 
-def test_what_holds_no_keras_model_is_told_apart(tmp_path: Path) -> None:
+def test_files_without_a_keras_model_are_distinguished(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "table.h5", "w") as file:
         file["numbers"] = np.arange(3)
     shutil.copy(NESTED, tmp_path / "listed.h5")
@@ -161,12 +161,12 @@ def test_what_holds_no_keras_model_is_told_apart(tmp_path: Path) -> None:
         "empty": r"saved_model\.pb",
         "absent.h5": "not there",
     }
-    for name, told in expected.items():
-        with pytest.raises(CannotLoad, match=rf"{name}.*{told}"):
+    for name, message in expected.items():
+        with pytest.raises(CannotLoad, match=rf"{name}.*{message}"):
             load_model(tmp_path / name)
 
 
-def test_a_savedmodel_without_layers_says_what_to_do(tmp_path: Path) -> None:
+def test_a_savedmodel_without_layers_is_refused_with_the_remedy(tmp_path: Path) -> None:
     shutil.copytree(SMALL, tmp_path / "plain")
     (tmp_path / "plain" / "keras_metadata.pb").unlink()
     with pytest.raises(CannotLoad, match=r"without Keras metadata.*model\.save"):
@@ -189,10 +189,10 @@ def test_nothing_of_a_savedmodels_graph_is_read(tmp_path: Path) -> None:
     assert load_model(tmp_path / "small").model.name == "small"
 
 
-def test_a_subclassed_model_in_a_savedmodel_is_told_apart(tmp_path: Path) -> None:
+def test_a_subclassed_model_in_a_savedmodel_is_distinguished(tmp_path: Path) -> None:
     with old_keras() as tf_keras:
 
-        class Own(tf_keras.Model):  # type: ignore[name-defined]
+        class Own(tf_keras.Model):
             def __init__(self) -> None:
                 super().__init__()
                 self.dense = tf_keras.layers.Dense(3)
@@ -207,7 +207,7 @@ def test_a_subclassed_model_in_a_savedmodel_is_told_apart(tmp_path: Path) -> Non
         load_model(path)
 
 
-def test_a_sequential_that_never_saw_data_says_so(tmp_path: Path) -> None:
+def test_a_sequential_that_was_never_called_is_refused_as_such(tmp_path: Path) -> None:
     with old_keras() as tf_keras:
         model = tf_keras.Sequential([tf_keras.layers.Dense(3)])
         model.build((None, 4))
@@ -215,7 +215,7 @@ def test_a_sequential_that_never_saw_data_says_so(tmp_path: Path) -> None:
     assert load_model(path).model.output_shape == (None, 3)
 
     def forget(config: Any) -> None:
-        config["config"]["layers"] = [each for each in config["config"]["layers"] if each["class_name"] == "Dense"]
+        config["config"]["layers"] = [layer for layer in config["config"]["layers"] if layer["class_name"] == "Dense"]
         config["config"]["layers"][0]["config"].pop("batch_input_shape", None)
         config["config"].pop("build_input_shape", None)
 

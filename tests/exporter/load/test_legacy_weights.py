@@ -17,14 +17,14 @@ NESTED = OWN / "keras-2.1.6" / "nested.h5"
 
 
 def freeze(config: Any) -> None:
-    """Other flags than those in force when the weights were written: now the shapes agree in another order as well."""
+    """Change the trainable flags after the weights were written: now the shapes agree in another order as well."""
     for layer in config["config"][0]["config"]["layers"]:
         if layer["class_name"] != "InputLayer":
             layer["config"]["trainable"] = layer["name"] not in ("conv_1", "bn_1")
 
 
 def rename(path: Path, new: Callable[[str], str]) -> None:
-    """Other names for the weights in the file."""
+    """Change the names of the weights in the file."""
     with h5py.File(path, "r+") as file:
         group = file["model_weights/backbone"]
         names = [name.decode() for name in group.attrs["weight_names"]]
@@ -43,20 +43,20 @@ def renumbered(name: str) -> str:
 
 
 def deviation(path: Path) -> float:
-    x, (wanted,) = questions_and_answers(NESTED)
-    return float(np.abs(np.asarray(load_model(path).model(x, training=False)) - wanted).max())
+    x, (expected,) = questions_and_answers(NESTED)
+    return float(np.abs(np.asarray(load_model(path).model(x, training=False)) - expected).max())
 
 
-def test_flags_that_do_not_tell_the_order_mislead_others_and_not_us(tmp_path: Path) -> None:
+def test_flags_that_do_not_determine_the_order_mislead_other_readers_only(tmp_path: Path) -> None:
     path = edited(NESTED, tmp_path / "frozen.h5", freeze)
-    x, (wanted,) = questions_and_answers(NESTED)
+    x, (expected,) = questions_and_answers(NESTED)
     with old_keras() as tf_keras:
         misled = tf_keras.models.load_model(path, compile=False).predict(x, verbose=0)
-    assert np.abs(misled - wanted).max() > 0.01
+    assert np.abs(misled - expected).max() > 0.01
     assert deviation(path) < 1e-6
 
 
-def test_renumbered_names_are_followed_in_the_one_order_that_they_allow(tmp_path: Path) -> None:
+def test_renumbered_names_are_followed_in_the_only_order_that_they_allow(tmp_path: Path) -> None:
     for edit in (lambda config: None, freeze):
         path = edited(NESTED, tmp_path / "renumbered.h5", edit)
         rename(path, renumbered)

@@ -1,4 +1,4 @@
-"""Code of the user's own is found where they work, and runs only when they say so."""
+"""Custom modules are found in the working directory, and code runs only when it is trusted."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from foldserve_contract.signature import Signature, TensorSpec
 from foldserve_exporter.errors import CannotLoad, Refused
 from foldserve_exporter.load.loader import load_model
 from foldserve_exporter.samples.rows import choose_rows
-from foldserve_exporter.verify.job import Job
+from foldserve_exporter.verify.job import VerificationJob
 from foldserve_exporter.verify.reference import Reference
 from foldserve_exporter.verify.verifier import Verifier
 
@@ -47,10 +47,10 @@ def test_a_function_is_called_for_its_model_only_when_code_is_trusted(shop: str)
     assert len(loaded.source.sha256) == 64
 
 
-def test_a_function_that_gives_no_model_is_named(shop: str) -> None:
+def test_a_function_that_does_not_return_a_model_is_named(shop: str) -> None:
     wrong = {"number": "gave a int", "broken": "RuntimeError: no database", "absent": "has no function"}
-    for name, said in wrong.items():
-        with pytest.raises(CannotLoad, match=rf"{shop}:{name}.*{said}"):
+    for name, message in wrong.items():
+        with pytest.raises(CannotLoad, match=rf"{shop}:{name}.*{message}"):
             load_model(Path(f"{shop}:{name}"), trust_code=True)
     with pytest.raises(CannotLoad, match="no_such_module"):
         load_model(Path("no_such_module.models:build"), trust_code=True)
@@ -70,21 +70,21 @@ def test_naming_a_module_allows_its_classes_and_no_others(shop: str, tmp_path: P
         load_model(tmp_path / "lambda.keras", custom_objects=(shop,))
 
 
-def test_a_fresh_process_is_told_where_the_modules_are(shop: str, tmp_path: Path) -> None:
+def test_a_new_process_gets_the_module_search_path(shop: str, tmp_path: Path) -> None:
     rows = choose_rows({"x": np.random.default_rng(0).normal(size=(40, 2)).astype("f")}, 4, 0)
     signature = Signature((TensorSpec("x", "float32", (-1, 2)),), (TensorSpec("y", "float32", (-1, 2)),))
-    Verifier(Reference({}, {}, {}), rows, signature, (shop,)).begin((), (), tmp_path / "job")
-    assert str(tmp_path) in Job.read(tmp_path / "job").search
-    Verifier(Reference({}, {}, {}), rows, signature).begin((), (), tmp_path / "plain")
-    assert Job.read(tmp_path / "plain").search == ()
+    Verifier(Reference({}, {}, {}), rows, signature, (shop,)).start((), (), tmp_path / "job")
+    assert str(tmp_path) in VerificationJob.read(tmp_path / "job").search
+    Verifier(Reference({}, {}, {}), rows, signature).start((), (), tmp_path / "plain")
+    assert VerificationJob.read(tmp_path / "plain").search == ()
 
 
 def test_a_command_finds_modules_where_it_is_run(shop: str, tmp_path: Path) -> None:
     script = tmp_path / "bin" / "command.py"  # a console script lies elsewhere, and Python looks beside it
     script.parent.mkdir()
     script.write_text(
-        "from foldserve_exporter.load.modules import import_modules, search_here\n"
-        f"search_here()\nimport_modules(['{shop}'])\nprint('found')\n"
+        "from foldserve_exporter.load.modules import import_modules, search_working_directory\n"
+        f"search_working_directory()\nimport_modules(['{shop}'])\nprint('found')\n"
     )
     done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout == "found\n", done.stderr

@@ -1,4 +1,4 @@
-"""Functions and classes of the user's own: what a file may name, and what becomes of those of a model at hand."""
+"""Custom functions and classes: those that a file may name, and those of a model in memory."""
 
 import importlib
 import sys
@@ -84,19 +84,19 @@ IN_MEMORY: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("name", IN_MEMORY)
-def test_a_model_at_hand_is_exported_with_code_that_no_other_process_knows(name: str, tmp_path: Path) -> None:
+def test_a_model_in_memory_is_exported_with_code_that_no_other_process_has(name: str, tmp_path: Path) -> None:
     model = of(IN_MEMORY[name]())
     x = np.random.default_rng(3).normal(size=(5, 6)).astype(np.float32)
     np.testing.assert_allclose(fold(model).model(x), model.predict(x, verbose=0), rtol=1e-4, atol=1e-5)
     if name == "a class":
         exported = export_model(model, tmp_path, "own")
-        assert not any("Keras" in each.name for each in exported.report.verification.candidates)
+        assert not any("Keras" in candidate.name for candidate in exported.report.verification.candidates)
         with pytest.raises(Refused, match=r"--keep-keras: .*Halved, a class.*--custom-objects"):
             export_model(model, tmp_path, "own", keep_keras=True)
 
 
 @pytest.mark.parametrize("name", ["linear", "relu"])
-def test_a_function_that_is_called_as_one_of_keras_is_not_taken_for_it(name: str) -> None:
+def test_a_custom_function_with_the_name_of_a_keras_function_is_not_taken_for_it(name: str) -> None:
     own = lambda x: keras.ops.tanh(x) - 1  # noqa: E731
     own.__name__ = name
     with keras.saving.custom_object_scope({name: own}):
@@ -105,13 +105,13 @@ def test_a_function_that_is_called_as_one_of_keras_is_not_taken_for_it(name: str
         np.testing.assert_allclose(fold(model).model(x), model.predict(x, verbose=0), rtol=1e-4, atol=1e-5)
 
 
-def test_functions_and_classes_of_a_module_that_is_named_are_found(parts: Any, tmp_path: Path) -> None:
-    for part, said in (
+def test_functions_and_classes_of_a_named_module_are_resolved(parts: Any, tmp_path: Path) -> None:
+    for part, message in (
         (L.Dense(3, activation=parts.bent, name="last"), "uses bent, a function"),
         (parts.Doubled(name="last"), "is a Doubled, a class"),
     ):
         path = saved(of(part), tmp_path)
-        with pytest.raises(Refused, match=rf"layer 'last' {said} .*--custom-objects MODULE"):
+        with pytest.raises(Refused, match=rf"layer 'last' {message} .*--custom-objects MODULE"):
             load_model(path)
         assert load_model(path, custom_objects=("own_parts",)).model.count_params() > 0
 
@@ -135,5 +135,5 @@ def test_keras_own_functions_are_its_own_wherever_they_are_written_down(parts: A
     path = saved(of(parts.Bends(keras.activations.gelu, name="last")), tmp_path)
     loaded = load_model(path, custom_objects=("own_parts",)).model
     x = np.random.default_rng(3).normal(size=(5, 6)).astype(np.float32)
-    wanted = keras.saving.load_model(path, custom_objects={"Bends": parts.Bends}).predict(x, verbose=0)
-    np.testing.assert_allclose(loaded.predict(x, verbose=0), wanted, rtol=1e-5)
+    expected = keras.saving.load_model(path, custom_objects={"Bends": parts.Bends}).predict(x, verbose=0)
+    np.testing.assert_allclose(loaded.predict(x, verbose=0), expected, rtol=1e-5)

@@ -1,4 +1,4 @@
-"""The sound export, and everything that a spoiled artifact is shown to."""
+"""Bench for spoiled artifacts: the sound export, and the checks that a spoiled artifact goes through."""
 
 import os
 import shutil
@@ -30,15 +30,15 @@ from foldserve_exporter.options import ExportOptions
 from foldserve_exporter.steps.fold import FoldedModel, fold_model
 from foldserve_exporter.steps.reference import ReferenceSet, make_reference
 from foldserve_exporter.verify.evaluation import evaluate
-from foldserve_exporter.verify.job import Candidate, CandidateKind, Job
-from foldserve_exporter.verify.runners import Run, open_candidate
+from foldserve_exporter.verify.job import Candidate, CandidateKind, VerificationJob
+from foldserve_exporter.verify.runners import CandidateFunction, open_candidate
 from foldserve_exporter.verify.verifier import Verifier, candidates_of
-from foldserve_exporter.verify.workers import Worker
+from foldserve_exporter.verify.worker_pool import VerificationWorker
 
 from ..models import randomise
 
 UNSEEN = 256
-NOBODY = "nobody serves it"
+NO_GATE = "nobody serves it"
 SEED = 21
 ENGINES = {CandidateKind.ONNX: EngineKind.ONNXRUNTIME, CandidateKind.SAVED_MODEL: EngineKind.TENSORFLOW}
 BUNDLED = (SAVED_MODEL, "fingerprint.pb", "variables", ONNX, GOLDEN)
@@ -74,12 +74,12 @@ class Spoiled:
 
 @dataclass(frozen=True)
 class Shown:
-    """What became of a spoiled artifact.
+    """The result for a spoiled artifact.
 
     Attributes:
-        away: How far its answers to unseen inputs are from the right ones; infinity where it gives none.
-        failures: Why the verifier refuses it; empty where it does not.
-        gate: The error by which a server refuses it in a bundle sealed anew; None where it serves it.
+        away: The deviation of its answers to unseen inputs from the right ones; infinity where it gives none.
+        failures: The reasons for which the verifier refuses it; empty where it does not.
+        gate: The error by which a server refuses it in a bundle with a new manifest; None where it serves it.
     """
 
     name: str
@@ -93,7 +93,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Bench:
-    """The sound model, its bundle, and the right answers to inputs that nobody has seen."""
+    """The sound model, its bundle, and the right answers to inputs that were not used before."""
 
     folded: FoldedModel
     expected: ReferenceSet
@@ -120,7 +120,7 @@ class Bench:
         return self.bundle / {CandidateKind.ONNX: ONNX, CandidateKind.KERAS: KERAS_FILE}[kind]
 
     def changes(self, shown: Shown) -> bool:
-        """Whether an answer to unseen inputs is beyond the bound, or there is none."""
+        """True if an answer to unseen inputs is beyond the bound, or missing."""
         return not within(shown.away, self.bound)
 
     def copied(self, folder: Path) -> Path:
@@ -131,20 +131,22 @@ class Bench:
             (partial(shutil.copytree) if path.is_dir() else shutil.copyfile)(path, folder / name)
         return folder
 
-    def show(self, spoiled: Iterable[Spoiled], workers: tuple[Worker, ...]) -> list[Shown]:
-        """Every artifact before the verifier, all in one pair of fresh processes, and before a server's gate."""
+    def show(self, spoiled: Iterable[Spoiled], workers: tuple[VerificationWorker, ...]) -> list[Shown]:
+        """The results of every artifact: of the verifier, in a pair of new processes, and of a server's gate."""
         spoiled = list(spoiled)
-        by_artifact = [tuple(_candidates(f"spoiled_{index}", each)) for index, each in enumerate(spoiled)]
+        by_artifact = [tuple(_candidates(f"spoiled_{index}", artifact)) for index, artifact in enumerate(spoiled)]
         verifier = Verifier(self.expected.reference, self.expected.rows, self.folded.signature)
         flat = tuple(candidate for candidates in by_artifact for candidate in candidates)
         with TemporaryDirectory() as folder:
-            trial = verifier.begin(flat, workers, Path(folder) / "verify")
-            verdicts = trial.conclude(self.folded.model, lambda text: None).candidates[-len(flat) :]
+            run = verifier.start(flat, workers, Path(folder) / "verify")
+            verdicts = run.finish(self.folded.model, lambda text: None).candidates[-len(flat) :]
         failures = {c.key: verdict.failures for c, verdict in zip(flat, verdicts, strict=True)}
-        assert not [key for key, said in failures.items() if any(" process ended " in each for each in said)]
+        assert not [
+            key for key, messages in failures.items() if any(" process ended " in message for message in messages)
+        ]
         return [
-            Shown(each.name, *self._met(each, candidates, [f for c in candidates for f in failures[c.key]]))
-            for each, candidates in zip(spoiled, by_artifact, strict=True)
+            Shown(artifact.name, *self._met(artifact, candidates, [f for c in candidates for f in failures[c.key]]))
+            for artifact, candidates in zip(spoiled, by_artifact, strict=True)
         ]
 
     def _met(
@@ -152,17 +154,17 @@ class Bench:
     ) -> tuple[float, tuple[str, ...], str | None]:
         engine_kind = ENGINES.get(spoiled.kind)
         if engine_kind is None:
-            job = Job((), self.folded.signature, self.expected.rows)
-            return max(self._distance(each, job) for each in candidates), tuple(failures), NOBODY
+            job = VerificationJob((), self.folded.signature, self.expected.rows)
+            return max(self._distance(candidate, job) for candidate in candidates), tuple(failures), NO_GATE
         directory = spoiled.path if spoiled.path.is_dir() else spoiled.path.parent
         refusal, engine = self.gate(directory, engine_kind)
         away = float("inf") if engine is None else self._away(engine.run)
         return away, tuple(failures), refusal
 
     def gate(self, directory: Path, kind: EngineKind) -> tuple[str | None, Engine | None]:
-        """Seals the directory anew, so that only numbers can tell, and starts it as a server does.
+        """Writes a new manifest, so that numbers alone can differ, and starts the engine as a server does.
 
-        Gives the error by which it is refused, and the engine where there is one.
+        Returns the error by which it is refused, and the engine where there is one.
         """
         self.seal(directory)
         engines: list[Engine] = []
@@ -183,14 +185,14 @@ class Bench:
         files = tuple(seal_file(directory, path) for path in sorted(directory.rglob("*")) if path.is_file())
         (directory / MANIFEST).write_bytes(replace(manifest, files=files).to_bytes())
 
-    def _distance(self, candidate: Candidate, job: Job) -> float:
-        """Of an artifact that no engine serves."""
+    def _distance(self, candidate: Candidate, job: VerificationJob) -> float:
+        """The deviation of an artifact that no engine serves."""
         try:
             return self._away(open_candidate(candidate, job))
         except Exception:
             return float("inf")
 
-    def _away(self, run: Run) -> float:
+    def _away(self, run: CandidateFunction) -> float:
         try:
             answers: Mapping[str, np.ndarray] = run({"image": self.unseen})
         except Exception:
@@ -204,9 +206,9 @@ class Bench:
 def _candidates(key: str, spoiled: Spoiled) -> Iterable[Candidate]:
     """The settings in which an export verifies an artifact of that kind."""
     directory = spoiled.path if spoiled.path.is_dir() else spoiled.path.parent
-    for each in candidates_of(directory, spoiled.path):
-        if each.kind is spoiled.kind:
-            yield replace(each, key=f"{key}_{each.key}", name=spoiled.name)
+    for candidate in candidates_of(directory, spoiled.path):
+        if candidate.kind is spoiled.kind:
+            yield replace(candidate, key=f"{key}_{candidate.key}", name=spoiled.name)
 
 
 def _hello(directory: Path, kind: EngineKind) -> EngineHello:
@@ -215,6 +217,6 @@ def _hello(directory: Path, kind: EngineKind) -> EngineHello:
 
 
 def thinned(spoils: Iterable[Any], most: int) -> list[Any]:
-    """At most so many, evenly over all."""
+    """At most ``most`` of them, evenly spaced."""
     spoils = list(spoils)
     return spoils if len(spoils) <= most else [spoils[i] for i in np.linspace(0, len(spoils) - 1, most).astype(int)]

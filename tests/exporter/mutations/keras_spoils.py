@@ -39,19 +39,31 @@ _HARMLESS: dict[str, Any] = {
 
 
 def keras_spoils(content: bytes, seed: int = 0, draws: int = 3) -> Iterator[tuple[str, Spoil]]:
-    """Every way there is to change the file's own parts; the same for the same seed."""
+    """Changes to every part of the file; the same for the same seed."""
     generator = np.random.default_rng(seed)
+    yield from _weight_spoils(content, generator, draws)
+    yield from _config_spoils(content)
+    yield from _file_spoils(content, generator)
+
+
+def _weight_spoils(content: bytes, generator: np.random.Generator, draws: int) -> Iterator[tuple[str, Spoil]]:
     for key, values in _arrays(content).items():
         for name, change in of_one(key.removeprefix("layers/"), values, generator, draws):
             yield name, _weights({key: change})
     for name, change in OF_ALL.items():
         yield name, _weights(dict.fromkeys(_arrays(content), change))
+
+
+def _config_spoils(content: bytes) -> Iterator[tuple[str, Spoil]]:
     for position, layer in enumerate(json.loads(_parts(content)[CONFIG])["config"]["layers"]):
         for key, value in _CONFIG.get(layer["class_name"], {}).items():
-            said = value if not isinstance(value, dict) else value["config"]["name"]
-            yield f"{layer['name']}: {key} {said}", _layer(position, partial(_set, key=key, value=value))
+            setting = value if not isinstance(value, dict) else value["config"]["name"]
+            yield f"{layer['name']}: {key} {setting}", _layer(position, lambda at, k=key, v=value: _set(at, k, v))
         for other in _CLASSES.get(layer["class_name"], ()):
-            yield f"{layer['name']} becomes {other}", _layer(position, partial(_retyped, kind=other))
+            yield f"{layer['name']} becomes {other}", _layer(position, lambda at, other=other: _retyped(at, other))
+
+
+def _file_spoils(content: bytes, generator: np.random.Generator) -> Iterator[tuple[str, Spoil]]:
     for share in _SHARES:
         yield f"cut off after {share:.1%}", partial(cut_off, share)
     for _ in range(12):
@@ -63,7 +75,7 @@ def keras_spoils(content: bytes, seed: int = 0, draws: int = 3) -> Iterator[tupl
 
 
 def foreign(name: str, other: bytes) -> Iterator[tuple[str, Spoil]]:
-    """Another file in this one's place, whole and in parts."""
+    """Replacements by another file, whole and in parts."""
     yield name, lambda content: other
     for part in (WEIGHTS, CONFIG):
         yield f"{name}: its {part} alone", partial(_with_part_of, other, part)
@@ -93,15 +105,15 @@ def pack(parts: Mapping[str, bytes]) -> bytes:
 
 
 def _arrays(content: bytes) -> dict[str, np.ndarray]:
-    found: dict[str, np.ndarray] = {}
+    arrays: dict[str, np.ndarray] = {}
 
     def visit(name: str, node: Any) -> None:
         if isinstance(node, h5py.Dataset):
-            found[name] = node[()]
+            arrays[name] = node[()]
 
     with h5py.File(io.BytesIO(_parts(content)[WEIGHTS])) as file:
         file.visititems(visit)
-    return found
+    return arrays
 
 
 def _weights(changes: Mapping[str, Change]) -> Spoil:

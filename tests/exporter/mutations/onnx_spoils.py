@@ -22,7 +22,7 @@ _OTHERS = {
 
 
 def onnx_spoils(content: bytes, seed: int = 0) -> Iterator[tuple[str, Spoil]]:
-    """Every way there is for this model; the same for the same seed."""
+    """All changes that apply to this model; the same for the same seed."""
     generator = np.random.default_rng(seed)
     model = onnx.load_from_string(content)
     for tensor in model.graph.initializer:
@@ -89,8 +89,8 @@ def _retyped(index: int, kind: str) -> Spoil:
 
 def _turned(index: int, attribute: str) -> Spoil:
     def edit(model: Any) -> None:
-        [found] = [a for a in model.graph.node[index].attribute if a.name == attribute]
-        found.ints[0] += 1
+        [existing] = [a for a in model.graph.node[index].attribute if a.name == attribute]
+        existing.ints[0] += 1
 
     return _edited(edit)
 

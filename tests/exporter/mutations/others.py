@@ -1,4 +1,4 @@
-"""Models that are sound in themselves, and not the one that was verified."""
+"""Sound models other than the verified one."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,14 +16,14 @@ from .bench import SEED, network
 
 
 class InTraining(NamedModel):
-    """Called in learning phase 1, whatever it is asked for."""
+    """A model that runs in learning phase 1, whatever the caller requests."""
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         return super().call(inputs, training=True)
 
 
 def others(sound: FoldedModel) -> dict[str, Callable[[], NamedModel]]:
-    """Makers by name. Those that are called in training hold what is random or takes statistics of the batch."""
+    """Functions that make such models, by name; those called in training hold random layers or batch statistics."""
     return {
         "another model": lambda: _folded(network(22)),
         "the model before its last training step": lambda: _folded(_nudged(network(SEED))),
@@ -52,7 +52,7 @@ def baked(named: NamedModel) -> NamedModel:
 
 
 def _neutral() -> Any:
-    """One that changes nothing on its moving statistics."""
+    """A BatchNormalization that is the identity on its moving statistics."""
     layer = keras.layers.BatchNormalization(epsilon=1e-3)
     layer.build((None, 11, 9, 3))
     layer.moving_variance.assign(np.full(3, 1 - 1e-3))

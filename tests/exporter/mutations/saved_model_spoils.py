@@ -20,7 +20,7 @@ _OTHERS = {"Relu": "Relu6", "AddV2": "Sub", "Softmax": "Softplus", "Mean": "Max"
 
 
 def saved_model_spoils(directory: Path, seed: int = 0, draws: int = 3) -> Iterator[tuple[str, Spoil]]:
-    """Every way there is to change the directory's own files; the same for the same seed."""
+    """Changes to every file of the directory; the same for the same seed."""
     generator = np.random.default_rng(seed)
     for key, values in _floats(directory).items():
         for name, change in of_one(key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE"), values, generator, draws):
@@ -58,7 +58,7 @@ def _of_files(directory: Path, generator: np.random.Generator) -> Iterator[tuple
 
 
 def foreign(name: str, other: Path) -> Iterator[tuple[str, Spoil]]:
-    """Another SavedModel in this one's place, whole and in parts."""
+    """Replacements by another SavedModel, whole and in parts."""
     yield name, _taken(other, (DATA, INDEX, GRAPH))
     yield f"{name}: its variables alone", _taken(other, (DATA, INDEX))
     yield f"{name}: its graph alone", _taken(other, (GRAPH,))
@@ -75,7 +75,7 @@ SOUND: dict[str, Spoil] = {
 
 
 def _exchanged(directory: Path) -> Iterator[tuple[str, Spoil]]:
-    """Two variables of equal shapes in each other's place."""
+    """Exchange of two variables of equal shapes."""
     tensors = _floats(directory)
     keys = sorted(tensors)
     for place, first in enumerate(keys):

@@ -49,7 +49,7 @@ def replaced(other: bytes, content: bytes) -> bytes:
 
 
 def flipped_bit(content: bytes, generator: np.random.Generator) -> tuple[str, bytes]:
-    """One bit of a file, the other way."""
+    """The content with one bit flipped, and a name for that."""
     where, bit = int(generator.integers(len(content))), int(generator.integers(8))
     return f"bit {bit} of byte {where}", content[:where] + bytes([content[where] ^ (1 << bit)]) + content[where + 1 :]
 

@@ -1,4 +1,4 @@
-"""`export-model --recalibrate`: the bundle answers on the new statistics, and says where they come from."""
+"""`export-model --recalibrate`: the bundle uses the new statistics, and records their origin."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from foldserve_engine.load import load_engine
 from foldserve_engine.spec import EngineKind, EngineSpec
 from foldserve_exporter import export_model, recalibrate
 from foldserve_exporter.cli import main
-from foldserve_exporter.diagnosis.finding import Kind
+from foldserve_exporter.diagnosis.finding import FindingKind
 from foldserve_exporter.errors import Refused
 from foldserve_exporter.options import OptionsError
 
@@ -45,7 +45,7 @@ def test_a_sick_model_is_well_in_its_bundle_and_as_it_was_in_memory(tmp_path: Pa
     assert "nan" not in page
     assert exported.report.recalibration is not None
     assert exported.report.recalibration.after["probabilities"].fit > 0.9
-    assert not any(each.kind is Kind.PREDICT_DIFFERS for each in exported.report.findings)
+    assert not any(finding.kind is FindingKind.PREDICT_DIFFERS for finding in exported.report.findings)
 
 
 def test_what_labels_say_is_worse_is_not_exported(tmp_path: Path) -> None:
@@ -63,5 +63,5 @@ def test_labels_without_samples_are_a_mistake(tmp_path: Path, capfd: pytest.Capt
     np.save(tmp_path / "few.npy", held_back()[0][:5])
     healthy().save(tmp_path / "model.keras")
     arguments: list[Any] = [tmp_path / "model.keras", "-o", tmp_path / "models", "--name", "few"]
-    assert main([str(each) for each in (*arguments, "--recalibrate", tmp_path / "few.npy")]) == 2
+    assert main([str(argument) for argument in (*arguments, "--recalibrate", tmp_path / "few.npy")]) == 2
     assert "at least 32 samples, received 5" in capfd.readouterr().err

@@ -15,7 +15,7 @@ def test_pieces_of_any_size_give_the_moments_of_the_whole(axis: int) -> None:
         seen = Moments.of(piece, axis)
         merged = seen if merged is None else merged.merged(seen)
     assert merged is not None
-    others = tuple(each for each in range(4) if each != axis)
+    others = tuple(other for other in range(4) if other != axis)
     wide = array.astype(np.float64)
     assert merged.count == array.size // array.shape[axis]
     np.testing.assert_allclose(merged.mean, wide.mean(axis=others), rtol=1e-14)

@@ -1,4 +1,4 @@
-"""Statistics estimated anew are those that each layer sees in service."""
+"""Statistics estimated anew are those of each layer's inputs in service."""
 
 from pathlib import Path
 from typing import Any
@@ -39,15 +39,15 @@ def deep() -> Any:
     x = layers.Add()([layers.ReLU()(nested(x)), x])
     left = layers.BatchNormalization(name="left", scale=False)(layers.Conv2D(4, 1)(x))
     right = layers.BatchNormalization(name="right", axis=1)(layers.DepthwiseConv2D(3)(x))
-    pooled = [layers.GlobalAveragePooling2D()(each) for each in (left, right)]
+    pooled = [layers.GlobalAveragePooling2D()(branch) for branch in (left, right)]
     x = layers.Dropout(0.5)(layers.Concatenate()(pooled))
     x = layers.BatchNormalization(name="vectors", renorm=True)(layers.Dense(6)(x))
     return randomise(keras.Model(image, layers.Dense(2, name="scores")(x)))
 
 
 def seen_in_service(model: Any, samples: Any) -> list[tuple[Any, Any, Any]]:
-    """For each layer its moving statistics and, independently, its own inputs in inference as Keras computes them."""
-    found = []
+    """Every layer, with the mean and variance of its inputs in inference as Keras computes them independently."""
+    statistics = []
     everything = [layer for layer in model._flatten_layers() if isinstance(layer, layers.BatchNormalization)]
     for layer in everything:
         inputs: list[Any] = []
@@ -63,8 +63,8 @@ def seen_in_service(model: Any, samples: Any) -> list[tuple[Any, Any, Any]]:
         finally:
             layer.call = original
         channels = [np.moveaxis(x, layer.axis, -1).reshape(-1, x.shape[layer.axis]) for x in inputs]
-        found.append((layer, np.concatenate(channels).mean(axis=0), np.concatenate(channels).var(axis=0)))
-    return found
+        statistics.append((layer, np.concatenate(channels).mean(axis=0), np.concatenate(channels).var(axis=0)))
+    return statistics
 
 
 def test_every_layer_has_the_statistics_of_what_it_sees_in_service() -> None:

@@ -70,7 +70,7 @@ def test_what_contradicts_the_file_is_refused(file: Path, words: list[str], mess
     ("content", "message"),
     [
         (None, "cannot be read"),
-        ("model_config_list { confog {} }", r"is no tensorflow.serving.ModelServerConfig in text format: 1:\d+"),
+        ("model_config_list { confog {} }", r"is not a tensorflow.serving.ModelServerConfig in text format: 1:\d+"),
         ('model_config_list { config { name: "a" base_path: "rel" } }', "Expected model a to have an absolute path"),
     ],
 )
@@ -94,22 +94,22 @@ async def test_the_file_is_applied_when_it_was_written_and_not_before(
             raise ReloadFailed({"bad": "it is spoiled"})
 
     watch = ConfigWatch(file, read_models, reload)
-    await watch.look()
+    await watch.check()
     assert not applied
     file.write_text('model_config_list { config { name: "bad" base_path: "/x" } }')
-    await watch.look()
-    await watch.look()
+    await watch.check()
+    await watch.check()
     assert applied == [["bad"]] and "it is spoiled" in caplog.text, "once, until it changes again"
     file.write_text("no such thing")
-    await watch.look()
+    await watch.check()
     assert len(applied) == 1 and "in text format" in caplog.text
     file.write_text(TWO)
-    await watch.look()
+    await watch.check()
     os.utime(file, ns=(1, 1))
-    await watch.look()
+    await watch.check()
     assert applied[1:] == [["a", "b"], ["a", "b"]], "touching the file has it tried again"
     file.unlink()
-    await watch.look()
+    await watch.check()
 
 
 def test_each_model_may_have_its_engine() -> None:

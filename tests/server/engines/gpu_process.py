@@ -15,5 +15,5 @@ from tests.engine.fake_gpu import FakeCuda, FakeGpu
 if __name__ == "__main__":
     gpu, cuda = FakeGpu(), FakeCuda()
     onnx_engine.import_runtime = lambda: gpu
-    vars(session)["find_cudart"] = lambda: cuda
+    session.__dict__["find_cudart"] = lambda: cuda  # where the session looks it up
     run()

@@ -2,6 +2,7 @@ import asyncio
 import itertools
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -31,7 +32,7 @@ class FakeChild(ChildProcess):
 async def test_who_loads_rests_in_turns_while_others_compute_and_goes_on_at_the_end() -> None:
     child = FakeChild()
     count = itertools.count()
-    async with throttled(child, lambda: next(count)):
+    async with throttled(cast(ChildProcess, child), lambda: next(count)):
         for _ in range(3):
             child.rests.clear()
             await child.rests.wait()
@@ -50,10 +51,10 @@ async def test_who_loads_while_nobody_computes_is_not_held_up() -> None:
             enough.set()
         return 7
 
-    async with throttled(child, batches):
+    async with throttled(cast(ChildProcess, child), batches):
         await enough.wait()
     assert "pause" not in child.told
-    async with throttled(child, None):
+    async with throttled(cast(ChildProcess, child), None):
         await asyncio.sleep(0)
     assert child.told == ["go on"], "one that takes the place of a crashed one is not even looked after"
 

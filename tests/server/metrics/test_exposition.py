@@ -4,7 +4,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from foldserve_server.metrics.exposition import expose
 
 
-def test_whatever_a_label_holds_is_read_back() -> None:
+def test_any_value_of_a_label_is_read_back() -> None:
     odd = 'a "quoted" \\ word\nin two lines'
     gauge = GaugeMetricFamily("g", "Of \\ and\nmore.", labels=["z", "a"])
     gauge.add_metric([odd, "1"], float("inf"))
@@ -16,5 +16,5 @@ def test_whatever_a_label_holds_is_read_back() -> None:
     ]
 
 
-def test_what_has_no_sample_is_left_out() -> None:
+def test_a_metric_without_samples_is_left_out() -> None:
     assert expose([CounterMetricFamily("c", "Nothing yet.", labels=["a"])]) == b""

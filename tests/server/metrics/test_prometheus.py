@@ -1,4 +1,4 @@
-"""What an operator can measure."""
+"""Prometheus metrics, scraped as by an operator."""
 
 import asyncio
 import contextlib
@@ -30,12 +30,12 @@ from foldserve_server.stats.drift import Drift
 from foldserve_server.stats.telemetry import Histogram
 from tests.server.fakes import CountedTable, FakeEngine, serving
 
-THEIRS, TRITONS = ":tensorflow:serving:", "nv_inference_"
+TF_SERVING, TRITON = ":tensorflow:serving:", "nv_inference_"
 Sample = tuple[str, tuple[tuple[str, str], ...]]
 
 
 class Clock:
-    """Goes on by a millisecond whenever it is read."""
+    """A clock that advances by a millisecond with every reading."""
 
     def __init__(self) -> None:
         self.now = 0
@@ -55,11 +55,11 @@ def scrape(table: CountedTable) -> dict[Sample, float]:
 
 
 def _plain(name: str) -> str:
-    """The parser ends the name of every counter with `_total`."""
-    return name.removesuffix("_total") if name.startswith((THEIRS, TRITONS)) else name
+    """The name without the suffix `_total`, with which the parser ends the name of every counter."""
+    return name.removesuffix("_total") if name.startswith((TF_SERVING, TRITON)) else name
 
 
-def one(samples: Mapping[Sample, float], name: str, **labels: str) -> float:
+def value_of(samples: Mapping[Sample, float], name: str, **labels: str) -> float:
     return samples[name, tuple(sorted(labels.items()))]
 
 
@@ -71,7 +71,7 @@ def ask(table: CountedTable, name: str = "m", rows: int = 3, width: int = 2) -> 
 
     def answer() -> None:
         set_call(call)
-        with contextlib.suppress(ServingError), RequestMetrics(table, table.telemetry, clock, "REST").counted(call):
+        with contextlib.suppress(ServingError), RequestMetrics(table, table.telemetry, clock, "REST").measure(call):
             asyncio.run(PredictHandler(table, RequestLimits(), clock, table.telemetry).predict(query))
 
     contextvars.copy_context().run(answer)
@@ -89,12 +89,14 @@ def test_requests_are_counted_by_model_and_status_under_tensorflow_serving_s_nam
         ask(table, name)
     samples = scrape(table)
     counts = {
-        status: one(samples, f"{THEIRS}request_count", model_name="m", status=status)
+        status: value_of(samples, f"{TF_SERVING}request_count", model_name="m", status=status)
         for status in ("OK", "INVALID_ARGUMENT", "UNAVAILABLE")
     }
     assert counts == {"OK": 2, "INVALID_ARGUMENT": 1, "UNAVAILABLE": 1}
-    assert one(samples, f"{THEIRS}request_count", model_name="unknown", status="NOT_FOUND") == 3, "no name is kept"
-    assert one(samples, "foldserve_rows_total", model_name="m") == 6
+    assert value_of(samples, f"{TF_SERVING}request_count", model_name="unknown", status="NOT_FOUND") == 3, (
+        "unknown names share a label"
+    )
+    assert value_of(samples, "foldserve_rows_total", model_name="m") == 6
 
 
 def test_latencies_are_in_microseconds_and_of_answered_requests_only() -> None:
@@ -104,12 +106,12 @@ def test_latencies_are_in_microseconds_and_of_answered_requests_only() -> None:
     ask(table, width=7)
     samples = scrape(table)
     labels = {"model_name": "m", "API": "predict", "entrypoint": "REST"}
-    assert one(samples, f"{THEIRS}request_latency_count", **labels) == 1
-    took = one(samples, f"{THEIRS}request_latency_sum", **labels)
+    assert value_of(samples, f"{TF_SERVING}request_latency_count", **labels) == 1
+    took = value_of(samples, f"{TF_SERVING}request_latency_sum", **labels)
     assert took in (5000, 6000, 7000), "a few readings of the clock, a millisecond each"
-    bounds = [float(dict(key[1])["le"]) for key in samples if key[0] == f"{THEIRS}request_latency_bucket"]
+    bounds = [float(dict(key[1])["le"]) for key in samples if key[0] == f"{TF_SERVING}request_latency_bucket"]
     assert bounds[:3] == [10, 18, 32.4] and len(bounds) == 34 and bounds[-1] == float("inf")
-    assert one(samples, f"{THEIRS}runtime_latency_count", model_name="m", API="predict", runtime="fake") == 1
+    assert value_of(samples, f"{TF_SERVING}runtime_latency_count", model_name="m", API="predict", runtime="fake") == 1
 
 
 def test_refusals_are_counted_by_cause() -> None:
@@ -120,13 +122,13 @@ def test_refusals_are_counted_by_cause() -> None:
         table.end(servable, "a reason", cause)
         table.telemetry.refused("m", cause)
     samples = scrape(table)
-    assert one(samples, "foldserve_gate_refusals_total", model_name="m", cause="GoldenMismatch") == 2
-    assert one(samples, "foldserve_gate_refusals_total", model_name="m", cause="DigestMismatch") == 1
-    assert one(samples, "foldserve_version_state", model_name="m", version="2", failed="true") == 50
-    assert one(samples, "foldserve_version_state", model_name="m", version="1", failed="false") == 30
+    assert value_of(samples, "foldserve_gate_refusals_total", model_name="m", cause="GoldenMismatch") == 2
+    assert value_of(samples, "foldserve_gate_refusals_total", model_name="m", cause="DigestMismatch") == 1
+    assert value_of(samples, "foldserve_version_state", model_name="m", version="2", failed="true") == 50
+    assert value_of(samples, "foldserve_version_state", model_name="m", version="1", failed="false") == 30
 
 
-def test_what_serves_says_how_golden_it_is_and_what_it_has_to_do() -> None:
+def test_a_serving_version_has_metrics_of_golden_samples_and_of_its_queue() -> None:
     engine = FakeEngine()
     sizes = Histogram((1, 2, 4), [1, 0, 2, 0], 9)
     requests, buckets = Histogram((1, 2, 4), [2, 0, 1, 0], 6), {4: Histogram((1, 2, 4), [1, 1, 0, 0], 3)}
@@ -134,23 +136,23 @@ def test_what_serves_says_how_golden_it_is_and_what_it_has_to_do() -> None:
     engine.load = EngineLoad(5, 640, 100, 12_800, 2, sizes, waits, padding=3, requests=requests, buckets=buckets)
     samples = scrape(serving(engine))
     labels = {"model_name": "m", "version": "1"}
-    assert one(samples, "foldserve_golden_deviation", engine="fake", output="y", **labels) == pytest.approx(2e-7)
-    assert one(samples, "foldserve_golden_bound", engine="fake", output="y", **labels) == pytest.approx(1e-5)
+    assert value_of(samples, "foldserve_golden_deviation", engine="fake", output="y", **labels) == pytest.approx(2e-7)
+    assert value_of(samples, "foldserve_golden_bound", engine="fake", output="y", **labels) == pytest.approx(1e-5)
     for name, value in (("rows", 5), ("bytes", 640), ("rows_limit", 100), ("bytes_limit", 12_800)):
-        assert one(samples, f"foldserve_queue_{name}", **labels) == value
-    assert one(samples, "foldserve_engine_restarts_total", **labels) == 2
-    session = f"{THEIRS}batching_session:"
-    assert one(samples, f"{session}processed_batch_size_count", **labels) == 3
-    assert one(samples, f"{session}processed_batch_size_bucket", le="2", **labels) == 1
-    assert one(samples, f"{session}queuing_latency_sum", thread_pool_name="fake", **labels) == 44
-    assert one(samples, f"{session}input_batch_size_sum", **labels) == 6
-    assert one(samples, f"{session}padding_size_count", execution_batch_size="4", **labels) == 2
-    assert one(samples, f"{session}padding_size_sum", execution_batch_size="4", **labels) == 3
-    assert one(samples, "foldserve_batch_rows_total", **labels) == 6
-    assert one(samples, "foldserve_batch_padding_rows_total", **labels) == 3
+        assert value_of(samples, f"foldserve_queue_{name}", **labels) == value
+    assert value_of(samples, "foldserve_engine_restarts_total", **labels) == 2
+    session = f"{TF_SERVING}batching_session:"
+    assert value_of(samples, f"{session}processed_batch_size_count", **labels) == 3
+    assert value_of(samples, f"{session}processed_batch_size_bucket", le="2", **labels) == 1
+    assert value_of(samples, f"{session}queuing_latency_sum", thread_pool_name="fake", **labels) == 44
+    assert value_of(samples, f"{session}input_batch_size_sum", **labels) == 6
+    assert value_of(samples, f"{session}padding_size_count", execution_batch_size="4", **labels) == 2
+    assert value_of(samples, f"{session}padding_size_sum", execution_batch_size="4", **labels) == 3
+    assert value_of(samples, "foldserve_batch_rows_total", **labels) == 6
+    assert value_of(samples, "foldserve_batch_padding_rows_total", **labels) == 3
 
 
-def test_what_a_shadow_engine_found_is_told() -> None:
+def test_results_of_a_shadow_engine_are_exposed() -> None:
     engine = FakeEngine()
     engine.drift = Drift("shadow", {"y": 1e-5})
     engine.drift.fail()
@@ -159,25 +161,25 @@ def test_what_a_shadow_engine_found_is_told() -> None:
     engine.drift.record({"y": 0.5}, "m/1")
     samples = scrape(serving(engine))
     labels = {"model_name": "m", "version": "1", "engine": "shadow"}
-    assert one(samples, "foldserve_shadow_deviation", output="y", **labels) == 0.5
-    assert one(samples, "foldserve_shadow_bound", output="y", **labels) == pytest.approx(1e-5)
+    assert value_of(samples, "foldserve_shadow_deviation", output="y", **labels) == 0.5
+    assert value_of(samples, "foldserve_shadow_bound", output="y", **labels) == pytest.approx(1e-5)
     counts = {"compared": 1, "beyond": 1, "failed": 1, "skipped": 2}
     for outcome, count in counts.items():
-        assert one(samples, "foldserve_shadow_requests_total", outcome=outcome, **labels) == count
+        assert value_of(samples, "foldserve_shadow_requests_total", outcome=outcome, **labels) == count
 
 
-def test_the_type_of_each_metric_is_told_under_its_own_name() -> None:
+def test_the_type_of_each_metric_is_declared_under_its_own_name() -> None:
     table = serving(FakeEngine())
     ask(table)
     lines = PrometheusMetrics(table, table.telemetry).render().decode().splitlines()
-    assert f"# TYPE {THEIRS}request_count counter" in lines
-    assert f'{THEIRS}request_count{{model_name="m",status="OK"}} 1' in lines
+    assert f"# TYPE {TF_SERVING}request_count counter" in lines
+    assert f'{TF_SERVING}request_count{{model_name="m",status="OK"}} 1' in lines
     latency = 'request_latency_count{model_name="m",API="predict",entrypoint="REST"} 1'
-    assert f"{THEIRS}{latency}" in lines, "labels stand in the order in which TensorFlow Serving writes them"
+    assert f"{TF_SERVING}{latency}" in lines, "labels stand in the order in which TensorFlow Serving writes them"
     assert "# TYPE foldserve_rows_total counter" in lines
 
 
-def test_requests_and_batches_are_told_under_triton_s_names() -> None:
+def test_requests_and_batches_are_counted_under_triton_s_names() -> None:
     engine = FakeEngine()
     table = serving(engine, version=7)
     ask(table)
@@ -188,13 +190,15 @@ def test_requests_and_batches_are_told_under_triton_s_names() -> None:
     samples = scrape(table)
     labels = {"model": "m", "version": "7"}
     counts = {"request_success": 2, "count": 4, "exec_count": 2, "pending_request_count": 5, "queue_duration_us": 1500}
-    assert {name: one(samples, f"{TRITONS}{name}", **labels) for name in counts} == counts
+    assert {name: value_of(samples, f"{TRITON}{name}", **labels) for name in counts} == counts
     durations = {
-        name: one(samples, f"{TRITONS}{name}_duration_us", **labels)
+        name: value_of(samples, f"{TRITON}{name}_duration_us", **labels)
         for name in ("request", "compute_input", "compute_infer", "compute_output")
     }
     assert durations["request"] in range(4000, 12_001, 1000), "a few readings of the clock, a millisecond each"
-    assert sum(durations.values()) == 2 * durations["request"] - 1500, "all that is no waiting is computing"
+    assert sum(durations.values()) == 2 * durations["request"] - 1500, (
+        "all time that is not waiting counts as computing"
+    )
     lines = PrometheusMetrics(table, table.telemetry).render().decode().splitlines()
     assert "# TYPE nv_inference_count counter" in lines and "# TYPE nv_inference_pending_request_count gauge" in lines
     assert 'nv_inference_request_failure{model="m",reason="OTHER",version="7"} 0' in lines
@@ -212,17 +216,17 @@ def test_requests_and_batches_are_told_under_triton_s_names() -> None:
         (RuntimeError("a bug"), "OTHER"),
     ],
 )
-def test_what_is_not_answered_is_counted_by_triton_s_reason(error: BaseException, reason: str) -> None:
+def test_failed_requests_are_counted_by_triton_s_reasons(error: BaseException, reason: str) -> None:
     table = serving(FakeEngine())
     servable = table.find(ModelRef("m"))
     servable.stats.fail(error, 3_000_000)
     samples = scrape(table)
-    told = {
-        one: one_of_them
-        for one in ("REJECTED", "CANCELED", "BACKEND", "OTHER")
-        if (one_of_them := samples[f"{TRITONS}request_failure", (("model", "m"), ("reason", one), ("version", "1"))])
+    counts = {
+        name: count
+        for name in ("REJECTED", "CANCELED", "BACKEND", "OTHER")
+        if (count := samples[f"{TRITON}request_failure", (("model", "m"), ("reason", name), ("version", "1"))])
     }
-    assert told == {reason: 1}
+    assert counts == {reason: 1}
     assert servable.stats.failures == 1 and servable.stats.failure_ns == 3_000_000
 
 
@@ -232,12 +236,12 @@ def test_attempts_to_load_are_counted_where_tensorflow_counts_them() -> None:
     table.telemetry.not_loaded("m", "/models/m/2")
     samples = scrape(table)
     loads, path = ":tensorflow:cc:saved_model:", {"model_path": "/models/m/1"}
-    assert one(samples, f"{loads}load_attempt_count_total", status="success", **path) == 1
-    assert one(samples, f"{loads}load_attempt_count_total", status="fail", model_path="/models/m/2") == 1
-    assert one(samples, f"{loads}load_latency_total", **path) == 2_500_000
-    assert one(samples, f"{THEIRS}model_warmup_latency_sum", status="OK", **path) == 500_000
+    assert value_of(samples, f"{loads}load_attempt_count_total", status="success", **path) == 1
+    assert value_of(samples, f"{loads}load_attempt_count_total", status="fail", model_path="/models/m/2") == 1
+    assert value_of(samples, f"{loads}load_latency_total", **path) == 2_500_000
+    assert value_of(samples, f"{TF_SERVING}model_warmup_latency_sum", status="OK", **path) == 500_000
     lines = PrometheusMetrics(table, table.telemetry).render().decode().splitlines()
-    assert f"# TYPE {loads}load_attempt_count counter" in lines, "theirs carry no _total"
+    assert f"# TYPE {loads}load_attempt_count counter" in lines, "TensorFlow's names have no suffix _total"
 
 
 def test_a_token_sees_the_figures_of_its_models_alone() -> None:
@@ -251,5 +255,5 @@ def test_a_token_sees_the_figures_of_its_models_alone() -> None:
         set_rights(Rights("reader", frozenset(["m"])))
         return PrometheusMetrics(table, table.telemetry).render().decode()
 
-    told = contextvars.copy_context().run(text)
-    assert "other" not in told and told.count('"m"') > 10
+    exposed = contextvars.copy_context().run(text)
+    assert "other" not in exposed and exposed.count('"m"') > 10

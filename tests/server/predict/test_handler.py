@@ -8,7 +8,7 @@ import pytest
 from foldserve_contract.errors import TensorError
 from foldserve_contract.signature import Array
 from foldserve_server.errors import DeadlineExceeded, EngineFailed, InvalidRequest, ServingError, SignatureNotFound
-from foldserve_server.models.query import InputTensor, ModelRef, Prediction, Query
+from foldserve_server.models.query import InputTensor, ModelRef, PredictResult, Query
 from foldserve_server.predict.handler import PredictHandler
 from foldserve_server.predict.request_limits import RequestLimits
 from foldserve_server.stats.telemetry import Telemetry
@@ -27,7 +27,7 @@ def query(inputs: dict[str, InputTensor] | None = None, **fields: Any) -> Query:
 
 def predict(
     asked: Query, engine: FakeEngine | None = None, limits: RequestLimits | None = None, now: int = 0
-) -> Prediction:
+) -> PredictResult:
     return asyncio.run(
         PredictHandler(serving(engine or FakeEngine()), limits or RequestLimits(), lambda: now, Telemetry()).predict(
             asked
@@ -159,7 +159,7 @@ def test_a_deadline_reaches_the_engine_and_one_that_passed_does_not() -> None:
 
 def test_an_engine_that_forgets_an_output_has_failed() -> None:
     engine = FakeEngine(manifest(signature=TWO_BY_TWO))
-    engine.predict = answer_nothing  # type: ignore[method-assign]
+    engine.predict = answer_nothing  # type: ignore[assignment, method-assign]
     asked, _ = two(a=np.zeros((1, 2), np.float32), b=np.zeros((1, 3, 7), np.int64))
     with pytest.raises(EngineFailed):
         predict(asked, engine)

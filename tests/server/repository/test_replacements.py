@@ -49,7 +49,11 @@ async def test_a_bundle_replaced_in_place_is_a_reload(tmp_path: Path) -> None:
 async def test_a_version_that_changes_while_it_is_loaded_is_loaded_again_when_it_is_seen(tmp_path: Path) -> None:
     async with watching(tmp_path) as house:
         write_version(house.root, 1)
-        house.starter.on_start = lambda key: write_version(house.root, 1, created="later")
+
+        def replace_it(key: str) -> None:
+            write_version(house.root, 1, created="later")
+
+        house.starter.on_start = replace_it
         await house.look()
         assert house.starter.started == ["m/1"] and house.serving() == 1
         await house.look()

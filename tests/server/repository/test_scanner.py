@@ -8,7 +8,7 @@ import pytest
 
 from foldserve_contract.bundle import MANIFEST, Bundle
 from foldserve_contract.errors import UnsafePath
-from foldserve_contract.plain import is_plain, plain_digest
+from foldserve_contract.plain_saved_model import is_plain, plain_digest
 from foldserve_server.repository import scanner
 from foldserve_server.repository.scanner import VersionScanner
 from tests.bundles import dense_model, make_bundle

@@ -21,7 +21,7 @@ MAX_BYTES = 1 << 20
 
 
 class Caller:
-    """Asks, and gives the status and what the JSON says."""
+    """Sends requests, and returns the status and the JSON of the answer."""
 
     def __init__(self, http: HttpServer, session: aiohttp.ClientSession) -> None:
         self.http = http
@@ -47,14 +47,14 @@ async def listening(
 ) -> AsyncIterator[Caller]:
     http = HttpServer(
         table,
-        limits or RequestLimits(),
-        transport or TransportOptions(max_message_bytes=MAX_BYTES),
-        monotonic_ns,
-        timeout_s,
         admin or FakeAdmin(),
-        lambda: True,
-        telemetry_of(table),
-        tracer_of(table),
+        limits=limits or RequestLimits(),
+        transport=transport or TransportOptions(max_message_bytes=MAX_BYTES),
+        telemetry=telemetry_of(table),
+        tracer=tracer_of(table),
+        clock=monotonic_ns,
+        timeout_s=timeout_s,
+        ready=lambda: True,
     )
     await http.start("127.0.0.1", 0)
     try:
@@ -65,7 +65,7 @@ async def listening(
 
 
 def ask(path: str, body: Any = None, table: Callable[[], Table] = Table, **how: Any) -> tuple[int, Any]:
-    """A POST of the body, or a GET where there is none."""
+    """Sends a POST of the body, or a GET without one, and returns status and JSON."""
 
     async def scenario() -> tuple[int, Any]:
         async with listening(table(), **how) as caller:

@@ -20,8 +20,8 @@ def classes() -> Table:
 
 
 def values() -> Table:
-    one = Signature((TensorSpec("x", "float32", (-1, 1)),), (TensorSpec("y", "float32", (-1, 1)),))
-    return serving(FakeEngine(manifest(signature=one)))
+    single = Signature((TensorSpec("x", "float32", (-1, 1)),), (TensorSpec("y", "float32", (-1, 1)),))
+    return serving(FakeEngine(manifest(signature=single)))
 
 
 PACKED = base64.b64encode(np.array([0.1, 2], "<f4").tobytes()).decode()
@@ -35,21 +35,21 @@ PACKED = base64.b64encode(np.array([0.1, 2], "<f4").tobytes()).decode()
         {"examples": [{"x": {"b64": PACKED}}]},
     ],
 )
-def test_classes_come_with_their_scores(body: Any) -> None:
+def test_classes_are_returned_with_their_scores(body: Any) -> None:
     assert ask(CLASSIFY, body, classes) == (200, {"results": [[["cat", 0.2], ["dog", 4]]]})
 
 
-def test_a_value_comes_for_each_example() -> None:
+def test_a_value_is_returned_for_each_example() -> None:
     assert ask(REGRESS, {"examples": [{"x": 1.5}, {"x": [2]}]}, values) == (200, {"results": [3, 4]})
 
 
 @pytest.mark.parametrize(
     ("path", "body", "table", "message"),
     [
-        (CLASSIFY, {"instances": [[1, 2]]}, classes, "Missing 'examples' key, or its value is no list/array"),
+        (CLASSIFY, {"instances": [[1, 2]]}, classes, "Missing 'examples' key, or its value is not a list/array"),
         (CLASSIFY, {"examples": []}, classes, "Input is empty."),
         (CLASSIFY, {"examples": [[1, 2]] * 5}, classes, "Task size 5 is larger than maximum input batch size 4"),
-        (CLASSIFY, {"examples": [[1, 2]]}, classes, "Example must be JSON object: example 0 is none"),
+        (CLASSIFY, {"examples": [[1, 2]]}, classes, "Example must be JSON object: example 0 is not one"),
         (CLASSIFY, {"examples": [{"x": [1, None]}]}, classes, "example 0, feature 'x': expected numbers, or strings"),
         (CLASSIFY, {"examples": [{"x": ["a", "b"]}]}, classes, "bytes must be one value of 8 bytes"),
         (CLASSIFY, {"examples": [{"x": {"b64": "%"}}]}, classes, "Unable to base64 decode"),
@@ -59,6 +59,8 @@ def test_a_value_comes_for_each_example() -> None:
         (REGRESS, {"examples": [{"x": [1, 2]}]}, classes, "regression needs one output of floats"),
     ],
 )
-def test_what_cannot_be_done_says_why(path: str, body: Any, table: Callable[[], Table], message: str) -> None:
+def test_an_impossible_request_is_refused_with_the_reason(
+    path: str, body: Any, table: Callable[[], Table], message: str
+) -> None:
     status, answer = ask(path, body, table)
     assert status == 400 and message in answer["error"]

@@ -31,7 +31,7 @@ def fetch(path: str, table: Table) -> tuple[int, str, Mapping[str, str]]:
     return asyncio.run(scenario())
 
 
-def test_the_page_needs_nothing_but_itself_and_runs_nothing_else() -> None:
+def test_the_page_loads_nothing_else_and_runs_no_other_script() -> None:
     status, text, headers = fetch("/", Table())
     assert status == 200 and headers["Content-Type"].startswith("text/html")
     assert not re.findall(
@@ -109,16 +109,16 @@ async def test_what_a_shadow_deviates_by_is_shown() -> None:
     assert counts == {"engine": "shadow", "compared": 1, "beyond": 1, "failed": 0, "skipped": 2}
 
 
-def test_a_server_without_models_says_so() -> None:
-    _, told = ask("/page/state")
-    assert told["models"] == []
+def test_the_state_of_a_server_without_models_is_empty() -> None:
+    _, state = ask("/page/state")
+    assert state["models"] == []
 
 
-def test_signature_and_labels_are_told_once() -> None:
-    status, told = ask("/page/models/m/versions/1", None, lambda: serving(FakeEngine()))
+def test_signature_and_labels_are_given_apart_from_the_state() -> None:
+    status, model = ask("/page/models/m/versions/1", None, lambda: serving(FakeEngine()))
     assert status == 200
-    assert told["signature"]["inputs"] == [{"name": "x", "dtype": "float32", "shape": [-1, 2]}]
-    assert told["labels"] is None
+    assert model["signature"]["inputs"] == [{"name": "x", "dtype": "float32", "shape": [-1, 2]}]
+    assert model["labels"] is None
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def table_of(path: Path) -> Table:
     return serving(engine, version=3)
 
 
-def test_a_report_is_shown_as_it_was_sealed_and_can_do_nothing(bundle: Path) -> None:
+def test_a_report_is_shown_as_it_was_sealed_in_a_sandbox(bundle: Path) -> None:
     status, text, headers = fetch("/reports/m/3", table_of(bundle))
     assert (status, text) == (200, "<h1>proven</h1>")
     policy = headers["Content-Security-Policy"]

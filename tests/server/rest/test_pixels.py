@@ -14,7 +14,7 @@ from tests.server.fakes import FakeEngine
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "known"),
+    ("low", "high", "expected"),
     [
         (0.0, 1.0, UNIT),
         (0.2, 0.7, UNIT),
@@ -26,8 +26,8 @@ from tests.server.fakes import FakeEngine
         (0.0, 4095.0, None),
     ],
 )
-def test_the_usual_ranges_are_told_apart(low: float, high: float, known: Range | None) -> None:
-    assert range_from(low, high) == known
+def test_the_usual_ranges_are_recognised(low: float, high: float, expected: Range | None) -> None:
+    assert range_from(low, high) == expected
 
 
 def engine_of(path: Path, images: Array, *, synthetic: bool, stretched: int = 0) -> FakeEngine:
@@ -37,8 +37,8 @@ def engine_of(path: Path, images: Array, *, synthetic: bool, stretched: int = 0)
     (path / GOLDEN).write_bytes(Golden({"image": images.astype(np.float32)}, outputs).to_bytes())
     reseal(path)
     bundle = Bundle.open(path)
-    told = replace(bundle.manifest.golden, samples=len(images), stretched=stretched, synthetic=synthetic)
-    engine = FakeEngine(replace(bundle.manifest, golden=told), bundle.digest)
+    info = replace(bundle.manifest.golden, samples=len(images), stretched=stretched, synthetic=synthetic)
+    engine = FakeEngine(replace(bundle.manifest, golden=info), bundle.digest)
     engine.info = replace(engine.info, path=path)
     return engine
 
@@ -47,7 +47,7 @@ def range_of(engine: FakeEngine) -> Range | None:
     return asyncio.run(Pixels().range_of(engine))
 
 
-def test_golden_samples_show_how_a_model_takes_pixels_whatever_the_stretched_ones_hold(tmp_path: Path) -> None:
+def test_golden_samples_show_the_range_of_pixels_whatever_the_stretched_ones_hold(tmp_path: Path) -> None:
     images = np.random.default_rng(3).uniform(-1, 1, (6, 8, 8, 3))
     images[4:] *= 3
     path = make_bundle(tmp_path)
@@ -55,14 +55,14 @@ def test_golden_samples_show_how_a_model_takes_pixels_whatever_the_stretched_one
     assert range_of(engine_of(path, images, synthetic=False)) is None
 
 
-def test_drawn_samples_show_it_by_where_most_of_them_lie(tmp_path: Path) -> None:
+def test_synthetic_samples_show_the_range_by_their_inner_quantiles(tmp_path: Path) -> None:
     draw = np.random.default_rng(4)
     path = make_bundle(tmp_path)
     assert range_of(engine_of(path, draw.normal(127.5, 64, (8, 8, 8, 3)), synthetic=True)) == BYTES
     assert range_of(engine_of(path, draw.normal(0, 1, (8, 8, 8, 3)), synthetic=True)) is None
 
 
-def test_nothing_is_known_of_what_is_no_image_or_has_gone(tmp_path: Path) -> None:
+def test_inputs_that_are_not_images_and_missing_bundles_have_no_range(tmp_path: Path) -> None:
     for model in (dense_model(), bytes_model()):
         bundle = Bundle.open(make_bundle(tmp_path, model=model))
         assert range_of(FakeEngine(bundle.manifest, bundle.digest)) is None

@@ -28,9 +28,9 @@ def refused(value: Any, *specs: TensorSpec) -> str:
     return str(caught.value)
 
 
-def same(array: Array, expected: Any, dtype: str = "float32") -> bool:
-    wanted = np.array(expected, dtype)
-    return array.dtype == wanted.dtype and array.shape == wanted.shape and np.array_equal(array, wanted, equal_nan=True)
+def is_same(array: Array, expected: Any, dtype: str = "float32") -> bool:
+    other = np.array(expected, dtype)
+    return array.dtype == other.dtype and array.shape == other.shape and np.array_equal(array, other, equal_nan=True)
 
 
 ROWS = [[1, 2.5], [-3, 4]]
@@ -50,7 +50,7 @@ ROWS = [[1, 2.5], [-3, 4]]
 def test_a_single_input_may_go_without_its_name(value: Any, rows: bool) -> None:
     body = read(value)
     assert body.rows is rows and body.signature == DEFAULT_SIGNATURE
-    assert same(body.inputs["x"], ROWS)
+    assert is_same(body.inputs["x"], ROWS)
 
 
 @pytest.mark.parametrize(
@@ -62,25 +62,25 @@ def test_a_single_input_may_go_without_its_name(value: Any, rows: bool) -> None:
 )
 def test_several_inputs_go_by_name(value: Any) -> None:
     inputs = read(value, *PAIR).inputs
-    assert same(inputs["a"], [[1, 2], [3, 4]]) and same(inputs["b"], [7, 8], "int64")
+    assert is_same(inputs["a"], [[1, 2], [3, 4]]) and is_same(inputs["b"], [7, 8], "int64")
 
 
-def test_numbers_that_are_not_finite_have_tokens_of_their_own() -> None:
+def test_numbers_that_are_not_finite_have_literals_of_their_own() -> None:
     inputs = read(b'{"instances": [[NaN, Infinity], [-Infinity, 0]]}').inputs
-    assert same(inputs["x"], [[np.nan, np.inf], [-np.inf, 0]])
+    assert is_same(inputs["x"], [[np.nan, np.inf], [-np.inf, 0]])
 
 
-def test_an_array_may_be_its_bytes() -> None:
+def test_an_array_may_be_sent_as_bytes() -> None:
     rows = np.array(ROWS, "<f4")
     single = {"b64": base64.b64encode(rows.tobytes()).decode()}
-    each = [{"b64": base64.b64encode(row.tobytes()).decode()} for row in rows]
-    for value in ({"inputs": single}, {"inputs": {"x": single}}, {"instances": each}):
-        assert same(read(value).inputs["x"], ROWS)
-    assert same(read({"instances": [{"x": row} for row in each]}).inputs["x"], ROWS)
+    rows_of_bytes = [{"b64": base64.b64encode(row.tobytes()).decode()} for row in rows]
+    for value in ({"inputs": single}, {"inputs": {"x": single}}, {"instances": rows_of_bytes}):
+        assert is_same(read(value).inputs["x"], ROWS)
+    assert is_same(read({"instances": [{"x": row} for row in rows_of_bytes]}).inputs["x"], ROWS)
 
 
 @pytest.mark.parametrize("value", [{"instances": []}, {"inputs": []}])
-def test_no_rows_are_a_batch_of_none(value: Any) -> None:
+def test_an_empty_list_is_a_batch_of_no_rows(value: Any) -> None:
     assert read(value).inputs["x"].shape[0] == 0
 
 
@@ -113,7 +113,7 @@ def test_no_rows_are_a_batch_of_none(value: Any) -> None:
         (SPEC, {"instances": [[1, 1e39]]}, "JSON Value: 1e+39 Type: Number is not of expected type: float"),
         (SPEC, {"instances": [[1, {"b64": "AA=="}]]}, "JSON Value: {"),
         (PAIR[1], {"instances": [1.5]}, "JSON Value: 1.5 Type: Number is not of expected type: int64"),
-        (PAIR[1], {"instances": [1 << 70]}, "the value is no array of int64"),
+        (PAIR[1], {"instances": [1 << 70]}, "the value is not an array of int64"),
         (TensorSpec("u", "uint8", (-1,)), {"instances": [1, 256]}, "JSON Value: 256 Type: Number is not of expected"),
         (
             TensorSpec("u", "uint8", (-1,)),
@@ -135,7 +135,9 @@ def test_no_rows_are_a_batch_of_none(value: Any) -> None:
         (SPEC, {"instances": [{"b64": "AAAAAAAAAAA="}, [1, 2]]}, "JSON Value: [1, 2] Type: Array is not of expected"),
     ],
 )
-def test_what_is_no_request_is_said_in_tensorflow_serving_s_words(spec: TensorSpec, value: Any, message: str) -> None:
+def test_an_invalid_request_is_refused_in_tensorflow_serving_s_words(
+    spec: TensorSpec, value: Any, message: str
+) -> None:
     assert message in refused(value, spec)
 
 
@@ -144,11 +146,11 @@ def test_several_inputs_cannot_go_without_names(key: str) -> None:
     assert "as multiple input tensors required as per tensorinfo_map" in refused({key: ROWS}, *PAIR)
 
 
-def test_bytes_need_a_shape_that_is_known() -> None:
+def test_bytes_need_a_fixed_shape() -> None:
     assert "dimensions that are free" in refused({"inputs": {"b64": "AAAA"}}, TensorSpec("x", "float32", (-1, -1)))
 
 
-def test_answers_go_back_as_they_were_asked() -> None:
+def test_answers_have_the_layout_of_their_requests() -> None:
     single = {"y": np.array([[1, 2.5]], np.float32)}
     assert json.loads(write_predict(single, True)) == {"predictions": [[1, 2.5]]}
     assert json.loads(write_predict(single, False)) == {"outputs": [[1, 2.5]]}
@@ -164,28 +166,28 @@ def test_numbers_are_written_in_the_fewest_digits_of_their_type() -> None:
 
 
 @given(arrays(np.float32, (2, 3), elements=st.floats(width=32)))
-def test_what_is_written_reads_as_the_same_numbers(array: Array) -> None:
+def test_written_numbers_are_read_back_unchanged(array: Array) -> None:
     content = write_predict({"y": array}, False).replace(b'"outputs"', b'"inputs"')
-    assert same(read(content, TensorSpec("x", "float32", (-1, 3))).inputs["x"], array)
+    assert is_same(read(content, TensorSpec("x", "float32", (-1, 3))).inputs["x"], array)
 
 
-def test_integers_keep_every_digit_whatever_stands_beside_them() -> None:
+def test_integers_keep_every_digit_whatever_their_neighbours() -> None:
     wide = TensorSpec("x", "uint64", (-1,))
-    assert same(read({"inputs": [5, (1 << 63) + 1]}, wide).inputs["x"], [5, (1 << 63) + 1], "uint64")
-    assert same(read({"instances": [(1 << 64) - 1, 3]}, wide).inputs["x"], [(1 << 64) - 1, 3], "uint64")
+    assert is_same(read({"inputs": [5, (1 << 63) + 1]}, wide).inputs["x"], [5, (1 << 63) + 1], "uint64")
+    assert is_same(read({"instances": [(1 << 64) - 1, 3]}, wide).inputs["x"], [(1 << 64) - 1, 3], "uint64")
     for odd in (-1, 1 << 64, 1.5, None):
         assert "uint64" in refused({"inputs": [odd, 1 << 63]}, wide)
 
 
-def test_integers_of_any_length_stand_for_floats_that_hold_them() -> None:
-    assert same(read({"inputs": [[10**30, 2]]}).inputs["x"], [[1e30, 2]])
+def test_integers_of_any_length_are_read_as_floats_that_hold_them() -> None:
+    assert is_same(read({"inputs": [[10**30, 2]]}).inputs["x"], [[1e30, 2]])
     assert "Number too big to be stored in double" in refused({"inputs": [[10**400, 2]]})
     assert "is not of expected type: float" in refused({"inputs": [[10**300, 2]]})
     assert refused({"inputs": [[10**30, None]]}) == "JSON Value: null Type: Null is not of expected type: float"
 
 
-def test_an_integer_of_more_digits_than_python_reads_is_the_caller_s_fault() -> None:
-    assert "more digits than any may" in refused(b'{"inputs": [[%s, 2]]}' % (b"9" * 5000))
+def test_an_integer_of_too_many_digits_is_the_caller_s_error() -> None:
+    assert "too many digits" in refused(b'{"inputs": [[%s, 2]]}' % (b"9" * 5000))
 
 
 def test_an_empty_column_is_a_batch_of_no_rows() -> None:
@@ -194,5 +196,5 @@ def test_an_empty_column_is_a_batch_of_no_rows() -> None:
     assert body.inputs["a"].shape == (0, 2) and body.inputs["b"].shape == (0,)
 
 
-def test_half_a_character_goes_back_as_it_came() -> None:
+def test_a_lone_surrogate_is_written_as_it_was_read() -> None:
     assert json.loads(dump({"error": "\ud800"})) == {"error": "\ud800"}

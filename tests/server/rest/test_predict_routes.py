@@ -15,17 +15,17 @@ from tests.server.fakes import TWO_BY_TWO, FakeEngine, manifest, serving
 from .calls import MAX_BYTES, ask, listening
 
 PREDICT = "/v1/models/m:predict"
-TOO_DEEP = "JSON Parse error: lists and objects lie in one another deeper than any may"
+TOO_DEEP = "JSON Parse error: lists and objects are nested too deeply"
 ROWS = {"instances": [[1, 2], [3, 4.5]]}
 DOUBLED = {"predictions": [[2, 4], [6, 9]]}
 
 
-def one() -> Table:
+def version_7() -> Table:
     return serving(FakeEngine(), version=7)
 
 
 def failed() -> Table:
-    table = one()
+    table = version_7()
     servable = Servable("m", 8)
     table.begin(servable)
     table.end(servable, "it deviates")
@@ -35,7 +35,7 @@ def failed() -> Table:
 @pytest.mark.parametrize("path", [PREDICT, "/v1/models/m/versions/7:predict", "/v1/models/m/labels/canary:predict"])
 def test_a_prediction_is_answered_row_by_row(path: str) -> None:
     def table() -> Table:
-        table = one()
+        table = version_7()
         table.relabel("m", {"canary": 7})
         return table
 
@@ -43,7 +43,7 @@ def test_a_prediction_is_answered_row_by_row(path: str) -> None:
 
 
 def test_a_prediction_is_answered_by_column() -> None:
-    assert ask(PREDICT, {"inputs": {"x": [[1, 2]]}}, one) == (200, {"outputs": [[2, 4]]})
+    assert ask(PREDICT, {"inputs": {"x": [[1, 2]]}}, version_7) == (200, {"outputs": [[2, 4]]})
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ def test_a_prediction_is_answered_by_column() -> None:
         ("/elsewhere", None, 404, "404: Not Found"),
     ],
 )
-def test_a_bad_request_is_answered_with_its_status_and_words(path: str, body: Any, status: int, message: str) -> None:
-    assert ask(path, body, one) == (status, {"error": message})
+def test_a_bad_request_is_answered_with_a_status_and_a_message(path: str, body: Any, status: int, message: str) -> None:
+    assert ask(path, body, version_7) == (status, {"error": message})
 
 
 @pytest.mark.parametrize("depth", [70, 990, 1_000, 1_500, 2_500, 8_000, 20_000])
@@ -78,7 +78,7 @@ def test_a_bad_request_is_answered_with_its_status_and_words(path: str, body: An
 def test_lists_at_any_depth_are_the_fault_of_the_caller(body: str, depth: int) -> None:
     """At some depths the parser succeeds and what reads its lists fails; at which ones depends on the Python."""
     nested = body.replace("%s", "[" * depth + "1" + "]" * depth)
-    status, answer = ask(PREDICT, nested.encode(), one)
+    status, answer = ask(PREDICT, nested.encode(), version_7)
     assert status == 400 and "error" in answer
 
 
@@ -101,27 +101,27 @@ def raising(error: Exception) -> Callable[[], Table]:
         (RuntimeError("/secret"), 500, "the server failed to answer; its log says why"),
     ],
 )
-def test_what_went_wrong_inside_has_its_status(error: Exception, status: int, message: str) -> None:
+def test_each_error_of_the_engine_has_its_status(error: Exception, status: int, message: str) -> None:
     assert ask(PREDICT, ROWS, raising(error)) == (status, {"error": message})
 
 
-def test_half_a_character_in_a_request_is_answered_as_json() -> None:
-    status, answer = ask(PREDICT, b'{"signature_name": "\\ud800", "instances": []}', one)
+def test_a_lone_surrogate_in_a_request_is_answered_with_valid_json() -> None:
+    status, answer = ask(PREDICT, b'{"signature_name": "\\ud800", "instances": []}', version_7)
     assert status == 400 and answer["error"] == 'Serving signature name: "\ud800" not found in signature def'
 
 
-async def test_who_comes_too_early_is_told_when_to_come_again() -> None:
+async def test_an_unavailable_answer_says_when_to_retry() -> None:
     table = raising(QueueFull("full", 1500))()
     async with listening(table) as caller, caller.session.post(PREDICT, json=ROWS) as response:
         assert response.headers.get("Retry-After") == "2"
 
 
 def test_a_body_that_is_too_large_is_refused() -> None:
-    status, answer = ask(PREDICT, b" " * (MAX_BYTES + 1), one)
+    status, answer = ask(PREDICT, b" " * (MAX_BYTES + 1), version_7)
     assert status == 413 and "error" in answer
 
 
-def test_the_state_of_every_version_is_told() -> None:
+def test_the_state_of_every_version_is_given() -> None:
     good = {"version": "7", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
     bad = {
         "version": "8",
@@ -132,10 +132,10 @@ def test_the_state_of_every_version_is_told() -> None:
     assert ask("/v1/models/m/versions/7", None, failed) == (200, {"model_version_status": [good]})
 
 
-def test_metadata_describe_the_signatures() -> None:
-    _, told = ask("/v1/models/m/metadata", None, lambda: serving(FakeEngine(manifest(signature=TWO_BY_TWO))))
-    assert told["model_spec"] == {"name": "m", "signature_name": "", "version": "1"}
-    signature = told["metadata"]["signature_def"]["signature_def"]["serving_default"]
+def test_metadata_describes_the_signatures() -> None:
+    _, metadata = ask("/v1/models/m/metadata", None, lambda: serving(FakeEngine(manifest(signature=TWO_BY_TWO))))
+    assert metadata["model_spec"] == {"name": "m", "signature_name": "", "version": "1"}
+    signature = metadata["metadata"]["signature_def"]["signature_def"]["serving_default"]
     assert signature["method_name"] == "tensorflow/serving/predict"
     assert signature["inputs"]["b"] == {
         "dtype": "DT_INT64",
@@ -147,7 +147,7 @@ def test_metadata_describe_the_signatures() -> None:
     }
 
 
-async def test_a_request_has_the_time_that_rest_gives_it() -> None:
+async def test_the_timeout_of_rest_is_the_deadline_of_a_request() -> None:
     engine = FakeEngine()
     for timeout_s in (5, 0):
         async with listening(serving(engine), timeout_s=timeout_s) as caller:
@@ -159,7 +159,7 @@ async def test_a_request_has_the_time_that_rest_gives_it() -> None:
 WIDE = Signature((TensorSpec("x", "float32", (-1, 10_000)),), (TensorSpec("y", "float32", (-1, 10_000)),))
 
 
-async def test_large_bodies_are_read_and_written_elsewhere() -> None:
+async def test_large_bodies_are_read_and_written_in_other_processes() -> None:
     rows = np.random.default_rng(0).normal(size=(2, 10_000)).astype(np.float32)
 
     def table() -> Table:
@@ -175,7 +175,7 @@ async def test_large_bodies_are_read_and_written_elsewhere() -> None:
         }
 
 
-async def test_who_hangs_up_cancels_what_was_asked() -> None:
+async def test_a_caller_who_hangs_up_cancels_the_prediction() -> None:
     engine = FakeEngine()
     engine.gate.clear()
     async with listening(serving(engine)) as caller:
@@ -186,7 +186,7 @@ async def test_who_hangs_up_cancels_what_was_asked() -> None:
         assert engine.left == 1
 
 
-async def test_what_was_accepted_is_answered_before_the_end() -> None:
+async def test_admitted_requests_are_answered_before_the_server_stops() -> None:
     engine = FakeEngine()
     engine.gate.clear()
     async with listening(serving(engine)) as caller:
@@ -194,7 +194,7 @@ async def test_what_was_accepted_is_answered_before_the_end() -> None:
         await engine.entered.wait()
         stopping = asyncio.ensure_future(caller.http.stop(30))
         late = asyncio.ensure_future(caller.post(PREDICT, ROWS))
-        while not caller.http.door.knocks:
+        while not caller.http.admission_gate.late_calls:
             await asyncio.sleep(0)
         engine.gate.set()
         assert await asking == (200, DOUBLED)
@@ -203,6 +203,6 @@ async def test_what_was_accepted_is_answered_before_the_end() -> None:
         await stopping
 
 
-def test_more_rows_than_a_batch_are_taken_where_they_are_split() -> None:
-    status, answer = ask(PREDICT, {"instances": [[1, 2]] * 5}, one, limits=RequestLimits(split_large=True))
+def test_more_rows_than_a_batch_are_accepted_where_they_are_split() -> None:
+    status, answer = ask(PREDICT, {"instances": [[1, 2]] * 5}, version_7, limits=RequestLimits(split_large=True))
     assert status == 200 and len(answer["predictions"]) == 5

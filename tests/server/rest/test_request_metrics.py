@@ -1,4 +1,4 @@
-"""What the metrics tell of requests over HTTP, as TensorFlow Serving counts them."""
+"""Metrics of requests over HTTP, counted as by TensorFlow Serving."""
 
 from tests.server.fakes import FakeEngine, serving
 
@@ -21,8 +21,8 @@ async def test_requests_are_counted_by_verb_and_model() -> None:
         await caller.post("/v2/models/m/infer", {"inputs": [tensor]})
         await caller.get("/v2/models/m")
     table = table
-    told = {key: histogram.total for key, histogram in table.telemetry.latency.items()}
-    assert told == {("m", "predict", "REST"): 2, ("m", "", "REST"): 1, ("m", "infer", "REST"): 1}, "not the page"
+    totals = {key: histogram.total for key, histogram in table.telemetry.latency.items()}
+    assert totals == {("m", "predict", "REST"): 2, ("m", "", "REST"): 1, ("m", "infer", "REST"): 1}, "not the page"
     assert table.telemetry.requests == {
         ("m", "OK"): 4,
         ("m", "INVALID_ARGUMENT"): 1,

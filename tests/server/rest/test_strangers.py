@@ -1,4 +1,4 @@
-"""Requests as strangers make them: packed, cut short, spelled otherwise, from pages elsewhere."""
+"""Requests of unusual clients: compressed, cut short, spelled differently, from other web pages, malformed."""
 
 import asyncio
 import gzip
@@ -14,7 +14,7 @@ from aiohttp.test_utils import make_mocked_request
 from foldserve_server.config.transport_options import TransportOptions
 from foldserve_server.errors import DeadlineExceeded
 from foldserve_server.rest import request_body
-from foldserve_server.rest.decompression import STEP, decoder_for
+from foldserve_server.rest.decompression import CHUNK_BYTES, decoder_for
 from foldserve_server.security.admission import AdmissionGate
 from tests.server.fakes import FakeEngine, serving
 
@@ -48,7 +48,7 @@ def test_bodies_may_be_compressed(coding: str, pack: Any) -> None:
     assert status == 400 and "the body cannot be read" in answer["error"]
 
 
-def bare(content: bytes) -> bytes:
+def raw_deflate(content: bytes) -> bytes:
     packing = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     return packing.compress(content) + packing.flush()
 
@@ -59,17 +59,17 @@ def bare(content: bytes) -> bytes:
         ("GZIP", gzip.compress(ROWS, mtime=0)),
         ("x-gzip", gzip.compress(ROWS, mtime=0)),
         ("gzip", gzip.compress(ROWS[:9], mtime=0) + gzip.compress(ROWS[9:], mtime=0)),
-        ("deflate", bare(ROWS)),
+        ("deflate", raw_deflate(ROWS)),
         ("identity", ROWS),
         ("", ROWS),
     ],
 )
-def test_codings_are_read_as_they_are_spelled(coding: str, content: bytes) -> None:
+def test_every_spelling_of_a_coding_is_accepted(coding: str, content: bytes) -> None:
     assert send(content, content_encoding=coding) == (200, {"predictions": [[2.0, 4.0]]})
 
 
 @pytest.mark.parametrize("coding", ["br", "zstd", "compress", "aes128gcm", "gzip, gzip"])
-def test_a_coding_that_is_not_understood_is_told_as_json(coding: str) -> None:
+def test_an_unsupported_coding_is_refused_with_json(coding: str) -> None:
     status, answer = send(ROWS, content_encoding=coding)
     assert status == 415 and answer["error"].startswith(f"Content-Encoding '{coding}' is not understood; send gzip")
 
@@ -78,40 +78,37 @@ PACKED = gzip.compress(ROWS, mtime=0)
 
 
 @pytest.mark.parametrize("spoiled", [PACKED[:-9], PACKED + b"more", PACKED[1:]])
-def test_a_body_that_is_not_packed_to_its_end_is_refused(spoiled: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    async def scenario() -> None:
-        async with listening(serving(FakeEngine())) as caller:
-            for content, status in ((spoiled, 400), (PACKED, 200)):
-                headers = {"Content-Encoding": "gzip"}
-                async with caller.session.post(PATH, data=io.BytesIO(content), headers=headers) as response:
-                    assert (response.status == status and "error" in await response.json()) or status == 200
-
-    asyncio.run(scenario())
-    assert not caplog.records, "it is the caller's fault, and the connection goes on"
+async def test_a_damaged_compressed_body_is_refused(spoiled: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async with listening(serving(FakeEngine())) as caller:
+        for content, status in ((spoiled, 400), (PACKED, 200)):
+            headers = {"Content-Encoding": "gzip"}
+            async with caller.session.post(PATH, data=io.BytesIO(content), headers=headers) as response:
+                assert (response.status == status and "error" in await response.json()) or status == 200
+    assert not caplog.records, "the caller's error is not logged, and the connection goes on"
 
 
 @pytest.mark.parametrize("more", range(0, 600, 30))
 def test_a_body_without_a_trailer_is_read_to_its_end(more: int) -> None:
-    size = STEP + more
+    size = CHUNK_BYTES + more
     pieces = decoder_for("deflate")
-    assert sum(map(len, pieces.feed(bare(bytes(size))))) == size
+    assert sum(map(len, pieces.feed(raw_deflate(bytes(size))))) == size
     pieces.finish()
 
 
-async def test_a_body_of_nothing_is_bounded_like_any_other() -> None:
+async def test_a_body_of_empty_members_is_limited_like_any_other() -> None:
     async with listening(serving(FakeEngine()), transport=TransportOptions(max_message_bytes=10_000)) as caller:
         nothing = io.BytesIO(gzip.compress(b"") * 1_000)
         async with caller.session.post(PATH, data=nothing, headers={"Content-Encoding": "gzip"}) as response:
             assert response.status == 413
 
 
-def test_little_is_unpacked_at_once() -> None:
-    packed = gzip.compress(bytes(5 * STEP))
+def test_a_body_is_decompressed_in_small_chunks() -> None:
+    packed = gzip.compress(bytes(5 * CHUNK_BYTES))
     pieces = list(decoder_for("gzip").feed(packed))
-    assert max(map(len, pieces)) <= STEP and sum(map(len, pieces)) == 5 * STEP
+    assert max(map(len, pieces)) <= CHUNK_BYTES and sum(map(len, pieces)) == 5 * CHUNK_BYTES
 
 
-def test_paths_are_spelled_as_tensorflow_serving_takes_them() -> None:
+def test_paths_are_case_insensitive_as_in_tensorflow_serving() -> None:
     assert send(ROWS, "/V1/MODELS/m:PREDICT")[0] == 200
     assert send(ROWS, "/v1/models/m/Versions/1:predict")[0] == 200
 
@@ -122,7 +119,7 @@ def test_a_number_that_no_double_holds_is_not_infinity() -> None:
     assert send(b'{"instances": [[Infinity, 1e-999]]}')[0] == 200
 
 
-async def test_pages_from_elsewhere_may_ask_where_that_is_allowed() -> None:
+async def test_other_web_pages_may_send_requests_where_cors_is_on() -> None:
     async with listening(serving(FakeEngine()), transport=TransportOptions(cors=True)) as caller:
         async with caller.session.options(PATH) as response:
             assert response.status == 200 and response.headers["Access-Control-Allow-Methods"] == "POST, GET"
@@ -135,13 +132,13 @@ async def test_pages_from_elsewhere_may_ask_where_that_is_allowed() -> None:
 
 
 async def slowly(content: bytes, held: asyncio.Event) -> AsyncIterator[bytes]:
-    """All but the last byte, which comes when it may."""
+    """Yields all but the last byte, and that one after `held` is set."""
     yield content[:-1]
     await held.wait()
     yield content[-1:]
 
 
-async def test_a_body_that_does_not_say_how_large_it_is_is_weighed_as_it_comes() -> None:
+async def test_a_body_of_unannounced_size_is_counted_as_it_arrives() -> None:
     transport = TransportOptions(max_message_bytes=1000, max_inflight_bytes=1500)
     async with listening(serving(FakeEngine()), transport=transport) as caller:
         held, body = asyncio.Event(), ROWS + b" " * 900
@@ -151,10 +148,12 @@ async def test_a_body_that_does_not_say_how_large_it_is_is_weighed_as_it_comes()
                 return response.status
 
         first = asyncio.ensure_future(send(slowly(body, held)))
-        while caller.http.door.bytes < 900:
+        while caller.http.admission_gate.inflight_bytes < 900:
             await asyncio.sleep(0)
         packed = {"Content-Encoding": "gzip"}
-        assert await send(io.BytesIO(gzip.compress(body)), **packed) == 503, "small as it comes, and large inside"
+        assert await send(io.BytesIO(gzip.compress(body)), **packed) == 503, (
+            "small as it arrives, and large once decompressed"
+        )
         assert await send(io.BytesIO(ROWS)) == 200
         held.set()
         assert await first == 200
@@ -163,7 +162,7 @@ async def test_a_body_that_does_not_say_how_large_it_is_is_weighed_as_it_comes()
 
 
 async def raw(caller: Caller, content: bytes) -> bytes:
-    """What a connection that sends these bytes is answered at first."""
+    """The first bytes of the answer to a connection that sends these bytes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", caller.http.port)
     writer.write(content)
     try:
@@ -176,44 +175,43 @@ def head(size: int) -> bytes:
     return f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode()
 
 
-async def test_a_connection_on_which_nothing_is_asked_is_hung_up() -> None:
+async def test_a_connection_without_a_request_is_closed() -> None:
     async with listening(serving(FakeEngine())) as caller:
         pairs = [await asyncio.open_connection("127.0.0.1", caller.http.port) for _ in range(3)]
         (silent, _), (partial, _), (asking, ask) = pairs
         pairs[1][1].write(b"POST /v1/models/m HTTP/1.1\r\nHost: x\r\nX-Slow: ")
         ask.write(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n")
         assert b" 200 " in await asking.readline()
-        caller.http.silence.look(1000)
-        caller.http.silence.look(1000 + request_body.STALLED_S - 1)
+        caller.http.idle_timeout.check(1000)
+        caller.http.idle_timeout.check(1000 + request_body.STALLED_S - 1)
         assert not silent.at_eof() and not partial.at_eof()
-        caller.http.silence.look(1000 + request_body.STALLED_S)
+        caller.http.idle_timeout.check(1000 + request_body.STALLED_S)
         assert await silent.read() == await partial.read() == b""
         ask.write(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        assert (await asking.read()).count(b'{"live":true}') == 2, "who asks may stay"
+        assert (await asking.read()).count(b'{"live":true}') == 2, "a connection with requests stays"
         for _, writer in pairs:
             writer.close()
 
 
-async def test_who_announces_more_than_may_be_keeps_nobody_out() -> None:
+async def test_an_announced_size_above_the_limit_does_not_keep_others_out() -> None:
     transport = TransportOptions(max_message_bytes=1000, max_inflight_bytes=1500)
     async with listening(serving(FakeEngine()), transport=transport) as caller:
         assert b" 413 " in await raw(caller, head(10**12) + b"{")
-        assert caller.http.door.bytes == 0
+        assert caller.http.admission_gate.inflight_bytes == 0
         async with caller.session.post(PATH, data=io.BytesIO(ROWS)) as response:
             assert response.status == 200 and response.headers["Server"] == "foldserve"
 
 
 async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
-    door = AdmissionGate()
-    with door.inside(5) as visit:
-        request_body.enter(visit)
-        request = make_mocked_request("POST", PATH, payload=cast(StreamReader, Silent()))
+    with AdmissionGate().admit(5) as admission:
+        request_body.set_admission(admission)
+        request = make_mocked_request("POST", PATH, payload=cast(Any, StalledBody()))
         with pytest.raises(DeadlineExceeded, match="nothing of the body came"):
-            await request_body.content_of(request, stalled_s=0)
+            await request_body.read_body(request, stalled_s=0)
 
 
-class Silent:
-    """A body of which nothing ever comes."""
+class StalledBody:
+    """A body of which no byte arrives."""
 
     async def readany(self) -> bytes:
         await asyncio.Event().wait()
@@ -221,11 +219,10 @@ class Silent:
 
 
 @pytest.mark.parametrize("nonsense", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000])
-def test_what_is_no_http_is_a_line_in_the_log(nonsense: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    async def scenario() -> None:
-        async with listening(serving(FakeEngine())) as caller:
-            await raw(caller, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert b" 400 " in await raw(caller, nonsense)
-
-    asyncio.run(scenario())
+async def test_bytes_that_are_not_http_are_logged_without_a_traceback(
+    nonsense: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with listening(serving(FakeEngine())) as caller:
+        await raw(caller, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b" 400 " in await raw(caller, nonsense)
     assert not [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"]

@@ -34,11 +34,11 @@ class Caller:
         self.channel = channel
 
     def call(self, method: str, request: Any, timeout: float | None = 10) -> Any:
-        known = METHODS[method]
+        definition = METHODS[method]
         multi = self.channel.unary_unary(
-            known.path,
+            definition.path,
             request_serializer=lambda message: message if isinstance(message, bytes) else message.SerializeToString(),
-            response_deserializer=known.response.FromString,
+            response_deserializer=definition.response.FromString,
         )
         return multi(request, timeout=timeout)
 
@@ -55,7 +55,7 @@ class Caller:
 
 
 class FakeAdmin:
-    """Notes what it is asked, and fails as it is told to."""
+    """Records the requests, and fails with the error it is given."""
 
     def __init__(self, error: ServingError | None = None) -> None:
         self.asked: list[Sequence[ModelConfig]] = []
@@ -91,11 +91,11 @@ async def listening(
     rpc = RpcServer(
         table,
         admin or FakeAdmin(),
-        limits or RequestLimits(),
-        transport or TransportOptions(max_message_bytes=MAX_BYTES),
-        monotonic_ns,
-        telemetry_of(table),
-        tracer_of(table),
+        limits=limits or RequestLimits(),
+        transport=transport or TransportOptions(max_message_bytes=MAX_BYTES),
+        telemetry=telemetry_of(table),
+        tracer=tracer_of(table),
+        clock=monotonic_ns,
     )
     await rpc.start("127.0.0.1:0")
     if started:

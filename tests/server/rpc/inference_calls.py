@@ -1,4 +1,4 @@
-"""Requests of the Open Inference Protocol, and what they are answered."""
+"""Requests of the Open Inference Protocol, and their answers."""
 
 import asyncio
 from collections.abc import Callable

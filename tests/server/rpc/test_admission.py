@@ -10,67 +10,67 @@ from tests.server.fakes import FakeEngine, serving
 from .calls import listening, predict_request
 
 
-async def test_a_door_is_shut_when_everybody_inside_has_left() -> None:
-    door = AdmissionGate()
-    await door.knock()
-    with door.inside():
-        shutting = asyncio.ensure_future(door.shut())
+async def test_a_gate_has_drained_when_all_admitted_calls_are_over() -> None:
+    gate = AdmissionGate()
+    await gate.check_open()
+    with gate.admit():
+        draining = asyncio.ensure_future(gate.drain())
         await asyncio.sleep(0)
-        knocking = asyncio.ensure_future(door.knock())
+        waiting = asyncio.ensure_future(gate.check_open())
         await asyncio.sleep(0)
-        assert not shutting.done() and not knocking.done()
-    await asyncio.wait_for(shutting, 10)
-    assert not knocking.done(), "it asks for nothing more while it waits"
-    door.dismiss()
+        assert not draining.done() and not waiting.done()
+    await asyncio.wait_for(draining, 10)
+    assert not waiting.done(), "a late call is held until the gate closes"
+    gate.close()
     with pytest.raises(Unavailable):
-        await knocking
+        await waiting
 
 
-async def test_a_server_that_stops_answers_who_was_inside_and_sends_away_who_came_later() -> None:
+async def test_a_server_that_stops_answers_admitted_calls_and_refuses_late_ones() -> None:
     engine = FakeEngine()
     engine.gate.clear()
     async with listening(serving(engine)) as caller:
-        inside = caller.call("Predict", predict_request())
+        admitted = caller.call("Predict", predict_request())
         await engine.entered.wait()
         stopping = asyncio.ensure_future(caller.rpc.stop(60))
         await asyncio.sleep(0)
         late = asyncio.ensure_future(caller.error("Predict", predict_request()))
-        while not caller.rpc.door.knocks:
+        while not caller.rpc.admission_gate.late_calls:
             await asyncio.sleep(0)
         engine.gate.set()
-        assert (await inside).model_spec.version.value == 1
+        assert (await admitted).model_spec.version.value == 1
         assert (await late).code() is grpc.StatusCode.UNAVAILABLE
         await asyncio.wait_for(stopping, 10)
         assert len(engine.asked) == 1
 
 
-def test_more_bytes_than_may_be_inside_are_told_to_come_again_and_a_single_large_one_is_let_in() -> None:
-    door = AdmissionGate(max_bytes=100)
-    with door.inside(500), pytest.raises(QueueFull, match="requests of 500 bytes"), door.inside(1):
+def test_more_bytes_than_allowed_are_refused_and_a_single_large_call_is_admitted() -> None:
+    gate = AdmissionGate(max_bytes=100)
+    with gate.admit(500), pytest.raises(QueueFull, match="requests of 500 bytes"), gate.admit(1):
         pass
-    with door.inside(60), door.inside(40), pytest.raises(QueueFull), door.inside(1):
+    with gate.admit(60), gate.admit(40), pytest.raises(QueueFull), gate.admit(1):
         pass
-    with door.inside(100):
+    with gate.admit(100):
         pass
 
 
-def test_a_call_that_turns_out_larger_needs_room_for_what_it_brings() -> None:
-    door = AdmissionGate(max_bytes=100)
-    with door.inside(10) as alone:
-        alone.carry(500)
-        with pytest.raises(QueueFull, match="requests of 510 bytes"), door.inside(1):
+def test_a_call_that_grows_needs_room_for_its_new_bytes() -> None:
+    gate = AdmissionGate(max_bytes=100)
+    with gate.admit(10) as alone:
+        alone.grow(500)
+        with pytest.raises(QueueFull, match="requests of 510 bytes"), gate.admit(1):
             pass
-    with door.inside(60), door.inside(10) as second:
-        second.carry(30)
+    with gate.admit(60), gate.admit(10) as second:
+        second.grow(30)
         with pytest.raises(QueueFull, match="requests of 60 bytes"):
-            second.carry(1)
-    with door.inside(100):
+            second.grow(1)
+    with gate.admit(100):
         pass
 
 
-def test_more_calls_than_may_be_inside_are_told_to_come_again() -> None:
-    door = AdmissionGate(max_calls=2)
-    with door.inside(), door.inside(), pytest.raises(QueueFull, match="2 calls are being answered"), door.inside():
+def test_more_calls_than_allowed_are_refused() -> None:
+    gate = AdmissionGate(max_calls=2)
+    with gate.admit(), gate.admit(), pytest.raises(QueueFull, match="2 calls are being answered"), gate.admit():
         pass
-    with door.inside(), door.inside():
+    with gate.admit(), gate.admit():
         pass

@@ -66,7 +66,7 @@ def refusal(method: str, message: Any, table: Table | None = None) -> tuple[Code
 
 
 def pairs(result: Any) -> list[list[tuple[str, float]]]:
-    return [[(one.label, one.score) for one in row.classes] for row in result.classifications]
+    return [[(item.label, item.score) for item in row.classes] for row in result.classifications]
 
 
 @pytest.mark.parametrize(("labels", "names"), [(None, ["0", "1"]), (("cat", "dog"), ["cat", "dog"])])
@@ -81,20 +81,20 @@ def test_every_class_is_scored_in_the_model_s_order(labels: tuple[str, ...] | No
 @pytest.mark.parametrize("row", [(), (1,)])
 def test_a_regression_is_one_value_for_each_row(row: tuple[int, ...]) -> None:
     response = ask("Regress", request("Regress", {"x": [1.5]}, {"x": [-2.0]}), table_of(signature(row=row)))
-    assert [one.value for one in response.result.regressions] == [3, -4]
+    assert [item.value for item in response.result.regressions] == [3, -4]
     assert response.model_spec.version.value == 7
 
 
-def test_features_that_are_no_input_are_left_alone() -> None:
+def test_features_that_are_not_inputs_are_ignored() -> None:
     assert len(ask("Classify", request("Classify", {"x": [1.0, 2.0], "other": [3]})).result.classifications) == 1
 
 
-def test_a_row_may_be_its_bytes() -> None:
+def test_a_row_may_be_sent_as_bytes() -> None:
     response = ask("Classify", request("Classify", {"x": np.array([1.5, 2], "<f4").tobytes()}))
     assert [score for _, score in pairs(response.result)[0]] == [3, 4]
 
 
-def test_the_context_stands_for_what_an_example_lacks() -> None:
+def test_the_context_supplies_features_that_an_example_lacks() -> None:
     message = request()
     fill(message.input.example_list_with_context.context, x=[9.0, 9.0])
     for features in ({"x": [1.0, 2.0]}, {}):
@@ -178,19 +178,19 @@ def test_integers_are_read_for_inputs_of_integers() -> None:
         ),
     ],
 )
-def test_what_cannot_be_classified_says_what_is_amiss(
+def test_an_impossible_classification_is_refused_with_the_reason(
     table: Callable[[], Table], message: Any, code: Code, words: str
 ) -> None:
     assert refusal("Classify", message, table()) == (code, words)
 
 
-def test_a_signature_that_is_not_there_is_named() -> None:
+def test_a_missing_signature_is_named() -> None:
     message = request("Regress", {"x": [1.0]})
     message.model_spec.signature_name = "s"
     assert refusal("Regress", message) == (Code.INVALID_ARGUMENT, "No signature was found with the name: s")
 
 
-def test_what_gives_more_than_a_value_is_no_regression() -> None:
+def test_an_output_of_several_values_is_not_a_regression() -> None:
     code, words = refusal("Regress", request("Regress", {"x": [1.0, 2.0]}))
     assert code is Code.FAILED_PRECONDITION and "regression needs one output of floats" in words
 
@@ -204,12 +204,12 @@ def multi(*tasks: tuple[str, str]) -> Any:
     return message
 
 
-def test_several_tasks_are_done_at_once() -> None:
+def test_several_tasks_are_answered_in_one_response() -> None:
     table = table_of(signature(row=(1,)))
-    one, two = ask("MultiInference", multi(("m", CLASSIFY), ("m", REGRESS)), table).results
-    assert pairs(one.classification_result) == [[("0", 3)]]
-    assert [value.value for value in two.regression_result.regressions] == [3]
-    assert one.model_spec.version.value == two.model_spec.version.value == 7
+    classify, regress = ask("MultiInference", multi(("m", CLASSIFY), ("m", REGRESS)), table).results
+    assert pairs(classify.classification_result) == [[("0", 3)]]
+    assert [value.value for value in regress.regression_result.regressions] == [3]
+    assert classify.model_spec.version.value == regress.model_spec.version.value == 7
 
 
 @pytest.mark.parametrize(
@@ -232,11 +232,11 @@ def test_tasks_that_do_not_go_together_are_refused(tasks: Any, code: Code, words
 def test_the_examples_of_several_tasks_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Any] = []
 
-    def examples_noted(message: Any) -> Any:
+    def counted(message: Any) -> Any:
         read.append(message)
         return examples(message)
 
-    monkeypatch.setattr(classify_regress_service, "examples", examples_noted)
+    monkeypatch.setattr(classify_regress_service, "examples", counted)
     message = PREDICTION_METHODS["MultiInference"].request()
     fill(message.input.example_list.examples.add(), x=[1.0, 2.0])
     for key in ("", "serving_default"):
@@ -251,6 +251,6 @@ def test_a_context_is_not_copied_for_each_example() -> None:
     fill(context.context, **{f"f{index}": [1.0] for index in range(50)})
     for _ in range(3):
         fill(context.examples.add(), x=[1.0, 2.0])
-    chained = [example for example in examples(message.input) if isinstance(example, ChainMap)]
-    first, second, third = chained
+    each: list[Any] = list(examples(message.input))
+    first, second, third = each
     assert first.maps[1] is second.maps[1] is third.maps[1] and first["f7"] is third["f7"]

@@ -31,7 +31,7 @@ async def watch(caller: Caller, service: str = "") -> AsyncIterator[int]:
         yield response.status
 
 
-async def test_nothing_serves_before_something_is_loaded() -> None:
+async def test_the_server_does_not_serve_before_a_model_is_loaded() -> None:
     table = Table()
     async with listening(table) as caller:
         overall, model = watch(caller), watch(caller, "m")
@@ -43,7 +43,7 @@ async def test_nothing_serves_before_something_is_loaded() -> None:
         assert (await anext(overall), await anext(model)) == (SERVING, SERVING)
 
 
-async def test_the_server_as_a_whole_waits_for_all_that_was_there_at_its_start() -> None:
+async def test_the_server_as_a_whole_waits_for_the_models_present_at_its_start() -> None:
     async with listening(serving(FakeEngine()), started=False) as caller:
         assert (await check(caller), await check(caller, "m")) == (NOT_SERVING, SERVING)
         caller.rpc.health.start()
@@ -65,19 +65,19 @@ async def test_an_engine_that_restarts_is_not_serving_and_its_neighbour_is() -> 
         assert await anext(model) == SERVING
 
 
-async def test_draining_says_so_to_every_watcher_and_ends_every_watch() -> None:
+async def test_draining_is_reported_to_every_watch_and_stopping_ends_it() -> None:
     async with listening(serving(FakeEngine())) as caller:
         watches = [watch(caller, service) for service in ("", "m", "x")]
-        assert [await anext(one) for one in watches] == [SERVING, SERVING, UNKNOWN]
+        assert [await anext(stream) for stream in watches] == [SERVING, SERVING, UNKNOWN]
         caller.rpc.health.drain()
-        assert [await anext(one) for one in watches[:2]] == [NOT_SERVING, NOT_SERVING]
+        assert [await anext(stream) for stream in watches[:2]] == [NOT_SERVING, NOT_SERVING]
         await asyncio.wait_for(caller.rpc.stop(60), 10)
-        for one in watches:
+        for stream in watches:
             with pytest.raises(StopAsyncIteration):
-                await anext(one)
+                await anext(stream)
 
 
-async def test_what_is_unknown_is_not_found() -> None:
+async def test_an_unknown_model_is_not_found() -> None:
     async with listening(Table()) as caller:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await check(caller, "m")
@@ -99,12 +99,15 @@ async def test_a_service_that_is_offered_serves_as_the_server_does(name: str) ->
         assert await check(caller, "ModelService") == NOT_SERVING, "a model of that name comes first"
 
 
-async def test_all_of_it_is_listed() -> None:
+@pytest.mark.skipif(
+    not hasattr(health_pb2, "HealthListRequest"), reason="grpcio-health-checking before 1.85 has no List"
+)
+async def test_the_list_holds_the_server_and_every_model() -> None:
     table = serving(FakeEngine())
     table.begin(Servable("n", 1))
     async with listening(table) as caller:
         response = await stub(caller).List(health_pb2.HealthListRequest(), timeout=10)
-        assert {name: one.status for name, one in response.statuses.items()} == {
+        assert {name: health.status for name, health in response.statuses.items()} == {
             "": SERVING,
             "m": SERVING,
             "n": NOT_SERVING,

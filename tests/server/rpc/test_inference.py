@@ -5,11 +5,13 @@ import grpc
 import numpy as np
 import pytest
 
+from foldserve_contract.protos.open_inference import ModelInferRequest
 from foldserve_contract.signature import Signature, TensorSpec
 from foldserve_server.errors import DeadlineExceeded, QueueFull
 from foldserve_server.models.query import ModelRef
 from foldserve_server.models.servable import Servable
 from foldserve_server.models.table import Table
+from foldserve_server.open_inference.infer_messages import input_tensors
 from foldserve_server.predict.request_limits import RequestLimits
 from tests.server.fakes import FakeEngine, manifest, serving
 
@@ -26,6 +28,14 @@ def test_typed_contents_are_answered_typed() -> None:
     assert (tensor.name, tensor.datatype, list(tensor.shape)) == ("y", "FP32", [3, 2])
     assert not response.raw_output_contents
     np.testing.assert_array_equal(np.reshape(tensor.contents.fp32_contents, (3, 2)), ROWS * 2)
+
+
+def test_typed_contents_of_64_bits_keep_every_bit() -> None:
+    """Also on both sides of what a signed number may be, of which numpy makes float64."""
+    rows = [0, (1 << 63) + 1, (1 << 64) - 1]
+    request = ModelInferRequest(model_name="m")
+    request.inputs.add(name="x", datatype="UINT64", shape=(3,)).contents.uint64_contents.extend(rows)
+    assert input_tensors(request)["x"].read().tolist() == rows
 
 
 def test_raw_contents_are_answered_raw() -> None:
@@ -136,7 +146,7 @@ def test_a_bad_request_is_answered_in_triton_s_words(request_: Any, code: grpc.S
     assert refusal(request_) == (code, message)
 
 
-def test_what_is_known_and_does_not_serve_is_unavailable() -> None:
+def test_a_version_that_does_not_serve_is_unavailable() -> None:
     def loading() -> Table:
         table = Table()
         table.begin(Servable("m", 3))
@@ -148,7 +158,7 @@ def test_what_is_known_and_does_not_serve_is_unavailable() -> None:
     assert refusal(typed_request(model_version="3"), table=loading) == not_ready
 
 
-def test_a_version_that_is_over_is_unavailable_and_version_0_is_no_other_name_of_the_default_one() -> None:
+def test_an_ended_version_is_unavailable_and_version_0_does_not_mean_the_default() -> None:
     def ended() -> Table:
         table = serving(FakeEngine(), version=2)
         table.end(table.find(ModelRef("m")))
@@ -160,7 +170,7 @@ def test_a_version_that_is_over_is_unavailable_and_version_0_is_no_other_name_of
     assert refusal(typed_request(model_version="0"), table=ended) == absent
 
 
-def test_a_tensor_in_shared_memory_is_told_as_such_whatever_else_is_sent() -> None:
+def test_a_tensor_in_shared_memory_is_refused_as_such_whatever_else_is_sent() -> None:
     def share(request: Any) -> None:
         tensor = request.inputs.add(name="z", datatype="FP32", shape=[3, 2])
         tensor.parameters["shared_memory_region"].string_param = "r"
@@ -171,7 +181,7 @@ def test_a_tensor_in_shared_memory_is_told_as_such_whatever_else_is_sent() -> No
     assert code is Code.UNIMPLEMENTED and words.startswith("'z' lies in shared memory")
 
 
-def test_empty_contents_may_stand_beside_raw_ones() -> None:
+def test_empty_contents_are_accepted_beside_raw_ones() -> None:
     request = raw_request()
     request.inputs[0].contents.SetInParent()
     (content,) = ask("ModelInfer", type(request).FromString(request.SerializeToString())).raw_output_contents
@@ -185,7 +195,7 @@ def test_an_output_that_is_asked_for_twice_is_given_once() -> None:
     assert [output.name for output in ask("ModelInfer", request).outputs] == ["y"]
 
 
-def test_more_rows_than_a_batch_are_taken_where_they_are_split() -> None:
+def test_more_rows_than_a_batch_are_accepted_where_they_are_split() -> None:
     response = ask("ModelInfer", typed_request(np.zeros((5, 2), np.float32)), limits=RequestLimits(split_large=True))
     assert list(response.outputs[0].shape) == [5, 2]
 
@@ -199,7 +209,7 @@ def raising(error: Exception) -> Callable[[], Table]:
     return table
 
 
-def test_a_full_queue_and_a_passed_timeout_are_told_as_triton_tells_them() -> None:
+def test_a_full_queue_and_a_passed_timeout_have_triton_s_messages() -> None:
     full = refusal(typed_request(), table=raising(QueueFull("7 are waiting")))
     assert full == (Code.UNAVAILABLE, "Exceeds maximum queue size: 7 are waiting")
     impatient = typed_request()

@@ -28,8 +28,8 @@ def test_metadata_and_configuration_describe_the_signature() -> None:
 
     request = INFERENCE_METHODS["ModelMetadata"].request(name="m")
     metadata = ask("ModelMetadata", request, table)
-    told = [(tensor.name, tensor.datatype, list(tensor.shape)) for tensor in (*metadata.inputs, *metadata.outputs)]
-    assert told == [
+    tensors = [(tensor.name, tensor.datatype, list(tensor.shape)) for tensor in (*metadata.inputs, *metadata.outputs)]
+    assert tensors == [
         ("a", "FP32", [-1, 2]),
         ("b", "INT64", [-1, 3, -1]),
         ("p", "FP32", [-1, 4]),
@@ -42,7 +42,7 @@ def test_metadata_and_configuration_describe_the_signature() -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "told"),
+    ("policy", "policy_text"),
     [
         (Latest(1), "latest { num_versions: 1 }"),
         (Latest(3), "latest { num_versions: 3 }"),
@@ -51,7 +51,7 @@ def test_metadata_and_configuration_describe_the_signature() -> None:
     ],
 )
 @pytest.mark.parametrize(
-    ("batching", "how"),
+    ("batching", "batching_text"),
     [
         (BatchingInfo(), "instance_group { name: 'm' kind: KIND_CPU count: 1 } dynamic_batching {}"),
         (
@@ -65,8 +65,8 @@ def test_metadata_and_configuration_describe_the_signature() -> None:
         ),
     ],
 )
-def test_the_configuration_tells_which_versions_serve_and_how_batches_are_formed(
-    policy: Policy, told: str, batching: BatchingInfo, how: str
+def test_the_configuration_describes_version_policy_and_batching(
+    policy: Policy, policy_text: str, batching: BatchingInfo, batching_text: str
 ) -> None:
     def table() -> Table:
         engine = FakeEngine()
@@ -79,8 +79,8 @@ def test_the_configuration_tells_which_versions_serve_and_how_batches_are_formed
     config = ask("ModelConfig", method.request(name="m"), table).config
     for field in ("name", "platform", "backend", "input", "output"):
         config.ClearField(field)
-    said = text_format.Parse(f"version_policy {{ {told} }} max_batch_size: 4 {how}", type(config)())
-    assert config == said, "and nothing else"
+    text = f"version_policy {{ {policy_text} }} max_batch_size: 4 {batching_text}"
+    assert config == text_format.Parse(text, type(config)()), "and no other field"
 
 
 async def test_statistics_count_requests_rows_and_batches() -> None:
@@ -96,31 +96,31 @@ async def test_statistics_count_requests_rows_and_batches() -> None:
         assert parts.success.ns == parts.queue.ns + parts.compute_infer.ns > 0
 
 
-async def test_statistics_tell_when_the_latest_answer_was_given() -> None:
+async def test_statistics_hold_the_time_of_the_latest_answer() -> None:
     table = serving(FakeEngine())
     servable = table.find(ModelRef("m"))
     servable.stats = ModelStats(now=iter((1_000, 2_500)).__next__)
-    told = []
+    times = []
     async with listening(table) as caller:
         for _ in range(3):
-            found = await caller.call("ModelStatistics", INFERENCE_METHODS["ModelStatistics"].request(name="m"))
-            told.append(found.model_stats[0].last_inference)
-            if len(told) < 3:
+            statistics = await caller.call("ModelStatistics", INFERENCE_METHODS["ModelStatistics"].request(name="m"))
+            times.append(statistics.model_stats[0].last_inference)
+            if len(times) < 3:
                 await caller.call("ModelInfer", typed_request())
-    told, servable = (told, servable)
-    assert told == [0, 1_000, 2_500]
+    times, servable = (times, servable)
+    assert times == [0, 1_000, 2_500]
     servable.stats.fail(RuntimeError(), 1)
-    assert servable.stats.last_ms == 2_500, "a failure is no answer"
+    assert servable.stats.last_ms == 2_500, "a failure is not an answer"
 
 
-def test_the_index_gives_no_reason_for_what_simply_serves() -> None:
+def test_the_index_gives_no_reason_for_a_version_that_serves() -> None:
     engine = FakeEngine()
     engine.info = replace(engine.info, batches="batches of up to 4 rows")
-    (told,) = ask("RepositoryIndex", INFERENCE_METHODS["RepositoryIndex"].request(), lambda: serving(engine)).models
-    assert (told.state, told.reason) == ("READY", "")
+    (model,) = ask("RepositoryIndex", INFERENCE_METHODS["RepositoryIndex"].request(), lambda: serving(engine)).models
+    assert (model.state, model.reason) == ("READY", "")
 
 
-def test_the_index_lists_what_failed_with_its_reason() -> None:
+def test_the_index_lists_failed_versions_with_their_reasons() -> None:
     def table() -> Table:
         table = serving(FakeEngine())
         failed = Servable("m", 2)
@@ -129,16 +129,16 @@ def test_the_index_lists_what_failed_with_its_reason() -> None:
         return table
 
     every = ask("RepositoryIndex", INFERENCE_METHODS["RepositoryIndex"].request(), table).models
-    assert [(one.version, one.state, one.reason) for one in every] == [
+    assert [(item.version, item.state, item.reason) for item in every] == [
         ("2", "UNAVAILABLE", "it deviates"),
         ("1", "READY", ""),
     ]
     ready = ask("RepositoryIndex", INFERENCE_METHODS["RepositoryIndex"].request(ready=True), table).models
-    assert [one.version for one in ready] == ["1"]
+    assert [item.version for item in ready] == ["1"]
 
 
 def change(method: str, request: Any, admin: FakeAdmin) -> tuple[Code, str] | None:
-    """The failure of a change of the repository; None where there is none."""
+    """The failure of a change of the repository; None for success."""
 
     async def scenario() -> tuple[Code, str] | None:
         async with listening(serving(FakeEngine()), admin=admin) as caller:
@@ -183,7 +183,7 @@ def test_a_model_sent_in_a_request_is_not_loaded(key: str) -> None:
         ("CudaSharedMemoryRegister", "in the request"),
     ],
 )
-def test_what_is_not_offered_says_so_and_what_to_do(method: str, instead: str) -> None:
+def test_methods_that_are_not_offered_name_the_alternative(method: str, instead: str) -> None:
     code, message = refusal(INFERENCE_METHODS[method].request(), method) or (None, "")
     assert code is Code.UNIMPLEMENTED
     assert message.startswith(f"{method} is not offered by this server: ") and instead in message
@@ -195,7 +195,7 @@ def test_readiness_of_a_version(version: str, ready: bool) -> None:
     assert ask("ModelReady", request, lambda: serving(FakeEngine())).ready is ready
 
 
-async def test_the_server_is_ready_when_all_that_was_there_is_loaded() -> None:
+async def test_the_server_is_ready_when_the_models_present_at_its_start_are_loaded() -> None:
     async with listening(serving(FakeEngine()), started=False) as caller:
         request = INFERENCE_METHODS["ServerReady"].request()
         assert (await caller.call("ServerLive", INFERENCE_METHODS["ServerLive"].request())).live

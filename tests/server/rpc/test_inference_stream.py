@@ -21,7 +21,7 @@ def stream(caller: Caller) -> Any:
     )(None, timeout=20)
 
 
-async def test_a_stream_is_answered_in_its_order_and_survives_an_error() -> None:
+async def test_a_stream_is_answered_in_order_and_survives_an_error() -> None:
     engine = FakeEngine()
     engine.gate.clear()
     async with listening(serving(engine)) as caller:
@@ -33,12 +33,12 @@ async def test_a_stream_is_answered_in_its_order_and_survives_an_error() -> None
         first, second, third = [await call.read() for _ in range(3)]
         await call.done_writing()
         assert await call.code() is Code.OK
-    told = [(answer.infer_response.id, answer.error_message) for answer in (first, second, third)]
-    assert told == [("1", ""), ("2", "Request for unknown model: 'm' version 9 is not found"), ("3", "")]
+    replies = [(answer.infer_response.id, answer.error_message) for answer in (first, second, third)]
+    assert replies == [("1", ""), ("2", "Request for unknown model: 'm' version 9 is not found"), ("3", "")]
     assert first.infer_response.parameters["triton_final_response"].bool_param
 
 
-async def test_requests_of_one_stream_are_computed_side_by_side() -> None:
+async def test_requests_of_one_stream_are_computed_concurrently() -> None:
     engine = FakeEngine()
     engine.gate.clear()
     async with listening(serving(engine)) as caller:
@@ -52,7 +52,7 @@ async def test_requests_of_one_stream_are_computed_side_by_side() -> None:
         assert [len((await call.read()).infer_response.outputs) for _ in range(3)] == [1, 1, 1]
 
 
-async def test_who_leaves_a_stream_cancels_what_it_asked() -> None:
+async def test_a_caller_who_leaves_a_stream_cancels_its_requests() -> None:
     engine = FakeEngine()
     engine.gate.clear()
     async with listening(serving(engine)) as caller:
@@ -61,7 +61,7 @@ async def test_who_leaves_a_stream_cancels_what_it_asked() -> None:
         await engine.entered.wait()
         call.cancel()
         async with asyncio.timeout(10):
-            await caller.rpc.door.shut()
+            await caller.rpc.admission_gate.drain()
         assert engine.left == 1
 
 

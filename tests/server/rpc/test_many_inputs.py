@@ -7,7 +7,7 @@ import pytest
 
 from foldserve_contract.protos import PredictRequest
 from foldserve_contract.signature import Signature, TensorSpec
-from foldserve_contract.wire.read import Received
+from foldserve_contract.wire.read import ReceivedRequest
 from foldserve_server.errors import InvalidRequest
 from foldserve_server.open_inference.request_check import check
 from foldserve_server.predict.validate import check_names
@@ -17,7 +17,7 @@ SIGNATURE = Signature((TensorSpec("x", "float32", (-1, 2)),), (TensorSpec("y", "
 
 
 class Name(str):
-    """Notes how often it is compared."""
+    """A name that counts its comparisons."""
 
     compared = 0
 
@@ -36,7 +36,7 @@ class Tensor:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     inputs: list[Any]
     outputs: tuple[Any, ...] = ()
 
@@ -44,21 +44,21 @@ class Asked:
 def test_names_are_looked_up_and_not_compared_with_one_another() -> None:
     Name.compared = 0
     with pytest.raises(InvalidRequest, match=r"expected 1 inputs but got 1000 inputs"):
-        check("m", SIGNATURE, None, Asked([Tensor(Name(f"i{index}")) for index in range(1000)]))
+        check("m", SIGNATURE, None, Request([Tensor(Name(f"i{index}")) for index in range(1000)]))
     assert Name.compared < 1000
 
 
-def test_tensors_that_a_model_does_not_have_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensors_that_a_model_does_not_have_are_not_converted(monkeypatch: pytest.MonkeyPatch) -> None:
     request = PredictRequest()
     request.model_spec.name = "m"
     for index in range(10):
         request.inputs[f"i{index}"].dtype = 1
-    looked: list[Any] = []
-    monkeypatch.setattr(predict_messages, "input_tensor", lambda *asked: looked.append(asked))
-    inputs = predict_messages.query(Received(request, {}), None, 1 << 20).inputs
+    converted: list[Any] = []
+    monkeypatch.setattr(predict_messages, "input_tensor", lambda *arguments: converted.append(arguments))
+    inputs = predict_messages.query(ReceivedRequest(request, {}), None, 1 << 20).inputs
     with pytest.raises(InvalidRequest, match="input size does not match signature: 10!=1"):
         check_names(SIGNATURE, inputs)
-    assert not looked
+    assert not converted
     with pytest.raises(KeyError):
         inputs["x"]
-    assert len(inputs) == 10, "asking for what is not there adds nothing"
+    assert len(inputs) == 10, "looking up a missing input adds none"

@@ -53,7 +53,7 @@ async def test_an_answer_carries_name_signature_and_version() -> None:
         assert not response.outputs["y"].tensor_content
 
 
-async def test_answers_lie_in_tensor_content_where_the_server_is_told_so() -> None:
+async def test_answers_are_in_tensor_content_where_the_server_is_set_to_it() -> None:
     async with listening(serving(FakeEngine()), transport=TransportOptions(tensor_content=True)) as caller:
         response = await caller.call("Predict", predict_request())
         assert response.outputs["y"].tensor_content == (ROWS * 2).tobytes()
@@ -118,10 +118,10 @@ def test_a_bad_request_is_answered_in_tensorflow_serving_s_words(
     assert failure_of(request_) == (code, message)
 
 
-def test_bytes_that_are_no_request_are_the_caller_s_fault() -> None:
+def test_bytes_that_are_not_a_request_are_the_caller_s_error() -> None:
     code, message = failure_of(b"\xff\xff\xff")
     assert code is Code.INVALID_ARGUMENT
-    assert message.startswith("the request is no tensorflow.serving.PredictRequest")
+    assert message.startswith("the request is not a valid tensorflow.serving.PredictRequest")
 
 
 def test_a_few_bytes_cannot_ask_for_gigabytes() -> None:
@@ -166,7 +166,7 @@ async def test_what_the_engine_raises_becomes_a_status(
     assert (str(error) in caplog.text) == (code is Code.INTERNAL)
 
 
-def test_a_long_message_in_any_script_still_fits_where_grpc_carries_it() -> None:
+def test_a_long_message_in_any_script_still_fits_into_grpc_s_trailers() -> None:
     code, message = failure_of(changed(lambda request: request.model_spec.__setattr__("signature_name", "☃" * 5000)))
     assert code is Code.FAILED_PRECONDITION and message.endswith("☃...TRUNCATED")
 
@@ -197,7 +197,7 @@ async def test_a_deadline_reaches_the_engine_and_none_stays_none() -> None:
     assert first is None and second is not None
 
 
-async def test_a_request_may_ask_for_bits_that_depend_on_nothing_but_the_row() -> None:
+async def test_a_request_may_ask_for_deterministic_mode() -> None:
     engine = FakeEngine()
     request = predict_request()
     async with listening(serving(engine)) as caller:
@@ -259,11 +259,11 @@ async def test_the_status_lists_versions_highest_first_with_the_reason_of_a_fail
     request = GetModelStatusRequest()
     request.model_spec.name = "m"
     async with listening(table) as caller:
-        two, one = (await caller.call("GetModelStatus", request)).model_version_status
-        assert (two.version, two.state, two.status.error_code) == (2, 50, 9)
-        assert two.status.error_message.endswith("x...TRUNCATED")
-        assert (one.version, one.state, one.status.error_code) == (1, 30, 0)
-        assert one.status.error_message == "batches of up to 4 rows; warmed: 1, 4"
+        second, first = (await caller.call("GetModelStatus", request)).model_version_status
+        assert (second.version, second.state, second.status.error_code) == (2, 50, 9)
+        assert second.status.error_message.endswith("x...TRUNCATED")
+        assert (first.version, first.state, first.status.error_code) == (1, 30, 0)
+        assert first.status.error_message == "batches of up to 4 rows; warmed: 1, 4"
         request.model_spec.version.value = 5
         assert await caller.failure("GetModelStatus", request) == (
             Code.NOT_FOUND,

@@ -33,7 +33,7 @@ async def test_clients_of_both_versions_are_answered(service: str, offered: str,
         call = stream(caller, service)
         await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
         listed = (await call.read()).list_services_response.service
-        assert {offered, *NAMES} <= {one.name for one in listed}
+        assert {offered, *NAMES} <= {service.name for service in listed}
         await call.write(reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol))
         assert (await call.read()).file_descriptor_response.file_descriptor_proto
         await call.write(reflection_pb2.ServerReflectionRequest(file_containing_symbol="no.Such"))
@@ -53,7 +53,7 @@ async def test_methods_and_reflection_itself_are_described(service: str) -> None
             assert answer.original_request == request
             files = answer.file_descriptor_response.file_descriptor_proto
             protos = [FileDescriptorProto.FromString(file) for file in files]
-            offered = [f"{proto.package}.{one.name}" for proto in protos for one in proto.service]
+            offered = [f"{proto.package}.{service.name}" for proto in protos for service in proto.service]
             assert any(symbol.startswith(name) for name in offered), symbol
         await call.write(reflection_pb2.ServerReflectionRequest(file_containing_symbol="no.Such.Method"))
         assert (await call.read()).error_response.error_code == 5

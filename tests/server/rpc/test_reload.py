@@ -38,7 +38,7 @@ def failure(text: str, error: ServingError | None = None) -> tuple[grpc.StatusCo
     return asyncio.run(ask())
 
 
-def test_models_policies_and_labels_are_understood() -> None:
+def test_models_policies_and_labels_are_read() -> None:
     admin = FakeAdmin()
     response = answer(
         """model_config_list {
@@ -84,7 +84,7 @@ def test_models_policies_and_labels_are_understood() -> None:
         ),
     ],
 )
-def test_what_cannot_be_meant_is_refused(text: str, words: str) -> None:
+def test_an_invalid_configuration_is_refused(text: str, words: str) -> None:
     code, message = failure(text)
     assert code is grpc.StatusCode.INVALID_ARGUMENT and words in message
 
@@ -97,7 +97,7 @@ def test_what_cannot_be_meant_is_refused(text: str, words: str) -> None:
         (Forbidden("roots"), grpc.StatusCode.PERMISSION_DENIED),
     ],
 )
-def test_why_a_reload_failed_is_told(error: ServingError, code: grpc.StatusCode) -> None:
+def test_a_failed_reload_returns_the_reason(error: ServingError, code: grpc.StatusCode) -> None:
     assert failure('model_config_list { config { name: "a" base_path: "/a" } }', error) == (code, str(error))
 
 
@@ -107,7 +107,7 @@ def test_a_failed_reload_is_worded_as_tensorflow_serving_words_it() -> None:
     )
 
 
-async def test_the_answer_tells_how_far_counters_went_on_meanwhile() -> None:
+async def test_the_answer_holds_the_increase_of_counters_meanwhile() -> None:
     table = CountedTable()
 
     class Loading(FakeAdmin):
@@ -117,12 +117,12 @@ async def test_the_answer_tells_how_far_counters_went_on_meanwhile() -> None:
             table.telemetry.not_loaded("b", "/models/b/2")
 
     table.telemetry.loaded("a", "/models/a/1", 1.0, 0.5)
-    asked = request('model_config_list { config { name: "a" base_path: "/models/a" } }')
-    asked.metric_names.extend([ATTEMPTS, ":tensorflow:serving:request_count", "/no/such", ATTEMPTS])
+    message = request('model_config_list { config { name: "a" base_path: "/models/a" } }')
+    message.metric_names.extend([ATTEMPTS, ":tensorflow:serving:request_count", "/no/such", ATTEMPTS])
     async with listening(table, admin=Loading()) as caller:
-        told = [(one.name, one.int64_value_increase) for one in (await caller.call(METHOD, asked)).metric]
-    assert told == [(ATTEMPTS, 3), (":tensorflow:serving:request_count", 0), ("/no/such", 0)]
+        increases = [(m.name, m.int64_value_increase) for m in (await caller.call(METHOD, message)).metric]
+    assert increases == [(ATTEMPTS, 3), (":tensorflow:serving:request_count", 0), ("/no/such", 0)]
 
 
-def test_without_names_no_metric_is_told() -> None:
+def test_without_names_no_metric_is_returned() -> None:
     assert not answer('model_config_list { config { name: "a" base_path: "/models/a" } }', FakeAdmin()).metric

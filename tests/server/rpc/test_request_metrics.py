@@ -1,4 +1,4 @@
-"""What the metrics tell of calls over gRPC."""
+"""Metrics of calls over gRPC."""
 
 from typing import Any
 
@@ -32,14 +32,14 @@ def examples(method: str, name: str = "m") -> Any:
 
 
 async def stream(caller: Caller, request: Any) -> None:
-    known = INFERENCE_METHODS["ModelStreamInfer"]
-    call = caller.channel.stream_stream(known.path, known.request.SerializeToString, known.response.FromString)(
+    method = INFERENCE_METHODS["ModelStreamInfer"]
+    call = caller.channel.stream_stream(method.path, method.request.SerializeToString, method.response.FromString)(
         iter([request, request]), timeout=10
     )
     assert [bool(answer.error_message) async for answer in call] == [False, False]
 
 
-async def test_every_method_is_told_apart() -> None:
+async def test_every_method_is_counted_apart() -> None:
     table = serving(FakeEngine())
     async with listening(table) as caller:
         await caller.call("Predict", predict_request())
@@ -70,7 +70,7 @@ async def test_a_request_of_many_tasks_is_one_request() -> None:
     assert table.telemetry.examples[("m",)].sum == 8, "two examples in each of four tasks"
 
 
-async def test_what_cannot_be_read_or_names_no_model_is_counted_too() -> None:
+async def test_requests_that_cannot_be_read_or_name_no_model_are_counted_too() -> None:
     table = serving(FakeEngine())
     async with listening(table) as caller:
         await caller.failure("Predict", b"\xff\xff\xff")

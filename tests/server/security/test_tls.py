@@ -1,4 +1,4 @@
-"""What a key, a certificate or an authority that cannot be used is told to be."""
+"""Messages about keys, certificates and authorities that cannot be used."""
 
 from dataclasses import replace
 
@@ -36,6 +36,6 @@ def test_a_key_its_certificate_and_an_authority_can_be_used() -> None:
         (replace(GOOD, authority="Zertifikät".encode()), "^custom_ca must be certificates, as PEM: "),
     ],
 )
-def test_what_cannot_be_used_is_named(tls: Tls, message: str) -> None:
+def test_an_unusable_part_is_named(tls: Tls, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         tls.context()

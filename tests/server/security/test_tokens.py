@@ -29,9 +29,10 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_token_tells_who_asks_and_what_for(file: Path) -> None:
-    known = read_tokens(file)
-    alice, bob = known.identify("Bearer alice's"), known.identify("bearer  bob's ")
+def test_a_token_has_a_holder_and_rights(file: Path) -> None:
+    authenticator = read_tokens(file)
+    alice = authenticator.authenticate("Bearer alice's")
+    bob = authenticator.authenticate("bearer  bob's ")
     assert alice == Rights("alice", frozenset({"flowers", "digits"}), admin=False)
     assert alice.allows("digits") and not alice.allows("faces")
     assert bob == Rights("bob", None, admin=True) and bob.allows("faces")
@@ -40,9 +41,9 @@ def test_a_token_tells_who_asks_and_what_for(file: Path) -> None:
 @pytest.mark.parametrize(
     "header", [None, "", "Bearer", "Bearer nobody's", "Basic alice's", f"Bearer {ALICE}", "alice's"]
 )
-def test_who_shows_no_token_that_is_known_is_nobody(file: Path, header: str | None) -> None:
+def test_a_header_without_a_valid_token_is_refused(file: Path, header: str | None) -> None:
     with pytest.raises(Unauthenticated, match="Bearer TOKEN"):
-        read_tokens(file).identify(header)
+        read_tokens(file).authenticate(header)
 
 
 @pytest.mark.parametrize(
@@ -59,22 +60,22 @@ def test_who_shows_no_token_that_is_known_is_nobody(file: Path, header: str | No
         ((FILE, "nonsense"), "cannot be read"),
     ],
 )
-def test_a_file_that_cannot_be_meant_is_refused(file: Path, change: tuple[str, str], message: str) -> None:
+def test_an_invalid_file_is_refused(file: Path, change: tuple[str, str], message: str) -> None:
     file.write_text(FILE.replace(*change))
     with pytest.raises(CannotStart, match=message) as caught:
         read_tokens(file)
     assert "alice's" not in str(caught.value)
 
 
-def test_what_the_server_does_on_its_own_account_is_not_bounded() -> None:
+def test_work_of_the_server_itself_has_all_rights() -> None:
     require_model("anything")
     require_admin()
 
 
-def test_rights_are_those_of_whoever_is_being_answered() -> None:
+def test_rights_are_those_of_the_current_caller() -> None:
     import contextvars
 
-    def answering() -> None:
+    def answer() -> None:
         set_rights(Rights("alice", frozenset({"digits"})))
         require_model("digits")
         with pytest.raises(Forbidden, match="no right to model 'faces'"):
@@ -82,5 +83,5 @@ def test_rights_are_those_of_whoever_is_being_answered() -> None:
         with pytest.raises(Forbidden, match="no right to change what is served"):
             require_admin()
 
-    contextvars.copy_context().run(answering)
+    contextvars.copy_context().run(answer)
     require_model("faces")

@@ -19,10 +19,10 @@ PAGES = 32 << 20 >> 12
 
 
 def faults(how: str) -> int:
-    """Pages that were faulted in for messages as large as ones that were freed before."""
+    """Page faults of allocating messages as large as those that were freed before."""
     done = subprocess.run([sys.executable, "-c", PROGRAM, how], check=True, capture_output=True, text=True)
     return int(done.stdout)
 
 
-def test_the_pages_of_a_freed_message_serve_the_next_one() -> None:
+def test_the_pages_of_a_freed_message_are_reused_for_the_next() -> None:
     assert faults("kept") < PAGES // 100 < PAGES // 2 < faults("not kept")

@@ -23,7 +23,7 @@ def group(path: Path, limit: str, current: int = 3 * GIB, cached: int = GIB) -> 
     return path
 
 
-def test_the_narrower_of_machine_and_container_counts(tmp_path: Path, meminfo: Path) -> None:
+def test_the_lower_limit_of_machine_and_container_counts(tmp_path: Path, meminfo: Path) -> None:
     assert free_bytes(meminfo, tmp_path / "none") == 8 * GIB
     assert free_bytes(meminfo, group(tmp_path / "g", str(4 * GIB))) == 2 * GIB, "the page cache is given back"
     assert free_bytes(meminfo, group(tmp_path / "g", str(2 * GIB))) == 0
@@ -40,7 +40,7 @@ def test_a_process_and_a_version_are_measured(tmp_path: Path) -> None:
     assert artifact_bytes(tmp_path) == 1800 and artifact_bytes(tmp_path / "model.onnx") == 600
 
 
-def test_a_shortage_says_how_much_and_what_to_do() -> None:
+def test_a_shortage_names_the_amounts_and_the_remedy() -> None:
     assert shortage(GIB, GIB) is None and shortage(GIB, None) is None
     reason = shortage(3 * GIB, GIB) or ""
     assert "3,072 MiB" in reason and "1,024 MiB are free" in reason and "--swap=stop-first" in reason

@@ -1,4 +1,4 @@
-"""Models of Keras 2, rebuilt in Keras 3 layer by layer and held against tf-keras' answers."""
+"""Models of Keras 2, rebuilt in Keras 3 layer by layer and compared with tf-keras' answers."""
 
 from .open_model import open_legacy
 

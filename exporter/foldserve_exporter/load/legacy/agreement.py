@@ -1,4 +1,4 @@
-"""Holds a converted model against the tf-keras model it was made from, at every tensor of the outermost graph."""
+"""Comparison of a converted model with its tf-keras model, at every tensor of the outermost graph."""
 
 import warnings
 from pathlib import Path
@@ -13,17 +13,17 @@ from ...errors import CannotLoad
 from .convert import Converted
 
 _ROWS = 4
-_FREE_SIZES = {1: 16, 2: 16, 3: 64}  # of dimensions that the model leaves open, by rank of a row
+_DYNAMIC_SIZES = {1: 16, 2: 16, 3: 64}  # for dynamic dimensions, by rank of a row
 _AGREEMENT = 1e-4  # of a tensor's scale: rounding stays below it, and any wrong weight or setting does not
 _TOKENS = 10
 
 
 def require_agreement(old: Any, converted: Converted, path: Path) -> None:
-    """Makes sure that both models compute the same in inference mode.
+    """Checks that both models compute the same in inference mode.
 
     Args:
         old: The tf-keras model, without a learning phase baked into its calls.
-        converted: What was made of it, by the same calls.
+        converted: The model converted from it, with the tensors of the same calls.
         path: The file, for the message.
 
     Raises:
@@ -33,15 +33,15 @@ def require_agreement(old: Any, converted: Converted, path: Path) -> None:
 
     before, after = zip(*_probes(old, converted), strict=True)
     inputs = _inputs(old)
-    with warnings.catch_warnings():  # what Keras thinks of a model is no news to its author
+    with warnings.catch_warnings():  # Keras' warnings of a model are not news to its author
         warnings.simplefilter("ignore")
-        wanted = tf_keras.Model(old.inputs, list(before))(inputs, training=False)
-        answers = keras.Model(converted.model.inputs, list(after))(inputs, training=False)
-    for tensor, ours, theirs in zip(before, keras.tree.flatten(answers), keras.tree.flatten(wanted), strict=True):
+        expected = tf_keras.Model(old.inputs, list(before))(inputs, training=False)
+        actual = keras.Model(converted.model.inputs, list(after))(inputs, training=False)
+    for tensor, ours, theirs in zip(before, keras.tree.flatten(actual), keras.tree.flatten(expected), strict=True):
         deviation, scale = _compare(np.asarray(ours), np.asarray(theirs))
         if not deviation <= _AGREEMENT * scale:
             raise CannotLoad(
-                f"{path}: made again in Keras 3, layer {tensor._keras_history.layer.name!r} answers {deviation:.3g} off"
+                f"{path}: converted to Keras 3, layer {tensor._keras_history.layer.name!r} answers {deviation:.3g} off"
                 f" the answers of tf-keras (largest {scale:.3g}); nothing was exported. Export from the framework that"
                 " wrote the file to a .keras file of Keras 3, and report this file"
             )
@@ -52,7 +52,7 @@ def _probes(old: Any, converted: Converted) -> list[tuple[Any, Any]]:
 
 
 def _compare(ours: Array, theirs: Array) -> tuple[float, float]:
-    """max|ours − theirs| and max|theirs| over the finite; what is not finite must be so in both."""
+    """Deviation max|ours − theirs| and scale max|theirs| over the finite values; all others must be so in both."""
     if ours.shape != theirs.shape:
         return float("inf"), 0.0
     finite = np.isfinite(theirs)
@@ -71,8 +71,8 @@ def _inputs(old: Any) -> list[Array]:
 
 
 def _draw(generator: np.random.Generator, tensor: Any, tokens: int) -> Array:
-    free = _FREE_SIZES.get(len(tensor.shape) - 1, 8)
-    shape = (tensor.shape[0] or _ROWS, *(size or free for size in tensor.shape[1:]))
+    dynamic = _DYNAMIC_SIZES.get(len(tensor.shape) - 1, 8)
+    shape = (tensor.shape[0] or _ROWS, *(size or dynamic for size in tensor.shape[1:]))
     dtype = np.dtype(tensor.dtype.as_numpy_dtype)
     if tokens and len(shape) == 2:
         return generator.integers(0, tokens, shape).astype(dtype)

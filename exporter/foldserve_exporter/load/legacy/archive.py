@@ -1,4 +1,4 @@
-"""Reads the `.keras` archives of tf.keras 2.12 to 2.15."""
+"""Reader of the `.keras` archives of tf.keras 2.12 to 2.15."""
 
 import shutil
 import tempfile
@@ -17,7 +17,7 @@ _GROUPS_2_12, _GROUPS = "_layer_checkpoint_dependencies", "layers"
 
 
 def read_archive(path: Path) -> StoredModel:
-    """The configuration at once; the weights when they are wanted.
+    """Reads the configuration now, and the weights when they are assigned.
 
     Raises:
         CannotLoad: The archive is damaged or has no weights.
@@ -35,14 +35,14 @@ def _fill(model: Any, path: Path) -> None:
         weights = Path(scratch) / _WEIGHTS
         with zipfile.ZipFile(path) as archive, archive.open(_WEIGHTS) as source, weights.open("wb") as target:
             shutil.copyfileobj(source, target)
-        with open_hdf5(weights):  # to see that nothing in it points elsewhere
+        with open_hdf5(weights):  # checks that nothing in it points to other files
             pass
         _rename_groups(weights)
         model.load_weights(weights)
 
 
 def _rename_groups(weights: Path) -> None:
-    """In a copy, gives the groups of tf.keras 2.12 the name that they have had since 2.13."""
+    """Renames, in a copy, the groups of tf.keras 2.12 to their names since 2.13."""
     import h5py
 
     with h5py.File(weights, "r+") as file:

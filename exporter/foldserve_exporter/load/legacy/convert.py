@@ -1,7 +1,7 @@
-"""A model of tf-keras made again in Keras 3, call by call.
+"""Conversion of a tf-keras model to Keras 3, call by call.
 
-Each layer is made once and called as often as the old one was, nested models stay nested, and every layer gets its
-weights from the very layer it was made of: no order over several layers is involved.
+Each layer is constructed once and called as often as the old one was, nested models stay nested, and every layer gets
+its weights from the layer that it was converted from: no order over several layers is involved.
 """
 
 from collections import Counter
@@ -23,19 +23,19 @@ from .operators import apply_operator, apply_slice
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Converted:
-    """The new model, and each tensor of the old one's outermost graph beside its counterpart."""
+    """The new model, and pairs of each tensor of the old model's outermost graph with its counterpart."""
 
     model: Any
     tensors: tuple[tuple[Any, Any], ...]
 
 
 def convert(model: Any, path: Path, custom: frozenset[str]) -> Converted:
-    """Makes a functional tf-keras model again in Keras 3, with its weights and flags.
+    """Converts a functional tf-keras model to Keras 3, with its weights and flags.
 
     Args:
         model: The tf-keras model, with its weights.
         path: The file it comes from, for messages.
-        custom: Names under which classes of the author's own are registered with both Kerases.
+        custom: Names under which custom classes are registered both with Keras 3 and with tf-keras.
 
     Raises:
         Refused: A layer, a setting or an operator has no counterpart; the message names it.
@@ -43,45 +43,52 @@ def convert(model: Any, path: Path, custom: frozenset[str]) -> Converted:
     """
     conversion = _Conversion(path, Translator(path, custom))
     new, tensors = conversion.model(model)
-    for old_layer, new_layer in conversion.made:
+    for old_layer, new_layer in conversion.pairs:
         copy_weights(old_layer, new_layer)
     return Converted(new, tensors)
 
 
 class _Conversion:
-    """What was made so far: a shared layer is made once."""
+    """State of one conversion: a shared layer is converted once.
+
+    Attributes:
+        pairs: Each layer with weights and its counterpart, whose weights are still to be copied.
+    """
 
     def __init__(self, path: Path, translator: Translator) -> None:
         self.path = path
         self.translator = translator
-        self.made: list[tuple[Any, Any]] = []
-        self._known: dict[int, Any] = {}
+        self.pairs: list[tuple[Any, Any]] = []
+        self._layers: dict[int, Any] = {}
         self._names: Counter[str] = Counter()
 
     def model(self, old: Any) -> tuple[Any, tuple[tuple[Any, Any], ...]]:
-        """The new model, and the tensors of both."""
+        """The new model, and pairs of the tensors of both."""
         import tensorflow as tf
 
-        entries, exits = private.structure(old)
-        inputs = tf.nest.map_structure(_input, entries)
-        known = {id(o): n for o, n in zip(tf.nest.flatten(entries), tf.nest.flatten(inputs), strict=True)}
-        pairs = []
+        # inputs of the same names, shapes and dtypes
+        old_inputs, old_outputs = private.structure(old)
+        inputs = tf.nest.map_structure(_input, old_inputs)
+        converted = {id(o): n for o, n in zip(tf.nest.flatten(old_inputs), tf.nest.flatten(inputs), strict=True)}
+        # every call of the old model on the converted tensors
+        tensors = []
         for call in private.calls_in_order(old):
-            results = self._replay(call, known)
+            results = self._replay(call, converted)
             for before, after in zip(tf.nest.flatten(call.outputs), tf.nest.flatten(results), strict=True):
-                known[id(before)] = after
-                pairs.append((before, after))
-        outputs = tf.nest.map_structure(lambda tensor: known[id(tensor)], exits)
-        return keras.Model(_plain(inputs), _plain(outputs), name=keras_name(old)), tuple(pairs)
+                converted[id(before)] = after
+                tensors.append((before, after))
+        outputs = tf.nest.map_structure(lambda tensor: converted[id(tensor)], old_outputs)
+        return keras.Model(_plain(inputs), _plain(outputs), name=keras_name(old)), tuple(tensors)
 
-    def _replay(self, call: private.LayerCall, known: Mapping[int, Any]) -> Any:
+    def _replay(self, call: private.LayerCall, converted: Mapping[int, Any]) -> Any:
+        """The result of an old call, made on the converted tensors in Keras 3."""
         import tensorflow as tf
 
-        def today(leaf: Any) -> Any:
-            found = known.get(id(leaf))
-            return found if found is not None else leaf.numpy() if hasattr(leaf, "numpy") else leaf
+        def counterpart(leaf: Any) -> Any:
+            tensor = converted.get(id(leaf))
+            return tensor if tensor is not None else leaf.numpy() if hasattr(leaf, "numpy") else leaf
 
-        args, kwargs = tf.nest.map_structure(today, (call.args, call.kwargs))
+        args, kwargs = tf.nest.map_structure(counterpart, (call.args, call.kwargs))
         place = f"{self.path}: layer {call.layer.name!r}"
         try:
             return self._call(call.layer, _plain(args), {key: _plain(value) for key, value in kwargs.items()})
@@ -93,6 +100,7 @@ class _Conversion:
 
     def _call(self, old: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         kind = type(old).__name__
+        # operators, and layers that Keras 3 lacks, become operations
         if kind == "SlicingOpLambda":
             return self._named(old, args, kwargs, apply_slice(args[0], kwargs["slice_spec"]))
         if kind == "TFOpLambda":
@@ -101,47 +109,53 @@ class _Conversion:
             (x,) = args
             kept = keras.ops.cast(keras.ops.greater(x, float(old.theta)), x.dtype)
             return self._named(old, args, {}, keras.ops.multiply(x, kept))
-        words = {key: value for key, value in kwargs.items() if value is not None}
+        # all others become the layer of that name; recurrent layers take their states as an argument of its own
+        arguments = {key: value for key, value in kwargs.items() if value is not None}
         if args and isinstance(args[0], list) and (hasattr(old, "cell") or hasattr(old, "forward_layer")):
-            args, words = (args[0][0],), {**words, "initial_state": args[0][1:]}
-        result = self.layer(old)(*args, **words)
+            args, arguments = (args[0][0],), {**arguments, "initial_state": args[0][1:]}
+        result = self.layer(old)(*args, **arguments)
         return self._named(old, result, {}, _hard_sigmoid(result)) if ends_in_hard_sigmoid(old) else result
 
     def _named(self, old: Any, args: Any, kwargs: Mapping[str, Any], result: Any) -> Any:
-        """Operations get names that no layer of the model has: those that Keras gives them may be taken."""
-        fed = [leaf for leaf in keras.tree.flatten((args, dict(kwargs))) if isinstance(leaf, keras.KerasTensor)]
-        for call in calls_between(
-            fed, [each for each in keras.tree.flatten(result) if all(each is not x for x in fed)]
-        ):
+        """The result, with its operations renamed to names that no layer of the model has, as Keras' own may be."""
+        inputs = [leaf for leaf in keras.tree.flatten((args, dict(kwargs))) if isinstance(leaf, keras.KerasTensor)]
+        outputs = [tensor for tensor in keras.tree.flatten(result) if all(tensor is not x for x in inputs)]
+        for call in calls_between(inputs, outputs):
             name = f"{keras_name(old)}_operation"
             self._names[name] += 1
             call.operation.name = f"{name}_{self._names[name]}"
         return result
 
     def layer(self, old: Any) -> Any:
-        """The Keras 3 layer or model that stands for a tf-keras one."""
-        if id(old) not in self._known:
-            self._known[id(old)] = self._make(old)
-        return self._known[id(old)]
+        """The Keras 3 layer or model that a tf-keras one is converted to."""
+        if id(old) not in self._layers:
+            self._layers[id(old)] = self._make(old)
+        return self._layers[id(old)]
 
     def _make(self, old: Any) -> Any:
+        # a nested model
         if hasattr(old, "layers"):
             return self.model(old)[0]
-        below: dict[str, Any] = {}
+        # Bidirectional, whose weights are copied as one layer's
+        inner_layers: dict[str, Any] = {}
         if hasattr(old, "forward_layer"):
-            below = {"layer": self._inside(old.forward_layer), "backward_layer": self._inside(old.backward_layer)}
+            inner_layers = {
+                "layer": self._inside(old.forward_layer),
+                "backward_layer": self._inside(old.backward_layer),
+            }
         elif type(old).__name__ in ("RNN", "StackedRNNCells"):
             raise Refused(
                 f"{self.path}: layer {old.name!r} is an RNN over cells; use the LSTM or GRU layer, and save it again"
             )
+        # other wrappers, whose weights are those of the layer or model in them
         elif hasattr(old, "layer") and hasattr(old.layer, "get_config"):
             inner = self.layer(old.layer) if hasattr(old.layer, "layers") else self._inside(old.layer)
             new = self.translator.make(old, {"layer": inner})
             if not hasattr(old.layer, "layers"):
-                self.made.append((old.layer, inner))
+                self.pairs.append((old.layer, inner))
             return new
-        new = self.translator.make(old, below)
-        self.made.append((old, new))
+        new = self.translator.make(old, inner_layers)
+        self.pairs.append((old, new))
         return new
 
     def _inside(self, old: Any) -> Any:
@@ -160,7 +174,7 @@ def _input(tensor: Any) -> Any:
 
 
 def _plain(structure: Any) -> Any:
-    """Lists and dicts as such, not as the wrappers that TensorFlow tracks them with."""
+    """The structure in plain lists and dicts, not in the wrappers by which TensorFlow tracks them."""
     if isinstance(structure, Mapping):
         return {key: _plain(value) for key, value in structure.items()}
     if isinstance(structure, list):

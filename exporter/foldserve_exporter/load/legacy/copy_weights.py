@@ -1,4 +1,4 @@
-"""Copies weights from one tf-keras layer to the Keras 3 layer that was made of it."""
+"""Copying of weights from a tf-keras layer to the Keras 3 layer that was converted from it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +17,7 @@ _GATES = {"LSTMCell": (1, 1, 0, 1), "ConvLSTMCell": (1, 1, 0, 1), "GRUCell": (1,
 
 
 def copy_weights(old: Any, new: Any) -> None:
-    """Sets a built Keras 3 layer's weights, those of layers inside it too, and the flag that says who is frozen.
+    """Sets a built Keras 3 layer's weights and ``trainable`` flag, those of layers inside it too.
 
     Raises:
         CannotLoad: The weights do not pair up by name and shape.
@@ -28,7 +28,7 @@ def copy_weights(old: Any, new: Any) -> None:
 
 
 def _parts(old: Any, new: Any) -> Iterator[tuple[Any, Any]]:
-    """The layers inside wrappers, which hold the weights."""
+    """Pairs of the layers that hold weights: those inside a wrapper, else the layer itself."""
     if hasattr(new, "forward_layer"):
         yield from _parts(old.forward_layer, new.forward_layer)
         yield from _parts(old.backward_layer, new.backward_layer)
@@ -42,18 +42,22 @@ def _parts(old: Any, new: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _copy(old: Any, new: Any) -> None:
-    names = [_today(new, short_name(variable.name)) for variable in old.weights]
+    # in the order of the new layer where the names are the same, else in the old layer's order
+    names = [_keras_3_name(new, short_name(variable.name)) for variable in old.weights]
     values = [variable.numpy() for variable in old.weights]
-    wanted = [variable.name for variable in new.weights]
-    if len(set(names)) == len(names) and sorted(names) == sorted(wanted):
-        values = [values[names.index(name)] for name in wanted]
-        names = wanted
-    found = [(name, value.shape) for name, value in zip(names, values, strict=True)]
-    expected = [(variable.name, tuple(variable.shape)) for variable in new.weights]
-    if found != expected:
+    new_names = [variable.name for variable in new.weights]
+    if len(set(names)) == len(names) and sorted(names) == sorted(new_names):
+        values = [values[names.index(name)] for name in new_names]
+        names = new_names
+    # names and shapes have to agree
+    old_weights = [(name, value.shape) for name, value in zip(names, values, strict=True)]
+    new_weights = [(variable.name, tuple(variable.shape)) for variable in new.weights]
+    if old_weights != new_weights:
         raise CannotLoad(
-            f"layer {old.name!r} ({type(old).__name__}) has weights {found} in Keras 2 and {expected} in Keras 3"
+            f"layer {old.name!r} ({type(old).__name__}) has weights {old_weights} in Keras 2"
+            f" and {new_weights} in Keras 3"
         )
+    # gates with Keras 2's hard_sigmoid get its slope
     factor = _gate_factors(old)
     for variable, value in zip(new.weights, values, strict=True):
         variable.assign(value if factor is None else _scaled(value, factor))
@@ -61,12 +65,12 @@ def _copy(old: Any, new: Any) -> None:
         new.finalize_state()
 
 
-def _today(new: Any, name: str) -> str:
+def _keras_3_name(new: Any, name: str) -> str:
     return "kernel" if name == "depthwise_kernel" and type(new).__name__.startswith("DepthwiseConv") else name
 
 
 def _gate_factors(old: Any) -> tuple[float, ...] | None:
-    """The factor of each gate's block, where the gates use `hard_sigmoid`."""
+    """The factor of each gate's block; None where the gates do not use `hard_sigmoid`."""
     if getattr(getattr(old, "recurrent_activation", None), "__name__", "") != "hard_sigmoid":
         return None
     gates = next((gates for name, gates in _GATES.items() if type(old).__name__.startswith(name)), None)

@@ -1,7 +1,7 @@
-"""Reads the SavedModel directories of Keras 2: configuration and variables, never the graph functions.
+"""Reader of the SavedModel directories of Keras 2: configuration and variables, never the graph functions.
 
-Loading a SavedModel runs what its graph says (a resource's initialiser may write files), so none of it is loaded: the
-model is made from its Keras configuration, and its variables are read from the checkpoint inside.
+Loading a SavedModel runs operations of its graph (a resource's initialiser may write files), so it is never loaded: the
+model is constructed from its Keras configuration, and its variables are read from the checkpoint inside.
 """
 
 from pathlib import Path
@@ -14,14 +14,14 @@ from .tf_keras_private import saved_metadata
 _METADATA = "keras_metadata.pb"
 _MODELS = ("_tf_keras_model", "_tf_keras_network", "_tf_keras_sequential")
 _MAX_BYTES = 1 << 30
-_WITHOUT = (
+_WITHOUT_METADATA = (
     "{path} is a SavedModel without Keras metadata: it holds operations, not layers, and nothing can be folded."
     " Save the Keras model it was made from with model.save('NAME.keras')"
 )
 
 
 def read_directory(path: Path) -> StoredModel:
-    """The configuration of the outermost model.
+    """Reads the configuration of the outermost model now, and the variables when they are assigned.
 
     Raises:
         CannotLoad: It was not saved by Keras, or is a subclassed model, of which a SavedModel holds no configuration.
@@ -37,26 +37,26 @@ def read_directory(path: Path) -> StoredModel:
 
 
 def _has_layers(config: Any) -> bool:
-    """A subclassed model has no configuration, or one of its author's that lists no layers."""
+    """True if a configuration lists layers; that of a subclassed model is missing, or custom and without layers."""
     inner = config.get("config") if isinstance(config, dict) else None
     return isinstance(inner, list) or (isinstance(inner, dict) and "layers" in inner)
 
 
 def _root_metadata(path: Path) -> str:
-    """What Keras wrote about the outermost object: in a file of its own since tf.keras 2.5, in the graph before."""
+    """Keras' metadata of the outermost object: in a file of its own since tf.keras 2.5, in the graph before."""
     try:
         if (path / _METADATA).is_file():
             nodes = saved_metadata(_content(path / _METADATA)).nodes
-            found = [str(node.metadata) for node in nodes if node.node_id == 0 and node.identifier in _MODELS]
+            metadata = [str(node.metadata) for node in nodes if node.node_id == 0 and node.identifier in _MODELS]
         else:
-            found = _metadata_in_graph(_content(path / "saved_model.pb"))
+            metadata = _metadata_in_graph(_content(path / "saved_model.pb"))
     except CannotLoad:
         raise
     except Exception as error:  # protobuf's DecodeError has no public base that is its own
         raise CannotLoad(f"{path} is damaged: its metadata cannot be read: {error}") from error
-    if not found or not found[0]:
-        raise CannotLoad(_WITHOUT.format(path=path))
-    return found[0]
+    if not metadata or not metadata[0]:
+        raise CannotLoad(_WITHOUT_METADATA.format(path=path))
+    return metadata[0]
 
 
 def _metadata_in_graph(content: bytes) -> list[str]:

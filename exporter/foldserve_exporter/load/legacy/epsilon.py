@@ -1,6 +1,6 @@
-"""The smallest epsilon that BatchNormalization had where TensorFlow's fused kernel computed it.
+"""Epsilon floor: the smallest epsilon of BatchNormalization where TensorFlow's fused kernel computed it.
 
-Measured by asking each version for the inference of a layer with epsilon 1e-7 and variance 1e-6:
+Measured in each version by the inference of a layer with epsilon 1e-7 and variance 1e-6:
 
 | Keras                                                  | rank 4   | rank 5   | other ranks |
 |--------------------------------------------------------|----------|----------|-------------|
@@ -18,17 +18,17 @@ from collections.abc import Iterator
 from typing import Any
 
 FLOOR = 1.001e-5
-_FIRST = (2, 2, 1)  # of the Keras that was a package of its own, and that ended with 2.3.1
-_FIRST_TF = (2, 4, 0)  # what tf.keras called itself from TensorFlow 2.3 on, and 2.3.0-tf and less before
+_FIRST = (2, 2, 1)  # of standalone Keras, which ended with 2.3.1
+_FIRST_TF = (2, 4, 0)  # the version of tf.keras from TensorFlow 2.3 on; before it, versions end in "-tf"
 _FIRST_RANK_5 = (2, 6, 0)
 _FIRST_WITHOUT = (2, 12, 0)
 
 
 def apply_floor(model: Any, version: str) -> tuple[str, ...]:
-    """Gives the BatchNormalization layers of a tf-keras model the epsilon that they had in fact.
+    """Gives the BatchNormalization layers of a tf-keras model the epsilon that their Keras computed with.
 
     Returns:
-        A note for the user where that is another than the file says.
+        A note for the user where that differs from the file.
     """
     raised = []
     for layer in _norms(model):
@@ -39,7 +39,7 @@ def apply_floor(model: Any, version: str) -> tuple[str, ...]:
         return ()
     names = ", ".join(repr(name) for name, _ in raised[:3]) + (", …" if len(raised) > 3 else "")
     return (
-        f"BatchNormalization {names}: the file says epsilon {min(value for _, value in raised):g}, but Keras {version},"
+        f"BatchNormalization {names}: the file has epsilon {min(value for _, value in raised):g}, but Keras {version},"
         f" which saved it, computed with no less than {FLOOR:g} there, and so does the bundle",
     )
 
@@ -49,8 +49,8 @@ def _was_fused(layer: Any, version: str) -> bool:
     numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
     if not numbers or numbers >= _FIRST_WITHOUT:
         return False
-    tensorflow_s = version.endswith("-tf") or numbers >= _FIRST_TF
-    if tensorflow_s:
+    is_tf_keras = version.endswith("-tf") or numbers >= _FIRST_TF
+    if is_tf_keras:
         ranks = (4, 5) if numbers >= _FIRST_RANK_5 else (4,)
         return rank in ranks and axis in (1, rank - 1)
     return numbers >= _FIRST and rank == 4 and axis == 3

@@ -1,4 +1,4 @@
-"""Reads the whole-model HDF5 files of Keras 2.0 to tf.keras 2.15."""
+"""Reader of the whole-model HDF5 files of Keras 2.0 to tf.keras 2.15."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ _WEIGHTS_ALONE = (
 
 
 def read_h5(path: Path) -> StoredModel:
-    """The configuration at once; the weights when they are wanted.
+    """Reads the configuration now, and the weights when they are assigned.
 
     Raises:
         CannotLoad: The file is damaged, holds weights alone, or was written by a Keras older than 2.0.

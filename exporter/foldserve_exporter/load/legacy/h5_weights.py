@@ -1,7 +1,7 @@
-"""Sets a model's weights from an HDF5 file by name.
+"""Assignment of a model's weights from an HDF5 file, by name.
 
 The file lists a nested model's weights in an order that depends on which of its layers were trainable when it was
-saved. Read in the order of another moment, weights of equal shapes change places without an error: names decide here.
+saved. Read in another order, weights of equal shapes change places without an error: so names decide.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,14 +18,14 @@ from .tf_keras_private import preprocess_weights, weights_in_file_order
 
 @dataclass(frozen=True, slots=True, eq=False)
 class H5Weight:
-    """One array and the name under which the file has it, such as `conv_1/kernel:0`."""
+    """One array of the file and its name there, such as `conv_1/kernel:0`."""
 
     name: str
     value: Array
 
     @property
-    def owners(self) -> list[str]:
-        """The scopes it stands in, outermost first."""
+    def scopes(self) -> list[str]:
+        """The scopes in its name, outermost first."""
         return self.name.split("/")[:-1]
 
     @property
@@ -35,7 +35,7 @@ class H5Weight:
 
 
 def short_name(name: str) -> str:
-    """`kernel` of `conv_1/kernel:0`."""
+    """The last part of a weight's name: `kernel` of `conv_1/kernel:0`."""
     return name.split("/")[-1].split(":")[0]
 
 
@@ -45,14 +45,14 @@ def assign_by_name(model: Any, group: Any, version: str, path: Path) -> None:
     Args:
         model: The model, built.
         group: The HDF5 group `model_weights`.
-        version: The Keras that wrote it.
+        version: The version of Keras that wrote it.
         path: The file, for messages.
 
     Raises:
-        CannotLoad: A layer's weights are missing, have other shapes, or cannot be told apart.
+        CannotLoad: A layer's weights are missing, have other shapes, or cannot be distinguished.
     """
     for layer, name in _pairs(model, group, path):
-        entries = [H5Weight(each, array(group[name], each)) for each in names(group[name], "weight_names")]
+        entries = [H5Weight(weight, array(group[name], weight)) for weight in names(group[name], "weight_names")]
         place = f"{path}: layer {layer.name!r}"
         if hasattr(layer, "layers"):
             _fill_nested(layer, entries, version, place)
@@ -61,7 +61,7 @@ def assign_by_name(model: Any, group: Any, version: str, path: Path) -> None:
 
 
 def _pairs(model: Any, group: Any, path: Path) -> Iterator[tuple[Any, str]]:
-    """Layers and groups of the same name; old nested Sequentials have no name in the file and pair up in order."""
+    """Pairs of a layer and its group, by name; old nested Sequentials have no name in the file and pair up in order."""
     layers = {layer.name: layer for layer in model.layers if layer.weights}
     groups = [name for name in names(group, "layer_names") if len(names(group[name], "weight_names"))]
     unmatched = [name for name in groups if name not in layers]
@@ -86,7 +86,7 @@ def _fill_nested(model: Any, entries: Sequence[H5Weight], version: str, place: s
 
 
 def _units(model: Any) -> Iterator[Any]:
-    """The layers with weights that are no models, at any depth."""
+    """The layers with weights that are not models, at any depth."""
     for layer in model.layers:
         if hasattr(layer, "layers"):
             yield from _units(layer)
@@ -95,30 +95,31 @@ def _units(model: Any) -> Iterator[Any]:
 
 
 def _owned(units: Sequence[Any], entries: Sequence[H5Weight]) -> list[list[H5Weight]] | None:
-    """Each unit's entries where the names say so without a doubt."""
+    """The entries of each unit, if their names assign all of them without ambiguity; else None."""
     by_name: dict[str, list[H5Weight]] = {unit.name: [] for unit in units}
     for entry in entries:
-        owner = next((scope for scope in entry.owners if scope in by_name), None)
+        owner = next((scope for scope in entry.scopes if scope in by_name), None)
         if owner is None:
             return None
         by_name[owner].append(entry)
-    whole = len(by_name) == len(units) and all(len(by_name[unit.name]) == len(unit.weights) for unit in units)
-    return [by_name[unit.name] for unit in units] if whole else None
+    is_complete = len(by_name) == len(units) and all(len(by_name[unit.name]) == len(unit.weights) for unit in units)
+    return [by_name[unit.name] for unit in units] if is_complete else None
 
 
 def _matching_order(model: Any, units: Sequence[Any], entries: Sequence[H5Weight], place: str) -> list[Any]:
-    """The one known order that the names do not contradict, where TensorFlow numbered them anew (`conv_1_2/kernel`)."""
-    found = [order for order in _orders(model, units) if _fits(order, entries)]
-    if not found or any([id(v) for v in order] != [id(v) for v in found[0]] for order in found):
+    """The only order that the names do not contradict, where TensorFlow renumbered them (`conv_1_2/kernel`)."""
+    matching = [order for order in _orders(model, units) if _fits(order, entries)]
+    if not matching or any([id(v) for v in order] != [id(v) for v in matching[0]] for order in matching):
         raise CannotLoad(
             f"{place}: the names of its {len(entries)} weights do not tell which layer each belongs to"
             f" (the first is {entries[0].name if entries else 'missing'!r}, the model's {units[0].weights[0].name!r});"
             " load the file with the Keras that wrote it and save it from a fresh process"
         )
-    return found[0]
+    return matching[0]
 
 
 def _orders(model: Any, units: Sequence[Any]) -> Iterator[list[Any]]:
+    """The orders in which Keras versions wrote a nested model's weights, with its layers frozen or not."""
     yield weights_in_file_order(model)
     yield [variable for unit in units for variable in weights_in_file_order(unit)]
     flags = [unit.trainable for unit in units]
@@ -133,7 +134,7 @@ def _fits(variables: Sequence[Any], entries: Sequence[H5Weight]) -> bool:
     return len(variables) == len(entries) and all(
         tuple(variable.shape) == entry.value.shape
         and short_name(variable.name) == entry.short
-        and _same_scope(variable.name.split("/")[:-1], entry.owners)
+        and _same_scope(variable.name.split("/")[:-1], entry.scopes)
         for variable, entry in zip(variables, entries, strict=True)
     )
 
@@ -144,13 +145,13 @@ def _same_scope(ours: Sequence[str], theirs: Sequence[str]) -> bool:
 
 def _fill_layer(layer: Any, entries: Sequence[H5Weight], version: str, place: str) -> None:
     variables = weights_in_file_order(layer)
-    wanted, found = [short_name(v.name) for v in variables], [entry.short for entry in entries]
-    if len(set(wanted)) == len(wanted) and sorted(wanted) == sorted(found):
-        entries = [entries[found.index(name)] for name in wanted]
+    layer_names, file_names = [short_name(v.name) for v in variables], [entry.short for entry in entries]
+    if len(set(layer_names)) == len(layer_names) and sorted(layer_names) == sorted(file_names):
+        entries = [entries[file_names.index(name)] for name in layer_names]
     values = preprocess_weights(layer, [entry.value for entry in entries], version)
-    expected, given = [tuple(v.shape) for v in variables], [value.shape for value in values]
-    if expected != given:
-        raise CannotLoad(f"{place} ({type(layer).__name__}) takes weights of shapes {expected}; the file has {given}")
+    expected, actual = [tuple(v.shape) for v in variables], [value.shape for value in values]
+    if expected != actual:
+        raise CannotLoad(f"{place} ({type(layer).__name__}) takes weights of shapes {expected}; the file has {actual}")
     _assign(variables, values)
 
 

@@ -1,4 +1,4 @@
-"""HDF5 files as data: nothing in them may point out of the file."""
+"""HDF5 files as data: nothing in them may point to another file."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,10 +17,10 @@ _MAX_ITEMS = 1_000_000
 
 @contextmanager
 def open_hdf5(path: Path) -> Iterator[Any]:
-    """The open file.
+    """Opens a file for reading.
 
     Raises:
-        CannotLoad: It is no HDF5 file, or is cut short or damaged, also where that shows only while it is read.
+        CannotLoad: It is not an HDF5 file, or is truncated or damaged, also where that shows only while it is read.
         Refused: A link or a dataset in it points to another file.
     """
     import h5py
@@ -30,28 +30,28 @@ def open_hdf5(path: Path) -> Iterator[Any]:
             _require_self_contained(file, path)
             yield file
     except (OSError, KeyError, RuntimeError, UnicodeDecodeError) as error:
-        raise CannotLoad(f"{path} is no HDF5 file, or is damaged or cut short: {error}") from error
+        raise CannotLoad(f"{path} is not an HDF5 file, or is damaged or cut short: {error}") from error
 
 
 def attribute(group: Any, name: str) -> str | None:
-    """A text attribute, which old files hold as bytes."""
+    """The value of a text attribute, which old files hold as bytes; None where it is missing."""
     value = group.attrs.get(name)
     return value.decode() if isinstance(value, bytes) else None if value is None else str(value)
 
 
 def names(group: Any, attribute_name: str) -> list[str]:
-    """A list of names; long ones are cut into NAME0, NAME1 and so on."""
+    """The value of an attribute of names; long lists are split into NAME0, NAME1 and so on."""
     pieces: Sequence[Any]
     if attribute_name in group.attrs:
         pieces = [group.attrs[attribute_name]]
     else:
-        found = (f"{attribute_name}{number}" for number in range(len(group.attrs)))
-        pieces = [group.attrs[name] for name in found if name in group.attrs]
+        numbered = (f"{attribute_name}{number}" for number in range(len(group.attrs)))
+        pieces = [group.attrs[name] for name in numbered if name in group.attrs]
     return [name.decode() if isinstance(name, bytes) else str(name) for piece in pieces for name in piece]
 
 
 def array(group: Any, name: str) -> Array:
-    """The numbers of one dataset."""
+    """The values of a dataset."""
     return np.asarray(group[name][()])
 
 
@@ -75,4 +75,4 @@ def _require_self_contained(file: Any, path: Path) -> None:
             else:
                 total += item.nbytes
     if total > MAX_WEIGHT_BYTES:
-        raise CannotLoad(f"{path} says that it holds {total:,} bytes of weights; at most {MAX_WEIGHT_BYTES:,} are read")
+        raise CannotLoad(f"{path} declares {total:,} bytes of weights; at most {MAX_WEIGHT_BYTES:,} are read")

@@ -1,4 +1,4 @@
-"""One layer of tf-keras as a Keras 3 layer: its class by name, its configuration in today's words."""
+"""Translation of a tf-keras layer to a Keras 3 layer: its class by name, its configuration by argument."""
 
 import inspect
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _ALWAYS_DROPPED = frozenset(
         "virtual_batch_size", "zero_output_for_mask", "backward_layer", "cells", "activation", "recurrent_activation",
     }
 )  # fmt: skip
-"""Settings of training, of speed, of building, and those that are set in other ways."""
+"""Arguments for training, speed and building, and those that are set in other ways."""
 _DROPPED_WHEN: Mapping[str, tuple[Any, ...]] = {
     "groups": (1,),
     "adjustment": (None,),
@@ -33,34 +33,34 @@ _DROPPED_WHEN: Mapping[str, tuple[Any, ...]] = {
     "noise_shape": (None,),
     "softmax_robust_masking": (False,),
 }
-"""Settings that today's layer lacks, and the values with which they said nothing."""
+"""Arguments that the Keras 3 layer lacks, and the values with which they had no effect."""
 _RENAMED = {"LeakyReLU": {"alpha": "negative_slope"}}
 HARD_SIGMOID = "hard_sigmoid"
 
 
 class Translator:
-    """Makes Keras 3 layers; the model they come from is known for messages and for models inside wrappers."""
+    """Constructs Keras 3 layers from tf-keras layers of the model in ``path``; ``custom`` names registered classes."""
 
     def __init__(self, path: Path, custom: frozenset[str]) -> None:
         self.path = path
         self.custom = custom
 
-    def make(self, old: Any, below: Mapping[str, Any]) -> Any:
-        """A layer without weights.
+    def make(self, old: Any, inner_layers: Mapping[str, Any]) -> Any:
+        """Constructs the counterpart of a layer, without weights.
 
         Args:
             old: The tf-keras layer.
-            below: The converted layers that it wraps, by constructor argument.
+            inner_layers: The converted layers that it wraps, by constructor argument.
 
         Raises:
-            Refused: It has a setting without a counterpart; the message names layer, setting and value.
+            Refused: It has an argument without a counterpart; the message names layer, argument and value.
         """
         kind = self._class(old)
         if kind.__name__ == "Lambda":
             return keras.layers.Lambda(old.function, arguments=old.arguments, name=keras_name(old))
-        words = self._settings(old, kind)
+        arguments = self._arguments(old, kind)
         try:
-            return kind(**words, **below, name=keras_name(old))
+            return kind(**arguments, **inner_layers, name=keras_name(old))
         except (TypeError, ValueError) as error:
             raise Refused(f"{self.path}: layer {old.name!r} cannot be made in Keras 3: {error_text(error)}") from error
 
@@ -75,32 +75,32 @@ class Translator:
             name = "BatchNormalization"
         return getattr(keras.layers, name)
 
-    def _settings(self, old: Any, kind: Any) -> dict[str, Any]:
+    def _arguments(self, old: Any, kind: Any) -> dict[str, Any]:
+        """The constructor arguments of the Keras 3 layer."""
         config, accepted = old.get_config(), _accepted(kind)
         renamed = _RENAMED.get(kind.__name__, {})
-        words: dict[str, Any] = {}
+        arguments: dict[str, Any] = {}
+        # arguments that both have; of others only those that had no effect may be dropped
         for key, value in config.items():
             key = renamed.get(key, key)
             if key in _ALWAYS_DROPPED or key.endswith(_UNUSED):
                 continue
             if key in accepted:
-                words[key] = _value(key, value)
+                arguments[key] = _value(key, value)
             elif value not in _DROPPED_WHEN.get(key, ()):
                 raise Refused(
-                    f"{self.path}: layer {old.name!r} ({kind.__name__}) has {key}={value!r}, which Keras 3 has not;"
+                    f"{self.path}: layer {old.name!r} ({kind.__name__}) has {key}={value!r}, which Keras 3 lacks;"
                     " build it from other layers, retrain or copy the weights, and save the model again"
                 )
-        words |= self._activations(old, config)
+        # activations by name, and float32 for whatever computes in floats
+        arguments |= self._activations(old, config)
         if kind.__name__ == "Embedding" or "int" in str(config.get("dtype")):
-            return words
-        return words | {"dtype": "float32"}
+            return arguments
+        return arguments | {"dtype": "float32"}
 
     def _activations(self, old: Any, config: Mapping[str, Any]) -> dict[str, Any]:
-        found = {}
-        for key in ("activation", "recurrent_activation"):
-            if key in config:
-                found[key] = self._activation(old, key)
-        return found
+        keys = ("activation", "recurrent_activation")
+        return {key: self._activation(old, key) for key in keys if key in config}
 
     def _activation(self, old: Any, key: str) -> Any:
         function = getattr(old, key)
@@ -110,14 +110,14 @@ class Translator:
         if key == "activation" and name == HARD_SIGMOID:
             return self._without_hard_sigmoid(old)
         if not hasattr(keras.activations, name):
-            raise Refused(f"{self.path}: layer {old.name!r} has the activation {name!r}, which Keras 3 has not")
+            raise Refused(f"{self.path}: layer {old.name!r} has the activation {name!r}, which Keras 3 lacks")
         return name
 
     def _without_hard_sigmoid(self, old: Any) -> None:
-        """Keras 3 gave `hard_sigmoid` another slope: the caller puts Keras 2's behind the layer instead."""
+        """No activation, as Keras 3 gave `hard_sigmoid` another slope: the caller adds Keras 2's behind the layer."""
         if not ends_in_hard_sigmoid(old):
             raise Refused(
-                f"{self.path}: layer {old.name!r} has Keras 2's hard_sigmoid inside, which Keras 3 has not;"
+                f"{self.path}: layer {old.name!r} has Keras 2's hard_sigmoid inside, which Keras 3 lacks;"
                 " retrain it with activation='tanh' or 'sigmoid'"
             )
 
@@ -129,20 +129,20 @@ def ends_in_hard_sigmoid(old: Any) -> bool:
 
 
 def keras_name(old: Any) -> str:
-    """A layer's name as Keras 3 takes it: without slashes."""
+    """A layer's name in Keras 3's form: without slashes."""
     return str(old.name).replace("/", "_")
 
 
 def _accepted(kind: Any) -> set[str]:
-    """The constructor's arguments, also those that it hands on to its base classes."""
-    found: set[str] = set()
+    """The constructor's arguments, those that it passes on to its base classes included."""
+    accepted: set[str] = set()
     for base in kind.__mro__:
         if "__init__" in vars(base):
             parameters = inspect.signature(base.__init__).parameters.values()
-            found |= {each.name for each in parameters}
-            if not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
+            accepted |= {parameter.name for parameter in parameters}
+            if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
                 break
-    return found
+    return accepted
 
 
 def _value(key: str, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A file of Keras 2 as a Keras 3 model: read, vet, make in tf-keras, convert, compare."""
+"""Steps from a file of Keras 2 to a Keras 3 model: sanitize, construct in tf-keras, convert, compare."""
 
 import warnings
 from typing import Any
@@ -14,28 +14,28 @@ from .stored_model import StoredModel
 
 
 def open_legacy(
-    saved: StoredModel, *, trust_code: bool = False, custom: frozenset[str] = frozenset()
+    stored: StoredModel, *, trust_code: bool = False, custom: frozenset[str] = frozenset()
 ) -> tuple[Any, tuple[str, ...]]:
     """The Keras 3 model, and notes for the user.
 
     Learning phases that are baked into calls stay in the model; the comparison is made without them.
 
     Raises:
-        CannotLoad: The file is damaged, or what was made of it does not answer as tf-keras does.
-        Refused: It asks for code that was not allowed, or for something that Keras 3 has not.
+        CannotLoad: The file is damaged, or the converted model does not answer as tf-keras does.
+        Refused: It needs code that is not allowed, or something that Keras 3 lacks.
     """
-    config = sanitize_config(saved.config, saved.path, trust_code=trust_code, custom=custom)
+    config = sanitize_config(stored.config, stored.path, trust_code=trust_code, custom=custom)
     free = without_training_arguments(config)
-    old, notes = _make(saved, free, custom)
-    converted = convert(old, saved.path, custom)
-    require_agreement(old, converted, saved.path)
+    old, notes = _make(stored, free, custom)
+    converted = convert(old, stored.path, custom)
+    require_agreement(old, converted, stored.path)
     if free != config:
-        converted = convert(_make(saved, config, custom)[0], saved.path, custom)
+        converted = convert(_make(stored, config, custom)[0], stored.path, custom)
     return converted.model, notes
 
 
-def _make(saved: StoredModel, config: Any, custom: frozenset[str]) -> tuple[Any, tuple[str, ...]]:
-    """The model in tf-keras, with its weights, and with the epsilon that its Keras computed with."""
+def _make(stored: StoredModel, config: Any, custom: frozenset[str]) -> tuple[Any, tuple[str, ...]]:
+    """Constructs the model in tf-keras, with its weights and the epsilon that its Keras computed with; and notes."""
     import tf_keras
 
     classes = {name: private.custom_class(name) for name in custom}
@@ -45,20 +45,20 @@ def _make(saved: StoredModel, config: Any, custom: frozenset[str]) -> tuple[Any,
             model = tf_keras.models.model_from_config(config, custom_objects=classes)
             if not private.is_graph(model):
                 raise CannotLoad(
-                    f"{saved.path}: {model.name!r} is a {type(model).__name__} whose input shape the file does not say;"
+                    f"{stored.path}: {model.name!r} is a {type(model).__name__} whose input shape is not in the file;"
                     " call the model on data and save it again"
                 )
-            saved.fill(model)
+            stored.fill(model)
             _finalize(model)
     except ExportError:
         raise
     except Exception as error:
-        raise CannotLoad(f"{saved.path} cannot be read as a Keras 2 model: {error_text(error)}") from error
-    return model, apply_floor(model, saved.version)
+        raise CannotLoad(f"{stored.path} cannot be read as a Keras 2 model: {error_text(error)}") from error
+    return model, apply_floor(model, stored.version)
 
 
 def _finalize(model: Any) -> None:
-    """Normalization computes with copies of its weights, which it makes when it is told to."""
+    """Finalizes Normalization layers, which compute with copies of their weights."""
     for layer in model.submodules:
         if hasattr(layer, "finalize_state"):
             layer.finalize_state()

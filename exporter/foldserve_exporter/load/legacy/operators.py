@@ -1,4 +1,4 @@
-"""TensorFlow functions applied to a model's tensors, which tf.keras kept as layers: the same in `keras.ops`."""
+"""TensorFlow operators on a model's tensors, which tf.keras kept as layers, mapped to `keras.ops`."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,19 +10,19 @@ SLICE = "__operators__.getitem"
 
 
 def is_known(name: object) -> bool:
-    """True if `tf.NAME` is known: tf-keras would call any other at once, `tf.io.write_file` too."""
+    """True if `tf.NAME` is a supported operator: tf-keras would call any other at once, `tf.io.write_file` too."""
     return name in _BINARY or name in _UNARY or name in _OTHERS or name == SLICE
 
 
 def apply_operator(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """Applies what tf.keras knows as `tf.NAME`, which must be known."""
-    words = {key: value for key, value in kwargs.items() if key != "name" and value is not None}
-    known = _BINARY.get(name) or _UNARY.get(name) or _OTHERS[name]
-    return known(*args, **words)
+    """Applies the counterpart of `tf.NAME`, which must be a supported operator."""
+    arguments = {key: value for key, value in kwargs.items() if key != "name" and value is not None}
+    operator = _BINARY.get(name) or _UNARY.get(name) or _OTHERS[name]
+    return operator(*args, **arguments)
 
 
 def apply_slice(tensor: Any, slice_spec: Any) -> Any:
-    """`tensor[...]`, with slices as tf.keras writes them down."""
+    """Applies `tensor[...]`, with slices in tf.keras' serialized form."""
     return tensor[_slices(slice_spec)]
 
 
@@ -39,8 +39,8 @@ def _binary(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
 
 
 def _unary(function: Callable[[Any], Any]) -> Callable[..., Any]:
-    def call(x: Any = None, **words: Any) -> Any:
-        return function(next(iter(words.values())) if x is None else x)
+    def call(x: Any = None, **arguments: Any) -> Any:
+        return function(next(iter(arguments.values())) if x is None else x)
 
     return call
 
@@ -50,7 +50,7 @@ def _reduce(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Lists of axes become tuples, numpy scalars numbers."""
+    """The value with lists of axes as tuples, and numpy scalars as numbers."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     return tuple(_plain(item) for item in value) if isinstance(value, list | tuple) else value

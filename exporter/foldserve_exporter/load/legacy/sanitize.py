@@ -1,6 +1,7 @@
-"""What a configuration of Keras 2 asks for: known classes alone, and nothing that inference has no use for.
+"""Sanitizing of Keras 2 configurations: allowed classes alone, without arguments that inference does not need.
 
-Nothing is made from a configuration before it went through here: what is not known by name is refused by name.
+Nothing is constructed from a configuration before it is sanitized; a class that is not in the list of allowed ones is
+refused by name.
 """
 
 from collections.abc import Mapping
@@ -25,22 +26,22 @@ _NEW_STYLE = ("module", "registered_name", "build_config", "shared_object_id")
 
 
 def sanitize_config(config: Any, path: Path, *, trust_code: bool = False, custom: frozenset[str] = frozenset()) -> Any:
-    """The configuration with known classes, float32 throughout, and without initialisers, regularisers and constraints.
+    """The configuration in float32, of allowed classes, without initialisers, regularisers and constraints.
 
     Args:
-        config: As the file has it.
+        config: The configuration, as it is in the file.
         path: The file, for messages.
-        trust_code: Whether Lambda layers are allowed.
-        custom: Names of classes of the author's own whose modules were imported.
+        trust_code: True if Lambda layers are allowed.
+        custom: Names of custom classes whose modules were imported.
 
     Raises:
-        Refused: It asks for code or for a class that is not known; the message names the layer and the remedy.
+        Refused: It needs code or a class that is not allowed; the message names the layer and the remedy.
     """
-    return _Sanitizer(path, trust_code, custom, known_layers()).object(config)
+    return _Sanitizer(path, trust_code, custom, allowed_layers()).object(config)
 
 
-def known_layers() -> frozenset[str]:
-    """The layers that both Kerases have, and those that are rebuilt from others."""
+def allowed_layers() -> frozenset[str]:
+    """Names of the layers that both Keras 3 and tf-keras have, and of those that are rebuilt from others."""
     import keras
     import tf_keras
 
@@ -56,16 +57,16 @@ def _is_layer(value: Any) -> bool:
 
 
 class _Sanitizer:
-    """One walk through a configuration."""
+    """Recursive pass over a configuration."""
 
-    def __init__(self, path: Path, trust_code: bool, custom: frozenset[str], known: frozenset[str]) -> None:
+    def __init__(self, path: Path, trust_code: bool, custom: frozenset[str], layers: frozenset[str]) -> None:
         self.path = path
         self.trust_code = trust_code
         self.custom = custom
-        self.known = known
+        self.layers = layers
 
     def object(self, entry: Mapping[str, Any]) -> Any:
-        """A layer or model: `class_name` and `config`."""
+        """Sanitizes a layer or model: `class_name` and `config`."""
         name = str(entry["class_name"])
         name = str(entry.get("registered_name") or name) if entry.get("registered_name") in self.custom else name
         name = _RENAMED.get(name, name)
@@ -73,13 +74,13 @@ class _Sanitizer:
         kept = {key: value for key, value in entry.items() if key not in _NEW_STYLE}
         config = entry.get("config")
         if isinstance(config, Mapping):
-            config = _repaired(name, {key: self._value(key, value) for key, value in config.items()})
+            config = _with_keras2_defaults(name, {key: self._value(key, value) for key, value in config.items()})
         elif isinstance(config, list):  # a Sequential of Keras 2.1 is a bare list of layers
             config = [self._item(item) for item in config]
         return {**kept, "class_name": name, "config": config}
 
     def _allow(self, name: str, entry: Mapping[str, Any]) -> None:
-        if name in MODELS or name in self.known or name in self.custom:
+        if name in MODELS or name in self.layers or name in self.custom:
             return
         config = entry.get("config")
         layer = config.get("name", name) if isinstance(config, Mapping) else name
@@ -99,7 +100,7 @@ class _Sanitizer:
         )
 
     def _allow_operator(self, kind: str, config: Any, layer: str) -> None:
-        """tf-keras calls an operator's function as soon as it makes the model."""
+        """Checks an operator's function, which tf-keras calls as soon as it constructs the model."""
         function = config.get("function") if isinstance(config, Mapping) else None
         if not is_known(function) or (function == SLICE) != (kind == "SlicingOpLambda"):
             raise Refused(
@@ -125,7 +126,7 @@ class _Sanitizer:
 
 
 def without_training_arguments(config: Any) -> Any:
-    """The same model with no learning phase baked into its calls."""
+    """The configuration of the same model with no learning phase baked into its calls."""
     if isinstance(config, Mapping):
         return {
             key: _without_training(value) if key == "inbound_nodes" else without_training_arguments(value)
@@ -140,14 +141,14 @@ def _without_training(value: Any) -> Any:
     return [_without_training(item) for item in value] if isinstance(value, list) else value
 
 
-def _repaired(name: str, config: dict[str, Any]) -> dict[str, Any]:
+def _with_keras2_defaults(name: str, config: dict[str, Any]) -> dict[str, Any]:
     if name == "GRU":  # Keras 2.1 had one kind of GRU, which is not today's default
         return {"reset_after": False, **config}
     return config
 
 
 def _dtype(value: Any) -> Any:
-    """Policies of mixed precision, and other widths of floats, become float32; integers stay."""
+    """The dtype for a dtype or policy: float32 for mixed precision and floats of any width; integers stay."""
     if isinstance(value, Mapping):
         return "float32"
     return "float32" if value is None or "float" in str(value) else value

@@ -1,4 +1,4 @@
-"""What a file of Keras 2 holds, whichever way it was saved."""
+"""Stored model: the contents of a Keras 2 file in any of its formats."""
 
 import json
 from collections.abc import Callable
@@ -13,13 +13,13 @@ MAX_CONFIG_BYTES = 256 << 20
 
 @dataclass(frozen=True, slots=True)
 class StoredModel:
-    """A model as it stands in a file, before anything of it is made.
+    """A model in a file, before anything of it is constructed.
 
     Attributes:
         path: The file or directory.
-        version: The Keras that wrote it, such as `2.10.0` or `2.2.4-tf`; empty where the file does not say.
+        version: The version of Keras that wrote it, such as `2.10.0` or `2.2.4-tf`; empty where it is not recorded.
         config: The class and configuration of the model.
-        fill: Sets the weights of a tf-keras model that was made from the configuration.
+        fill: Function that sets the weights of a tf-keras model constructed from the configuration.
     """
 
     path: Path
@@ -29,7 +29,7 @@ class StoredModel:
 
 
 def parse_config(text: str | bytes, path: Path) -> Any:
-    """JSON from a model file.
+    """Parses JSON from a model file.
 
     Raises:
         CannotLoad: It is too large or damaged.
@@ -43,10 +43,10 @@ def parse_config(text: str | bytes, path: Path) -> Any:
 
 
 def model_config(config: Any, path: Path) -> dict[str, Any]:
-    """The same configuration, once it is known to describe a model.
+    """The same configuration, checked to describe a model.
 
     Raises:
-        CannotLoad: It does not.
+        CannotLoad: It does not describe a model.
     """
     if not isinstance(config, dict) or "class_name" not in config or "config" not in config:
         raise CannotLoad(f"{path}: its model configuration describes no model; save the whole model again")

@@ -1,4 +1,4 @@
-"""Everything that is read from the private parts of tf-keras, in one place."""
+"""Accessors of tf-keras' private attributes, which no other module reads."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class LayerCall:
-    """One call of a layer in a functional model: what it was given and the tensors it made."""
+    """One call of a layer in a functional model: its arguments and output tensors."""
 
     layer: Any
     args: tuple[Any, ...]
@@ -16,7 +16,7 @@ class LayerCall:
 
 
 def calls_in_order(model: Any) -> Iterator[LayerCall]:
-    """The calls of a functional model, each after those it reads from."""
+    """The calls of a functional model in topological order."""
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
             if not node.is_input:
@@ -29,7 +29,7 @@ def structure(model: Any) -> tuple[Any, Any]:
 
 
 def is_graph(model: Any) -> bool:
-    """True if a model knows its graph: a subclassed one and a Sequential without an input shape do not."""
+    """True if a model has a functional graph: subclassed models and Sequentials without an input shape do not."""
     return bool(getattr(model, "_is_graph_network", False))
 
 
@@ -41,7 +41,7 @@ def weights_in_file_order(layer: Any) -> list[Any]:
 
 
 def preprocess_weights(layer: Any, values: list[Any], version: str) -> list[Any]:
-    """The arrays of an older file in the shapes that tf-keras' layer has (recurrent layers changed theirs)."""
+    """The arrays of an older file in the shapes of tf-keras' layer (those of recurrent layers changed)."""
     from tf_keras.src.saving.legacy.hdf5_format import preprocess_weights_for_loading
 
     return list(preprocess_weights_for_loading(layer, values, version, "tensorflow"))

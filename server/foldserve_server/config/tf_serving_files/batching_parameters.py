@@ -32,7 +32,7 @@ _WITHOUT_MEANING = {
 
 @dataclass(frozen=True, slots=True)
 class BatchingFile:
-    """What the file says; None where it says nothing.
+    """Values of the file; None where it has none.
 
     Attributes:
         warnings: What it says that has no meaning here.
@@ -46,7 +46,7 @@ class BatchingFile:
 
 
 def read_batching(path: Path) -> BatchingFile:
-    """What a `--batching_parameters_file` says.
+    """Reads a `--batching_parameters_file`.
 
     Raises:
         CannotStart: It cannot be read, or asks for what cannot be.

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's MonitoringConfig: whether metrics are told to Prometheus, and where."""
+"""TensorFlow Serving's MonitoringConfig: the path of the metrics for Prometheus."""
 
 from pathlib import Path
 
@@ -17,12 +17,12 @@ _FLAG = "monitoring_config_file"
 
 
 def read_monitoring(path: Path) -> str | None:
-    """Where a `--monitoring_config_file` has the metrics; None for nowhere.
+    """The path of the metrics in a `--monitoring_config_file`; None for none.
 
     Raises:
         CannotStart: It cannot be read, or names no path.
     """
-    told = read(_FLAG, path, MonitoringConfig).prometheus_config
-    if told.path and not told.path.startswith("/"):
-        raise CannotStart(f"--{_FLAG}: {path}: path must begin with /, received {told.path!r}")
-    return (told.path or METRICS) if told.enable else None
+    config = read(_FLAG, path, MonitoringConfig).prometheus_config
+    if config.path and not config.path.startswith("/"):
+        raise CannotStart(f"--{_FLAG}: {path}: path must begin with /, received {config.path!r}")
+    return (config.path or METRICS) if config.enable else None

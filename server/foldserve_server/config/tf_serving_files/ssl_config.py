@@ -1,4 +1,4 @@
-"""TensorFlow Serving's SSLConfig: the server's key and certificate, and who may connect."""
+"""TensorFlow Serving's SSLConfig: the server's key and certificate, and the callers' authority."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ _FLAG = "ssl_config_file"
 
 
 def read_tls(path: Path) -> Tls:
-    """What a `--ssl_config_file` says; key and certificates stand in it as PEM.
+    """Reads a `--ssl_config_file`, which holds key and certificates as PEM.
 
     Raises:
         CannotStart: It cannot be read, or key and certificate cannot be used.

@@ -17,11 +17,11 @@ def read(flag: str, path: Path, kind: Any) -> Any:
         kind: The class of the message.
 
     Raises:
-        CannotStart: The file cannot be read, or is no such message.
+        CannotStart: The file cannot be read, or is not such a message.
     """
     try:
         return text_format.Parse(path.read_text(encoding="utf-8"), kind())
     except (OSError, UnicodeDecodeError) as error:
         raise CannotStart(f"--{flag}: {path} cannot be read: {error}") from error
     except text_format.ParseError as error:
-        raise CannotStart(f"--{flag}: {path} is no {kind.DESCRIPTOR.full_name} in text format: {error}") from error
+        raise CannotStart(f"--{flag}: {path} is not a {kind.DESCRIPTOR.full_name} in text format: {error}") from error

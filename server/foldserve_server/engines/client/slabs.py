@@ -1,4 +1,4 @@
-"""The front end's side of the shared memory: slabs that hold one request each, its inputs and then its outputs."""
+"""Shared memory of a front end and an engine: slabs that hold one request each, its inputs and then its outputs."""
 
 from dataclasses import dataclass
 from mmap import mmap
@@ -20,7 +20,7 @@ _PAGE = 4096
 
 @dataclass(frozen=True, slots=True)
 class RequestSize:
-    """What a request takes: its rows and dims, the bytes of its inputs, and of its outputs as far as is known."""
+    """Size of a request: its rows and dims, the bytes of its inputs, and of its outputs as far as is known."""
 
     rows: int
     dims: Dims
@@ -35,7 +35,7 @@ class RequestSize:
 
 @dataclass(slots=True)
 class SlotView:
-    """Where a request lies. `own` is memory that was made for it because a slab is too small."""
+    """Memory of one request; `own` is set where it was made for it because a slab is too small."""
 
     memory: mmap
     offset: int
@@ -43,7 +43,7 @@ class SlotView:
 
 
 class Slabs:
-    """One memory of small and large slabs. A slab that was never used takes no memory; the last freed is used first.
+    """Memory of small and large slabs. A slab that was never used takes no memory; the last freed is used first.
 
     Pages that were used are kept: to fault in new ones costs several times what the copy costs.
     """
@@ -61,7 +61,7 @@ class Slabs:
         return self._memory.descriptor
 
     def measure(self, inputs: Arrays) -> RequestSize:
-        """What a request with these inputs takes."""
+        """The size of a request with these inputs."""
         rows = next(iter(inputs.values())).shape[0]
         dims = self._inputs.dims(inputs)
         outputs = 0 if self.output_dims else self._outputs.size(rows, ())

@@ -11,7 +11,7 @@ from .child_log import ChildLog
 
 
 class ChildProcess:
-    """A process in a session of its own, whose end and whose words are noticed by the running event loop.
+    """A process in a session of its own; the running event loop notices its end and logs its output.
 
     Nothing is forked beside threads: the process is made by `subprocess` with neither `fork` nor `preexec_fn`.
     """
@@ -22,10 +22,10 @@ class ChildProcess:
         """Starts the command; it inherits the one descriptor, and this thread must outlive it.
 
         Args:
-            command: What is executed, the number of the descriptor following.
-            descriptor: What it inherits.
-            name: What it is called.
-            logged: Whether its words go to this process's log; else they go where this process's own go.
+            command: The command that is executed, the number of the descriptor following.
+            descriptor: The descriptor that it inherits.
+            name: Its name in messages.
+            logged: Whether its output goes to this process's log; else it goes where this process's own goes.
         """
         self._name = name
         reader, writer = os.pipe() if logged else (-1, None)
@@ -57,11 +57,11 @@ class ChildProcess:
         self._signal(signal.SIGKILL)
 
     def pause(self) -> None:
-        """Has the process stand still until `go_on`."""
+        """Stops the process until `go_on`."""
         self._signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
-        """Has the process work again."""
+        """Continues the process."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -70,7 +70,7 @@ class ChildProcess:
                 self._process.send_signal(number)
 
     def describe_exit(self) -> str:
-        """How the process ended, and its last words."""
+        """The way in which the process ended, and the last lines that it printed."""
         status = self.exited.result()
         how = f"was ended by {_signal_name(-status)}" if status < 0 else f"ended with status {status}"
         words = self.log.last_words() if self.log is not None else ""

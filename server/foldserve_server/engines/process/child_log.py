@@ -1,4 +1,4 @@
-"""What a child process prints, in this process's log."""
+"""Output of a child process, in this process's log."""
 
 import asyncio
 import contextlib
@@ -38,7 +38,7 @@ class ChildLog:
         self._end()
 
     def _read(self) -> bool:
-        """Reads what is there; whether there was anything."""
+        """Reads what is there; gives whether there was anything."""
         with contextlib.suppress(BlockingIOError):
             if content := os.read(self._descriptor, _CHUNK):
                 *lines, self._rest = (self._rest + content).split(b"\n")
@@ -54,8 +54,8 @@ class ChildLog:
         if line.strip():
             self._last.append(line)
             level, _, text = line.partition(" ")
-            known = _LEVELS.get(level)
-            _log.log(known or logging.WARNING, "[%d] %s", self._pid, text if known else line)
+            number = _LEVELS.get(level)
+            _log.log(number or logging.WARNING, "[%d] %s", self._pid, text if number else line)
 
     def _end(self) -> None:
         if self._descriptor < 0:

@@ -28,7 +28,7 @@ ENGINE_COMMAND = (sys.executable, "-P", "-m", "foldserve_engine", "--control")
 
 
 class EngineStartFailed(LoadFailed):
-    """An engine process ended, or ran out of time, before it said anything."""
+    """An engine process ended, or ran out of time, before its first message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class LaunchedEngine:
         path: The version directory it loaded.
         child: The process.
         connection: Its channel.
-        page: Where it says what it computes.
+        page: Its status page, which shows what it computes.
         ready: Its message when it was ready.
         report: The same, with the bundle's manifest and the times of the start.
         epoch: Which process of the engine it is; counted from 1.
@@ -85,8 +85,8 @@ async def launch(
     Args:
         path: The version directory.
         settings: How it is to run.
-        command: What is executed, the descriptor of the control socket following.
-        after: The process that it takes the place of, which is gone; its counts go on.
+        command: The command that is executed, the descriptor of the control socket following.
+        after: The process that it replaces, which has ended; its counts go on.
 
     Raises:
         NotNow: It could not be started.
@@ -153,7 +153,7 @@ async def _first_word(
 
 
 async def _hear(child: ChildProcess, words: "asyncio.Queue[Packet | None]") -> Packet | None:
-    """What it says first; None where it has ended without a word."""
+    """Its first message; None where it has ended without one."""
     packet = await words.get()
     if packet is None:
         await asyncio.shield(child.exited)

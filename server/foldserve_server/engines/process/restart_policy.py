@@ -1,4 +1,4 @@
-"""How often an engine has crashed, and when it may be started again."""
+"""Restart policy: delays between restarts that double with each crash, and a limit of crashes."""
 
 from collections import deque
 
@@ -9,12 +9,12 @@ class RestartBackoff:
     """The crashes of one engine within the window."""
 
     def __init__(self, policy: RestartPolicy) -> None:
-        """None yet."""
+        """No crash yet."""
         self._policy = policy
         self._times: deque[float] = deque()
 
     def note(self, now_s: float) -> float | None:
-        """Notes a crash; seconds to wait before the next start, or None if there were too many."""
+        """Records a crash; gives the seconds to wait before the next start, or None after too many crashes."""
         self._times.append(now_s)
         while self._times[0] <= now_s - self._policy.window_s:
             self._times.popleft()

@@ -1,4 +1,4 @@
-"""The process of one model version on one device: started, watched, restarted after a crash, stopped."""
+"""Supervisor of one engine's process: watches it, restarts it after a crash, stops it."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ _LEAST_GRACE_S = 1.0
 
 
 class EngineState(StrEnum):
-    """What an engine process is, once it was put into service."""
+    """State of an engine that was put into service."""
 
     AVAILABLE = "AVAILABLE"
     RESTARTING = "RESTARTING"
@@ -32,11 +32,11 @@ class EngineState(StrEnum):
 
 
 class QueueState(Protocol):
-    """What waits or is computed, and how much of it there may be."""
+    """Requests that wait or are computed, and their limits."""
 
     @property
     def requests(self) -> int:
-        """How many they are."""
+        """Number of requests."""
 
     rows: int
     bytes: int
@@ -48,38 +48,38 @@ StateHook = Callable[[EngineState, str], None]
 
 
 class EngineCallers(Protocol):
-    """Those who ask an engine, in this process or in others."""
+    """Callers of an engine, in this process or in front ends."""
 
     def join(self, launched: LaunchedEngine) -> None:
-        """A process is ready: from now on it is asked.
+        """Takes a process that is ready: from now on it gets the requests.
 
         Raises:
-            OSError: It cannot be.
+            OSError: It cannot be taken.
         """
 
     def lost(self, refusal: Unavailable) -> None:
-        """The process is gone. What it was computing, and whatever is asked from now on, is answered so."""
+        """Handles the end of the process: requests that it was computing, and new ones, end with the refusal."""
 
     def refuse(self, refusal: Unavailable) -> None:
-        """Nothing new is to be asked."""
+        """Refuses new requests."""
 
     def fail(self, error: ServingError) -> None:
-        """Whoever waits is to be answered with an error."""
+        """Ends every waiting request with an error."""
 
     async def answered(self) -> None:
-        """Returns once nobody is waiting."""
+        """Returns once no request is waiting."""
 
     def close(self) -> None:
-        """The engine is over."""
+        """Releases what was held for the engine."""
 
 
 class EngineSupervisor:
     """The processes of one engine, one after the other.
 
     Attributes:
-        report: What the engine said when it was ready; renewed by a restart.
+        report: Its load report; renewed by a restart.
         state: Whether it answers now.
-        restarts: How often it was started again after a crash.
+        restarts: Number of restarts after crashes.
         on_state: Called with every new state and its reason.
     """
 
@@ -91,7 +91,7 @@ class EngineSupervisor:
         launched: LaunchedEngine,
         callers: EngineCallers,
     ) -> None:
-        """Takes over a process that was started so, for those callers."""
+        """Takes over a process that was started with these settings, for those callers."""
         self.report = launched.report
         self.state = EngineState.AVAILABLE
         self.on_state: StateHook | None = None
@@ -108,34 +108,34 @@ class EngineSupervisor:
         try:
             self._enter(launched)
         except BaseException:
-            self._stopping = True  # its end is no crash
+            self._stopping = True  # its end is not a crash
             raise
 
     @property
     def available(self) -> bool:
-        """Whether it takes requests now."""
+        """Whether it accepts requests now."""
         return self.state is EngineState.AVAILABLE and not self._stopping
 
     @property
     def stats(self) -> BatchStats:
-        """What batches it was given, by this process and those before it."""
+        """Statistics of its batches, by this process and those before it."""
         return self._launched.page.stats
 
     @property
     def batches(self) -> int:
-        """How many batches the process has begun."""
+        """Number of batches that the process has begun."""
         return self._launched.page.batches
 
     @property
     def computing(self) -> int:
-        """Requests in the batch that runs."""
+        """Number of requests in the running batch."""
         return self._launched.page.computing
 
     async def stop(self, grace_s: float) -> None:
-        """Takes no more requests, answers what was accepted, and ends the process; kills it after the grace.
+        """Accepts no more requests, answers those that were accepted, and ends the process; kills it after the grace.
 
         Args:
-            grace_s: Seconds that may take.
+            grace_s: Seconds that this may take.
         """
         if not self._stopping:
             self._stopping = True
@@ -166,7 +166,7 @@ class EngineSupervisor:
         self._watch()
 
     def _watch(self) -> None:
-        """Looks whether the process stands still, now and every interval from now."""
+        """Kills the process if it hangs, now and after every interval."""
         policy, launched = self._settings.watchdog, self._launched
         running, turns = launched.page.running(), launched.page.turns
         still_s = self._stall_timer.observe((launched.epoch, turns, running and running.started_ns), self._loop.time())
@@ -178,7 +178,7 @@ class EngineSupervisor:
         if running is None and not still_s:
             launched.connection.put(
                 PacketKind.PING, b"", at_once=True
-            )  # so that it does something before the next look
+            )  # so that its turn counter moves before the next check
         self._watchdog = self._loop.call_later(policy.interval_s, self._watch)
 
     def _on_exit(self, launched: LaunchedEngine) -> None:
@@ -254,7 +254,7 @@ class EngineSupervisor:
             try:
                 self.on_state(state, reason)
             except Exception:
-                _log.exception("whoever hears of the engine's state failed")
+                _log.exception("the callback for the engine's state failed")
 
     async def _cancel_restart(self) -> None:
         if self._restarting is not None:

@@ -1,4 +1,4 @@
-"""A loading engine works in short turns while callers are answered who have no core to spare.
+"""Duty cycle of a loading engine: it works in short turns while callers are answered and cores are few.
 
 A low priority is not enough there: two hardware threads of one core slow each other down whatever their priorities are,
 and to undo one takes a right that few have. To stop a process and let it go on takes none.
@@ -19,11 +19,11 @@ _LONGEST_S = 10.0  # of turns: what takes longer to load would take ten times as
 
 @contextlib.asynccontextmanager
 async def throttled(child: ChildProcess, batches: Count | None) -> AsyncIterator[None]:
-    """While inside, the process works a tenth of the time whenever others have begun a batch just now.
+    """Context in which the process works a tenth of the time whenever other engines have just begun a batch.
 
     Args:
         child: The process that loads.
-        batches: How many batches others have begun so far; None where it need not wait for them.
+        batches: The number of batches that other engines have begun so far; None for no throttling.
     """
     if batches is None:
         yield

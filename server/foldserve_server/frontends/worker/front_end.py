@@ -31,7 +31,7 @@ from ...stats.telemetry import Telemetry
 from ...system.allocator import keep_freed_pages
 from ...system.garbage_collector import freeze_objects
 from ...system.log import configure
-from ...tracing import Tracing, is_asked_for
+from ...tracing import Tracing, tracing_requested
 from ..admin_messages import AdminReply
 from ..message_channel import MessageChannel, close_all
 from ..messages import (
@@ -134,8 +134,8 @@ class FrontEndWorker:
         counters = SharedCounterStore.attach(descriptors[0], hello.slots, hello.slot)
         counters.clear(hello.slot, QUEUE)
         self._telemetry = Telemetry(counters)
-        if is_asked_for():
-            self._tracing = Tracing.configured()
+        if tracing_requested():
+            self._tracing = Tracing.from_environment()
         settings = {kind: settings_of(kind, self._options) for kind in EngineKind}
         self._routing = Routing(Table(), hello.front_end, settings, counters, self._options.engine.shadow_share)
 

@@ -1,5 +1,5 @@
 "use strict";
-const EVERY_MS = 1000, KEPT = 60, BEST = 5, FREE_SIZE = 224;
+const INTERVAL_MS = 1000, KEPT = 60, BEST = 5, FREE_SIZE = 224;
 const ARRAYS = {float32: Float32Array, float64: Float64Array, uint8: Uint8Array, int8: Int8Array, uint16: Uint16Array, int16: Int16Array, uint32: Uint32Array, int32: Int32Array};
 const RANGES = [["0 … 1", v => v / 255, "0,1"], ["−1 … 1", v => v / 127.5 - 1, "-1,1"], ["0 … 255", v => v, "0,255"]];
 const cards = new Map(), TOKEN = "foldserve token";
@@ -16,7 +16,7 @@ function make(tag, attributes = {}, ...children) {
 const figure = value => value === null ? "not finite" : value === 0 ? "0" : Math.abs(value) < 1e-3 || Math.abs(value) >= 1e6
   ? value.toExponential(0).replace("+", "") : String(+value.toPrecision(3));
 const count = value => value >= 100 ? Math.round(value).toLocaleString("en") : String(+value.toFixed(1));
-const tensor = one => `${one.name} ${one.dtype} [${one.shape.slice(1).map(size => size < 0 ? "?" : size).join(", ")}]`;
+const tensor = spec => `${spec.name} ${spec.dtype} [${spec.shape.slice(1).map(size => size < 0 ? "?" : size).join(", ")}]`;
 
 function bar(share, title) {
   const fill = make("i");
@@ -32,23 +32,23 @@ function badge(version) {
   return make("span", {className: `badge ${kind}`, title: version.state}, word);
 }
 
-function verdict(one, what) {
-  const share = one.deviation === null ? 1 : one.bound ? one.deviation / one.bound : 0;
-  const beyond = one.deviation === null || one.deviation > one.bound;
-  return make("div", {className: beyond ? "verdict beyond" : "verdict"}, make("span", {}, one.output), bar(share, "deviation / bound"),
-    make("span", {className: "soft"}, `${what} off by ${figure(one.deviation)} of ${figure(one.bound)} allowed`));
+function verdict(output, what) {
+  const share = output.deviation === null ? 1 : output.bound ? output.deviation / output.bound : 0;
+  const beyond = output.deviation === null || output.deviation > output.bound;
+  return make("div", {className: beyond ? "verdict beyond" : "verdict"}, make("span", {}, output.output), bar(share, "deviation / bound"),
+    make("span", {className: "soft"}, `${what} off by ${figure(output.deviation)} of ${figure(output.bound)} allowed`));
 }
 
-function shadow(told) {
-  if (!told.compared) return [make("div", {className: "soft"}, `shadowed by ${told.engine}: nothing compared yet`)];
-  const more = ["beyond", "failed", "skipped"].filter(key => told[key]).map(key => `, ${count(told[key])} ${key}`).join("");
-  const words = `shadowed by ${told.engine}: ${count(told.compared)} compared${more}`;
-  return [make("div", {className: told.beyond ? "reason" : "soft"}, words), ...told.outputs.map(one => verdict(one, `${told.engine}'s answers`))];
+function shadow(drift) {
+  if (!drift.compared) return [make("div", {className: "soft"}, `shadowed by ${drift.engine}: nothing compared yet`)];
+  const more = ["beyond", "failed", "skipped"].filter(key => drift[key]).map(key => `, ${count(drift[key])} ${key}`).join("");
+  const words = `shadowed by ${drift.engine}: ${count(drift.compared)} compared${more}`;
+  return [make("div", {className: drift.beyond ? "reason" : "soft"}, words), ...drift.outputs.map(output => verdict(output, `${drift.engine}'s answers`))];
 }
 
 function gate(version) {
   const cell = make("td", {className: "wide"});
-  cell.append(...version.verdicts.map(one => verdict(one, "golden answers")));
+  cell.append(...version.verdicts.map(output => verdict(output, "golden answers")));
   if (version.sizes) cell.append(make("div", {className: "soft"}, version.sizes));
   if (version.shadow) cell.append(...shadow(version.shadow));
   if (version.caveat) cell.append(make("div", {className: "soft"}, version.caveat));
@@ -71,14 +71,14 @@ function row(name, version) {
 async function save(path, name) {  // a link cannot carry a token
   const url = URL.createObjectURL(await (await call(path)).blob());
   make("a", {href: url, download: name}).click();
-  setTimeout(() => URL.revokeObjectURL(url), EVERY_MS);
+  setTimeout(() => URL.revokeObjectURL(url), INTERVAL_MS);
 }
 
 function demand(place) {
   cards.clear();
   if (document.getElementById("token")) return;
   const input = make("input", {type: "password", id: "token", autocomplete: "off"}), button = make("button", {type: "button"}, "Enter");
-  const enter = () => { token = input.value.trim(); sessionStorage.setItem(TOKEN, token); look(); };
+  const enter = () => { token = input.value.trim(); sessionStorage.setItem(TOKEN, token); refresh(); };
   button.onclick = enter;
   input.onkeydown = event => { if (event.key === "Enter") enter(); };
   place.replaceChildren(make("section", {className: "model token"}, make("label", {htmlFor: "token"}, "This server asks for a token:"), input, button));
@@ -125,18 +125,18 @@ function lives(card, serving) {
   const kept = new Map(serving.map(version => [version.key, card.lives.get(version.key) || {rates: [], tiles: make("div", {className: "live"}), head: make("h3")}]));
   card.lives = kept;
   const parts = serving.flatMap(version => {
-    const one = kept.get(version.key);
-    one.head.textContent = called(version);
-    live(one, version);
-    return serving.length > 1 ? [one.head, one.tiles] : [one.tiles];
+    const view = kept.get(version.key);
+    view.head.textContent = called(version);
+    live(view, version);
+    return serving.length > 1 ? [view.head, view.tiles] : [view.tiles];
   });
   if (parts.some((part, index) => card.live.children[index] !== part) || card.live.children.length !== parts.length) card.live.replaceChildren(...parts);
 }
 
 function imageInput(signature) {
   if (signature.inputs.length !== 1) return null;
-  const [one] = signature.inputs;
-  return one.shape.length === 4 && [1, 3].includes(one.shape[3]) && one.dtype in ARRAYS ? one : null;
+  const [spec] = signature.inputs;
+  return spec.shape.length === 4 && [1, 3].includes(spec.shape[3]) && spec.dtype in ARRAYS ? spec : null;
 }
 
 async function send(name, version, body) {
@@ -155,7 +155,7 @@ function show(card, answer, labels) {
     return;
   }
   const shares = row.every(value => value >= 0 && value <= 1.0001) && Math.abs(row.reduce((sum, value) => sum + value, 0) - 1) < 1e-2;
-  const best = row.map((value, index) => [value, index]).sort((one, other) => other[0] - one[0]).slice(0, BEST);
+  const best = row.map((value, index) => [value, index]).sort((first, second) => second[0] - first[0]).slice(0, BEST);
   const top = Math.max(...best.map(([value]) => Math.abs(value)), 1e-30);
   card.answer.replaceChildren(make("ol", {}, ...best.map(([value, index]) => make("li", {},
     make("span", {title: labels ? labels[index] : ""}, labels ? labels[index] : `class ${index}`),
@@ -195,27 +195,27 @@ function nested(flat, shape) {
   return Array.from({length: shape[0]}, (_, at) => nested(flat.subarray(at * size, (at + 1) * size), shape.slice(1)));
 }
 
-function tryImage(card, name, version, told, spec) {
+function tryImage(card, name, version, info, spec) {
   const input = make("input", {type: "file", accept: "image/*"}), canvas = make("canvas", {hidden: true});
   const words = make("span", {}, "Drop an image here, or choose one");
   const drop = make("label", {className: "drop"}, canvas, words, input);
   const choice = make("select", {}, ...RANGES.map(([text], index) => make("option", {value: index}, text)));
-  const known = RANGES.findIndex(([, , ends]) => ends === String(told.pixels));
-  choice.value = known >= 0 ? known : spec.dtype.startsWith("float") ? 0 : 2;
+  const range = RANGES.findIndex(([, , ends]) => ends === String(info.pixels));
+  choice.value = range >= 0 ? range : spec.dtype.startsWith("float") ? 0 : 2;
   let image = null;
   const ask = async () => {
     if (!image) return;
     try {
       const {to, shape} = pixels(image, spec, RANGES[choice.value][1], canvas);
       canvas.hidden = false;
-      const known = spec.shape.slice(1).every(size => size >= 0);
-      const value = known ? {b64: base64(new Uint8Array(to.buffer))} : nested(to, shape);
-      show(card, await send(name, card.tried.version, {instances: [value]}), told.labels);
+      const fixed = spec.shape.slice(1).every(size => size >= 0);
+      const value = fixed ? {b64: base64(new Uint8Array(to.buffer))} : nested(to, shape);
+      show(card, await send(name, card.tried.version, {instances: [value]}), info.labels);
     } catch (error) { fail(card, error); }
   };
   const take = async files => {
     if (!files.length) return;
-    try { image = await createImageBitmap(files[0]); } catch { return fail(card, new Error(`${files[0].name} is no image this browser can read`)); }
+    try { image = await createImageBitmap(files[0]); } catch { return fail(card, new Error(`${files[0].name} is not an image that this browser can read`)); }
     words.textContent = files[0].name;
     await ask();
   };
@@ -224,25 +224,25 @@ function tryImage(card, name, version, told, spec) {
   drop.ondragover = event => { event.preventDefault(); drop.classList.add("over"); };
   drop.ondragleave = () => drop.classList.remove("over");
   drop.ondrop = event => { event.preventDefault(); drop.classList.remove("over"); take(event.dataTransfer.files); };
-  const hint = make("div", {className: "options"}, make("label", {}, "pixels as ", choice), make("div", {}, known >= 0 ? "as its golden samples have them" : "as the model was trained"));
+  const hint = make("div", {className: "options"}, make("label", {}, "pixels as ", choice), make("div", {}, range >= 0 ? "as its golden samples have them" : "as the model was trained"));
   if (spec.dtype === "uint8") hint.lastChild.textContent = "as its input takes them";
-  if (told.preprocessing) hint.lastChild.textContent = `the bundle says: ${told.preprocessing}`;
+  if (info.preprocessing) hint.lastChild.textContent = `the bundle says: ${info.preprocessing}`;
   return make("div", {}, drop, hint);
 }
 
-function tryJson(card, name, told) {
-  const rowOf = one => one.shape.slice(1).reduceRight((inner, size) => Array.from({length: Math.max(1, Math.min(size, 8))}, () => inner), one.dtype === "bool" ? false : 0);
-  const {inputs} = told.signature;
-  const row = inputs.length === 1 ? rowOf(inputs[0]) : Object.fromEntries(inputs.map(one => [one.name, rowOf(one)]));
+function tryJson(card, name, info) {
+  const rowOf = spec => spec.shape.slice(1).reduceRight((inner, size) => Array.from({length: Math.max(1, Math.min(size, 8))}, () => inner), spec.dtype === "bool" ? false : 0);
+  const {inputs} = info.signature;
+  const row = inputs.length === 1 ? rowOf(inputs[0]) : Object.fromEntries(inputs.map(spec => [spec.name, rowOf(spec)]));
   const text = make("textarea", {value: JSON.stringify({instances: [row]}), spellcheck: false, ariaLabel: "request"});
   const button = make("button", {type: "button"}, "Predict");
   button.onclick = async () => {
-    try { show(card, await send(name, card.tried.version, JSON.parse(text.value)), told.labels); } catch (error) { fail(card, error); }
+    try { show(card, await send(name, card.tried.version, JSON.parse(text.value)), info.labels); } catch (error) { fail(card, error); }
   };
   return make("div", {}, text, button);
 }
 
-function choose(card, model, serving) {  // what is tried is answered by the default version, until somebody picks another
+function choose(card, model, serving) {  // requests go to the default version, until another one is picked
   const there = model.versions.filter(version => version.state === "AVAILABLE");
   const options = JSON.stringify(there.map(({version, labels}) => [version, labels]));
   if (options !== card.options) card.choice.replaceChildren(...there.map(version => make("option", {value: version.version}, called(version))));
@@ -257,11 +257,11 @@ function choose(card, model, serving) {  // what is tried is answered by the def
 async function describe(card, name, version) {
   const response = await call(`/page/models/${name}/versions/${version.version}`);
   if (!response.ok || card.described !== version.key) return;
-  const told = await response.json(), {signature} = told;
+  const info = await response.json(), {signature} = info;
   card.signature.textContent = `${signature.inputs.map(tensor).join(", ")} → ${signature.outputs.map(tensor).join(", ")}`;
   const spec = imageInput(signature);
   card.answer.replaceChildren(make("p", {className: "soft"}, "The answer comes here."));
-  card.trying.replaceChildren(spec ? tryImage(card, name, version, told, spec) : tryJson(card, name, told), card.answer);
+  card.trying.replaceChildren(spec ? tryImage(card, name, version, info, spec) : tryJson(card, name, info), card.answer);
 }
 
 function update(model) {
@@ -287,14 +287,14 @@ function update(model) {
 const nothing = make("p", {className: "soft"}, "No model is known yet. export-model writes bundles to the folder this server watches.");
 let timer = 0;
 
-async function look() {
+async function refresh() {
   clearTimeout(timer);
-  const said = document.getElementById("said"), place = document.getElementById("models");
+  const statusLine = document.getElementById("status"), place = document.getElementById("models");
   try {
     const response = await call("/page/state", {cache: "no-store"});
     if (response.status === 401) {
-      said.textContent = token ? "the token is not known" : "";
-      said.className = "bad";
+      statusLine.textContent = token ? "the token is not known" : "";
+      statusLine.className = "bad";
       return demand(place);
     }
     const state = await response.json();
@@ -302,12 +302,12 @@ async function look() {
     const roots = state.models.length ? state.models.map(update) : [nothing];
     if (roots.some((root, index) => place.children[index] !== root) || place.children.length !== roots.length) place.replaceChildren(...roots);
     const serving = state.models.filter(model => model.serving !== null).length;
-    said.textContent = `${serving} of ${state.models.length} models serving`;
-    said.className = "";
+    statusLine.textContent = `${serving} of ${state.models.length} models serving`;
+    statusLine.className = "";
   } catch {
-    said.textContent = "the server does not answer";
-    said.className = "bad";
+    statusLine.textContent = "the server does not answer";
+    statusLine.className = "bad";
   }
-  timer = setTimeout(look, EVERY_MS);
+  timer = setTimeout(refresh, INTERVAL_MS);
 }
-look();
+refresh();

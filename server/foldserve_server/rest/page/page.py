@@ -1,4 +1,4 @@
-"""The page for people: what is served, how it does, and a place to try it."""
+"""The web page: the served models, their state and statistics, and a form to try them."""
 
 import asyncio
 import base64
@@ -28,7 +28,7 @@ from .pixels import Pixels
 ROOT = "/"
 REPORT = "report.html"
 _PAGE = Path(__file__).with_name("page.html")
-_SHARES = (0.5, 0.9, 0.99)
+_PERCENTILES = (0.5, 0.9, 0.99)
 _INLINE = re.compile(r"<(style|script)>(.*?)</\1>", re.DOTALL)
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -36,22 +36,22 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-_SEALED = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-_REPORT_POLICY = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; {_SEALED}; sandbox"
+_NO_EMBEDDING = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_REPORT_POLICY = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; {_NO_EMBEDDING}; sandbox"
 
 
 class Page:
-    """The page, what it asks for, and the reports of the bundles that serve."""
+    """Answers with the page, the data that it fetches, and the reports of the bundles that serve."""
 
     def __init__(self, table: Table, clock: Clock) -> None:
         self._table = table
         self._clock = clock
         self._pixels = Pixels()
-        self._html = _assembled(_PAGE)
+        self._html = _inlined(_PAGE)
         self._policy = page_policy(self._html)
 
     def routes(self) -> list[web.RouteDef]:
-        """Where all that is."""
+        """The routes of page, data and reports."""
         return [
             web.get(ROOT, self.page),
             web.get("/page/state", self.state),
@@ -64,12 +64,12 @@ class Page:
         return _html(self._html, self._policy)
 
     async def state(self, request: web.Request) -> web.Response:
-        """Every version and how it does."""
+        """Every version with its state and statistics."""
         models = [self._model(name) for name in self._table.names()]
         return _json({"version": own_version(), "models": models})
 
     async def model(self, request: web.Request) -> web.Response:
-        """What does not change while a version serves: its signature, its labels, how it takes pixels."""
+        """The constant facts of a version that serves: signature, labels, preprocessing, range of pixels."""
         engine = self._find(request).engine
         manifest = engine.info.manifest
         return _json(
@@ -82,7 +82,7 @@ class Page:
         )
 
     async def report(self, request: web.Request) -> web.Response:
-        """A bundle's report, as it was sealed; nothing in it can run, load or be framed."""
+        """A bundle's report as it was sealed, under a policy that lets it neither run, load nor be framed."""
         servable = self._find(request)
         try:
             content = await asyncio.to_thread(_read_report, servable.engine)
@@ -100,7 +100,7 @@ class Page:
         return {"name": name, "serving": None if serving is None else serving.version, "versions": versions}
 
     def _version(self, servable: Servable, labels: Any) -> dict[str, Any]:
-        told = {
+        entry = {
             "version": servable.version,
             "state": servable.state.name,
             "failed": servable.failed,
@@ -115,7 +115,7 @@ class Page:
             "sizes": "",
             "report": False,
         }
-        return told | (self._serving(servable) if servable.state is ServableState.AVAILABLE else {})
+        return entry | (self._serving(servable) if servable.state is ServableState.AVAILABLE else {})
 
     def _serving(self, servable: Servable) -> dict[str, Any]:
         engine, stats, load = servable.engine, servable.stats, servable.engine.load
@@ -134,12 +134,12 @@ class Page:
             "rows": stats.rows,
             "batches": load.sizes.total,
             "padding": load.padding,
-            "percentiles_ms": [value / 1e6 for value in stats.percentiles_ns(*_SHARES)],
+            "percentiles_ms": [value / 1e6 for value in stats.percentiles_ns(*_PERCENTILES)],
         }
 
 
-def _assembled(path: Path) -> str:
-    """The page with its style and script in their places: one response, of which digests can be made."""
+def _inlined(path: Path) -> str:
+    """The page with its style and script inlined: one response, whose parts the policy names by their digests."""
     html = path.read_text(encoding="utf-8")
     for kind, suffix in (("style", ".css"), ("script", ".js")):
         content = path.with_suffix(suffix).read_text(encoding="utf-8")
@@ -154,7 +154,7 @@ def page_policy(html: str) -> str:
         hashes[kind] += f" 'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
     return (
         f"default-src 'none'; style-src{hashes['style']}; script-src{hashes['script']}; connect-src 'self';"
-        f" img-src data:; {_SEALED}"
+        f" img-src data:; {_NO_EMBEDDING}"
     )
 
 
@@ -167,7 +167,7 @@ def _verdict(verdict: OutputDeviation) -> dict[str, Any]:
 
 
 def _shadow(drift: Drift) -> dict[str, Any]:
-    """What another engine's answers were compared with, and how far they were off."""
+    """The counts and the worst deviations of the shadow engine's comparisons."""
     outputs = [
         {"output": name, "deviation": _finite(drift.worst.get(name, 0.0)), "bound": bound}
         for name, bound in drift.bounds.items()

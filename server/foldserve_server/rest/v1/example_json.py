@@ -1,4 +1,4 @@
-"""What a caller posts to `:classify` and `:regress`, and what it is answered."""
+"""JSON of `:classify` and `:regress`: reading of requests, writing of answers."""
 
 import binascii
 from collections import ChainMap
@@ -10,17 +10,21 @@ from ...errors import InvalidRequest
 from ...predict.classify_regress import ClassScores, RegressionValues
 from ...predict.examples import BYTES, FLOAT, INT64, Example, Feature
 from ..json_tensors import B64, is_b64
-from .predict_json import SIGNATURE, dump, parse_object, plain
+from .predict_json import SIGNATURE, dump, number_lists, parse_object
 
 _EXAMPLES, _CONTEXT = "examples", "context"
 _LONGEST = 1 << 63
 
 
 def read_examples(content: bytes, most: int | None = None) -> tuple[str, list[Example]]:
-    """The signature's key and the examples, of which there may be so many; None for any number.
+    """Reads the signature's key and the examples.
+
+    Args:
+        content: The body.
+        most: The most examples; None for any number.
 
     Raises:
-        InvalidRequest: It is no JSON, or no list of objects of features, or of too many.
+        InvalidRequest: The body is not JSON, or does not hold a list of at most `most` objects of features.
     """
     value = parse_object(content)
     key = value.get(SIGNATURE) or DEFAULT_SIGNATURE
@@ -28,17 +32,17 @@ def read_examples(content: bytes, most: int | None = None) -> tuple[str, list[Ex
         raise InvalidRequest(f"'{SIGNATURE}' key must be a string value.")
     listed = value.get(_EXAMPLES)
     if not isinstance(listed, list):
-        raise InvalidRequest(f"Missing '{_EXAMPLES}' key, or its value is no list/array")
+        raise InvalidRequest(f"Missing '{_EXAMPLES}' key, or its value is not a list/array")
     if most is not None and len(listed) > most:
         raise InvalidRequest(f"Task size {len(listed)} is larger than maximum input batch size {most}")
     context = _example(value.get(_CONTEXT, {}), f"'{_CONTEXT}'")
-    return key, [ChainMap(_example(one, f"example {index}"), context) for index, one in enumerate(listed)]
+    return key, [ChainMap(_example(item, f"example {index}"), context) for index, item in enumerate(listed)]
 
 
 def _example(value: Any, place: str) -> dict[str, Feature]:
     if not isinstance(value, dict):
-        raise InvalidRequest(f"Example must be JSON object: {place} is none")
-    return {name: _feature(name, one if isinstance(one, list) else [one], place) for name, one in value.items()}
+        raise InvalidRequest(f"Example must be JSON object: {place} is not one")
+    return {name: _feature(name, item if isinstance(item, list) else [item], place) for name, item in value.items()}
 
 
 def _feature(name: str, values: list[Any], place: str) -> Feature:
@@ -61,12 +65,12 @@ def _bytes(name: str, value: Any, place: str) -> bytes:
         raise InvalidRequest(f"Unable to base64 decode: {error}") from None
 
 
-def write_classes(found: ClassScores) -> bytes:
-    """A list of `[label, score]` for each row."""
-    rows = plain(found.scores)
-    return dump({"results": [[list(pair) for pair in zip(found.labels, row, strict=True)] for row in rows]})
+def write_classes(scores: ClassScores) -> bytes:
+    """Writes a list of `[label, score]` for each row."""
+    rows = number_lists(scores.scores)
+    return dump({"results": [[list(pair) for pair in zip(scores.labels, row, strict=True)] for row in rows]})
 
 
-def write_values(found: RegressionValues) -> bytes:
-    """A number for each row."""
-    return dump({"results": plain(found.values)})
+def write_values(values: RegressionValues) -> bytes:
+    """Writes a number for each row."""
+    return dump({"results": number_lists(values.values)})

@@ -1,4 +1,4 @@
-"""The state and the signatures of models, as TensorFlow Serving writes them in JSON."""
+"""JSON of the state and the signatures of models, as TensorFlow Serving writes it."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -19,7 +19,7 @@ _DT = {
 
 
 def status(servables: Iterable[Servable]) -> dict[str, Any]:
-    """What a GET of a model is answered."""
+    """The answer to a GET of a model: the state of its versions."""
     return {"model_version_status": [_version(servable) for servable in servables]}
 
 
@@ -35,7 +35,7 @@ def _version(servable: Servable) -> dict[str, Any]:
 
 
 def metadata(servable: Servable) -> dict[str, Any]:
-    """What a GET of a model's metadata is answered."""
+    """The answer to a GET of a model's metadata: its signatures."""
     spec = {"name": servable.name, "signature_name": "", "version": str(servable.version)}
     signatures = {"signature_def": _signatures(servable.engine.info.manifest)}
     return {"model_spec": spec, "metadata": {"signature_def": signatures}}

@@ -1,6 +1,6 @@
-"""What the service says of itself and of its models."""
+"""Methods of the Open Inference Protocol that describe and manage the server and its models."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from foldserve_contract.protos.methods import Method
@@ -12,14 +12,14 @@ from ...models.table import Table
 from ...open_inference.catalogue import EXTENSIONS, ModelCatalogue, check_load
 from ...open_inference.not_offered import INSTEAD, not_offered
 from ...system.version import NAME, own_version
+from ..endpoint import MethodHandler
 from ..health import HealthServicer
 
 _SHARED_MEMORY = tuple(f"{kind}SharedMemory{verb}" for kind in ("System", "Cuda") for verb in ("Status", "Unregister"))
-Answers = Mapping[str, Callable[[Any, Any], Awaitable[Any]]]
 
 
 class ModelCalls:
-    """Everything but inference."""
+    """Answers every method but inference."""
 
     def __init__(self, table: Table, health: HealthServicer, admin: Admin) -> None:
         self._catalogue = ModelCatalogue(table)
@@ -27,15 +27,15 @@ class ModelCalls:
         self._health = health
 
     async def server_live(self, request: Any, context: Any) -> Any:
-        """ServerLive: who answers, lives."""
+        """ServerLive: always true."""
         return _response("ServerLive", live=True)
 
     async def server_ready(self, request: Any, context: Any) -> Any:
-        """ServerReady: what health says of the server as a whole."""
+        """ServerReady: the health of the server as a whole."""
         return _response("ServerReady", ready=self._health.serving)
 
     async def model_ready(self, request: Any, context: Any) -> Any:
-        """ModelReady; a model that is not known is not ready."""
+        """ModelReady; an unknown model is not ready."""
         return _response("ModelReady", ready=self._catalogue.ready(request.name, request.version))
 
     async def server_metadata(self, request: Any, context: Any) -> Any:
@@ -67,15 +67,15 @@ class ModelCalls:
         return _response("RepositoryModelLoad")
 
     async def unload_model(self, request: Any, context: Any) -> Any:
-        """RepositoryModelUnload; who was let in is answered after it."""
+        """RepositoryModelUnload; requests that were admitted are still answered."""
         _check_repository(request)
         await self._admin.unload(request.model_name)
         return _response("RepositoryModelUnload")
 
     @property
-    def answers(self) -> Answers:
-        """By method."""
-        said: dict[str, Callable[[Any, Any], Awaitable[Any]]] = {
+    def handlers(self) -> Mapping[str, MethodHandler]:
+        """The handlers by method."""
+        offered: dict[str, MethodHandler] = {
             "ServerLive": self.server_live,
             "ServerReady": self.server_ready,
             "ModelReady": self.model_ready,
@@ -87,16 +87,16 @@ class ModelCalls:
             "RepositoryModelLoad": self.load_model,
             "RepositoryModelUnload": self.unload_model,
         }
-        said |= {name: _nothing(INFERENCE_METHODS[name]) for name in _SHARED_MEMORY}
-        return said | {name: _refused(name, instead) for name, instead in INSTEAD.items()}
+        offered |= {name: _empty_response(INFERENCE_METHODS[name]) for name in _SHARED_MEMORY}
+        return offered | {name: _refusal(name, instead) for name, instead in INSTEAD.items()}
 
 
 def _response(method: str, **fields: Any) -> Any:
     return INFERENCE_METHODS[method].response(**fields)
 
 
-def _nothing(method: Method) -> Callable[[Any, Any], Awaitable[Any]]:
-    """Tells of shared memory that was registered, or forgets it: there is none."""
+def _empty_response(method: Method) -> MethodHandler:
+    """Handler of status and unregistering of shared memory, of which none is ever registered."""
 
     async def answer(request: Any, context: Any) -> Any:
         return method.response()
@@ -104,7 +104,7 @@ def _nothing(method: Method) -> Callable[[Any, Any], Awaitable[Any]]:
     return answer
 
 
-def _refused(method: str, instead: str) -> Callable[[Any, Any], Awaitable[Any]]:
+def _refusal(method: str, instead: str) -> MethodHandler:
     async def answer(request: Any, context: Any) -> Any:
         raise not_offered(method, instead)
 

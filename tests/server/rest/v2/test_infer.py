@@ -33,15 +33,15 @@ def body(*inputs: dict[str, Any], **fields: Any) -> dict[str, Any]:
 
 
 def packed(value: dict[str, Any], *contents: bytes) -> tuple[bytes, dict[str, str]]:
-    """JSON with bytes behind it, and the header that tells where they begin."""
+    """JSON with bytes behind it, and the header with the offset of the bytes."""
     text = json.dumps(value).encode()
     return b"".join([text, *contents]), {SIZE: str(len(text))}
 
 
 def binary(rows: Array = ROWS, **fields: Any) -> tuple[bytes, dict[str, str]]:
     content = rows.tobytes()
-    told = {key: value for key, value in tensor(rows).items() if key != "data"}
-    return packed(body({**told, "parameters": {"binary_data_size": len(content)}}, **fields), content)
+    header = {key: value for key, value in tensor(rows).items() if key != "data"}
+    return packed(body({**header, "parameters": {"binary_data_size": len(content)}}, **fields), content)
 
 
 async def post(caller: Caller, content: Any, headers: Mapping[str, str], path: str = PATH) -> Answer:
@@ -76,27 +76,27 @@ def refusal(*arguments: Any, **how: Any) -> tuple[int, str]:
 
 
 def test_lists_are_answered_with_lists() -> None:
-    told = answer(body(id="a7"))
-    assert told == {
+    response = answer(body(id="a7"))
+    assert response == {
         "id": "a7",
         "model_name": "m",
         "model_version": "7",
         "outputs": [{"name": "y", "datatype": "FP32", "shape": [3, 2], "data": [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]}],
     }
     flat = answer(body(tensor(data=ROWS.ravel().tolist())))
-    assert flat["outputs"] == told["outputs"] and "id" not in flat
+    assert flat["outputs"] == response["outputs"] and "id" not in flat
 
 
 def test_bytes_are_answered_with_bytes_where_they_are_wanted() -> None:
     named = {"name": "y", "parameters": {"binary_data": True}}
     for fields in ({"parameters": {"binary_data_output": True}}, {"outputs": [named]}):
         content, headers = binary(**fields)
-        status, answered, told = send(content, headers)
-        size = int(told[SIZE])
-        assert status == 200 and told["Content-Type"] == "application/octet-stream"
-        (output,) = json.loads(answered[:size])["outputs"]
+        status, response, response_headers = send(content, headers)
+        size = int(response_headers[SIZE])
+        assert status == 200 and response_headers["Content-Type"] == "application/octet-stream"
+        (output,) = json.loads(response[:size])["outputs"]
         assert output == {"name": "y", "datatype": "FP32", "shape": [3, 2], "parameters": {"binary_data_size": 24}}
-        np.testing.assert_array_equal(np.frombuffer(answered[size:], "<f4").reshape(3, 2), ROWS * 2)
+        np.testing.assert_array_equal(np.frombuffer(response[size:], "<f4").reshape(3, 2), ROWS * 2)
     content, headers = binary()
     assert answer(content, headers)["outputs"][0]["data"] == (ROWS * 2).ravel().tolist()
 
@@ -129,9 +129,9 @@ def test_integers_keep_every_digit() -> None:
 
 def test_classes_are_given_where_they_are_asked_for() -> None:
     wanted = {"name": "y", "parameters": {"classification": 1}}
-    (told,) = answer(body(outputs=[wanted]))["outputs"]
+    (output,) = answer(body(outputs=[wanted]))["outputs"]
     texts = ["2.000000:1", "6.000000:1", "10.000000:1"]
-    assert told == {"name": "y", "datatype": "BYTES", "shape": [3, 1], "data": texts}
+    assert output == {"name": "y", "datatype": "BYTES", "shape": [3, 1], "data": texts}
     wanted["parameters"] = {"classification": 1, "binary_data": True}
     status, content, headers = send(body(outputs=[wanted]))
     expected = b"".join(len(text).to_bytes(4, "little") + text.encode() for text in texts)
@@ -147,21 +147,21 @@ async def test_bodies_and_answers_may_be_compressed(coding: str, pack: Any, unpa
         caller.session._auto_decompress = False
         content, headers = binary()
         _, plain, _ = await post(caller, content, {**headers, "Accept-Encoding": "identity"})
-        asked = {**headers, "Content-Encoding": coding, "Accept-Encoding": coding}
-        status, packed, told = await post(caller, pack(content), asked)
-        assert status == 200 and told["Content-Encoding"] == coding and unpack(packed) == plain
+        both = {**headers, "Content-Encoding": coding, "Accept-Encoding": coding}
+        status, compressed, response_headers = await post(caller, pack(content), both)
+        assert status == 200 and response_headers["Content-Encoding"] == coding and unpack(compressed) == plain
 
 
 @pytest.mark.parametrize(
     ("accepted", "coding"),
     [("gzip;q=0", None), ("gzip; q=0.0, deflate", "deflate"), ("GZIP;q=0.5", "gzip"), ("br, *;q=0", None)],
 )
-def test_no_coding_is_used_that_the_caller_does_not_want(accepted: str, coding: str | None) -> None:
-    status, _, told = send(body(), {"Accept-Encoding": accepted})
-    assert status == 200 and told.get("Content-Encoding") == coding
+def test_only_a_coding_that_the_caller_accepts_is_used(accepted: str, coding: str | None) -> None:
+    status, _, headers = send(body(), {"Accept-Encoding": accepted})
+    assert status == 200 and headers.get("Content-Encoding") == coding
 
 
-def test_what_unpacks_to_more_than_may_be_is_refused() -> None:
+def test_a_body_that_decompresses_above_the_limit_is_refused() -> None:
     status, words = refusal(gzip.compress(b" " * (MAX_BYTES + 1)), {"Content-Encoding": "gzip"})
     assert status == 413 and "exceeded" in words
 
@@ -197,9 +197,9 @@ def test_what_unpacks_to_more_than_may_be_is_refused() -> None:
         (body(tensor(parameters={"binary_data_size": 24})), 400, "binary_data_size is 24, and 0 bytes are left"),
     ],
 )
-def test_a_bad_request_is_told_what_is_wrong(content: Any, status: int, words: str) -> None:
-    code, told = refusal(content)
-    assert code == status and words in told
+def test_a_bad_request_is_refused_with_the_reason(content: Any, status: int, words: str) -> None:
+    code, message = refusal(content)
+    assert code == status and words in message
 
 
 def test_a_number_that_no_double_holds_is_not_infinity() -> None:
@@ -209,24 +209,24 @@ def test_a_number_that_no_double_holds_is_not_infinity() -> None:
     assert answer(text.replace(b"1e999", b"Infinity"))["outputs"][0]["data"] == [0.0, float("inf")]
 
 
-def test_what_is_null_is_left_out() -> None:
-    told = body({**tensor(), "parameters": None}, id=None, parameters=None, outputs=None)
-    answered = answer(told)
-    assert "id" not in answered and answered["outputs"][0]["data"] == (ROWS * 2).ravel().tolist()
+def test_null_is_read_as_left_out() -> None:
+    request = body({**tensor(), "parameters": None}, id=None, parameters=None, outputs=None)
+    response = answer(request)
+    assert "id" not in response and response["outputs"][0]["data"] == (ROWS * 2).ravel().tolist()
 
 
-def test_true_and_false_in_parameters_are_no_numbers_in_lists() -> None:
-    told = body(outputs=[{"name": "y", "parameters": {"binary_data": False}}], parameters={"sequence_end": True})
-    assert answer(told)["outputs"][0]["data"] == (ROWS * 2).ravel().tolist()
+def test_booleans_in_parameters_are_accepted_where_lists_hold_numbers() -> None:
+    request = body(outputs=[{"name": "y", "parameters": {"binary_data": False}}], parameters={"sequence_end": True})
+    assert answer(request)["outputs"][0]["data"] == (ROWS * 2).ravel().tolist()
 
 
-def test_numbers_of_more_digits_than_python_reads_are_the_caller_s_fault() -> None:
+def test_numbers_of_too_many_digits_are_the_caller_s_error() -> None:
     many = "9" * 5000
     assert refusal(json.dumps(body(tensor(data=[7] * 6))).replace("7", many).encode())[0] == 400
     assert refusal(body(), {SIZE: many})[0] == 400
 
 
-def test_bytes_that_are_not_where_they_should_be_are_refused() -> None:
+def test_bytes_that_do_not_match_the_sizes_are_refused() -> None:
     content, headers = binary()
     assert "bytes follow the JSON" in refusal(content + b"more", headers)[1]
     assert refusal(content[:-4], headers)[1].endswith("binary_data_size is 24, and 20 bytes are left")
@@ -246,7 +246,7 @@ def test_models_and_versions_are_named_in_the_path() -> None:
     assert refusal(body(), path="/v2/models/m/versions/one/infer")[0] == 400
 
 
-def test_a_full_queue_and_a_passed_timeout_are_told_as_triton_tells_them() -> None:
+def test_a_full_queue_and_a_passed_timeout_have_triton_s_messages() -> None:
     def failing(error: Exception) -> Callable[[], Table]:
         def table() -> Table:
             engine = FakeEngine()
@@ -260,7 +260,7 @@ def test_a_full_queue_and_a_passed_timeout_are_told_as_triton_tells_them() -> No
     assert refusal(impatient, table=failing(DeadlineExceeded("late"))) == (503, "Request timeout expired")
 
 
-def test_large_lists_are_read_and_written_beside_the_server() -> None:
+def test_large_lists_are_read_and_written_in_other_processes() -> None:
     rows = np.random.default_rng(0).normal(size=(10_000, 2)).astype(np.float32)
-    told = answer(body(tensor(rows)), limits=RequestLimits(split_large=True))
-    np.testing.assert_array_equal(np.reshape(told["outputs"][0]["data"], (-1, 2)).astype(np.float32), rows * 2)
+    response = answer(body(tensor(rows)), limits=RequestLimits(split_large=True))
+    np.testing.assert_array_equal(np.reshape(response["outputs"][0]["data"], (-1, 2)).astype(np.float32), rows * 2)

@@ -1,4 +1,4 @@
-"""What the Open Inference Protocol tells of models over HTTP."""
+"""Methods of the Open Inference Protocol about models over HTTP."""
 
 import asyncio
 from typing import Any
@@ -15,17 +15,17 @@ from tests.server.rpc.calls import FakeAdmin
 
 
 def fetch(*paths: str, table: Table | None = None, post: Any = None, admin: FakeAdmin | None = None) -> list[Any]:
-    """Status and JSON of each; None where there is no body."""
+    """Status and JSON of each path; None for an empty body."""
 
     async def scenario() -> list[Any]:
-        found = []
+        answers = []
         async with listening(table or serving(FakeEngine(manifest(signature=TWO_BY_TWO))), admin=admin) as caller:
             for path in paths:
                 method = caller.session.get if post is None else caller.session.post
                 how = {} if post is None else {"json": post}
                 async with method(path, **how) as response:
-                    found.append((response.status, await response.json() if await response.read() else None))
-        return found
+                    answers.append((response.status, await response.json() if await response.read() else None))
+        return answers
 
     return asyncio.run(scenario())
 
@@ -39,9 +39,9 @@ def test_readiness_is_a_status() -> None:
 
 
 def test_metadata_and_configuration_hold_numbers_as_numbers() -> None:
-    (status, told), (_, config), (_, server) = fetch("/v2/models/m", "/v2/models/m/versions/1/config", "/v2")
-    assert status == 200 and (told["name"], told["versions"]) == ("m", ["1"])
-    assert told["inputs"] == [
+    (status, metadata), (_, config), (_, server) = fetch("/v2/models/m", "/v2/models/m/versions/1/config", "/v2")
+    assert status == 200 and (metadata["name"], metadata["versions"]) == ("m", ["1"])
+    assert metadata["inputs"] == [
         {"name": "a", "datatype": "FP32", "shape": [-1, 2]},
         {"name": "b", "datatype": "INT64", "shape": [-1, 3, -1]},
     ]
@@ -51,11 +51,11 @@ def test_metadata_and_configuration_hold_numbers_as_numbers() -> None:
 
 
 def test_statistics_are_of_a_version_a_model_or_all() -> None:
-    found = fetch("/v2/models/m/versions/1/stats", "/v2/models/m/stats", "/v2/models/stats")
-    for status, told in found:
-        (one,) = told["model_stats"]
-        assert status == 200 and (one["name"], one["version"], one["inference_count"]) == ("m", "1", 0)
-        assert one["inference_stats"]["success"] == {"count": 0, "ns": 0}
+    answers = fetch("/v2/models/m/versions/1/stats", "/v2/models/m/stats", "/v2/models/stats")
+    for status, statistics in answers:
+        (model,) = statistics["model_stats"]
+        assert status == 200 and (model["name"], model["version"], model["inference_count"]) == ("m", "1", 0)
+        assert model["inference_stats"]["success"] == {"count": 0, "ns": 0}
 
 
 def test_the_index_is_a_list() -> None:
@@ -64,12 +64,12 @@ def test_the_index_is_a_list() -> None:
     table.begin(failed)
     table.end(failed, "it deviates")
     ((_, every),) = fetch("/v2/repository/index", table=table, post={})
-    assert [(one["version"], one["state"], one["reason"]) for one in every] == [
+    assert [(item["version"], item["state"], item["reason"]) for item in every] == [
         ("2", "UNAVAILABLE", "it deviates"),
         ("1", "READY", ""),
     ]
     ((_, ready),) = fetch("/v2/repository/index", table=table, post={"ready": True})
-    assert [one["version"] for one in ready] == ["1"]
+    assert [item["version"] for item in ready] == ["1"]
 
 
 @pytest.mark.parametrize("verb", ["load", "unload"])
@@ -86,33 +86,33 @@ def test_models_are_loaded_and_unloaded(verb: str) -> None:
 
 def test_a_model_sent_in_a_request_is_not_loaded() -> None:
     admin = FakeAdmin()
-    ((status, told),) = fetch("/v2/repository/models/m/load", post={"parameters": {"config": "{}"}}, admin=admin)
-    assert status == 501 and "bundle alone" in told["error"] and not admin.changed
+    ((status, answer),) = fetch("/v2/repository/models/m/load", post={"parameters": {"config": "{}"}}, admin=admin)
+    assert status == 501 and "bundle alone" in answer["error"] and not admin.changed
 
 
-def test_parameters_that_are_no_object_are_refused() -> None:
+def test_parameters_that_are_not_an_object_are_refused() -> None:
     admin = FakeAdmin()
     for odd in (5, "config", ["config"]):
-        ((status, told),) = fetch("/v2/repository/models/m/load", post={"parameters": odd}, admin=admin)
-        assert status == 400 and "must be an object" in told["error"]
+        ((status, answer),) = fetch("/v2/repository/models/m/load", post={"parameters": odd}, admin=admin)
+        assert status == 400 and "must be an object" in answer["error"]
     assert not admin.changed
     assert fetch("/v2/repository/models/m/load", post={"parameters": None}, admin=admin) == [(200, None)]
 
 
-def test_a_version_of_any_number_of_digits_is_judged() -> None:
-    ((status, told),) = fetch(f"/v2/models/m/versions/{'9' * 5000}")
-    assert status == 400 and "version should be an integral value > 0" in told["error"]
+def test_a_version_of_too_many_digits_is_refused() -> None:
+    ((status, answer),) = fetch(f"/v2/models/m/versions/{'9' * 5000}")
+    assert status == 400 and "version should be an integral value > 0" in answer["error"]
 
 
-def test_a_path_cannot_write_lines_of_its_own_into_the_log(
+def test_a_path_cannot_forge_lines_of_the_log(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(ModelCatalogue, "metadata", lambda *asked: [][0])
+    monkeypatch.setattr(ModelCatalogue, "metadata", lambda *arguments: [][0])
     ((status, _),) = fetch("/v2/models/m%0aforged")
     assert status == 500 and [record.getMessage() for record in caplog.records] == ["GET /v2/models/m%0Aforged failed"]
 
 
-def test_there_is_no_shared_memory_and_what_is_not_offered_says_so() -> None:
+def test_shared_memory_is_empty_and_other_methods_are_not_offered() -> None:
     assert fetch("/v2/systemsharedmemory/status", "/v2/cudasharedmemory/region/r/status") == [(200, [])] * 2
     assert fetch("/v2/cudasharedmemory/unregister", post={}) == [(200, None)]
     (registered,) = fetch("/v2/systemsharedmemory/region/r/register", post={"key": "k"})

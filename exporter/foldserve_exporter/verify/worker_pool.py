@@ -1,0 +1,69 @@
+"""Worker processes of the verification, started while the model is being folded, as importing takes seconds."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .job import WorkerKind
+
+TIMEOUT_S = 3600.0
+_TAIL = 2000
+
+
+class VerificationWorker:
+    """A worker process, which does one job."""
+
+    def __init__(self, kind: WorkerKind) -> None:
+        """Starts the process, which imports its libraries and waits."""
+        self.kind = kind
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "foldserve_exporter.verify.worker", kind],
+            stdin=subprocess.PIPE,
+            stdout=self._log,
+            stderr=self._log,
+        )
+
+    def send_job(self, folder: Path) -> None:
+        """Sends the job's folder and returns at once; `wait` reports a process that has already ended."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(f"{folder}\n".encode())
+            self._process.stdin.close()
+        except BrokenPipeError:
+            pass
+
+    def wait(self) -> str | None:
+        """Waits for the end of the process; None where its exit code is 0, else a message with its last output."""
+        try:
+            code = self._process.wait(TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            return f"the {self.kind} process took longer than {TIMEOUT_S:,.0f} s"
+        return None if code == 0 else f"the {self.kind} process ended with code {code}: {self._tail()}"
+
+    def close(self) -> None:
+        """Kills the process if it still runs."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            self._process.stdin.close()
+        self._log.close()
+
+    def _tail(self) -> str:
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace")[-_TAIL:].strip()
+
+
+@contextmanager
+def started_workers() -> Iterator[tuple[VerificationWorker, ...]]:
+    """Starts one worker of each kind, and kills what still runs at the end of the `with` block."""
+    workers = tuple(VerificationWorker(kind) for kind in WorkerKind)
+    try:
+        yield workers
+    finally:
+        for worker in workers:
+            worker.close()
