@@ -7,7 +7,6 @@ import pytest
 
 from foldserve import ChunkSize, Client
 from foldserve.errors import FailedPrecondition, InvalidInput, NotFound, ProtocolError, VersionGone
-from foldserve_contract.signature import Array
 
 from .conftest import Connect
 from .fake_server import ModelServer, times

@@ -28,7 +28,7 @@ def version(tmp_path: Path) -> Path:
     return make_bundle(tmp_path, "m")
 
 
-def edit_manifest(version: Path, change: Callable[[dict], object]) -> None:
+def edit_manifest(version: Path, change: Callable[[dict[str, Any]], object]) -> None:
     path = version / "bundle.json"
     manifest = json.loads(path.read_text())
     change(manifest)

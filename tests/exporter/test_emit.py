@@ -51,7 +51,7 @@ def adapted_over_two_axes() -> keras.Model:
     return sequential(normalization, layers.Conv2D(4, 3), layers.BatchNormalization())
 
 
-class Weighted(layers.Layer):
+class Weighted(keras.layers.Layer):
     """A layer that holds a tensor that is not a variable."""
 
     def __init__(self, **kwargs: Any) -> None:

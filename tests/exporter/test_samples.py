@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from foldserve_contract.signature import Array, Signature, TensorSpec
+from foldserve_contract.signature import Signature, TensorSpec
 from foldserve_exporter.graph import trace
 from foldserve_exporter.samples import images
 from foldserve_exporter.samples.files import SamplesError, fit_samples, read_samples

@@ -29,6 +29,7 @@ SIGNATURE = signature_of(MODEL)
 
 Spec = tuple[str, str, tuple[int, ...]]
 
+
 def engine(signature: Signature = SIGNATURE, **options: Any) -> OnnxEngine:
     return OnnxEngine.from_bytes(MODEL.SerializeToString(), signature, EngineSpec(**options))
 

@@ -13,10 +13,6 @@ SHAPE = ((4,),)
 OTHER = ((5,),)
 
 
-def key(slot: int) -> JobKey:
-    return (0, slot, 0)
-
-
 def job(
     slot: int,
     rows: int,

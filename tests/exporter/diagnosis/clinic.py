@@ -42,7 +42,7 @@ class Hidden(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("clinic")
-class Centred(layers.Layer):
+class Centred(keras.layers.Layer):
     """A layer that subtracts the mean over the batch."""
 
     def call(self, inputs: Any) -> Any:
@@ -50,7 +50,7 @@ class Centred(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("clinic")
-class Noisy(layers.Layer):
+class Noisy(keras.layers.Layer):
     """A layer that draws random numbers in inference as well."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -62,7 +62,7 @@ class Noisy(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("clinic")
-class Dropping(layers.Layer):
+class Dropping(keras.layers.Layer):
     """Dropout that is active in inference as well."""
 
     def __init__(self, **kwargs: Any) -> None:

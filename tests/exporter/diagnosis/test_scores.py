@@ -90,7 +90,7 @@ def test_a_regression_has_an_error_and_an_order() -> None:
     rng = np.random.default_rng(3)
     wanted = rng.normal(size=100)
     scores = score({"y": 5 + 3 * wanted[:, np.newaxis]}, {"y": wanted})["y"]
-    assert (scores.task, scores.order) == (PredictionTask.REGRESSION, pytest.approx(1))
+    assert scores.task == PredictionTask.REGRESSION and scores.order == pytest.approx(1)
     assert scores.fit == pytest.approx(np.mean((5 + 2 * wanted) ** 2))
     assert scores.is_scaling_fault
 

@@ -210,7 +210,7 @@ def test_statistics_that_cannot_be_folded_are_refused_by_name_there_too() -> Non
 
 
 def test_layers_that_are_created_during_the_call_are_refused_with_the_remedy() -> None:
-    class Fresh(L.Layer):
+    class Fresh(keras.layers.Layer):
         def call(self, x: Any) -> Any:
             return tf.nn.relu(L.BatchNormalization()(x, training=True))
 
@@ -232,7 +232,7 @@ def test_a_layer_that_updates_its_statistics_in_inference_is_refused_by_name(tmp
 
 
 def test_a_layer_that_is_random_in_inference_is_refused_by_name(tmp_path: Path) -> None:
-    class Sampled(L.Layer):
+    class Sampled(keras.layers.Layer):
         def call(self, x: Any) -> Any:
             return x + keras.random.normal(keras.ops.shape(x))
 
@@ -242,7 +242,7 @@ def test_a_layer_that_is_random_in_inference_is_refused_by_name(tmp_path: Path) 
 
 @pytest.mark.parametrize("seeded", [True, False])
 def test_a_layer_that_is_random_in_either_phase_is_refused_by_name(seeded: bool) -> None:
-    class Told(L.Layer):
+    class Told(keras.layers.Layer):
         def call(self, x: Any, training: bool | None = None) -> Any:
             numbers = keras.random.normal((5,), seed=1) if seeded else tf.random.normal((5,))
             return x + numbers[0]
@@ -252,7 +252,7 @@ def test_a_layer_that_is_random_in_either_phase_is_refused_by_name(seeded: bool)
 
 
 def test_dropout_with_a_baked_training_phase_is_refused_by_name() -> None:
-    class Insisting(L.Dropout):
+    class Insisting(keras.layers.Dropout):
         def call(self, inputs: Any) -> Any:
             return super().call(inputs, training=True)
 

@@ -186,7 +186,7 @@ def test_the_scales_that_an_inception_resnet_writes_down_as_layers_fold_along() 
 
 
 def test_a_custom_layer_reads_a_scale_that_stays() -> None:
-    class Shifted(L.Layer):
+    class Shifted(keras.layers.Layer):
         def call(self, x: Any) -> Any:
             return x + keras.ops.ones((4,))
 

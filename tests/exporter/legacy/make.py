@@ -23,7 +23,6 @@ was asked for more (-v3). The recipe is written for Python 3.6 as well.
 import os
 import sys
 from pathlib import Path
-from typing import Any, Dict, Iterator, Tuple  # noqa: UP035
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
@@ -37,7 +36,7 @@ L = keras.layers
 SHAPE = (10, 8, 3)
 
 
-def nested() -> Tuple[Any, Any]:  # noqa: UP006
+def nested():
     """A backbone in a Sequential, part of it thawed again: the file's order of weights is not that of a fresh model."""
     x = entry = L.Input(SHAPE)
     for number in (1, 2, 3):
@@ -53,7 +52,7 @@ def nested() -> Tuple[Any, Any]:  # noqa: UP006
     return model, None
 
 
-def small() -> Tuple[Any, Any]:  # noqa: UP006
+def small():
     """A frozen backbone and a head, small enough for a SavedModel with its graphs."""
     entry = L.Input(SHAPE)
     x = L.BatchNormalization(name="bn")(L.Conv2D(4, (3, 2), name="conv")(entry))
@@ -64,7 +63,7 @@ def small() -> Tuple[Any, Any]:  # noqa: UP006
     return model, None
 
 
-def separable() -> Tuple[Any, Any]:  # noqa: UP006
+def separable():
     """Separable, depthwise and transposed convolutions, a shared Dense, a ReLU6 and two outputs."""
     entry = L.Input(SHAPE, name="image")
     x = L.SeparableConv2D(6, 3, padding="same", depth_multiplier=2, use_bias=False, name="sep")(entry)
@@ -84,7 +83,7 @@ def separable() -> Tuple[Any, Any]:  # noqa: UP006
     return model, None
 
 
-def epsilon() -> Tuple[Any, Any]:  # noqa: UP006
+def epsilon():
     """Channels that hardly vary, and an epsilon below the floor that fused BatchNormalization once had."""
     x = entry = L.Input(SHAPE, name="image")
     x = L.BatchNormalization(epsilon=1e-7, name="bn_image")(L.Conv2D(4, 3, name="conv")(x))
@@ -99,7 +98,7 @@ def epsilon() -> Tuple[Any, Any]:  # noqa: UP006
     return model, None
 
 
-def operators() -> Tuple[Any, Any]:  # noqa: UP006
+def operators():
     """What tf.keras makes layers of when plain operators are applied to its tensors."""
     import tensorflow as tf
 
@@ -112,10 +111,10 @@ def operators() -> Tuple[Any, Any]:  # noqa: UP006
     return model, None
 
 
-def phases() -> Tuple[Any, Any]:  # noqa: UP006
+def phases():
     """Learning phases baked into calls; the answers are those of a twin without them."""
 
-    def make(baked: Any, free: Any) -> Any:
+    def make(baked, free):
         entry = L.Input(SHAPE, name="image")
         x = L.BatchNormalization(name="bn_on")(L.Conv2D(4, 3, name="conv")(entry), **baked)
         x = L.Dropout(0.5, name="drop")(x, **baked)
@@ -128,7 +127,7 @@ def phases() -> Tuple[Any, Any]:  # noqa: UP006
     return model, twin
 
 
-def randomise(model: Any) -> None:
+def randomise(model):
     """Every weight random, variances positive, gains of either sign."""
     generator = np.random.RandomState(7)
     for layer in flat(model):
@@ -141,7 +140,7 @@ def randomise(model: Any) -> None:
         layer.set_weights(values)
 
 
-def flat(model: Any) -> Iterator[Any]:
+def flat(model):
     for layer in model.layers:
         if hasattr(layer, "layers"):
             yield from flat(layer)
@@ -149,7 +148,7 @@ def flat(model: Any) -> Iterator[Any]:
             yield layer
 
 
-def main() -> None:
+def main():
     folder, names = Path(sys.argv[1]), sys.argv[3:]
     folder.mkdir(parents=True, exist_ok=True)
     x = np.random.RandomState(3).normal(0, 1, (8, *SHAPE)).astype(np.float32)
@@ -160,7 +159,7 @@ def main() -> None:
         answers = answers if isinstance(answers, list) else [answers]
         arrays = {"y" if len(answers) == 1 else f"y_{number}": y for number, y in enumerate(answers)}
         np.savez_compressed(str(folder / f"{name}.npz"), x=x, **arrays)
-        options: Dict[str, Any] = {"save_format": "keras_v3"} if stem.endswith("-v3") else {}  # noqa: UP006
+        options = {"save_format": "keras_v3"} if stem.endswith("-v3") else {}
         if ending != ".keras":
             options["include_optimizer"] = False
         model.save(str(folder / name), **options)

@@ -192,7 +192,7 @@ def test_nothing_of_a_savedmodels_graph_is_read(tmp_path: Path) -> None:
 def test_a_subclassed_model_in_a_savedmodel_is_distinguished(tmp_path: Path) -> None:
     with old_keras() as tf_keras:
 
-        class Own(tf_keras.Model):
+        class Own(tf_keras.Model):  # type: ignore[name-defined]
             def __init__(self) -> None:
                 super().__init__()
                 self.dense = tf_keras.layers.Dense(3)

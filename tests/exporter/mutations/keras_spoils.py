@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from .weights import OF_ALL, Change, flipped_bit, of_one
+from .weights import OF_ALL, Change, cut_off, flipped_bit, of_one, replaced
 
 Spoil = Callable[[bytes], bytes]
 WEIGHTS, CONFIG, METADATA = "model.weights.h5", "config.json", "metadata.json"
@@ -58,9 +58,9 @@ def _config_spoils(content: bytes) -> Iterator[tuple[str, Spoil]]:
     for position, layer in enumerate(json.loads(_parts(content)[CONFIG])["config"]["layers"]):
         for key, value in _CONFIG.get(layer["class_name"], {}).items():
             setting = value if not isinstance(value, dict) else value["config"]["name"]
-            yield f"{layer['name']}: {key} {setting}", _layer(position, lambda at, k=key, v=value: _set(at, k, v))
+            yield f"{layer['name']}: {key} {setting}", _layer(position, partial(_set, key=key, value=value))
         for other in _CLASSES.get(layer["class_name"], ()):
-            yield f"{layer['name']} becomes {other}", _layer(position, lambda at, other=other: _retyped(at, other))
+            yield f"{layer['name']} becomes {other}", _layer(position, partial(_retyped, kind=other))
 
 
 def _file_spoils(content: bytes, generator: np.random.Generator) -> Iterator[tuple[str, Spoil]]:

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from .weights import OF_ALL, Change, flipped_bit, of_one
+from .weights import OF_ALL, Change, cut_off, flipped_bit, of_one, replaced
 
 Spoil = Callable[[bytes], bytes]
 _SHARES = (0.0, 0.1, 0.5, 0.9, 0.999)

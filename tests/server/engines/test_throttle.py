@@ -14,8 +14,8 @@ from tests.server.engines.support import FAKE, SETTINGS, Pipes, rows, started
 from tests.server.engines.test_start import children
 
 
-class FakeChild(ChildProcess):
-    """Notes what it is told; no process."""
+class FakeChild:
+    """Notes what it is told."""
 
     def __init__(self) -> None:
         self.told: list[str] = []

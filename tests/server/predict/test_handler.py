@@ -159,7 +159,7 @@ def test_a_deadline_reaches_the_engine_and_one_that_passed_does_not() -> None:
 
 def test_an_engine_that_forgets_an_output_has_failed() -> None:
     engine = FakeEngine(manifest(signature=TWO_BY_TWO))
-    engine.predict = answer_nothing  # type: ignore[assignment, method-assign]
+    engine.predict = answer_nothing  # type: ignore[method-assign]
     asked, _ = two(a=np.zeros((1, 2), np.float32), b=np.zeros((1, 3, 7), np.int64))
     with pytest.raises(EngineFailed):
         predict(asked, engine)

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
-from aiohttp import StreamReader
 from aiohttp.test_utils import make_mocked_request
 
 from foldserve_server.config.transport_options import TransportOptions

@@ -1,5 +1,4 @@
 import asyncio
-from collections import ChainMap
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
