@@ -55,9 +55,11 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5, help="turns of each server for each number of callers")
     parser.add_argument("--sides", type=int, nargs="+", default=SIDES, help="sizes of the images (default 32 224)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    said = parser.parse_args()
-    rows = [row for side in said.sides for kind in KINDS for row in measure(kind, side, said.seconds, said.turns)]
-    print(json.dumps([asdict(row) for row in rows], indent=2) if said.json else as_table(rows))
+    options = parser.parse_args()
+    rows = [
+        row for side in options.sides for kind in KINDS for row in measure(kind, side, options.seconds, options.turns)
+    ]
+    print(json.dumps([asdict(row) for row in rows], indent=2) if options.json else as_table(rows))
 
 
 def measure(kind: str, side: int, seconds: float, turns: int) -> list[Row]:
@@ -67,10 +69,10 @@ def measure(kind: str, side: int, seconds: float, turns: int) -> list[Row]:
         with server(*command, WITH) as exact, server(*command) as plain:
             servers = {WITH: exact, WITHOUT: plain}
             batches = said_of_batches(exact)
-            found: dict[tuple[int, str], list[Sample]] = {(one, name): [] for one in CALLERS for name in servers}
+            results: dict[tuple[int, str], list[Sample]] = {(item, name): [] for item in CALLERS for name in servers}
             for callers, name in plan(turns):
-                found[callers, name].append(turn(servers[name], callers, side, seconds))
-    return [row(kind, side, one, batches, found[one, WITH], found[one, WITHOUT]) for one in CALLERS]
+                results[callers, name].append(turn(servers[name], callers, side, seconds))
+    return [row(kind, side, item, batches, results[item, WITH], results[item, WITHOUT]) for item in CALLERS]
 
 
 def plan(turns: int) -> Iterator[tuple[int, str]]:
@@ -82,8 +84,8 @@ def plan(turns: int) -> Iterator[tuple[int, str]]:
 
 def row(kind: str, side: int, callers: int, batches: str, exact: list[Sample], plain: list[Sample]) -> Row:
     ratios = [
-        Sample(*(ours / theirs for ours, theirs in zip(astuple(one), astuple(other), strict=True)))
-        for one, other in zip(exact, plain, strict=True)
+        Sample(*(ours / theirs for ours, theirs in zip(astuple(item), astuple(other), strict=True)))
+        for item, other in zip(exact, plain, strict=True)
     ]
     return Row(kind, side, callers, batches, middle(exact), middle(plain), middle(ratios))
 

@@ -56,7 +56,7 @@ def by_foldserve(model: Any, folder: Path, side: int) -> dict[str, Any]:
     return {
         "seconds": seconds,
         "onnx_nodes": nodes(exported.path / "model.onnx"),
-        "worst_over_limit": max(out.deviation / out.limit for one in candidates for out in one.outputs.values()),
+        "worst_over_limit": max(out.deviation / out.limit for item in candidates for out in item.outputs.values()),
     }
 
 
@@ -108,8 +108,8 @@ def show(turns: list[dict[str, Any]]) -> None:
             show_steps(who, turn[who])
         print("over Keras: " + ", ".join(f"{name} x{ratio:.2f}" for name, ratio in turn["over_keras"].items()) + "\n")
     found = [turn["foldserve"] for turn in turns]
-    print(f"largest fresh process {max(each['peak_worker_mib'] for each in found):,.0f} MiB")
-    print(f"worst deviation, share of the limit: {max(each['worst_over_limit'] for each in found):.2f}")
+    print(f"largest fresh process {max(entry['peak_worker_mib'] for entry in found):,.0f} MiB")
+    print(f"worst deviation, share of the limit: {max(entry['worst_over_limit'] for entry in found):.2f}")
     medians = over_keras(turns)
     print(f"fold and emit: x{medians['fold_and_emit']:.2f} of Keras' export of both artifacts")
     print(f"whole export, verified: x{medians['whole']:.2f}")

@@ -50,7 +50,7 @@ def main() -> None:
 
 def measure(said: argparse.Namespace) -> list[Row]:
     counts = (1, said.front_ends)
-    found: dict[int, list[tuple[float, float, float]]] = {count: [] for count in counts}
+    results: dict[int, list[tuple[float, float, float]]] = {count: [] for count in counts}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         publish(Path(folder), said.side)
         flags = (folder, "--port=0", "--rest_api_port=0", "--threads=1", "--log-level=warning")
@@ -60,17 +60,19 @@ def measure(said: argparse.Namespace) -> list[Row]:
         }
         for number in range(said.turns):
             for count in counts if number % 2 else counts[::-1]:
-                found[count].append(turn(servers[count], said))
-    return [Row(count, *(statistics.median(column) for column in zip(*found[count], strict=True))) for count in counts]
+                results[count].append(turn(servers[count], said))
+    return [
+        Row(count, *(statistics.median(column) for column in zip(*results[count], strict=True))) for count in counts
+    ]
 
 
 def turn(asked: Server, said: argparse.Namespace) -> tuple[float, float, float]:
     """Answers a second, the median time to one, and processor time for one, in milliseconds."""
     before = asked.cpu_s()
-    told = list(load(asked, said))
-    answers = sum(one["answers"] for one in told)
-    rate = sum(one["sample"]["rate"] for one in told)
-    p50_ms = statistics.median(one["sample"]["p50_ms"] for one in told)
+    output = list(load(asked, said))
+    answers = sum(item["answers"] for item in output)
+    rate = sum(item["sample"]["rate"] for item in output)
+    p50_ms = statistics.median(item["sample"]["p50_ms"] for item in output)
     return rate, p50_ms, 1e3 * (asked.cpu_s() - before) / answers
 
 
@@ -88,8 +90,8 @@ def load(asked: Server, said: argparse.Namespace) -> Iterator[dict[str, Any]]:
 def as_table(rows: list[Row]) -> str:
     lines = [f"{'front ends':>10} {'req/s':>8} {'p50 ms':>8} {'CPU ms':>7}"]
     lines += [f"{row.front_ends:>10} {row.rate:>8.0f} {row.p50_ms:>8.2f} {row.cpu_ms:>7.2f}" for row in rows]
-    one, more = rows
-    ratios = (more.rate / one.rate, more.p50_ms / one.p50_ms, more.cpu_ms / one.cpu_ms)
+    item, more = rows
+    ratios = (more.rate / item.rate, more.p50_ms / item.p50_ms, more.cpu_ms / item.cpu_ms)
     return "\n".join([*lines, "against one: req/s ×{:.2f}, p50 ×{:.2f}, CPU ×{:.2f}".format(*ratios)])
 
 

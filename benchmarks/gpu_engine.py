@@ -32,7 +32,7 @@ class Check:
 
     what: str
     held: bool
-    said: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,11 @@ class Bench:
         What TF32 does is only a failure where the bundle promises a value for it.
         """
         tf32 = self._options.tf32
-        promised = {name: one.tf32 if tf32 else one.promised for name, one in self._bundle.manifest.tolerances.items()}
-        judged = {name: one for name, one in promised.items() if one is not None}
-        bounds = judged or {name: one.promised for name, one in self._bundle.manifest.tolerances.items()}
+        promised = {
+            name: item.tf32 if tf32 else item.promised for name, item in self._bundle.manifest.tolerances.items()
+        }
+        judged = {name: item for name, item in promised.items() if item is not None}
+        bounds = judged or {name: item.promised for name, item in self._bundle.manifest.tolerances.items()}
         worst = max(self._worst(self.engine(), bounds))
         what = f"golden samples, {'TF32' if tf32 else 'float32'}"
         if tf32 and not judged:
@@ -94,7 +96,7 @@ class Bench:
             verdict = check_golden(PaddedEngine(engine, (size,)), self._golden, bounds, size)
             if verdict.problem:
                 raise RuntimeError(verdict.problem)
-            yield from (one.deviation / one.bound for one in verdict.outputs)
+            yield from (item.deviation / item.bound for item in verdict.outputs)
 
     def rates(self, seconds: float) -> tuple[Rate, ...]:
         """Rows a second of each way to run, in turns, for the smallest, a middle and the largest batch.
@@ -135,7 +137,7 @@ class Bench:
 
     def _plain(self) -> Run:
         runtime = import_runtime()
-        providers = [(one.name, dict(one.options)) for one in session_plan(self._options).providers]
+        providers = [(item.name, dict(item.options)) for item in session_plan(self._options).providers]
         session = runtime.InferenceSession(self._content, providers=providers, enable_fallback=0)
         return lambda inputs: session.run(None, inputs)
 

@@ -113,15 +113,15 @@ def _require_available(running: Server, bundle: Bundle) -> None:
 
 def worst(running: Server, bundle: Bundle) -> float:
     """The worst deviation of a golden sample, asked alone, as a share of what is promised."""
-    golden, found = bundle.golden(), 0.0
+    golden, results = bundle.golden(), 0.0
     with grpc.insecure_channel(running.address) as channel:
         call = channel.unary_unary(PREDICT.path, None, PredictResponse.FromString)
         for row in range(golden.rows):
             inputs = {name: array[row : row + 1] for name, array in golden.inputs.items()}
             for name, proto in call(_request(bundle, inputs)).outputs.items():
                 apart = deviation(decode(proto), golden.outputs[name][row : row + 1])
-                found = max(found, apart / bundle.manifest.tolerances[name].promised)
-    return found
+                results = max(results, apart / bundle.manifest.tolerances[name].promised)
+    return results
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,15 +86,15 @@ def main() -> None:
     parser.add_argument("--plain", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--connections", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument("--load", nargs=3, metavar=("ADDRESS", "CALLERS", "SIDE"), help=argparse.SUPPRESS)
-    said = parser.parse_args()
-    if said.plain:
-        asyncio.run(serve_plainly(said.plain))
-    elif said.load:
-        address, callers, side = said.load
-        print(json.dumps(asyncio.run(load(address, int(callers), int(side), said.seconds, said.connections))))
+    arguments = parser.parse_args()
+    if arguments.plain:
+        asyncio.run(serve_plainly(arguments.plain))
+    elif arguments.load:
+        address, callers, side = arguments.load
+        print(json.dumps(asyncio.run(load(address, int(callers), int(side), arguments.seconds, arguments.connections))))
     else:
-        rows = [row for side in SIDES for row in measure(side, said.seconds, said.turns)]
-        print(as_json(rows) if said.json else as_table(rows))
+        rows = [row for side in SIDES for row in measure(side, arguments.seconds, arguments.turns)]
+        print(as_json(rows) if arguments.json else as_table(rows))
 
 
 def measure(side: int, seconds: float, turns: int) -> list[Row]:
@@ -105,9 +105,9 @@ def measure(side: int, seconds: float, turns: int) -> list[Row]:
         served = (sys.executable, "-c", program, folder, "--port=0", "--threads=1", "--log-level=warning")
         with server(*served) as ours, server(*plain) as theirs:
             servers = dict(zip(SERVERS, (ours, theirs), strict=True))
-            found = [(callers, name, turn(servers[name], callers, side, seconds)) for callers, name in plan(turns)]
+            results = [(callers, name, turn(servers[name], callers, side, seconds)) for callers, name in plan(turns)]
     return [
-        Row(side, callers, name, middle([sample for *key, sample in found if key == [callers, name]]))
+        Row(side, callers, name, middle([sample for *key, sample in results if key == [callers, name]]))
         for callers in CALLERS
         for name in SERVERS
     ]
@@ -141,8 +141,8 @@ def server(*command: str) -> Iterator[Server]:
 def turn(server: Server, callers: int, side: int, seconds: float) -> Sample:
     command = (sys.executable, __file__, "--load", server.address, str(callers), str(side), "--seconds", str(seconds))
     before = server.cpu_s()
-    said = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return replace(Sample(**said["sample"]), cpu_ms=1e3 * (server.cpu_s() - before) / said["answers"])
+    arguments = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return replace(Sample(**arguments["sample"]), cpu_ms=1e3 * (server.cpu_s() - before) / arguments["answers"])
 
 
 async def load(address: str, callers: int, side: int, seconds: float, connections: int = 1) -> dict[str, Any]:
@@ -215,8 +215,8 @@ def as_table(rows: list[Row]) -> str:
                 f" {sample.p50_ms:>8.2f} {sample.p99_ms:>8.2f} {sample.cpu_ms:>7.2f}"
             )
         ratios = [
-            one / other
-            for one, other in (
+            item / other
+            for item, other in (
                 (ours.sample.rate, theirs.sample.rate),
                 (ours.sample.p50_ms, theirs.sample.p50_ms),
                 (ours.sample.cpu_ms, theirs.sample.cpu_ms),

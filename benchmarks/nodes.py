@@ -94,11 +94,11 @@ def measure_all(names: list[str], folder: Path) -> None:
         keras.backend.clear_session()
         began = time.perf_counter()
         try:
-            found = json.dumps(measure(name), indent=1)
+            results = json.dumps(measure(name), indent=1)
         except Exception:
             traceback.print_exc()
         else:
-            (folder / f"{name}.json").write_text(found, encoding="utf-8")
+            (folder / f"{name}.json").write_text(results, encoding="utf-8")
             print(f"{name:60} {time.perf_counter() - began:6.1f} s", flush=True)
 
 
@@ -125,8 +125,8 @@ def main() -> None:
     elif options.inside:
         measure_all(options.names, options.records)
     else:
-        known = {path.stem for path in options.records.glob("*.json")}
-        names = options.names or [each for each in models.names() if each not in known]
+        expected = {path.stem for path in options.records.glob("*.json")}
+        names = options.names or [item for item in models.names() if item not in expected]
         for group in models.groups(names):
             record(group, options.records)
 

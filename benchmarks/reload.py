@@ -77,7 +77,7 @@ class Latency:
 
     engine: str
     capacity: float
-    asked: float
+    sent: float
     reloads: int
     reload_s: float
     quiet_p50: float
@@ -104,17 +104,17 @@ def main() -> None:
     parser.add_argument("--reloads", type=int, help="default: 5 for latency, 200 for memory")
     parser.add_argument("--svg", type=Path, help="where to draw the memory")
     parser.add_argument("--ask", nargs=2, metavar=("ADDRESS", "RATE"), help=argparse.SUPPRESS)
-    said = parser.parse_args()
-    if said.ask:
-        address, rate = said.ask
+    options = parser.parse_args()
+    if options.ask:
+        address, rate = options.ask
         print(json.dumps([asdict(one) for one in asyncio.run(ask(address, float(rate)))]))
-    elif said.what == "latency":
-        print(json.dumps(asdict(latency(said.engine, said.reloads or 5)), indent=2))
+    elif options.what == "latency":
+        print(json.dumps(asdict(latency(options.engine, options.reloads or 5)), indent=2))
     else:
-        found = memory(said.engine, said.reloads or 200)
+        found = memory(options.engine, options.reloads or 200)
         print(json.dumps([asdict(one) for one in (found[0], found[len(found) // 10], found[-1])], indent=2))
-        if said.svg:
-            said.svg.write_text(picture(found))
+        if options.svg:
+            options.svg.write_text(picture(found))
 
 
 def latency(engine: str, reloads: int) -> Latency:
@@ -227,8 +227,8 @@ def reload_to(running: Server, model: str, version: int, arrive: Callable[[], No
 
 
 def measured_capacity(running: Server) -> float:
-    said = asyncio.run(load(running.address, CAPACITY_CALLERS, SIDE, CAPACITY_S))
-    return float(said["sample"]["rate"])
+    options = asyncio.run(load(running.address, CAPACITY_CALLERS, SIDE, CAPACITY_S))
+    return float(options["sample"]["rate"])
 
 
 def asking_at(running: Server, rate: float) -> "subprocess.Popen[str]":

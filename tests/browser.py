@@ -62,9 +62,9 @@ class Tab:
 
     async def value(self, expression: str) -> Any:
         """What a JavaScript expression, or the promise it gives, comes to."""
-        told = await self.send("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in told, told
-        return told["result"].get("value")
+        output = await self.send("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in output, output
+        return output["result"].get("value")
 
     async def until(self, condition: str) -> None:
         """Returns once a JavaScript condition holds, looked at whenever the page changes."""

@@ -34,8 +34,8 @@ FLAG = re.compile(r"(?<![\w-])--[A-Za-z][\w-]*")
 @cache
 def flags_of(command: str) -> frozenset[str]:
     program = f"import sys; from {COMMANDS[command]} import main; sys.exit(main(['--help']))"
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    return frozenset(map(spelt, FLAG.findall(told.stdout)))
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return frozenset(map(spelt, FLAG.findall(output.stdout)))
 
 
 def spelt(flag: str) -> str:
@@ -45,15 +45,15 @@ def spelt(flag: str) -> str:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_flag_is_told_of_in_the_docs(command: str) -> None:
-    told = {spelt(flag) for page in PAGES if page.parent != ROOT for flag in FLAG.findall(page.read_text())}
+    output = {spelt(flag) for page in PAGES if page.parent != ROOT for flag in FLAG.findall(page.read_text())}
     assert len(flags_of(command)) > 5
-    assert not flags_of(command) - told - {"--help", "--version", "--output"}  # -o is told of
+    assert not flags_of(command) - output - {"--help", "--version", "--output"}  # -o is told of
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_flag_in_the_docs_is_there(page: Path) -> None:
-    known = frozenset(OTHERS).union(*map(flags_of, COMMANDS))
-    assert not {flag for flag in FLAG.findall(page.read_text()) if spelt(flag) not in known}
+    expected = frozenset(OTHERS).union(*map(flags_of, COMMANDS))
+    assert not {flag for flag in FLAG.findall(page.read_text()) if spelt(flag) not in expected}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -69,8 +69,8 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 def headings(page: Path) -> set[str]:
     """As GitHub makes anchors of them."""
-    found = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+    results = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in results}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -57,7 +57,7 @@ def _inline(nodes: Any, functions: Mapping[str, Any], found: Counter[str]) -> No
     """Counts nodes of floating point; those of functions in place of their calls, of loops and branches once."""
     by_name = {node.name: node for node in nodes}
     for node in nodes:
-        called = [each.func.name for each in node.attr.values() if each.func.name in functions]
+        called = [item.func.name for item in node.attr.values() if item.func.name in functions]
         for name in called:
             _inline(_live(functions[name]), functions, found)
         if not called and node.attr["T"].type not in _INTEGERS:
@@ -121,10 +121,10 @@ def between_tensors(path: Path) -> dict[str, int]:
     fixed = {tensor.name for tensor in model.graph.initializer}
     found: Counter[str] = Counter()
     for node in model.graph.node:
-        known = [name in fixed for name in node.input if name]
-        if node.op_type == "Constant" or (known and all(known)):
+        expected = [name in fixed for name in node.input if name]
+        if node.op_type == "Constant" or (expected and all(expected)):
             fixed.update(node.output)
-        elif node.op_type in ARITHMETIC and node.output[0] not in integers and len(known) == 2 and not any(known):
+        elif node.op_type in ARITHMETIC and node.output[0] not in integers and len(expected) == 2 and not any(expected):
             found[node.op_type] += 1
     return dict(found)
 

@@ -31,5 +31,5 @@ def of_the_limit(folder: Path, signature: Signature, expected: ReferenceSet) -> 
     for name, engine in engines.items():
         verdict = judge(name, run_batches(engine.run, expected.rows, batches), batches, expected.reference, signature)
         assert verdict.passed, verdict.failures
-        shares[name] = max(each.deviation / each.limit for each in verdict.outputs.values() if each.limit)
+        shares[name] = max(item.deviation / item.limit for item in verdict.outputs.values() if item.limit)
     return shares

@@ -53,19 +53,19 @@ def read(folder: Path, forced: Mapping[str, str]) -> list[Record]:
 def page(records: list[Record]) -> str:
     """The whole page."""
     by_theme = {
-        ARCHITECTURES: [each for each in records if each["theme"] != APPLICATIONS],
-        APPLICATIONS: [each for each in records if each["theme"] == APPLICATIONS],
+        ARCHITECTURES: [item for item in records if item["theme"] != APPLICATIONS],
+        APPLICATIONS: [item for item in records if item["theme"] == APPLICATIONS],
     }
     versions = ", ".join(f"{name} {number}" for name, number in records[0]["versions"].items())
-    both = [each for each in records if "fails" not in each["keras"]["onnx"]]
+    both = [item for item in records if "fails" not in item["keras"]["onnx"]]
     head = _HEAD.format(
         count=len(records),
         own=len(by_theme[ARCHITECTURES]),
         applications=len(by_theme[APPLICATIONS]),
         versions=versions,
-        theirs=_counts(_sum(each["keras"]["onnx"] for each in both)),
-        ours=_counts(_sum(each["foldserve"]["onnx"] for each in both)),
-        between=sum(sum(each["between_tensors"].values()) for each in both),
+        theirs=_counts(_sum(item["keras"]["onnx"] for item in both)),
+        ours=_counts(_sum(item["foldserve"]["onnx"] for item in both)),
+        between=sum(sum(item["between_tensors"].values()) for item in both),
     )
     parts = [head]
     for theme, members in by_theme.items():
@@ -75,7 +75,7 @@ def page(records: list[Record]) -> str:
 
 def _table(records: list[Record]) -> str:
     lines = [f"| {' | '.join(_COLUMNS)} |", f"|{'---|' * len(_COLUMNS)}"]
-    lines += [f"| {' | '.join(_row(each))} |" for each in records]
+    lines += [f"| {' | '.join(_row(item))} |" for item in records]
     return "\n".join(lines) + "\n"
 
 
@@ -103,7 +103,7 @@ def _counts(found: Mapping[str, Any]) -> str:
 
 def _in_a_word(failure: str) -> str:
     """What a failure is about, for the failures that are known; else how it begins."""
-    known = {
+    expected = {
         "Erfc": "no Erfc in ONNX",
         "not exist": "an output is called as an input",
         "Xla": "XLA",
@@ -114,13 +114,13 @@ def _in_a_word(failure: str) -> str:
         "NHWC": "channels first on a CPU",
     }
     short = failure.replace("|", "/").replace("\n", " ")
-    return next((words for sign, words in known.items() if sign in failure), short[:60])
+    return next((words for sign, words in expected.items() if sign in failure), short[:60])
 
 
 def _sum(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
     total: Counter[str] = Counter()
-    for each in counts:
-        total.update(each)
+    for item in counts:
+        total.update(item)
     return total
 
 

@@ -42,8 +42,8 @@ def ssl_config(path: Path, identity: Identity, authority: bytes = b"", *, verify
 
 
 def call(channel: grpc.Channel, method: str, request: Any, **how: Any) -> Any:
-    known = {**METHODS, **INFERENCE_METHODS}[method]
-    multi = channel.unary_unary(known.path, known.request.SerializeToString, known.response.FromString)
+    expected = {**METHODS, **INFERENCE_METHODS}[method]
+    multi = channel.unary_unary(expected.path, expected.request.SerializeToString, expected.response.FromString)
     return multi(request, timeout=20, **how)
 
 

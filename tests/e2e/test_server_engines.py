@@ -54,16 +54,16 @@ def features(rows: int, seed: int = 0) -> Array:
 
 
 def test_each_model_has_the_engine_that_was_asked_for(server: Running) -> None:
-    said = {part.split("/")[0]: part for part in server.ready.split(": ", 1)[1].split(", ") if "/" in part}
-    assert "(onnxruntime" in said["onnx"] and "(tensorflow" in said["tf"]
+    message = {part.split("/")[0]: part for part in server.ready.split(": ", 1)[1].split(", ") if "/" in part}
+    assert "(onnxruntime" in message["onnx"] and "(tensorflow" in message["tf"]
     assert server.ready.count("shadowed by tensorflow") == 1
 
 
 @pytest.mark.parametrize("rows", [0, 1, 3, 8])
 def test_both_engines_give_the_same_answers(server: Running, rows: int) -> None:
-    one, other = (server.predict(name, features=features(rows, rows))["scores"] for name in ("onnx", "tf"))
-    assert one.shape == other.shape == (rows, 3)
-    np.testing.assert_allclose(one, other, atol=1e-5)
+    item, other = (server.predict(name, features=features(rows, rows))["scores"] for name in ("onnx", "tf"))
+    assert item.shape == other.shape == (rows, 3)
+    np.testing.assert_allclose(item, other, atol=1e-5)
 
 
 def bad(change: str) -> Any:

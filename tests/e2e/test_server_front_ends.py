@@ -45,23 +45,23 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def test_every_front_end_answers_alike(server: Running) -> None:
-    for ask in (Running.states, metadata, index, health, lambda one: health(one, "m")):
+    for ask in (Running.states, metadata, index, health, lambda item: health(item, "m")):
         first, second = each(server, ask)
         assert first == second
-    one, two = each(server, lambda through: through.predict(image=images(3))["scores"])
-    np.testing.assert_array_equal(one, two)
+    item, two = each(server, lambda through: through.predict(image=images(3))["scores"])
+    np.testing.assert_array_equal(item, two)
     assert each(server, Running.states)[0].keys() == {2}
 
 
 def test_counts_of_all_front_ends_are_added_up(server: Running) -> None:
     before, rows = answered(server, "d"), statistics(server, "d")
     for _ in range(3):
-        each(server, lambda one: one.predict("d", features=np.zeros((2, 4), np.float32)))
+        each(server, lambda item: item.predict("d", features=np.zeros((2, 4), np.float32)))
     assert answered(server, "d") == before + 6
-    assert each(server, lambda one: statistics(one, "d")) == [rows + 12, rows + 12]
+    assert each(server, lambda item: statistics(item, "d")) == [rows + 12, rows + 12]
     assert metric(server, 'foldserve_queue_rows{model_name="d"') == 0
     page = requests.get(f"{server.http}/page/state", timeout=30).json()
-    (model,) = (one for one in page["models"] if one["name"] == "d")
+    (model,) = (item for item in page["models"] if item["name"] == "d")
     assert model["versions"][0]["rows"] == rows + 12 and len(model["versions"][0]["percentiles_ms"]) == 3
 
 
@@ -96,11 +96,11 @@ def test_what_cannot_be_listened_on_is_said_once_and_ends_the_start(server: Runn
 
 
 def test_a_reload_by_any_front_end_holds_for_all_of_them_when_it_returns(tmp_path: Path) -> None:
-    one = make_bundle(tmp_path, "m", 1).parent
+    item = make_bundle(tmp_path, "m", 1).parent
     other = make_bundle(tmp_path, "o", 1, seed=2).parent
-    with running(tmp_path, "--front-ends=2", "--model_name=m") as server, channels(server) as found:
-        fronts = [Through(server, channel) for channel in found.values()]
-        for asking, models in ((fronts[0], {"o": other}), (fronts[1], {"m": one, "o": other})):
+    with running(tmp_path, "--front-ends=2", "--model_name=m") as server, channels(server) as results:
+        fronts = [Through(server, channel) for channel in results.values()]
+        for asking, models in ((fronts[0], {"o": other}), (fronts[1], {"m": item, "o": other})):
             asking.call("HandleReloadConfigRequest", reload_request(**models))
             for front in fronts:
                 for name in models:
@@ -108,7 +108,7 @@ def test_a_reload_by_any_front_end_holds_for_all_of_them_when_it_returns(tmp_pat
                     assert front.states(name)[1][0] == AVAILABLE
         for front in fronts:
             with pytest.raises(grpc.RpcError) as caught:
-                front.call("HandleReloadConfigRequest", reload_request(m=one, n=tmp_path / "n"))
+                front.call("HandleReloadConfigRequest", reload_request(m=item, n=tmp_path / "n"))
             assert caught.value.code() is grpc.StatusCode.UNKNOWN
             assert "1 model(s) did not become available: {{name: n due to error: no version is there" in (
                 caught.value.details() or ""
@@ -121,12 +121,12 @@ def test_a_reload_by_any_front_end_holds_for_all_of_them_when_it_returns(tmp_pat
 
 def test_sigterm_answers_what_every_front_end_had_accepted_and_exits_with_0(tmp_path: Path) -> None:
     make_bundle(tmp_path, "m", 1)
-    with running(tmp_path, "--front-ends=2", "--batch_timeout_micros=700000") as server, channels(server) as found:
+    with running(tmp_path, "--front-ends=2", "--batch_timeout_micros=700000") as server, channels(server) as results:
         everybody = descendants(server.process.pid)
-        through = [Through(server, channel) for channel in found.values()]
-        pending = [one.method("Predict").future(predict_request(image=images(1)), timeout=30) for one in through]
-        for one in through:
-            one.states()
+        through = [Through(server, channel) for channel in results.values()]
+        pending = [item.method("Predict").future(predict_request(image=images(1)), timeout=30) for item in through]
+        for item in through:
+            item.states()
         for pid in everybody:
             os.kill(pid, signal.SIGTERM)  # as a service manager does
         assert server.terminate() == 0
@@ -137,23 +137,23 @@ def test_sigterm_answers_what_every_front_end_had_accepted_and_exits_with_0(tmp_
 @pytest.mark.slow
 def test_the_drain_delay_holds_for_every_front_end(tmp_path: Path) -> None:
     make_bundle(tmp_path, "m", 1)
-    with running(tmp_path, "--front-ends=2", "--drain-delay=60") as server, channels(server) as found:
-        through = [Through(server, channel) for channel in found.values()]
+    with running(tmp_path, "--front-ends=2", "--drain-delay=60") as server, channels(server) as results:
+        through = [Through(server, channel) for channel in results.values()]
         watches = [
-            health_pb2_grpc.HealthStub(one.channel).Watch(health_pb2.HealthCheckRequest(), timeout=60)
-            for one in through
+            health_pb2_grpc.HealthStub(item.channel).Watch(health_pb2.HealthCheckRequest(), timeout=60)
+            for item in through
         ]
         assert [next(watch).status for watch in watches] == [1, 1]
         server.process.send_signal(signal.SIGTERM)
         assert [next(watch).status for watch in watches] == [2, 2]
-        for one in through:
-            assert one.predict(image=images(1))["scores"].shape == (1, 5)
+        for item in through:
+            assert item.predict(image=images(1))["scores"].shape == (1, 5)
         assert server.terminate() == 0, "a second signal cuts the delay short"
 
 
 def test_no_request_fails_on_any_front_end_while_versions_change(tmp_path: Path) -> None:
     make_bundle(tmp_path, "m", 1)
-    with running(tmp_path, "--front-ends=2") as server, channels(server) as found:
+    with running(tmp_path, "--front-ends=2") as server, channels(server) as results:
         failures: list[Any] = []
         over = threading.Event()
 
@@ -164,7 +164,7 @@ def test_no_request_fails_on_any_front_end_while_versions_change(tmp_path: Path)
                 except grpc.RpcError as error:
                     failures.append(error)
 
-        threads = [threading.Thread(target=ask, args=(Through(server, one),)) for one in found.values()]
+        threads = [threading.Thread(target=ask, args=(Through(server, item),)) for item in results.values()]
         for thread in threads:
             thread.start()
         for version in (2, 3):

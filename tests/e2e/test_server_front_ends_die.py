@@ -74,9 +74,9 @@ class Load(threading.Thread):
 
 def test_a_front_end_that_dies_costs_the_callers_of_the_others_nothing_and_is_started_again(tmp_path: Path) -> None:
     make_bundle(tmp_path, "m", 1)
-    with running(tmp_path, "--front-ends=2", "--rest_api_port=-1") as server, channels(server) as found:
+    with running(tmp_path, "--front-ends=2", "--rest_api_port=-1") as server, channels(server) as results:
         server.http  # noqa: B018  while the line is the next one
-        loads = {pid: Load(channel, pid) for pid, channel in found.items()}
+        loads = {pid: Load(channel, pid) for pid, channel in results.items()}
         for load in loads.values():
             load.start()
             load.more()
@@ -107,12 +107,12 @@ def test_a_front_end_that_dies_costs_the_callers_of_the_others_nothing_and_is_st
 def test_the_first_front_end_comes_back_with_rest_where_it_was_and_counts_on(tmp_path: Path) -> None:
     make_bundle(tmp_path, "m", 1)
     with running(tmp_path, "--front-ends=2", "--rest_api_port=-1") as server:
-        each(server, lambda one: one.predict(image=images(1)))
+        each(server, lambda item: item.predict(image=images(1)))
         assert answered(server) == 2
         os.kill(first_listener(server), signal.SIGKILL)
         server.wait_for_log("front end 3 listens")
         assert answered(server) == 2
-        each(server, lambda one: one.predict(image=images(1)))
+        each(server, lambda item: item.predict(image=images(1)))
         assert answered(server) == 4
 
 
@@ -124,8 +124,10 @@ def test_a_restarted_front_end_answers_by_the_current_table(tmp_path: Path) -> N
         make_bundle(tmp_path, "m", 2, seed=2)
         server.wait_for_log("m/1: unloaded")
         server.wait_for_log("front end 3 listens")
-        told = each(server, Running.states)
-        assert [{version: state for version, (state, _) in one.items()} for one in told] == [{1: END, 2: AVAILABLE}] * 2
+        output = each(server, Running.states)
+        assert [{version: state for version, (state, _) in item.items()} for item in output] == [
+            {1: END, 2: AVAILABLE}
+        ] * 2
 
 
 def test_front_ends_that_end_again_and_again_end_the_server_with_the_reason(tmp_path: Path) -> None:
@@ -147,16 +149,16 @@ def test_a_front_end_that_adopts_no_change_is_ended_and_blocks_nobody(tmp_path: 
     other = make_bundle(tmp_path / "aside", "o", 1).parent
     shutil.move(other, tmp_path / "o")
     flags = ("--front-ends=2", "--front-end-timeout=3", "--model_name=m")
-    with running(tmp_path, *flags) as server, channels(server) as found:
-        stopped = next(iter(found))
-        (healthy,) = (Through(server, one) for pid, one in found.items() if pid != stopped)
+    with running(tmp_path, *flags) as server, channels(server) as results:
+        stopped = next(iter(results))
+        (healthy,) = (Through(server, item) for pid, item in results.items() if pid != stopped)
         os.kill(stopped, signal.SIGSTOP)
         healthy.call("HandleReloadConfigRequest", reload_request(o=tmp_path / "o"))
         server.wait_for_log("did not answer its supervisor within 3 s, and is ended")
         assert wait_for_end(stopped)
         assert healthy.predict("o", image=images(1))["scores"].shape == (1, 5)
         server.wait_for_log("front end 3 listens")
-        assert [one[1][0] for one in each(server, lambda through: through.states("o"))] == [AVAILABLE] * 2
+        assert [item[1][0] for item in each(server, lambda through: through.states("o"))] == [AVAILABLE] * 2
 
 
 @pytest.mark.slow
@@ -164,8 +166,8 @@ def test_a_front_end_that_hangs_is_ended_and_the_callers_of_the_others_notice_no
     make_bundle(tmp_path, "m", 1)
     with running(tmp_path, "--front-ends=2", "--front-end-timeout=3", "--rest_api_port=-1") as server:
         server.http  # noqa: B018  while the line is the next one
-        with channels(server) as found:
-            loads = {pid: Load(channel, pid) for pid, channel in found.items()}
+        with channels(server) as results:
+            loads = {pid: Load(channel, pid) for pid, channel in results.items()}
             for load in loads.values():
                 load.start()
                 load.more()
@@ -216,12 +218,12 @@ def test_sigterm_ends_a_server_whose_front_ends_do_not_come_up(tmp_path: Path) -
 
 def test_an_engine_that_dies_is_asked_again_by_every_front_end(tmp_path: Path) -> None:
     make_bundle(tmp_path, "m", 1)
-    with running(tmp_path, "--front-ends=2", "--batch_timeout_micros=60000000") as server, channels(server) as found:
+    with running(tmp_path, "--front-ends=2", "--batch_timeout_micros=60000000") as server, channels(server) as results:
         (engine,) = of_kind(server, ENGINE)
-        method = [Through(server, channel).method("Predict") for channel in found.values()]
+        method = [Through(server, channel).method("Predict") for channel in results.values()]
         # an unfilled batch waits a minute: these lie in the queue when the engine dies, and in that of the next one
-        pending = [one.future(predict_request(image=images(1)), timeout=30) for one in method]
-        for channel in found.values():
+        pending = [item.future(predict_request(image=images(1)), timeout=30) for item in method]
+        for channel in results.values():
             Through(server, channel).states()
         os.kill(engine, signal.SIGKILL)
         server.wait_for_log("AVAILABLE: restarted after a crash")

@@ -46,7 +46,7 @@ def test_what_happened_is_told_to_prometheus(tmp_path: Path) -> None:
 def test_triton_s_figures_are_of_all_front_ends_and_all_protocols(tmp_path: Path) -> None:
     make_bundle(tmp_path, "m", 4)
     flags = ("--front-ends=2", "--rest_api_port=-1", "--batch_timeout_micros=60000000", "--max_batch_size=3")
-    with running(tmp_path, *flags) as server, channels(server) as found, requests.Session() as session:
+    with running(tmp_path, *flags) as server, channels(server) as results, requests.Session() as session:
         session.trust_env = False
         http = server.http
 
@@ -56,7 +56,7 @@ def test_triton_s_figures_are_of_all_front_ends_and_all_protocols(tmp_path: Path
             return {name: float(value) for name, value in ours}
 
         of, wrong = '{model="m",version="4"}', [[0.0]]
-        for channel in found.values():
+        for channel in results.values():
             front = Through(server, channel)
             front.predict(image=images(3))  # a full batch does not wait
             with pytest.raises(grpc.RpcError, match="expected shape"):
@@ -64,12 +64,12 @@ def test_triton_s_figures_are_of_all_front_ends_and_all_protocols(tmp_path: Path
         assert session.post(f"{http}/v1/models/m:predict", json={"instances": wrong}, timeout=30).status_code == 400
         tensor = {"name": "image", "datatype": "FP32", "shape": [1, 1], "data": wrong}
         assert session.post(f"{http}/v2/models/m/infer", json={"inputs": [tensor]}, timeout=30).status_code == 400
-        methods = [Through(server, channel).method("Predict") for channel in found.values()]
+        methods = [Through(server, channel).method("Predict") for channel in results.values()]
         waiting = [method.future(predict_request(image=images(1)), timeout=60) for method in methods]
         while told()[f"pending_request_count{of}"] < 2:
             pass
-        for one in waiting:
-            one.cancel()
+        for item in waiting:
+            item.cancel()
         while told()[f"pending_request_count{of}"]:
             pass
         last = told()

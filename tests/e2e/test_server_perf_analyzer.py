@@ -36,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 )
 def test_it_measures_what_it_asks(server: Running, words: tuple[str, ...]) -> None:
     command = [str(PERF_ANALYZER), f"-u{server.address}", "-igrpc", *words, *LOAD]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert re.search(r"Throughput: [1-9]", said.stdout), said.stdout + said.stderr
+    message = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert re.search(r"Throughput: [1-9]", message.stdout), message.stdout + message.stderr
     if "--service-kind=triton" in words:
-        assert re.search(r"Successful request count: [1-9]", said.stdout), said.stdout
+        assert re.search(r"Successful request count: [1-9]", message.stdout), message.stdout

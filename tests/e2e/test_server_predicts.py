@@ -97,8 +97,8 @@ def test_callers_at_once_get_their_own_rows(server: Running) -> None:
     alone = [server.predict(image=batch)["scores"] for batch in batches]
     with ThreadPoolExecutor(16) as pool:
         together = list(pool.map(lambda batch: server.predict(image=batch)["scores"], batches))
-    for one, other in zip(alone, together, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-6)
+    for item, other in zip(alone, together, strict=True):
+        np.testing.assert_allclose(item, other, atol=1e-6)
 
 
 def test_a_deadline_that_passed_is_told_to_its_caller_alone(server: Running) -> None:

@@ -46,8 +46,8 @@ def test_rest_answers_what_grpc_answers(server: Running, session: requests.Sessi
 def test_the_state_and_the_signature_are_told(server: Running, session: requests.Session) -> None:
     (version,) = session.get(f"{server.http}/v1/models/m", timeout=30).json()["model_version_status"]
     assert (version["version"], version["state"]) == ("4", "AVAILABLE")
-    told = session.get(f"{server.http}/v1/models/m/versions/4/metadata", timeout=30).json()
-    inputs = told["metadata"]["signature_def"]["signature_def"]["serving_default"]["inputs"]
+    output = session.get(f"{server.http}/v1/models/m/versions/4/metadata", timeout=30).json()
+    inputs = output["metadata"]["signature_def"]["signature_def"]["serving_default"]["inputs"]
     assert [dim["size"] for dim in inputs["image"]["tensor_shape"]["dim"]] == ["-1", "8", "8", "3"]
 
 

@@ -56,8 +56,8 @@ def apis() -> Apis:
             "regression_pb2",
             "inference_pb2",
         )
-        found = [import_module(f"tensorflow_serving.apis.{name}") for name in names]
-        return Apis(import_module("tensorflow"), *found)
+        results = [import_module(f"tensorflow_serving.apis.{name}") for name in names]
+        return Apis(import_module("tensorflow"), *results)
 
 
 @pytest.fixture(scope="module")
@@ -143,11 +143,11 @@ def test_examples_are_classified_and_regressed(apis: Apis, server: Running, pred
     for request, name in ((classify, "classes"), (regress, "value")):
         request.model_spec.name = name
         request.input.example_list.examples.extend(features(apis, row) for row in rows)
-    found = prediction.Classify(classify, timeout=30).result.classifications
-    assert [[one.label for one in row.classes] for row in found] == [["rose", "tulip", "daisy"]] * 3
+    results = prediction.Classify(classify, timeout=30).result.classifications
+    assert [[item.label for item in row.classes] for row in results] == [["rose", "tulip", "daisy"]] * 3
     scores = server.predict("classes", features=rows)["scores"]
-    np.testing.assert_allclose([[one.score for one in row.classes] for row in found], scores, atol=1e-6)
-    values = [one.value for one in prediction.Regress(regress, timeout=30).result.regressions]
+    np.testing.assert_allclose([[item.score for item in row.classes] for row in results], scores, atol=1e-6)
+    values = [item.value for item in prediction.Regress(regress, timeout=30).result.regressions]
     np.testing.assert_allclose(values, server.predict("value", features=rows)["scores"][:, 0], atol=1e-6)
 
 
@@ -157,9 +157,9 @@ def test_several_inferences_go_in_one_request(apis: Apis, server: Running, predi
     for method in ("classify", "regress"):
         request.tasks.add(method_name=f"tensorflow/serving/{method}").model_spec.name = "value"
     request.input.example_list.examples.append(features(apis, row[0]))
-    one, two = prediction.MultiInference(request, timeout=30).results
+    item, two = prediction.MultiInference(request, timeout=30).results
     expected = pytest.approx(float(server.predict("value", features=row)["scores"][0, 0]), abs=1e-6)
-    assert one.classification_result.classifications[0].classes[0].score == expected
+    assert item.classification_result.classifications[0].classes[0].score == expected
     assert two.regression_result.regressions[0].value == expected
 
 

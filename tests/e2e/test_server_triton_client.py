@@ -64,10 +64,10 @@ def test_what_it_infers_is_what_predict_answers(server: Running, client: Any) ->
 def test_outputs_and_classes_may_be_chosen(server: Running, client: Any) -> None:
     rows = images(2)
     wanted = [triton.InferRequestedOutput("scores", class_count=2)]
-    told = client.infer("m", [image_input(rows)], outputs=wanted).as_numpy("scores")
+    output = client.infer("m", [image_input(rows)], outputs=wanted).as_numpy("scores")
     scores = server.predict(image=rows)["scores"]
-    assert told.shape == (2, 2)
-    for row, texts in zip(scores, told, strict=True):
+    assert output.shape == (2, 2)
+    for row, texts in zip(scores, output, strict=True):
         best = int(row.argmax())
         score, index, label = texts[0].decode().split(":")
         assert (int(index), label) == (best, LABELS[best])

@@ -50,8 +50,8 @@ def test_what_it_infers_is_what_predict_answers(server: Running, client: Any, gi
     outputs = None if wanted is None else [triton.InferRequestedOutput("scores", binary_data=wanted)]
     result = client.infer("m", [image_input(rows, binary=given)], outputs=outputs, request_id="r1")
     np.testing.assert_allclose(result.as_numpy("scores"), server.predict(image=rows)["scores"], atol=1e-6)
-    told = result.get_response()
-    assert (told["id"], told["model_name"], told["model_version"]) == ("r1", "m", "4")
+    output = result.get_response()
+    assert (output["id"], output["model_name"], output["model_version"]) == ("r1", "m", "4")
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
@@ -65,9 +65,9 @@ def test_bodies_may_be_compressed_both_ways(server: Running, client: Any, coding
 def test_classes_metadata_configuration_and_statistics(server: Running, client: Any) -> None:
     rows = images(2)
     wanted = [triton.InferRequestedOutput("scores", class_count=2)]
-    told = client.infer("m", [image_input(rows)], outputs=wanted).as_numpy("scores")
+    output = client.infer("m", [image_input(rows)], outputs=wanted).as_numpy("scores")
     best = server.predict(image=rows)["scores"].argmax(axis=1)
-    assert [text[0].decode().split(":")[2] for text in told] == [LABELS[index] for index in best]
+    assert [text[0].decode().split(":")[2] for text in output] == [LABELS[index] for index in best]
     metadata = client.get_model_metadata("m")
     assert metadata["inputs"] == [{"name": "image", "datatype": "FP32", "shape": [-1, 8, 8, 3]}]
     assert client.get_model_config("m")["max_batch_size"] == 32
@@ -87,10 +87,10 @@ def test_a_refusal_is_an_exception_with_the_status(client: Any) -> None:
 
 def test_many_requests_at_once(server: Running) -> None:
     with triton.InferenceServerClient(server.http.removeprefix("http://"), concurrency=4) as client:
-        asked = [client.async_infer("m", [image_input(images(1, seed))]) for seed in range(8)]
-        for seed, one in enumerate(asked):
+        request = [client.async_infer("m", [image_input(images(1, seed))]) for seed in range(8)]
+        for seed, item in enumerate(request):
             expected = server.predict(image=images(1, seed))["scores"]
-            np.testing.assert_allclose(one.get_result().as_numpy("scores"), expected, atol=1e-6)
+            np.testing.assert_allclose(item.get_result().as_numpy("scores"), expected, atol=1e-6)
 
 
 def test_models_are_loaded_and_unloaded(tmp_path: Path) -> None:

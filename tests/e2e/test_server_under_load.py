@@ -36,10 +36,10 @@ class Load:
                 thread.join(60)
 
     def _ask(self, seed: int) -> None:
-        known = METHODS["Predict"]
+        expected = METHODS["Predict"]
         request = predict_request(image=images(1 + seed % 3, seed))
         with grpc.insecure_channel(self._address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
-            call = channel.unary_unary(known.path, known.request.SerializeToString, known.response.FromString)
+            call = channel.unary_unary(expected.path, expected.request.SerializeToString, expected.response.FromString)
             while not self._stopping.is_set():
                 try:
                     self.versions[call(request, timeout=30).model_spec.version.value] += 1
@@ -85,8 +85,8 @@ def test_a_version_that_was_unloaded_gives_its_shared_memory_back(tmp_path: Path
 def shared_memory(server: Running) -> Counter[str]:
     """The memory of engines that the front end holds open, by name."""
     server.predict(image=images(1))
-    found: Counter[str] = Counter()
+    results: Counter[str] = Counter()
     for link in Path(f"/proc/{server.process.pid}/fd").iterdir():
         with suppress(FileNotFoundError):  # the server closes files while it is looked at
-            found[str(link.readlink())] += 1
-    return Counter({name: count for name, count in found.items() if "foldserve-" in name})
+            results[str(link.readlink())] += 1
+    return Counter({name: count for name, count in results.items() if "foldserve-" in name})

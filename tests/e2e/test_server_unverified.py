@@ -54,7 +54,7 @@ def test_it_is_served_only_where_that_is_allowed_and_its_status_says_so(models: 
         state, reason = server.states("d")[1]
         assert state == AVAILABLE and reason.startswith("it is served unverified: it has no bundle.json")
         features = np.random.default_rng(3).normal(size=(3, 4)).astype(np.float32)
-        weights = {one.name: one for one in dense_model().graph.initializer}
+        weights = {item.name: item for item in dense_model().graph.initializer}
         kernel = np.frombuffer(weights["kernel"].raw_data, np.float32).reshape(4, 3)
         bias = np.frombuffer(weights["bias"].raw_data, np.float32)
         np.testing.assert_allclose(server.predict("d", features=features)["scores"], features @ kernel + bias, 1e-5)

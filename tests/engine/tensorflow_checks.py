@@ -51,22 +51,22 @@ def changed_while_loading(bundle: Bundle) -> str | None:
 def main(path: Path) -> dict[str, Any]:
     bundle = Bundle.open(path)
     signature = bundle.manifest.signature
-    found: dict[str, Any] = {"golden": goldens(bundle)}
+    results: dict[str, Any] = {"golden": goldens(bundle)}
     engine = TensorFlowEngine.from_directory(path, signature, EngineSpec(optimise=True))
     gc.collect()
-    found["after collection"] = list(engine.run({"features": np.zeros((3, 4), np.float32)})["scores"].shape)
-    found["wrong shape"] = error_of(lambda: engine.run({"features": np.zeros((3, 5), np.float32)}))
+    results["after collection"] = list(engine.run({"features": np.zeros((3, 4), np.float32)})["scores"].shape)
+    results["wrong shape"] = error_of(lambda: engine.run({"features": np.zeros((3, 5), np.float32)}))
     for what, spec in (
         ("wrong dtype", TensorSpec("features", "float64", (-1, 4))),
         ("wrong name", TensorSpec("other", "float32", (-1, 4))),
     ):
         wrong = with_input(signature, spec)
-        found[what] = error_of(partial(TensorFlowEngine.from_directory, path, wrong))
+        results[what] = error_of(partial(TensorFlowEngine.from_directory, path, wrong))
     gpu = EngineSpec(device="cuda:7")
-    found["device"] = error_of(lambda: TensorFlowEngine.from_directory(path, signature, gpu))
-    found["no model"] = error_of(lambda: TensorFlowEngine.from_directory(path.parent, signature))
-    found["changed"] = changed_while_loading(bundle)
-    return found
+    results["device"] = error_of(lambda: TensorFlowEngine.from_directory(path, signature, gpu))
+    results["no model"] = error_of(lambda: TensorFlowEngine.from_directory(path.parent, signature))
+    results["changed"] = changed_while_loading(bundle)
+    return results
 
 
 if __name__ == "__main__":

@@ -72,8 +72,8 @@ class _Double:
 
 def load(monkeypatch: pytest.MonkeyPatch, tensorflow: FakeTensorFlow, **options: Any) -> TensorFlowEngine:
     monkeypatch.setattr(tensorflow_engine, "_import_tensorflow", lambda: tensorflow)
-    asked = EngineSpec(device=options.pop("device", "cuda:1"), **options)
-    return TensorFlowEngine.from_directory(Path("m/1"), SIGNATURE, asked)
+    request = EngineSpec(device=options.pop("device", "cuda:1"), **options)
+    return TensorFlowEngine.from_directory(Path("m/1"), SIGNATURE, request)
 
 
 def test_it_takes_one_gpu_and_what_memory_it_needs_exact_and_the_same_at_every_run(

@@ -51,11 +51,11 @@ class Running:
         return self.method(method)(request, timeout=how.pop("timeout", 30), **how)
 
     def method(self, name: str) -> Any:
-        known = METHODS[name]
+        expected = METHODS[name]
         return self.channel.unary_unary(
-            known.path,
-            request_serializer=known.request.SerializeToString,
-            response_deserializer=known.response.FromString,
+            expected.path,
+            request_serializer=expected.request.SerializeToString,
+            response_deserializer=expected.response.FromString,
         )
 
     def predict(self, name: str = "m", **inputs: Array) -> dict[str, Array]:
@@ -65,15 +65,15 @@ class Running:
     def states(self, name: str = "m") -> dict[int, tuple[int, str]]:
         request = GetModelStatusRequest()
         request.model_spec.name = name
-        found = self.call("GetModelStatus", request).model_version_status
-        return {status.version: (status.state, status.status.error_message) for status in found}
+        results = self.call("GetModelStatus", request).model_version_status
+        return {status.version: (status.state, status.status.error_message) for status in results}
 
     def wait_for_log(self, words: str) -> str:
         """The first line of the log with these words, once it is there."""
         with self._logged:
-            found = self._logged.wait_for(lambda: [line for line in self.log if words in line], PATIENCE_S)
-        assert found, f"the log never said {words!r}: {''.join(self.log)}"
-        return str(found[0])
+            results = self._logged.wait_for(lambda: [line for line in self.log if words in line], PATIENCE_S)
+        assert results, f"the log never said {words!r}: {''.join(self.log)}"
+        return str(results[0])
 
     def engines(self) -> list[int]:
         """The engine processes."""

@@ -21,13 +21,13 @@ def manifest(tmp_path: Path) -> Manifest:
 
 
 def promising(manifest: Manifest, **values: float) -> Manifest:
-    tolerances = {name: replace(one, tf32=values.get(name)) for name, one in manifest.tolerances.items()}
+    tolerances = {name: replace(item, tf32=values.get(name)) for name, item in manifest.tolerances.items()}
     return replace(manifest, tolerances=tolerances)
 
 
 def test_a_gpu_must_keep_what_is_promised_of_every_machine(manifest: Manifest) -> None:
     bounds = golden_bounds(promising(manifest, joined=0.5, product=0.25), ONNX, GPU)
-    assert bounds == {name: one.promised for name, one in manifest.tolerances.items()}
+    assert bounds == {name: item.promised for name, item in manifest.tolerances.items()}
 
 
 def test_with_tf32_it_must_keep_what_is_promised_of_tf32(manifest: Manifest) -> None:

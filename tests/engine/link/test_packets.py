@@ -29,9 +29,9 @@ def test_results_are_read_as_they_were_written() -> None:
 def test_what_names_another_front_end_or_another_epoch_is_stale(elsewhere: Origin) -> None:
     submit = SubmitCodec(0, elsewhere).pack(Submit(1, 2, 3, 4, False, ()))
     result = ResultCodec(0, elsewhere).pack(Result(1, 2, Outcome.DONE, False, ()))
-    assert [one.stale for one in SubmitCodec(0, HERE).unpack(submit)] == [True]
-    assert [one.stale for one in ResultCodec(0, HERE).unpack(result)] == [True]
-    assert [one.stale for one in SubmitCodec(0, elsewhere).unpack(submit)] == [False]
+    assert [item.stale for item in SubmitCodec(0, HERE).unpack(submit)] == [True]
+    assert [item.stale for item in ResultCodec(0, HERE).unpack(result)] == [True]
+    assert [item.stale for item in SubmitCodec(0, elsewhere).unpack(submit)] == [False]
 
 
 def test_credits_and_origins_are_read_as_they_were_written_and_shares_are_never_nothing() -> None:

@@ -37,8 +37,8 @@ def test_sizes_beyond_what_the_page_can_hold_are_counted_together_only() -> None
     page.expect(range(1, MOST_BUCKETS + 2))
     page.count(1, MOST_BUCKETS, [])
     page.count(1, MOST_BUCKETS + 1, [])
-    told = dict(page.stats.buckets)
-    assert len(told) == MOST_BUCKETS and sum(told[MOST_BUCKETS].counts) == 1
+    output = dict(page.stats.buckets)
+    assert len(output) == MOST_BUCKETS and sum(output[MOST_BUCKETS].counts) == 1
     assert page.stats.padding == 2 * MOST_BUCKETS - 1
 
 

@@ -12,8 +12,8 @@ def test_the_cuda_runtime_is_the_one_that_is_loaded(tmp_path: Path) -> None:
     library.symlink_to(_any_library())
     maps = tmp_path / "maps"
     maps.write_text(f"{LINE}/usr/lib/libc.so.6\n{LINE}{library}\n")
-    found = find_cudart(maps)
-    assert found is not None and found._name == str(library)
+    results = find_cudart(maps)
+    assert results is not None and results._name == str(library)
 
 
 def test_where_none_is_loaded_there_is_none(tmp_path: Path) -> None:

@@ -42,8 +42,8 @@ def cuda(gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
 
 def engine(model: ModelProto = MODEL, device: str = "cuda:1", **options: Any) -> OnnxEngine:
     chosen = {"sizes": SIZES, "graph_rows": 2, **options}
-    asked = EngineSpec(device=device, threads=1, **chosen)
-    return OnnxEngine.from_bytes(model.SerializeToString(), signature_of(model), asked)
+    request = EngineSpec(device=device, threads=1, **chosen)
+    return OnnxEngine.from_bytes(model.SerializeToString(), signature_of(model), request)
 
 
 def rows(count: int, seed: int = 0) -> dict[str, np.ndarray]:
@@ -92,7 +92,7 @@ def test_a_size_without_buffers_is_neither_captured_nor_refused(gpu: FakeGpu) ->
     session.runs.clear()
     answer = loaded.run(rows(3))["scores"]
     assert session.runs == [("unbound", "-1")]
-    alone = np.concatenate([loaded.run({"image": rows(3)["image"][one : one + 1]})["scores"] for one in range(3)])
+    alone = np.concatenate([loaded.run({"image": rows(3)["image"][item : item + 1]})["scores"] for item in range(3)])
     np.testing.assert_allclose(answer, alone, rtol=1e-5)
 
 
@@ -246,9 +246,9 @@ def test_a_runtime_that_cannot_tell_what_stays_on_the_cpu_is_no_fault(
 
 def test_a_model_with_another_signature_is_refused_before_anything_is_bound(gpu: FakeGpu) -> None:
     other = Signature((TensorSpec("picture", "float32", (-1, 8, 8, 3)),), signature_of(MODEL).outputs)
-    asked = EngineSpec(device="cuda:0", sizes=SIZES)
+    request = EngineSpec(device="cuda:0", sizes=SIZES)
     with pytest.raises(SignatureMismatch, match=r"inputs are \['image'\]; the manifest says \['picture'\]"):
-        OnnxEngine.from_bytes(MODEL.SerializeToString(), other, asked)
+        OnnxEngine.from_bytes(MODEL.SerializeToString(), other, request)
     assert not gpu.buffers
 
 
@@ -290,11 +290,11 @@ def test_batches_are_put_together_in_memory_that_the_gpu_reads_directly(gpu: Fak
     assert "page-locked" not in loaded.placement
     gather = Gather.into(loaded)
     cuda.locked.clear()
-    one = rows(1)
-    batch = gather.collect([(one, 0, 1), (one, 0, 1)], 4)
+    item = rows(1)
+    batch = gather.collect([(item, 0, 1), (item, 0, 1)], 4)
     address = batch["image"].ctypes.data
     assert cuda.locked == {address: batch["image"].nbytes}
-    assert gather.collect([(one, 0, 1), (one, 0, 1)], 4)["image"].ctypes.data == address
+    assert gather.collect([(item, 0, 1), (item, 0, 1)], 4)["image"].ctypes.data == address
     assert loaded.run(batch)["scores"].shape == (4, 5)
     del batch
     gather.collect([(rows(8), 0, 8)], 16)

@@ -8,9 +8,9 @@ from foldserve_engine.spec import EngineSpec
 
 
 def test_tf32_is_off_unless_it_is_asked_for() -> None:
-    for asked, said in ((False, "0"), (True, "1")):
-        plan = session_plan(EngineSpec(device="cuda:0", tf32=asked))
-        assert plan.providers[0].options["use_tf32"] == said
+    for request, text in ((False, "0"), (True, "1")):
+        plan = session_plan(EngineSpec(device="cuda:0", tf32=request))
+        assert plan.providers[0].options["use_tf32"] == text
 
 
 def test_kernels_that_differ_at_every_run_are_ruled_out_where_that_is_asked_for() -> None:

@@ -27,8 +27,8 @@ def job(
 
 def queue_of(*jobs: Job, max_batch_size: int = 4, sizes: tuple[int, ...] = (), timeout_ns: int = 0) -> BatchQueue:
     queue = BatchQueue(max_batch_size, sizes, timeout_ns)
-    for one in jobs:
-        queue.add(one)
+    for item in jobs:
+        queue.add(item)
     return queue
 
 
@@ -43,8 +43,8 @@ def take(queue: BatchQueue, now: int = 0) -> list[tuple[int, int, int]]:
 
 def test_jobs_that_share_no_batches_are_computed_one_by_one_without_waiting() -> None:
     queue = BatchQueue(4, timeout_ns=1000, together=False)
-    for one in (job(0, 1), job(1, 2), job(2, 6)):
-        queue.add(one)
+    for item in (job(0, 1), job(1, 2), job(2, 6)):
+        queue.add(item)
     assert queue.wait_ns(0) == 0
     batches = [take(queue) for _ in range(4)]
     assert batches == [[(0, 0, 1)], [(1, 0, 2)], [(2, 0, 4)], [(2, 4, 6)]] and not len(queue)
@@ -101,7 +101,7 @@ def test_a_large_request_is_finished_with_its_last_part() -> None:
 def test_an_expired_request_is_dropped_when_the_batch_is_formed() -> None:
     queue = queue_of(job(0, 1, deadline=5), job(1, 1, deadline=6))
     taken = queue.take(5)
-    assert [one.key for one in taken.expired] == [(0, 0, 0)]
+    assert [item.key for item in taken.expired] == [(0, 0, 0)]
     assert taken.batch and [part.job.key for part in taken.batch.parts] == [(1, 0, 0)]
 
 
@@ -110,7 +110,7 @@ def test_the_rest_of_a_large_request_expires() -> None:
     assert take(queue, 4) == [(0, 0, 4)]
     taken = queue.take(5)
     assert taken.batch is None
-    assert [one.key for one in taken.expired] == [(0, 0, 0)]
+    assert [item.key for item in taken.expired] == [(0, 0, 0)]
 
 
 def test_a_cancelled_request_is_not_computed() -> None:
@@ -133,7 +133,7 @@ def test_a_request_without_rows_needs_no_batch() -> None:
     assert queue.wait_ns(0) == 0
     taken = queue.take(0)
     assert taken.batch is None
-    assert [one.key for one in taken.empty] == [(0, 0, 0)]
+    assert [item.key for item in taken.empty] == [(0, 0, 0)]
     assert len(queue) == 0
 
 
@@ -144,8 +144,8 @@ def test_a_batch_is_padded_up_to_an_allowed_size() -> None:
 
 def test_exact_jobs_are_computed_in_batches_of_one_size_and_never_with_others() -> None:
     queue = BatchQueue(8, (1, 8), exact_rows=2)
-    for one in (job(0, 1, exact=True), job(1, 1), job(2, 1, exact=True), job(3, 3, exact=True), job(4, 2)):
-        queue.add(one)
+    for item in (job(0, 1, exact=True), job(1, 1), job(2, 1, exact=True), job(3, 3, exact=True), job(4, 2)):
+        queue.add(item)
     batches = [queue.take(0).batch for _ in range(4)]
     assert [(batch.size, batch.exact, len(batch.parts)) for batch in batches if batch] == [
         (2, True, 2),
@@ -219,12 +219,12 @@ class Callers:
 
     def turn(self, fails: bool) -> None:
         taken = self.queue.take(self.now)
-        for one in taken.empty:
-            assert one.rows == 0
-            self.settle(one.key, "finished")
-        for one in taken.expired:
-            assert one.deadline_ns is not None and one.deadline_ns <= self.now
-            self.settle(one.key, "expired")
+        for item in taken.empty:
+            assert item.rows == 0
+            self.settle(item.key, "finished")
+        for item in taken.expired:
+            assert item.deadline_ns is not None and item.deadline_ns <= self.now
+            self.settle(item.key, "expired")
         if taken.batch is not None:
             self.compute(taken.batch, fails)
 

@@ -76,44 +76,44 @@ def front() -> Iterator[Front]:
 
 def test_it_ends_when_the_front_end_closes_the_socket(tmp_path: Path) -> None:
     path = make_bundle(tmp_path)
-    with front() as one:
-        one.greet(hello(path))
-        one.ready()
-        one.channel.close()
-        assert one.process.wait(PATIENCE_S) == 0
+    with front() as item:
+        item.greet(hello(path))
+        item.ready()
+        item.channel.close()
+        assert item.process.wait(PATIENCE_S) == 0
 
 
 def test_it_ends_when_nobody_ever_greets_it() -> None:
-    with front() as one:
-        one.channel.close()
-        assert one.process.wait(PATIENCE_S) == 0
+    with front() as item:
+        item.channel.close()
+        assert item.process.wait(PATIENCE_S) == 0
 
 
 def test_it_ends_when_its_parent_is_not_who_greets_it(tmp_path: Path) -> None:
-    with front() as one:
-        one.greet(hello(tmp_path, parent=1))
-        assert one.process.wait(PATIENCE_S) == 1
+    with front() as item:
+        item.greet(hello(tmp_path, parent=1))
+        assert item.process.wait(PATIENCE_S) == 1
 
 
 def test_a_refused_bundle_is_told_to_the_supervisor_who_logs_it(tmp_path: Path) -> None:
-    with front() as one:
-        one.greet(hello(tmp_path))
-        packet = one.hear()
+    with front() as item:
+        item.greet(hello(tmp_path))
+        packet = item.hear()
         assert packet.kind is PacketKind.FAILED
         assert "is not a bundle" in bytes(packet.payload).decode()
-        assert one.process.wait(PATIENCE_S) == 1
+        assert item.process.wait(PATIENCE_S) == 1
         with pytest.raises(Closed):
-            one.hear()
-        assert one.process.stderr is not None
-        assert one.process.stderr.read() == b"", "the reason would be in the log twice"
+            item.hear()
+        assert item.process.stderr is not None
+        assert item.process.stderr.read() == b"", "the reason would be in the log twice"
 
 
 def test_once_it_serves_it_has_every_core_and_is_not_the_first_to_go(tmp_path: Path) -> None:
     path = make_bundle(tmp_path)
-    with front() as one:
-        one.greet(hello(path))
-        one.ready()
-        process = Path(f"/proc/{one.process.pid}")
+    with front() as item:
+        item.greet(hello(path))
+        item.ready()
+        process = Path(f"/proc/{item.process.pid}")
         for thread in (process / "task").iterdir():
             assert os.sched_getaffinity(int(thread.name)) == os.sched_getaffinity(0)
         assert (process / "oom_score_adj").read_text() == Path("/proc/self/oom_score_adj").read_text()
@@ -121,14 +121,14 @@ def test_once_it_serves_it_has_every_core_and_is_not_the_first_to_go(tmp_path: P
 
 def test_signals_meant_for_the_front_end_do_not_end_it(tmp_path: Path) -> None:
     path = make_bundle(tmp_path)
-    with front() as one:
-        one.greet(hello(path))
-        one.ready()
+    with front() as item:
+        item.greet(hello(path))
+        item.ready()
         for number in (signal.SIGINT, signal.SIGTERM):
-            one.process.send_signal(number)
-        one.channel.put(PacketKind.HELLO, b"out of place")  # which ends it, after the signals
-        one.channel.flush()
-        assert one.process.wait(PATIENCE_S) == 0
+            item.process.send_signal(number)
+        item.channel.put(PacketKind.HELLO, b"out of place")  # which ends it, after the signals
+        item.channel.flush()
+        assert item.process.wait(PATIENCE_S) == 0
 
 
 def test_it_is_killed_with_its_parent(tmp_path: Path) -> None:
@@ -150,12 +150,12 @@ sys.stdin.read()
         )
     assert parent.stdout and parent.stdin
     engine, pid = json.loads(parent.stdout.readline())
-    one = Front(parent, Channel(ours))
-    one.greet(hello(path, parent=pid))
-    one.ready()
+    item = Front(parent, Channel(ours))
+    item.greet(hello(path, parent=pid))
+    item.ready()
     watched = os.pidfd_open(engine)
     parent.kill()
     parent.communicate()
     assert select.select([watched], [], [], PATIENCE_S)[0]
     os.close(watched)
-    one.channel.close()
+    item.channel.close()

@@ -77,16 +77,16 @@ class Front:
 
     def answers(self, count: int) -> dict[int, float]:
         """What came back, by slot."""
-        found: dict[int, float] = {}
-        while len(found) < count:
+        results: dict[int, float] = {}
+        while len(results) < count:
             packet = self.hear()
             assert packet.kind is PacketKind.RESULTS
             for result in self.results.unpack(packet.payload):
-                assert result.outcome is Outcome.DONE and not result.stale and result.slot not in found
+                assert result.outcome is Outcome.DONE and not result.stale and result.slot not in results
                 offset, _ = ARENA.place(result.slot)
                 views = OUTPUTS.views(self.memory.map, offset + INPUTS.size(1, ()), 1, ())
-                found[result.slot] = float(views["y"][0, 0])
-        return found
+                results[result.slot] = float(views["y"][0, 0])
+        return results
 
     def credits(self) -> Credits:
         packet = self.hear()
@@ -133,16 +133,16 @@ def house() -> Iterator[House]:
 
 
 def test_a_batch_holds_rows_of_every_front_end_and_each_gets_its_own(house: House) -> None:
-    one, two = house.front(1), house.front(2)
-    one.ask(0, HOLD)
+    item, two = house.front(1), house.front(2)
+    item.ask(0, HOLD)
     assert house.computed() == [HOLD]
-    one.ask(1, 10)
+    item.ask(1, 10)
     two.ask(0, 20)
     two.ask(1, 30)
-    one.ask(2, 40)
+    item.ask(2, 40)
     house.engine.release.release()
     assert sorted(house.computed()) == [10, 20, 30, 40]
-    assert one.answers(3) == {0: 2 * HOLD, 1: 20, 2: 80}
+    assert item.answers(3) == {0: 2 * HOLD, 1: 20, 2: 80}
     assert two.answers(2) == {0: 40, 1: 60}
 
 
@@ -165,11 +165,11 @@ def test_what_a_dead_front_end_had_queued_is_not_computed_and_its_credits_go_to_
 
 
 def test_who_comes_while_another_is_gone_is_told_what_there_is(house: House) -> None:
-    one, two = house.front(1), house.front(2)
-    for front in (one, two):
+    item, two = house.front(1), house.front(2)
+    for front in (item, two):
         front.ask(0, 1)
         front.answers(1)
-    one.channel.close()
+    item.channel.close()
     assert two.credits() == Credits(100, 1000)
     two.channel.close()
     three = house.front(3)
@@ -184,23 +184,23 @@ def test_who_comes_while_another_is_gone_is_told_what_there_is(house: House) -> 
 def test_what_is_meant_for_another_engine_or_comes_from_another_front_end_is_not_computed(
     house: House, stale: Origin
 ) -> None:
-    one = house.front(1)
-    one.ask(0, 1)
+    item = house.front(1)
+    item.ask(0, 1)
     assert house.computed() == [1]
-    one.submits = SubmitCodec(0, stale)
-    one.ask(1, 2)
-    one.submits = SubmitCodec(0, Origin(1, 1))
-    one.ask(2, 3)
+    item.submits = SubmitCodec(0, stale)
+    item.ask(1, 2)
+    item.submits = SubmitCodec(0, Origin(1, 1))
+    item.ask(2, 3)
     assert house.computed() == [3]
-    assert one.answers(2) == {0: 2, 2: 6}
+    assert item.answers(2) == {0: 2, 2: 6}
 
 
 def test_a_front_end_that_talks_nonsense_is_given_up_and_no_other(house: House) -> None:
-    one, two = house.front(1), house.front(2)
-    one.channel.put(PacketKind.WORK, b"nonsense")
-    assert one.channel.flush()
+    item, two = house.front(1), house.front(2)
+    item.channel.put(PacketKind.WORK, b"nonsense")
+    assert item.channel.flush()
     with pytest.raises(Closed):
-        one.hear()
+        item.hear()
     assert two.credits() == Credits(100, 1000)
     two.ask(0, 5)
     assert two.answers(1) == {0: 10}

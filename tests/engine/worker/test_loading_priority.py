@@ -34,7 +34,7 @@ def test_a_loading_engine_gives_way_and_so_do_threads_that_were_made_meanwhile_u
         assert {policy for policy, _ in schedules()} == {os.SCHED_BATCH}
         assert len(os.sched_getaffinity(0)) == 1 and way.cores == len(cores)
     assert schedules() == before
-    assert all(os.sched_getaffinity(int(each.name)) == cores for each in THREADS.iterdir())
+    assert all(os.sched_getaffinity(int(item.name)) == cores for item in THREADS.iterdir())
     stop.set()
     thread.join()
 
@@ -56,8 +56,8 @@ __main__.LoadingPriority = way
 try: __main__.main()
 except Stop: pass
 """
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert "foldserve_engine.worker.process_limits" in told and not {
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "foldserve_engine.worker.process_limits" in output and not {
         "numpy",
         "foldserve_engine.worker.engine_process_main",
-    } & set(told)
+    } & set(output)

@@ -80,7 +80,7 @@ def test_batches_have_few_sizes_and_each_is_prepared_warmed_and_reported(path: P
     gpu = OnGpu()
     made = started(gpu, hello(path, graph_rows=2))
     assert made.ready.sizes == POWERS and set(gpu.sizes) == set(POWERS)
-    assert tuple(one.rows for one in made.ready.warmed) == POWERS
+    assert tuple(item.rows for item in made.ready.warmed) == POWERS
     assert gpu.asked[0].sizes == POWERS and gpu.asked[0].graph_rows == 2
     assert made.ready.placement == "cuda:0; as it should be"
 

@@ -39,8 +39,8 @@ def test_the_flags_of_tensorflow_serving_mean_the_same() -> None:
 
 
 def test_a_shadow_engine_is_another_one_and_sees_a_share_of_the_requests() -> None:
-    said = parse(["models", "--shadow-engine", "tensorflow", "--shadow_share=0.5"]).options.engine
-    assert (said.shadow, said.shadow_share) == ("tensorflow", 0.5)
+    message = parse(["models", "--shadow-engine", "tensorflow", "--shadow_share=0.5"]).options.engine
+    assert (message.shadow, message.shadow_share) == ("tensorflow", 0.5)
     with pytest.raises(CannotStart, match="both onnx"):
         parse(["models", "--engine=onnx", "--shadow-engine=onnx"])
     with pytest.raises(SystemExit):
@@ -58,9 +58,9 @@ def test_a_shadow_engine_that_is_the_one_that_answers_or_has_no_artifact_is_left
 
 
 def test_a_name_may_be_written_either_way() -> None:
-    said = parse(["models", "--max-batch-size=8", "--drain_delay", "2", "--allowed-batch-sizes=1,8"]).options
-    assert said.engine.max_batch_size == 8 and said.engine.allowed_batch_sizes == (1, 8)
-    assert said.drain_delay_s == 2
+    message = parse(["models", "--max-batch-size=8", "--drain_delay", "2", "--allowed-batch-sizes=1,8"]).options
+    assert message.engine.max_batch_size == 8 and message.engine.allowed_batch_sizes == (1, 8)
+    assert message.drain_delay_s == 2
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,8 @@ def test_what_has_no_meaning_here_is_warned_of() -> None:
 
 def test_what_grpc_is_told_besides_is_passed_on() -> None:
     words = "--grpc_channel_arguments=grpc.max_connection_age_ms=2000,grpc.optimization_target=latency"
-    told = parse(["models", words]).options.transport.channel_arguments
-    assert told == (("grpc.max_connection_age_ms", 2000), ("grpc.optimization_target", "latency"))
+    output = parse(["models", words]).options.transport.channel_arguments
+    assert output == (("grpc.max_connection_age_ms", 2000), ("grpc.optimization_target", "latency"))
     with pytest.raises(SystemExit):
         parse(["models", "--grpc_channel_arguments=nonsense"])
 
@@ -144,9 +144,11 @@ def test_help_teaches_by_example(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(["--help"])
     assert caught.value.code == 0
-    told = capsys.readouterr().out
-    assert "serve-model models/ --port 0" in told
-    themes = [line for line in told.splitlines() if line in ("what is served:", "how it is computed:", "what it says:")]
+    output = capsys.readouterr().out
+    assert "serve-model models/ --port 0" in output
+    themes = [
+        line for line in output.splitlines() if line in ("what is served:", "how it is computed:", "what it says:")
+    ]
     assert len(themes) == 3
 
 

@@ -37,8 +37,8 @@ def test_what_cannot_be_meant_ends_the_start(tmp_path: Path, content: str, messa
 @pytest.mark.parametrize(("path", "statuses"), [("/metrics", [200, 404]), (None, [404, 404])])
 async def test_the_server_answers_there_and_nowhere_else(path: str | None, statuses: list[int]) -> None:
     async with listening(Table(), transport=TransportOptions(metrics_path=path)) as caller:
-        found = []
+        results = []
         for at in ("/metrics", METRICS):
             async with caller.session.get(at) as response:
-                found.append(response.status)
-        assert found == statuses
+                results.append(response.status)
+        assert results == statuses

@@ -48,7 +48,7 @@ async def test_an_engine_that_can_compute_nothing_any_more_ends_with_its_batch_a
         states = States(engine)
         held = asyncio.create_task(engine.predict(rows(Command.HOLD)))
         await pipes.entered()
-        together = [asyncio.create_task(engine.predict(rows(*one))) for one in ((Command.LOSE, 1, 1, 1), (2,) * 4)]
+        together = [asyncio.create_task(engine.predict(rows(*item))) for item in ((Command.LOSE, 1, 1, 1), (2,) * 4)]
         waiting = asyncio.create_task(engine.predict(rows(*(3,) * 8)))
         await asyncio.sleep(0)
         before = engine.report.pid

@@ -24,19 +24,19 @@ def fickle(path: Path) -> Path:
 async def bits_under_load(engine: EngineProcess, *, exact: bool = False) -> set[bytes]:
     """The answers for one row, asked alone and in requests of all sizes that come together."""
     draw = random.Random(0)
-    found: set[bytes] = set()
+    results: set[bytes] = set()
 
     async def ask(strangers: int) -> None:
         place = draw.randrange(strangers + 1)
         inputs = rows(*(draw.uniform(-9, 9) for _ in range(strangers)))["features"]
         inputs = np.insert(inputs, place, rows(7)["features"][0], axis=0)
         answer = await engine.predict({"features": inputs}, None, exact)
-        found.add(answer["scores"][place].tobytes())
+        results.add(answer["scores"][place].tobytes())
 
     await ask(0)
     for _ in range(10):
         await asyncio.gather(*(ask(draw.randrange(9)) for _ in range(20)))
-    return found
+    return results
 
 
 async def test_the_bits_of_a_row_never_change(fickle: Path) -> None:
@@ -67,6 +67,6 @@ async def test_the_bits_of_a_row_do_not_change_when_another_request_of_its_batch
     async with started(fickle, max_batch_size=8, deterministic=True) as engine:
         alone = await ask(engine, 7)
         for _ in range(10):
-            failed, together, _ = await asyncio.gather(*(ask(engine, one) for one in (Command.FAIL, 7, 3)))
+            failed, together, _ = await asyncio.gather(*(ask(engine, item) for item in (Command.FAIL, 7, 3)))
             assert failed is None and alone is not None and together is not None
             assert together.tobytes() == alone.tobytes()

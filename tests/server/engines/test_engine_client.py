@@ -63,8 +63,8 @@ class FakeConnection:
         if outcome is Outcome.DONE and generation is None:
             task = self.desk.open(submit, None)
             self.desk.write(task, [{"y": task.inputs["x"] * 2}])
-        said = submit.generation if generation is None else generation
-        record = ResultCodec(0, origin or self.origin).pack(Result(submit.slot, said, outcome, False, ()))
+        text = submit.generation if generation is None else generation
+        record = ResultCodec(0, origin or self.origin).pack(Result(submit.slot, text, outcome, False, ()))
         self.on_packet(Packet(PacketKind.RESULTS, memoryview(record), ()))
 
 

@@ -51,8 +51,8 @@ async def test_for_a_gpu_batches_are_padded_to_sizes_that_were_warmed(path: Path
         answer = await engine.predict(rows(1, 2, 3))
         np.testing.assert_allclose(answer["scores"], expected(path, rows(1, 2, 3)), atol=1e-5)
         assert (engine.stats.rows, engine.stats.padding) == (4, 1)
-        said = "batches padded up to 1, 2, 4, 6 rows; warmed: 1, 2, 4, 6; on cuda:0, or so it says"
-        assert engine.report.batches == said
+        text = "batches padded up to 1, 2, 4, 6 rows; warmed: 1, 2, 4, 6; on cuda:0, or so it says"
+        assert engine.report.batches == text
         assert "; on cuda:0, or so it says" in ServingEngine(engine, EngineKind.ONNXRUNTIME, path).info.summary
 
 
@@ -132,9 +132,9 @@ async def test_a_failure_is_one_callers_and_tells_no_internals(path: Path) -> No
 
 async def test_batches_are_padded_and_nobody_sees_it(path: Path) -> None:
     async with started(path, allowed_batch_sizes=(4, 16), batch_timeout_micros=2000) as engine:
-        asked = [rows(*range(count)) for count in (1, 3, 5, 16, 23)]
-        answers = await asyncio.gather(*(engine.predict(inputs) for inputs in asked))
-        for inputs, answer in zip(asked, answers, strict=True):
+        request = [rows(*range(count)) for count in (1, 3, 5, 16, 23)]
+        answers = await asyncio.gather(*(engine.predict(inputs) for inputs in request))
+        for inputs, answer in zip(request, answers, strict=True):
             np.testing.assert_allclose(answer["scores"], expected(path, inputs), atol=1e-5)
 
 

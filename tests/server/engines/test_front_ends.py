@@ -42,8 +42,8 @@ class House:
         return link
 
     def attach(self, link: EngineClient, number: int) -> None:
-        one = self.launched
-        link.attach(one.link(number), one.epoch, one.page, one.ready.warmed[-1], lambda: None)
+        item = self.launched
+        link.attach(item.link(number), item.epoch, item.page, item.ready.warmed[-1], lambda: None)
 
     def kill(self, number: int) -> None:
         """The front end's process is gone: its end of the link is closed, whatever it had in hand."""

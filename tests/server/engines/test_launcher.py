@@ -46,17 +46,17 @@ def test_a_pipe_in_the_manifest_s_place_is_not_waited_for(version: Path) -> None
 async def test_where_cores_are_few_who_loads_is_told_how_much_those_who_serve_have_computed(
     version: Path, monkeypatch: pytest.MonkeyPatch, cores: int, waits: bool
 ) -> None:
-    asked: list[EngineSettings] = []
+    request: list[EngineSettings] = []
 
     async def start(path: Path, settings: EngineSettings) -> Any:
-        asked.append(settings)
-        return SimpleNamespace(batches=4 + len(asked))
+        request.append(settings)
+        return SimpleNamespace(batches=4 + len(request))
 
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)))
     launcher = Launcher(parse([str(version.parents[1])]).options, start)
     first = await launcher.start("m", version)
     second = await launcher.start("n", version)
-    others = asked[-1].batches_of_others
+    others = request[-1].batches_of_others
     assert (others is not None) is waits
     if others is not None:
         assert others() == 5 + 6

@@ -14,10 +14,10 @@ COMMAND = (sys.executable, "-P", str(Path(__file__).with_name("gpu_process.py"))
 async def test_many_callers_each_get_their_own_answer(path: Path) -> None:
     async with started(path, command=COMMAND, device="cuda:0", max_batch_size=8, graph_rows=4) as engine:
         draw = np.random.default_rng(7)
-        asked = [rows(*draw.normal(size=count)) for count in draw.integers(1, 20, 200)]
-        answers = await asyncio.gather(*(engine.predict(one) for one in asked))
-        for one, answer in zip(asked, answers, strict=True):
-            np.testing.assert_allclose(answer["scores"], expected(path, one), atol=1e-5)
+        request = [rows(*draw.normal(size=count)) for count in draw.integers(1, 20, 200)]
+        answers = await asyncio.gather(*(engine.predict(item) for item in request))
+        for item, answer in zip(request, answers, strict=True):
+            np.testing.assert_allclose(answer["scores"], expected(path, item), atol=1e-5)
         assert engine.stats.rows > engine.stats.padding > 0
 
 

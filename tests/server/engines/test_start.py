@@ -106,8 +106,8 @@ def test_a_command_that_is_not_there_is_refused(path: Path) -> None:
 
 def test_the_front_end_imports_no_engine_library() -> None:
     code = "import sys, foldserve_server.engines; print(*{name.partition('.')[0] for name in sys.modules})"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"onnxruntime", "tensorflow", "keras", "grpc", "onnx"} & set(found)
+    results = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"onnxruntime", "tensorflow", "keras", "grpc", "onnx"} & set(results)
 
 
 def test_the_engine_process_imports_no_grpc() -> None:
@@ -116,5 +116,5 @@ import sys
 import foldserve_engine.worker.engine_process_main, onnxruntime
 print(*{name.partition('.')[0] for name in sys.modules})
 """
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"grpc", "google", "foldserve_server", "foldserve", "tensorflow", "keras"} & set(found)
+    results = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"grpc", "google", "foldserve_server", "foldserve", "tensorflow", "keras"} & set(results)

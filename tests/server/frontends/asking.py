@@ -41,7 +41,7 @@ def statistics(server: Running, name: str = "m") -> int:
 
 def metric(server: Running, line: str) -> float:
     content = requests.get(server.http + METRICS, timeout=30).text
-    return sum(float(one.rpartition(" ")[2]) for one in content.splitlines() if one.startswith(line))
+    return sum(float(item.rpartition(" ")[2]) for item in content.splitlines() if item.startswith(line))
 
 
 def answered(server: Running, name: str = "m") -> float:

@@ -25,7 +25,7 @@ def children(pid: int) -> list[int]:
 
 
 def descendants(pid: int) -> list[int]:
-    return [one for child in children(pid) for one in (child, *descendants(child))]
+    return [item for child in children(pid) for item in (child, *descendants(child))]
 
 
 def of_kind(server: Running, module: str) -> list[int]:
@@ -67,27 +67,27 @@ def _sockets(pid: int, port: int, state: str) -> set[str]:
 @contextmanager
 def channels(server: Running) -> Iterator[dict[int, grpc.Channel]]:
     """A channel to each front end, by its process."""
-    found: dict[int, grpc.Channel] = {}
+    results: dict[int, grpc.Channel] = {}
     spare: list[grpc.Channel] = []
     port = int(server.address.rpartition(":")[2])
     fronts = of_kind(server, FRONT)
     try:
         for number in itertools.count():
             before = {pid: _sockets(pid, port, _ESTABLISHED) for pid in fronts}
-            one = grpc.insecure_channel(
+            item = grpc.insecure_channel(
                 server.address, options=[("grpc.use_local_subchannel_pool", 1), ("foldserve.test", number)]
             )
-            grpc.channel_ready_future(one).result(PATIENCE_S)
+            grpc.channel_ready_future(item).result(PATIENCE_S)
             front = next(pid for pid in fronts if _sockets(pid, port, _ESTABLISHED) - before[pid])
-            if front in found:
-                spare.append(one)
+            if front in results:
+                spare.append(item)
             else:
-                found[front] = one
-            if len(found) == len(fronts):
+                results[front] = item
+            if len(results) == len(fronts):
                 break
-        yield found
+        yield results
     finally:
-        for channel in (*found.values(), *spare):
+        for channel in (*results.values(), *spare):
             channel.close()
 
 
@@ -113,5 +113,5 @@ class Through(Running):
 
 def each(server: Running, ask: Callable[[Running], Any]) -> list[Any]:
     """What every front end answers."""
-    with channels(server) as found:
-        return [ask(Through(server, channel)) for channel in found.values()]
+    with channels(server) as results:
+        return [ask(Through(server, channel)) for channel in results.values()]

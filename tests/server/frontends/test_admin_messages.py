@@ -89,7 +89,7 @@ async def test_one_model_is_loaded_and_unloaded_by_the_supervisor() -> None:
     assert (between.behind.named, between.settled) == ([("load", "a"), ("unload", "b")], 2)
 
 
-@pytest.mark.parametrize("kind", [one for one in vars(errors).values() if isinstance(one, type)])
+@pytest.mark.parametrize("kind", [item for item in vars(errors).values() if isinstance(item, type)])
 async def test_an_error_comes_back_as_what_it_is(kind: type) -> None:
     if not issubclass(kind, ServingError) or kind is ReloadFailed:
         return

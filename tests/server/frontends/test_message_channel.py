@@ -25,10 +25,10 @@ class Ends:
     """Both ends of a post, and what has come to the second."""
 
     def __init__(self) -> None:
-        one, other = pair()
+        item, other = pair()
         self.came: asyncio.Queue[tuple[Any, Sequence[int]]] = asyncio.Queue()
         self.over = asyncio.Event()
-        self.one = MessageChannel(one, lambda document, descriptors: None, lambda: None)
+        self.one = MessageChannel(item, lambda document, descriptors: None, lambda: None)
         self.other = MessageChannel(other, lambda *what: self.came.put_nowait(what), self.over.set)
 
     def close(self) -> None:

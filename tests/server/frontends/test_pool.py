@@ -50,7 +50,7 @@ class House:
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def epochs(self, front: int) -> list[int]:
-        return [one["epoch"] for one in self.heard(front) if one["kind"] == "TableSnapshot"]
+        return [item["epoch"] for item in self.heard(front) if item["kind"] == "TableSnapshot"]
 
     def publish(self, version: int) -> Servable:
         servable = Servable("m", version)
@@ -105,7 +105,7 @@ async def test_changes_of_one_moment_are_one_table_and_settled_waits_for_everybo
         await settling
         assert house.epochs(1)[-1] == house.epochs(2)[-1] == before + 1
         (model,) = house.heard(1)[-1]["models"]
-        assert [(one["version"], one["state"]) for one in model["versions"]] == [(1, 40), (2, 30)]
+        assert [(item["version"], item["state"]) for item in model["versions"]] == [(1, 40), (2, 30)]
         assert model["labels"] == {"stable": 2} and model["policy"] == {"type": "Latest", "count": 2}
 
 
@@ -120,7 +120,7 @@ async def test_who_adopts_nothing_in_time_is_ended_and_settled_waits_for_it_no_l
         await house.pool.settled()
         assert stopped.child.exited.done()
         assert "front end 2 did not answer its supervisor within 2 s" in caplog.text
-        while not all(one.listening for one in house.pool.running()) or len(house.pool.running()) < 2:
+        while not all(item.listening for item in house.pool.running()) or len(house.pool.running()) < 2:
             await house.pool.changes.ticket().wait()
         assert house.heard(3)[1]["models"], "its successor has the current table from the beginning"
 
@@ -134,7 +134,7 @@ async def test_who_answers_nothing_is_ended_though_nothing_changes(
         os.kill(stopped.pid, signal.SIGSTOP)
         await asyncio.shield(stopped.child.exited)
         assert "front end 2 did not answer its supervisor within 2 s" in caplog.text
-        while not all(one.listening for one in house.pool.running()) or len(house.pool.running()) < 2:
+        while not all(item.listening for item in house.pool.running()) or len(house.pool.running()) < 2:
             await house.pool.changes.ticket().wait()
         assert staying in house.pool.running(), "who answers is left alone"
         assert house.epochs(1) == house.epochs(3)[-1:], "nothing has changed"
@@ -195,7 +195,7 @@ async def test_nobody_is_started_again_while_the_server_stops(tmp_path: Path) ->
         await house.pool.stop(5)
         assert not house.pool.running()
         for front in (1, 2):
-            assert [one["kind"] for one in house.heard(front)[-2:]] == ["Drain", "Stop"]
+            assert [item["kind"] for item in house.heard(front)[-2:]] == ["Drain", "Stop"]
 
 
 async def test_a_second_fleet_cannot_have_the_port(tmp_path: Path) -> None:

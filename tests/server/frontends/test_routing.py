@@ -49,9 +49,9 @@ class House:
     def link(self, engine: int = 1, to: LaunchedEngine | None = None) -> None:
         launched = to or self.launched
         report, ready = launched.report, launched.ready
-        told = EngineProfile(str(self.path), EngineKind.ONNXRUNTIME, report, ready.credit_rows, ready.credit_bytes)
+        output = EngineProfile(str(self.path), EngineKind.ONNXRUNTIME, report, ready.credit_rows, ready.credit_bytes)
         page = os.dup(launched.page.memory.descriptor)
-        self.routing.link(EngineLinked(engine, launched.epoch, told), [launched.link(FRONT).detach(), page])
+        self.routing.link(EngineLinked(engine, launched.epoch, output), [launched.link(FRONT).detach(), page])
 
     def adopt(self, *versions: VersionEntry, available: bool = True, restarts: int = 0, **labels: int) -> None:
         model = ModelEntry("m", versions, labels, True, Specific(frozenset({1, 2})))
@@ -93,10 +93,10 @@ async def test_a_version_answers_by_the_engine_it_is_linked_with(path: Path) -> 
         assert house.table.policy("m") == Specific(frozenset({1, 2}))
         np.testing.assert_allclose(await house.predict(), expected(path, rows(3)), atol=1e-5)
         np.testing.assert_allclose(await house.predict(label="stable"), expected(path, rows(3)), atol=1e-5)
-        two, one = house.table.status(ModelRef("m"))
+        two, item = house.table.status(ModelRef("m"))
         assert (two.state, two.failed, two.cause) == (ServableState.END, True, "X")
-        assert (one.reason, one.available) == ("so it is", True)
-        engine = one.engine
+        assert (item.reason, item.available) == ("so it is", True)
+        engine = item.engine
         assert (engine.info.kind, engine.info.max_batch_size, engine.info.path) == ("onnxruntime", 32, path)
         assert engine.info.verdicts and "golden deviation" in engine.info.summary
         assert (engine.load.max_rows, engine.load.rows, engine.load.sizes.total) == (16_384, 0, 2)

@@ -42,11 +42,11 @@ def test_a_tally_and_a_drift_are_those_of_all(books: list[SharedCounterStore]) -
     for rows, tally in enumerate(tallies, 1):
         tally.succeed(rows, rows * 1000)
     tallies[0].fail(RuntimeError(), 7)
-    assert [(one.successes, one.failures, one.rows, one.success_ns, one.failure_ns) for one in tallies] == [
+    assert [(item.successes, item.failures, item.rows, item.success_ns, item.failure_ns) for item in tallies] == [
         (3, 1, 6, 6000, 7)
     ] * 3
     assert tallies[1].percentiles_ns(0.5, 1.0) == [2000, 3000]
-    assert {one.last_ms for one in tallies} == {50}, "the latest of all"
+    assert {item.last_ms for item in tallies} == {50}, "the latest of all"
     drifts = [Drift("tensorflow", {"y": 1.0, "z": 1.0}, book, "1") for book in books]
     drifts[0].record({"y": 0.25, "z": 0.0}, "m/1")
     drifts[1].record({"y": 0.5, "z": float("nan")}, "m/1")

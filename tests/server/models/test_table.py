@@ -95,7 +95,7 @@ def test_version_0_is_itself_where_there_is_one() -> None:
     table = serving(FakeEngine(), version=0)
     serving(FakeEngine(), version=2, table=table)
     assert table.find(ModelRef("m", 0)).version == 0
-    assert [one.version for one in table.status(ModelRef("m", 0))] == [0]
+    assert [item.version for item in table.status(ModelRef("m", 0))] == [0]
     table.unload(table.find(ModelRef("m", 0)))
     with pytest.raises(ServableNotFound, match="Specific"):
         table.find(ModelRef("m", 0))

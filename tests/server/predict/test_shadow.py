@@ -101,8 +101,8 @@ async def test_when_it_is_closed_it_leaves_what_is_not_compared_and_ends_its_eng
     ],
 )
 def test_only_what_both_say_counts_as_agreement(one: list[float], other: list[float], deviation: float) -> None:
-    found = deviations({"y": np.array(one)}, {"y": np.array(other)})
-    np.testing.assert_equal(found, {"y": deviation})
+    results = deviations({"y": np.array(one)}, {"y": np.array(other)})
+    np.testing.assert_equal(results, {"y": deviation})
 
 
 def test_an_answer_that_is_not_finite_is_an_infinite_deviation() -> None:

@@ -46,11 +46,11 @@ class House:
         await self.managers.settled()
 
     def available(self) -> dict[str, list[int]]:
-        found = {
-            name: [one.version for one in self.table.status(ModelRef(name)) if one.state is ServableState.AVAILABLE]
+        results = {
+            name: [item.version for item in self.table.status(ModelRef(name)) if item.state is ServableState.AVAILABLE]
             for name in self.table.names()
         }
-        return {name: versions for name, versions in found.items() if versions}
+        return {name: versions for name, versions in results.items() if versions}
 
     def labelled(self, name: str, label: str) -> int:
         return self.table.find(ModelRef(name, label=label)).version

@@ -40,7 +40,7 @@ class House:
         await self.managers.settled()
 
     def serving(self, name: str = "m") -> list[int]:
-        return [one.version for one in self.table.status(ModelRef(name)) if one.state is ServableState.AVAILABLE]
+        return [item.version for item in self.table.status(ModelRef(name)) if item.state is ServableState.AVAILABLE]
 
     def reason(self, version: int) -> str:
         return self.table.status(ModelRef("m", version))[0].reason

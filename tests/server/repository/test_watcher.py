@@ -127,14 +127,14 @@ async def test_stop_first_never_tells_callers_that_there_is_no_such_model(tmp_pa
     house = House(tmp_path, stop_first=True)
     write_version(house.root, 1)
     await house.look()
-    told: set[str] = set()
+    output: set[str] = set()
 
     async def ask() -> None:
         while True:  # in every turn of the event loop
             try:
-                told.add(str(house.table.find(ModelRef("m"))))
+                output.add(str(house.table.find(ModelRef("m"))))
             except ServingError as error:
-                told.add(type(error).__name__)
+                output.add(type(error).__name__)
             await asyncio.sleep(0)
 
     asking = asyncio.ensure_future(ask())
@@ -143,7 +143,7 @@ async def test_stop_first_never_tells_callers_that_there_is_no_such_model(tmp_pa
         write_version(house.root, version)
         await house.look()
     asking.cancel()
-    assert told == {"m/1", "m/3", "Unavailable"}
+    assert output == {"m/1", "m/3", "Unavailable"}
     await house.managers.close(0)
 
 

@@ -250,6 +250,6 @@ def test_a_context_is_not_copied_for_each_example() -> None:
     fill(context.context, **{f"f{index}": [1.0] for index in range(50)})
     for _ in range(3):
         fill(context.examples.add(), x=[1.0, 2.0])
-    each: list[Any] = list(examples(message.input))
-    first, second, third = each
+    entry: list[Any] = list(examples(message.input))
+    first, second, third = entry
     assert first.maps[1] is second.maps[1] is third.maps[1] and first["f7"] is third["f7"]

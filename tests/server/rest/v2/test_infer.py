@@ -115,9 +115,9 @@ def test_one_input_may_be_a_list_and_another_bytes() -> None:
     engine = FakeEngine(manifest(signature=TWO))
     content, headers = packed(body(*inputs), numbers.tobytes())
     answer(content, headers, table=lambda: serving(engine))
-    (asked,) = engine.asked
-    np.testing.assert_array_equal(asked["n"], numbers)
-    np.testing.assert_array_equal(asked["x"], ROWS[:2])
+    (sent,) = engine.asked
+    np.testing.assert_array_equal(sent["n"], numbers)
+    np.testing.assert_array_equal(sent["x"], ROWS[:2])
 
 
 def test_integers_keep_every_digit() -> None:
