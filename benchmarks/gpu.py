@@ -235,7 +235,7 @@ def as_table(report: Report) -> str:
 
 
 def _as_line(check: Check) -> str:
-    return f"  {'held  ' if check.held else 'FAILED'}  {check.what:<26} {' '.join(check.said.split())}"
+    return f"  {'held  ' if check.held else 'FAILED'}  {check.what:<26} {' '.join(check.text.split())}"
 
 
 def _line(rate: Rate) -> str:
