@@ -85,17 +85,17 @@ class _Found:
 
 
 def main() -> int:
-    said = _parse()
+    options = _parse()
     try:
-        if said.make:
-            print(_make(said.make))
+        if options.make:
+            print(_make(options.make))
             return 0
         with tempfile.TemporaryDirectory() as folder:
-            path = _version(Path(folder), said.bundle)
-            if said.tf32_alone:
-                print(json.dumps(asdict(_in_one_precision(path, said.device, said.seconds, tf32=True))))
+            path = _version(Path(folder), options.bundle)
+            if options.tf32_alone:
+                print(json.dumps(asdict(_in_one_precision(path, options.device, options.seconds, tf32=True))))
                 return 0
-            report = measure(path, said.device, said.seconds, server=not said.without_server)
+            report = measure(path, options.device, options.seconds, server=not options.without_server)
     except (DeviceNotFound, RuntimeMissing, RuntimeConflict, _Missing) as error:
         print(f"gpu.py: {error}", file=sys.stderr)
         return MISSING

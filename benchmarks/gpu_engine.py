@@ -27,7 +27,7 @@ class Check:
     Attributes:
         what: Its name.
         held: Whether it did.
-        said: The figure, or why it did not.
+        text: The figure, or why it did not.
     """
 
     what: str
