@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from .report.failed import VerificationFailed  # with TensorFlow: not for --help
+    from .report.verification_failed import VerificationFailed  # with TensorFlow: not for --help
 
     try:
         return _export(options)

@@ -6,7 +6,7 @@ FoldserveError
     ├── CannotLoad           3   the file is not a model, or not one that can be read safely
     ├── Refused              4   the model cannot be exported safely; the message names the layer and the remedy
     │   └── NotFinite        4   a value inside the model is not finite
-    └── VerificationFailed   5   an artifact does not answer as the model does (`report.failed`); nothing was published
+    └── VerificationFailed   5   an artifact does not answer as the model does (`report.verification_failed`)
 ```
 """
 

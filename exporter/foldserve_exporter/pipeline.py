@@ -23,7 +23,7 @@ from .steps.load import open_model
 from .steps.publish import Exported, publish, refuse
 from .steps.reference import ReferenceSet, reference_run
 from .steps.report import StepResults, make_report
-from .verify.reduced import tf32_promises
+from .verify.tf32_tolerances import tf32_promises
 from .verify.verifier import Verifier, candidates_of
 from .verify.worker_pool import VerificationWorker, started_workers
 

@@ -24,7 +24,7 @@ LIMIT = 1 << 30
 Spoil = Callable[[Path], None]
 
 
-class House:
+class Harness:
     """A server whose model is asked all the time."""
 
     def __init__(self, root: Path, server: Running) -> None:
@@ -61,15 +61,15 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
     root = tmp_path_factory.mktemp("gate")
     make_bundle(root, "m", 1)
     with running(root, f"--engine-memory-limit={LIMIT}") as server:
-        house = House(root, server)
+        harness = Harness(root, server)
         try:
-            yield house
+            yield harness
         finally:
-            house.close()
+            harness.close()
 
 
 def weight_without_seal(path: Path) -> None:
@@ -151,66 +151,66 @@ SLOW = {"a weight, not sealed again", "a file that was not sealed", "one golden 
 
 
 @contextmanager
-def nobody_notices(house: House) -> Iterator[None]:
-    before = house.answers
+def nobody_notices(harness: Harness) -> Iterator[None]:
+    before = harness.answers
     yield
     for _ in range(2):
-        house.scores()
-    assert house.answers > before and not house.failures
+        harness.scores()
+    assert harness.answers > before and not harness.failures
 
 
 @pytest.mark.parametrize(
     "case", [pytest.param(case, marks=[pytest.mark.slow] if case in SLOW else []) for case in SPOILS]
 )
-def test_a_spoiled_version_is_refused_with_its_reason_and_served_once_it_is_mended(house: House, case: str) -> None:
+def test_a_spoiled_version_is_refused_with_its_reason_and_served_once_it_is_mended(harness: Harness, case: str) -> None:
     spoil, words = SPOILS[case]
-    version, (serving,) = house.next_version(), house.serving()
-    before = house.scores()
-    aside = make_bundle(house.root.with_name("aside"), "m", version, seed=version)
+    version, (serving,) = harness.next_version(), harness.serving()
+    before = harness.scores()
+    aside = make_bundle(harness.root.with_name("aside"), "m", version, seed=version)
     whole = shutil.copytree(aside, aside.with_name(f"whole-{version}"))
     spoil(aside)
-    with nobody_notices(house):
-        shutil.move(aside, house.root / "m" / str(version))
-        house.server.wait_for_log(f"m/{version}: refused")
-        state, reason = house.server.states()[version]
+    with nobody_notices(harness):
+        shutil.move(aside, harness.root / "m" / str(version))
+        harness.server.wait_for_log(f"m/{version}: refused")
+        state, reason = harness.server.states()[version]
         assert state == END and words in reason
-        assert house.serving() == [serving]
-        np.testing.assert_array_equal(house.scores(), before)
+        assert harness.serving() == [serving]
+        np.testing.assert_array_equal(harness.scores(), before)
 
         for file in whole.iterdir():
-            shutil.copy(file, house.root / "m" / str(version))
+            shutil.copy(file, harness.root / "m" / str(version))
         names = {file.name for file in Path(whole).iterdir()}
-        for stray in {file.name for file in (house.root / "m" / str(version)).iterdir()} - names:
-            (house.root / "m" / str(version) / stray).unlink()
-        house.server.wait_for_log(f"m/{version}: serving")
-        house.server.wait_for_log(f"m/{serving}: unloaded")
-        assert house.serving() == [version] and not np.allclose(house.scores(), before)
+        for stray in {file.name for file in (harness.root / "m" / str(version)).iterdir()} - names:
+            (harness.root / "m" / str(version) / stray).unlink()
+        harness.server.wait_for_log(f"m/{version}: serving")
+        harness.server.wait_for_log(f"m/{serving}: unloaded")
+        assert harness.serving() == [version] and not np.allclose(harness.scores(), before)
 
 
-def test_a_directory_that_is_being_copied_is_left_alone_until_it_is_whole(house: House) -> None:
-    version, (serving,) = house.next_version(), house.serving()
-    aside = make_bundle(house.root.with_name("aside"), "m", version, seed=version)
-    target = house.root / "m" / str(version)
-    with nobody_notices(house):
+def test_a_directory_that_is_being_copied_is_left_alone_until_it_is_whole(harness: Harness) -> None:
+    version, (serving,) = harness.next_version(), harness.serving()
+    aside = make_bundle(harness.root.with_name("aside"), "m", version, seed=version)
+    target = harness.root / "m" / str(version)
+    with nobody_notices(harness):
         target.mkdir()
         for file in sorted(aside.iterdir(), reverse=True):  # the manifest comes last
-            assert house.server.states().keys().isdisjoint({version}) and house.serving() == [serving]
+            assert harness.server.states().keys().isdisjoint({version}) and harness.serving() == [serving]
             shutil.copy(file, target)
-        house.server.wait_for_log(f"m/{version}: serving")
+        harness.server.wait_for_log(f"m/{version}: serving")
 
 
-def test_a_version_whose_engine_dies_while_it_loads_is_refused_and_the_old_one_serves(house: House) -> None:
-    version, (serving,) = house.next_version(), house.serving()
-    before = set(house.server.engines())
-    with nobody_notices(house):
-        make_bundle(house.root, "m", version, seed=version)
-        house.server.wait_for_log(f"m/{version}: loading")
-        while not (new := set(house.server.engines()) - before):
+def test_a_version_whose_engine_dies_while_it_loads_is_refused_and_the_old_one_serves(harness: Harness) -> None:
+    version, (serving,) = harness.next_version(), harness.serving()
+    before = set(harness.server.engines())
+    with nobody_notices(harness):
+        make_bundle(harness.root, "m", version, seed=version)
+        harness.server.wait_for_log(f"m/{version}: loading")
+        while not (new := set(harness.server.engines()) - before):
             pass
         os.kill(new.pop(), signal.SIGKILL)
-        house.server.wait_for_log(f"m/{version}: refused")
-        state, reason = house.server.states()[version]
+        harness.server.wait_for_log(f"m/{version}: refused")
+        state, reason = harness.server.states()[version]
         assert state == END and "while loading, the engine process was ended by SIGKILL" in reason
-        assert house.serving() == [serving]
-        (house.root / "m" / str(version) / MANIFEST).touch()
-        house.server.wait_for_log(f"m/{version}: serving")
+        assert harness.serving() == [serving]
+        (harness.root / "m" / str(version) / MANIFEST).touch()
+        harness.server.wait_for_log(f"m/{version}: serving")

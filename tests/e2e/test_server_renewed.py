@@ -28,7 +28,7 @@ def write_tokens(path: Path, *names: str) -> None:
     path.write_text("\n".join(entries))
 
 
-class House:
+class Harness:
     """The server, and callers with certificates of either authority."""
 
     def __init__(self, folder: Path, server: Running) -> None:
@@ -68,38 +68,38 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def harness(tmp_path: Path) -> Iterator[Harness]:
     make_bundle(tmp_path / "models", "m", 1, model=dense_model())
     write_tls(tmp_path / "tls.config", OLD.identity("server"), OLD)
     write_tokens(tmp_path / "tokens.toml", "a")
     files = (f"--ssl_config_file={tmp_path}/tls.config", f"--tokens-file={tmp_path}/tokens.toml")
     with running(tmp_path / "models", *files) as server:
-        yield House(tmp_path, server)
+        yield Harness(tmp_path, server)
 
 
-def test_new_connections_meet_the_new_certificate_and_authority(house: House) -> None:
-    assert house.call(OLD, OLD) is None and house.get(OLD, OLD) == 200
-    house.write(NEW)
-    house.server.wait_for_log("new connections are encrypted with what it says now")
-    assert house.call(NEW, NEW) is None and house.get(NEW, NEW) == 200
+def test_new_connections_meet_the_new_certificate_and_authority(harness: Harness) -> None:
+    assert harness.call(OLD, OLD) is None and harness.get(OLD, OLD) == 200
+    harness.write(NEW)
+    harness.server.wait_for_log("new connections are encrypted with what it says now")
+    assert harness.call(NEW, NEW) is None and harness.get(NEW, NEW) == 200
     for trusted, caller in ((OLD, NEW), (NEW, OLD)):
-        assert house.call(trusted, caller) is grpc.StatusCode.UNAVAILABLE and house.get(trusted, caller) is None
+        assert harness.call(trusted, caller) is grpc.StatusCode.UNAVAILABLE and harness.get(trusted, caller) is None
 
 
-def test_what_cannot_encrypt_changes_nothing_and_is_logged(house: House) -> None:
-    (house.folder / "tls.config").write_text("server_key: 'none'")
-    assert "stays so until the file changes" in house.server.wait_for_log("tls.config was not applied")
-    write_tls(house.folder / "tls.config", NEW.identity("server"), NEW, verify=False)
-    house.server.wait_for_log("client_verify cannot change while the server runs")
-    assert house.call(OLD, OLD) is None and house.get(OLD, OLD) == 200
-    assert not any("PRIVATE" in line for line in house.server.log)
+def test_what_cannot_encrypt_changes_nothing_and_is_logged(harness: Harness) -> None:
+    (harness.folder / "tls.config").write_text("server_key: 'none'")
+    assert "stays so until the file changes" in harness.server.wait_for_log("tls.config was not applied")
+    write_tls(harness.folder / "tls.config", NEW.identity("server"), NEW, verify=False)
+    harness.server.wait_for_log("client_verify cannot change while the server runs")
+    assert harness.call(OLD, OLD) is None and harness.get(OLD, OLD) == 200
+    assert not any("PRIVATE" in line for line in harness.server.log)
 
 
-def test_tokens_come_and_go(house: House) -> None:
-    write_tokens(house.folder / "tokens.toml", "b", "c")
-    house.server.wait_for_log("these tokens are known now: b, c")
-    assert house.call(OLD, OLD, "a") is grpc.StatusCode.UNAUTHENTICATED and house.get(OLD, OLD, "a") == 401
-    assert house.call(OLD, OLD, "b") is None and house.get(OLD, OLD, "c") == 200
-    (house.folder / "tokens.toml").write_text("[[token]]")
-    house.server.wait_for_log("tokens.toml was not applied")
-    assert house.call(OLD, OLD, "b") is None
+def test_tokens_come_and_go(harness: Harness) -> None:
+    write_tokens(harness.folder / "tokens.toml", "b", "c")
+    harness.server.wait_for_log("these tokens are known now: b, c")
+    assert harness.call(OLD, OLD, "a") is grpc.StatusCode.UNAUTHENTICATED and harness.get(OLD, OLD, "a") == 401
+    assert harness.call(OLD, OLD, "b") is None and harness.get(OLD, OLD, "c") == 200
+    (harness.folder / "tokens.toml").write_text("[[token]]")
+    harness.server.wait_for_log("tokens.toml was not applied")
+    assert harness.call(OLD, OLD, "b") is None

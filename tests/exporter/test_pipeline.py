@@ -25,8 +25,8 @@ from foldserve_exporter.cli import main
 from foldserve_exporter.diagnosis.finding import FindingKind, Severity
 from foldserve_exporter.errors import Refused
 from foldserve_exporter.options import DEFAULT_MAX_BATCH
-from foldserve_exporter.report.failed import VerificationFailed
 from foldserve_exporter.report.terminal_progress import STEPS
+from foldserve_exporter.report.verification_failed import VerificationFailed
 from foldserve_exporter.steps.publish import Exported
 
 from .models import randomise

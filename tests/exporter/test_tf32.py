@@ -23,8 +23,8 @@ from foldserve_exporter.emit.tf32 import round_to_tf32, with_tf32
 from foldserve_exporter.errors import Refused
 from foldserve_exporter.samples.rows import choose_rows
 from foldserve_exporter.steps.publish import Exported
-from foldserve_exporter.verify.reduced import tf32_promises
 from foldserve_exporter.verify.reference import Reference
+from foldserve_exporter.verify.tf32_tolerances import tf32_promises
 
 from .models import randomise
 

@@ -16,7 +16,7 @@ from foldserve_server.errors import LoadFailed, NotNow
 from foldserve_server.models.engine import BatchingInfo, EngineInfo, EngineLoad, OutputDeviation
 from foldserve_server.models.servable import Servable
 from foldserve_server.models.table import Table
-from foldserve_server.stats.drift import Drift
+from foldserve_server.stats.shadow_deviation import Drift
 from foldserve_server.stats.telemetry import Telemetry
 
 SIGNATURE = Signature((TensorSpec("x", "float32", (-1, 2)),), (TensorSpec("y", "float32", (-1, 2)),))

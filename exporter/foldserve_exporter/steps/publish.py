@@ -8,9 +8,9 @@ from foldserve_contract.publish import Staging
 from ..emit.triton import published_config
 from ..manifest import make_manifest
 from ..options import ExportOptions
-from ..report.failed import VerificationFailed
 from ..report.record import Report
 from ..report.report_files import write_json, write_page, write_reports
+from ..report.verification_failed import VerificationFailed
 
 FAILED = "failed"
 

@@ -1,4 +1,4 @@
-"""The command line of `serve-model`."""
+"""The flags of `serve-model`: the text of their help, and TensorFlow Serving's that are accepted and ignored."""
 
 import argparse
 

@@ -13,7 +13,7 @@ from foldserve_engine.spec import EngineKind
 
 from ..models.engine import BatchingInfo, EngineInfo, EngineLoad, OutputDeviation
 from ..predict.shadow import Mirror
-from ..stats.drift import Drift
+from ..stats.shadow_deviation import Drift
 from ..stats.telemetry import Histogram
 from . import EngineState, LoadReport, QueueState, StateHook
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from foldserve_engine.link.packets import Credits
 
-from ..stats.counters import Counters, CounterStore
+from ..stats.counter_store import Counters, CounterStore
 
 QUEUE = "queue"
 

@@ -12,7 +12,7 @@ from mmap import mmap
 
 from foldserve_engine.link.shared_memory import SharedMemory
 
-from ..stats.counters import Key
+from ..stats.counter_store import Key
 
 log = logging.getLogger(__name__)
 SLOT_BYTES = 256 << 20  # room for some ten thousand versions; unwritten pages take no memory

@@ -8,7 +8,7 @@ from typing import Protocol
 from foldserve_contract.manifest import Manifest
 from foldserve_contract.signature import Array, Arrays
 
-from ..stats.drift import Drift
+from ..stats.shadow_deviation import Drift
 from ..stats.telemetry import Histogram
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ..context.rights import current_rights, require_model
 from ..errors import InvalidRequest, ServableNotFound, Unavailable
-from .changes import Changes
+from .change_notifier import Changes
 from .engine import ModelEngine
 from .model_config import Latest, Policy
 from .query import ModelRef

@@ -12,8 +12,8 @@ from foldserve_contract.signature import Array, Arrays
 
 from ..errors import ServingError
 from ..models.engine import ModelEngine
-from ..stats.counters import CounterStore
-from ..stats.drift import Drift
+from ..stats.counter_store import CounterStore
+from ..stats.shadow_deviation import Drift
 
 log = logging.getLogger(__name__)
 MOST_AT_ONCE = 8

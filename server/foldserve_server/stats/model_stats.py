@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable
 
-from .counters import CounterStore, Key, PrivateCounterStore
+from .counter_store import CounterStore, Key, PrivateCounterStore
 from .failures import FailureReason
 
 RECENT = 1024

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .counters import Counters, CounterStore, Key, PrivateCounterStore
+from .counter_store import Counters, CounterStore, Key, PrivateCounterStore
 
 MICROSECONDS = tuple(10 * 1.8**power for power in range(33))  # TensorFlow Serving's buckets
 EXAMPLES = tuple(2.0**power for power in range(15))  # and those it counts examples in

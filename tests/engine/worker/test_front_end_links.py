@@ -94,7 +94,7 @@ class Front:
         return Credits.unpack(bytes(packet.payload))
 
 
-class House:
+class Harness:
     """An engine that serves in a thread, and its supervisor's channel."""
 
     def __init__(self, front_ends: int = 2) -> None:
@@ -120,61 +120,61 @@ class House:
 
 
 @pytest.fixture
-def house() -> Iterator[House]:
-    house = House()
-    yield house
-    house.engine.release.release(9)
-    house.control.close()
-    house.thread.join(PATIENCE_S)
-    for front in house.fronts:
+def harness() -> Iterator[Harness]:
+    harness = Harness()
+    yield harness
+    harness.engine.release.release(9)
+    harness.control.close()
+    harness.thread.join(PATIENCE_S)
+    for front in harness.fronts:
         front.channel.close()
         front.memory.close()
-    assert not house.thread.is_alive(), "the engine ends with its supervisor, whatever front ends there are"
+    assert not harness.thread.is_alive(), "the engine ends with its supervisor, whatever front ends there are"
 
 
-def test_a_batch_holds_rows_of_every_front_end_and_each_gets_its_own(house: House) -> None:
-    item, two = house.front(1), house.front(2)
+def test_a_batch_holds_rows_of_every_front_end_and_each_gets_its_own(harness: Harness) -> None:
+    item, two = harness.front(1), harness.front(2)
     item.ask(0, HOLD)
-    assert house.computed() == [HOLD]
+    assert harness.computed() == [HOLD]
     item.ask(1, 10)
     two.ask(0, 20)
     two.ask(1, 30)
     item.ask(2, 40)
-    house.engine.release.release()
-    assert sorted(house.computed()) == [10, 20, 30, 40]
+    harness.engine.release.release()
+    assert sorted(harness.computed()) == [10, 20, 30, 40]
     assert item.answers(3) == {0: 2 * HOLD, 1: 20, 2: 80}
     assert two.answers(2) == {0: 40, 1: 60}
 
 
-def test_what_a_dead_front_end_had_queued_is_not_computed_and_its_credits_go_to_the_others(house: House) -> None:
-    dying, staying = house.front(1), house.front(2)
+def test_what_a_dead_front_end_had_queued_is_not_computed_and_its_credits_go_to_the_others(harness: Harness) -> None:
+    dying, staying = harness.front(1), harness.front(2)
     dying.ask(0, HOLD)
-    assert house.computed() == [HOLD]
+    assert harness.computed() == [HOLD]
     dying.ask(1, 10)
     staying.ask(0, 20)
     dying.channel.close()
-    house.engine.release.release()
-    assert house.computed() == [20]
+    harness.engine.release.release()
+    assert harness.computed() == [20]
     assert staying.credits() == Credits(100, 1000)
     assert staying.answers(1) == {0: 40}
-    successor = house.front(3)
+    successor = harness.front(3)
     assert staying.credits() == Credits(50, 500)
     successor.ask(0, 50)
-    assert house.computed() == [50]
+    assert harness.computed() == [50]
     assert successor.answers(1) == {0: 100}, "and it was told nothing of credits, which are what it was born with"
 
 
-def test_who_comes_while_another_is_gone_is_told_what_there_is(house: House) -> None:
-    item, two = house.front(1), house.front(2)
+def test_who_comes_while_another_is_gone_is_told_what_there_is(harness: Harness) -> None:
+    item, two = harness.front(1), harness.front(2)
     for front in (item, two):
         front.ask(0, 1)
         front.answers(1)
     item.channel.close()
     assert two.credits() == Credits(100, 1000)
     two.channel.close()
-    three = house.front(3)
+    three = harness.front(3)
     assert three.credits() == Credits(100, 1000)
-    four = house.front(4)
+    four = harness.front(4)
     assert three.credits() == Credits(50, 500)
     four.ask(0, 4)
     assert four.answers(1) == {0: 8}
@@ -182,21 +182,21 @@ def test_who_comes_while_another_is_gone_is_told_what_there_is(house: House) -> 
 
 @pytest.mark.parametrize("stale", [Origin(1, 7), Origin(2, 1)])
 def test_what_is_meant_for_another_engine_or_comes_from_another_front_end_is_not_computed(
-    house: House, stale: Origin
+    harness: Harness, stale: Origin
 ) -> None:
-    item = house.front(1)
+    item = harness.front(1)
     item.ask(0, 1)
-    assert house.computed() == [1]
+    assert harness.computed() == [1]
     item.submits = SubmitCodec(0, stale)
     item.ask(1, 2)
     item.submits = SubmitCodec(0, Origin(1, 1))
     item.ask(2, 3)
-    assert house.computed() == [3]
+    assert harness.computed() == [3]
     assert item.answers(2) == {0: 2, 2: 6}
 
 
-def test_a_front_end_that_talks_nonsense_is_given_up_and_no_other(house: House) -> None:
-    item, two = house.front(1), house.front(2)
+def test_a_front_end_that_talks_nonsense_is_given_up_and_no_other(harness: Harness) -> None:
+    item, two = harness.front(1), harness.front(2)
     item.channel.put(PacketKind.WORK, b"nonsense")
     assert item.channel.flush()
     with pytest.raises(Closed):
@@ -206,24 +206,24 @@ def test_a_front_end_that_talks_nonsense_is_given_up_and_no_other(house: House) 
     assert two.answers(1) == {0: 10}
 
 
-def test_an_answer_is_never_written_where_a_restarted_front_end_reads(house: House) -> None:
+def test_an_answer_is_never_written_where_a_restarted_front_end_reads(harness: Harness) -> None:
     """The batch that runs when a front end dies is written to its memory, which its successor does not have."""
-    dying, _ = house.front(1), house.front(2)
+    dying, _ = harness.front(1), harness.front(2)
     dying.ask(0, HOLD)
-    assert house.computed() == [HOLD]
+    assert harness.computed() == [HOLD]
     dying.channel.close()
-    successor = house.front(3)
+    successor = harness.front(3)
     successor.ask(0, 7)
-    house.engine.release.release()
-    assert house.computed() == [7]
+    harness.engine.release.release()
+    assert harness.computed() == [7]
     assert successor.answers(1) == {0: 14}, "and its credits are its share, though it came before the death was seen"
 
 
-def test_credits_never_make_the_engine_wait_for_a_front_end_that_reads_nothing(house: House) -> None:
-    deaf, hearing = house.front(1), house.front(2)
+def test_credits_never_make_the_engine_wait_for_a_front_end_that_reads_nothing(harness: Harness) -> None:
+    deaf, hearing = harness.front(1), harness.front(2)
     for generation in range(2000):
         deaf.ask(generation % 8, 1, generation)
         if generation % 8 == 7:
-            house.computed()
+            harness.computed()
     hearing.ask(0, 9)
     assert hearing.answers(1) == {0: 18}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from foldserve_server.config.command import parse
+from foldserve_server.config.command_line import parse
 from foldserve_server.config.config_watch import ConfigWatch
 from foldserve_server.config.tf_serving_files.model_server_config import read_models
 from foldserve_server.errors import CannotStart, ReloadFailed

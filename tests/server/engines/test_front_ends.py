@@ -24,7 +24,7 @@ CALLERS = 150
 LOST = Unavailable("the engine crashed", 5)
 
 
-class House:
+class Harness:
     """A slow fake engine, and links of as many front ends as there are to be."""
 
     def __init__(self, path: Path, launched: LaunchedEngine, front_ends: int, **changes: Any) -> None:
@@ -54,10 +54,10 @@ class House:
 
 
 @asynccontextmanager
-async def house(path: Path, front_ends: int, **changes: Any) -> AsyncIterator[House]:
+async def harness(path: Path, front_ends: int, **changes: Any) -> AsyncIterator[Harness]:
     settings = replace(SETTINGS, front_ends=front_ends, **changes)
     launched = await launch(path, settings, FAKE)
-    made = House(path, launched, front_ends, **changes)
+    made = Harness(path, launched, front_ends, **changes)
     try:
         yield made
     finally:
@@ -69,7 +69,7 @@ async def house(path: Path, front_ends: int, **changes: Any) -> AsyncIterator[Ho
 async def test_no_caller_ever_gets_another_callers_rows(path: Path) -> None:
     """Callers come and leave, and front ends die and are followed by others, while a slow engine mixes their rows."""
     draw = random.Random(2)
-    async with house(path, 3, max_batch_size=8) as made:
+    async with harness(path, 3, max_batch_size=8) as made:
         for number in (1, 2, 3):
             made.front(number)
         newest = 3
@@ -111,7 +111,7 @@ async def outcome(task: "asyncio.Task[dict[str, np.ndarray]]", right: np.ndarray
 
 async def test_what_a_dead_front_end_had_queued_is_not_computed_and_the_others_are_answered(path: Path) -> None:
     pipes = Pipes(path)
-    async with house(path, 2) as made:
+    async with harness(path, 2) as made:
         dying, staying = made.front(1), made.front(2)
         held = asyncio.create_task(staying.predict(rows(Command.HOLD), None, False))
         await pipes.entered()
@@ -129,7 +129,7 @@ async def test_what_a_dead_front_end_had_queued_is_not_computed_and_the_others_a
 
 async def test_the_queue_is_shared_out_and_what_the_dead_had_goes_to_the_living(path: Path) -> None:
     pipes = Pipes(path)
-    async with house(path, 2, max_queue_rows=8) as made:
+    async with harness(path, 2, max_queue_rows=8) as made:
         made.front(1)
         staying = made.front(2)
         assert staying.pending.max_rows == 4
@@ -151,7 +151,7 @@ async def test_the_queue_is_shared_out_and_what_the_dead_had_goes_to_the_living(
 
 async def test_an_engine_that_dies_is_seen_by_every_front_end_and_frees_all_their_slots(path: Path) -> None:
     pipes = Pipes(path)
-    async with house(path, 2) as made:
+    async with harness(path, 2) as made:
         links = [made.front(1), made.front(2)]
         held = asyncio.create_task(links[0].predict(rows(Command.HOLD), None, False))
         await pipes.entered()
@@ -179,7 +179,7 @@ async def test_an_engine_that_dies_is_seen_by_every_front_end_and_frees_all_thei
 
 
 async def test_an_engine_keeps_nothing_of_front_ends_that_are_gone(path: Path) -> None:
-    async with house(path, 2) as made:
+    async with harness(path, 2) as made:
         process = Path(f"/proc/{made.launched.child.pid}")
 
         def held() -> tuple[int, int]:

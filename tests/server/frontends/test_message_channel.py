@@ -22,7 +22,7 @@ from foldserve_server.models.model_config import ModelConfig, Specific
 
 
 class Ends:
-    """Both ends of a post, and what has come to the second."""
+    """Both ends of a message channel, and the messages that the second received."""
 
     def __init__(self) -> None:
         item, other = pair()

@@ -37,7 +37,7 @@ FRONT = 5
 ON = replace(SETTINGS, front_ends=2)
 
 
-class House:
+class Harness:
     """A front end's routing, and the processes of one engine."""
 
     def __init__(self, path: Path, launched: LaunchedEngine, book: SharedCounterStore) -> None:
@@ -72,28 +72,28 @@ def version(number: int = 1, state: ServableState = ServableState.AVAILABLE, **c
 
 
 @asynccontextmanager
-async def routed(path: Path) -> AsyncIterator[House]:
+async def routed(path: Path) -> AsyncIterator[Harness]:
     book = SharedCounterStore.create(3, 0, 1 << 20)
     launched = await launch(path, ON, FAKE)
-    house = House(path, launched, book)
+    harness = Harness(path, launched, book)
     try:
-        yield house
+        yield harness
     finally:
-        await house.release("over")
-        await house.launched.discard()
+        await harness.release("over")
+        await harness.launched.discard()
         book.memory.close()
 
 
 async def test_a_version_answers_by_the_engine_it_is_linked_with(path: Path) -> None:
-    async with routed(path) as house:
-        house.link()
-        house.adopt(
+    async with routed(path) as harness:
+        harness.link()
+        harness.adopt(
             version(reason="so it is"), version(2, ServableState.END, engine=None, failed=True, cause="X"), stable=1
         )
-        assert house.table.policy("m") == Specific(frozenset({1, 2}))
-        np.testing.assert_allclose(await house.predict(), expected(path, rows(3)), atol=1e-5)
-        np.testing.assert_allclose(await house.predict(label="stable"), expected(path, rows(3)), atol=1e-5)
-        two, item = house.table.status(ModelRef("m"))
+        assert harness.table.policy("m") == Specific(frozenset({1, 2}))
+        np.testing.assert_allclose(await harness.predict(), expected(path, rows(3)), atol=1e-5)
+        np.testing.assert_allclose(await harness.predict(label="stable"), expected(path, rows(3)), atol=1e-5)
+        two, item = harness.table.status(ModelRef("m"))
         assert (two.state, two.failed, two.cause) == (ServableState.END, True, "X")
         assert (item.reason, item.available) == ("so it is", True)
         engine = item.engine
@@ -101,54 +101,54 @@ async def test_a_version_answers_by_the_engine_it_is_linked_with(path: Path) -> 
         assert engine.info.verdicts and "golden deviation" in engine.info.summary
         assert (engine.load.max_rows, engine.load.rows, engine.load.sizes.total) == (16_384, 0, 2)
         with pytest.raises(ServableNotFound):
-            await house.predict(version=2)
+            await harness.predict(version=2)
 
 
 async def test_what_is_adopted_is_all_there_is_and_a_version_stays_itself(path: Path) -> None:
-    async with routed(path) as house:
-        house.link()
-        house.adopt(version(), old=1)
-        before = house.table.find(ModelRef("m"))
-        await house.predict()
-        house.adopt(version(), new=1)
-        assert house.table.find(ModelRef("m", label="new")) is before and before.engine.load.sizes.total == 1
+    async with routed(path) as harness:
+        harness.link()
+        harness.adopt(version(), old=1)
+        before = harness.table.find(ModelRef("m"))
+        await harness.predict()
+        harness.adopt(version(), new=1)
+        assert harness.table.find(ModelRef("m", label="new")) is before and before.engine.load.sizes.total == 1
         with pytest.raises(Exception, match="Unrecognized servable version label: old"):
-            house.table.find(ModelRef("m", label="old"))
-        house.routing.adopt(messages.TableSnapshot(2, True, (), ()))
-        assert house.table.names() == []
+            harness.table.find(ModelRef("m", label="old"))
+        harness.routing.adopt(messages.TableSnapshot(2, True, (), ()))
+        assert harness.table.names() == []
 
 
 async def test_a_front_end_that_never_saw_the_version_before_knows_that_there_was_one(path: Path) -> None:
-    async with routed(path) as house:
-        house.adopt(version(2, ServableState.LOADING, engine=None))
+    async with routed(path) as harness:
+        harness.adopt(version(2, ServableState.LOADING, engine=None))
         with pytest.raises(Unavailable, match="is loaded in the place of another"):
-            house.table.find(ModelRef("m"))
+            harness.table.find(ModelRef("m"))
 
 
 async def test_an_engine_that_dies_is_asked_again_when_there_is_a_new_link(path: Path) -> None:
-    async with routed(path) as house:
-        house.link()
-        house.adopt(version())
+    async with routed(path) as harness:
+        harness.link()
+        harness.adopt(version())
         pipes = Pipes(path)
-        engine = house.table.find(ModelRef("m")).engine
+        engine = harness.table.find(ModelRef("m")).engine
         held = asyncio.create_task(_ask(engine, Command.HOLD))
         await pipes.entered()
         queued = asyncio.create_task(_ask(engine, 4))
         await asyncio.sleep(0)
-        house.launched.child.kill()
+        harness.launched.child.kill()
         with pytest.raises(Unavailable, match="crashed and is being restarted") as caught:
             await held
         assert caught.value.retry_after_ms
-        house.adopt(version(), available=False)
-        assert not house.table.find(ModelRef("m")).available
+        harness.adopt(version(), available=False)
+        assert not harness.table.find(ModelRef("m")).available
         with pytest.raises(Unavailable, match="being restarted"):
-            await house.predict()
-        before, house.launched = house.launched, await launch(house.path, ON, FAKE, house.launched)
+            await harness.predict()
+        before, harness.launched = harness.launched, await launch(harness.path, ON, FAKE, harness.launched)
         before.close()
-        house.link()
-        house.adopt(version(), restarts=1)
+        harness.link()
+        harness.adopt(version(), restarts=1)
         np.testing.assert_allclose(await queued, expected(path, rows(4)), atol=1e-5)
-        assert house.table.find(ModelRef("m")).available and engine.load.restarts == 1
+        assert harness.table.find(ModelRef("m")).available and engine.load.restarts == 1
 
 
 async def _ask(engine: Any, first: float) -> np.ndarray:
@@ -156,32 +156,32 @@ async def _ask(engine: Any, first: float) -> np.ndarray:
 
 
 async def test_a_version_is_released_when_its_last_caller_has_its_answer(path: Path) -> None:
-    async with routed(path) as house:
-        house.link()
-        house.adopt(version())
-        servable = house.table.find(ModelRef("m"))
+    async with routed(path) as harness:
+        harness.link()
+        harness.adopt(version())
+        servable = harness.table.find(ModelRef("m"))
         pipes = Pipes(path)
         with servable.lease() as engine:
             held = asyncio.create_task(_ask(engine, Command.HOLD))
             await pipes.entered()
-            house.adopt(version(state=ServableState.UNLOADING))
-            releasing = asyncio.create_task(house.release())
+            harness.adopt(version(state=ServableState.UNLOADING))
+            releasing = asyncio.create_task(harness.release())
             await pipes.release()
             assert (await held).shape == (1, 3)
             assert not releasing.done(), "somebody may still ask"
         await releasing
-        house.adopt(version(state=ServableState.END, engine=None))
-        assert house.table.status(ModelRef("m"))[0].state is ServableState.END
+        harness.adopt(version(state=ServableState.END, engine=None))
+        assert harness.table.status(ModelRef("m"))[0].state is ServableState.END
 
 
 async def test_a_release_that_gives_a_reason_waits_for_nobody(path: Path) -> None:
-    async with routed(path) as house:
-        house.link()
-        house.adopt(version())
+    async with routed(path) as harness:
+        harness.link()
+        harness.adopt(version())
         pipes = Pipes(path)
-        held = asyncio.create_task(_ask(house.table.find(ModelRef("m")).engine, Command.HOLD))
+        held = asyncio.create_task(_ask(harness.table.find(ModelRef("m")).engine, Command.HOLD))
         await pipes.entered()
-        await house.release("the grace is over")
+        await harness.release("the grace is over")
         with pytest.raises(Unavailable, match="the grace is over") as caught:
             await held
         assert caught.value.retry_after_ms == 7
@@ -189,16 +189,16 @@ async def test_a_release_that_gives_a_reason_waits_for_nobody(path: Path) -> Non
 
 
 async def test_a_shadow_engine_is_shown_what_this_front_end_is_asked(path: Path) -> None:
-    async with routed(path) as house:
-        behind = await launch(house.path, ON, FAKE)
-        house.link()
-        house.link(2, behind)
-        house.adopt(version(shadow=2))
-        await house.predict()
-        engine = house.table.find(ModelRef("m")).engine
+    async with routed(path) as harness:
+        behind = await launch(harness.path, ON, FAKE)
+        harness.link()
+        harness.link(2, behind)
+        harness.adopt(version(shadow=2))
+        await harness.predict()
+        engine = harness.table.find(ModelRef("m")).engine
         assert "shadowed by onnxruntime" in engine.info.summary
         mirror = engine.mirror  # type: ignore[attr-defined]
         await mirror.settled()
         assert (engine.drift.compared, engine.drift.beyond) == (1, 0)  # type: ignore[union-attr]
-        await house.routing.release(ReleaseEngine(2, "over", None), lambda number: None)
+        await harness.routing.release(ReleaseEngine(2, "over", None), lambda number: None)
         await behind.discard()

@@ -5,8 +5,8 @@ from functools import partial
 import pytest
 
 from foldserve_server.frontends.shared_counters import SharedCounterStore
-from foldserve_server.stats.drift import Drift
 from foldserve_server.stats.model_stats import RECENT, ModelStats
+from foldserve_server.stats.shadow_deviation import Drift
 from foldserve_server.stats.telemetry import BUSY_BYTES, Telemetry
 
 SEATS = 3

@@ -26,7 +26,7 @@ from foldserve_server.models.query import InputTensor, ModelRef, Query
 from foldserve_server.models.servable import Servable
 from foldserve_server.predict.handler import PredictHandler
 from foldserve_server.predict.request_limits import RequestLimits
-from foldserve_server.stats.drift import Drift
+from foldserve_server.stats.shadow_deviation import Drift
 from foldserve_server.stats.telemetry import Histogram
 from tests.server.fakes import CountedTable, FakeEngine, serving
 

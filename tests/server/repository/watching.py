@@ -16,7 +16,7 @@ from foldserve_server.stats.telemetry import Telemetry
 from tests.server.fakes import Starter
 
 
-class House:
+class Harness:
     """A repository, a watcher over it, and engines that are none."""
 
     def __init__(self, root: Path, source: ModelSource | None = None, **context: Any) -> None:
@@ -43,9 +43,9 @@ class House:
 
 
 @asynccontextmanager
-async def watching(root: Path, source: ModelSource | None = None, **context: Any) -> AsyncIterator[House]:
-    house = House(root, source, **context)
+async def watching(root: Path, source: ModelSource | None = None, **context: Any) -> AsyncIterator[Harness]:
+    harness = Harness(root, source, **context)
     try:
-        yield house
+        yield harness
     finally:
-        await house.managers.close(0)
+        await harness.managers.close(0)

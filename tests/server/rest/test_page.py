@@ -14,7 +14,7 @@ from foldserve_contract.bundle import Bundle
 from foldserve_server.models.engine import OutputDeviation
 from foldserve_server.models.servable import Servable
 from foldserve_server.models.table import Table
-from foldserve_server.stats.drift import Drift
+from foldserve_server.stats.shadow_deviation import Drift
 from tests.bundles import make_bundle, reseal
 from tests.server.fakes import FakeEngine, serving
 

@@ -23,7 +23,7 @@ from foldserve_engine.link.shared_memory import SharedMemory
 from foldserve_engine.link.status_page import StatusPage
 
 from ...errors import ServingError, Unavailable
-from ...stats.counters import Counters
+from ...stats.counter_store import Counters
 from ..connection import PacketConnection
 from ..settings import EngineSettings
 from .outcomes import copy_of, error_of, expired, submit_error

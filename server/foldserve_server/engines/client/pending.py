@@ -8,7 +8,7 @@ from foldserve_contract.signature import Array
 from foldserve_engine.link.packets import Arena, Credits, Submit
 
 from ...errors import QueueFull, ResourceExhausted
-from ...stats.counters import Counters
+from ...stats.counter_store import Counters
 from .slabs import RequestSize, SlotView
 
 _GENERATIONS = 1 << 32

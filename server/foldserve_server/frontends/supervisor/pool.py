@@ -14,7 +14,7 @@ from ...engines import EngineSettings, RestartPolicy
 from ...engines.process.restart_policy import RestartBackoff
 from ...errors import CannotStart, FrontEndsFailed
 from ...models.admin import Admin
-from ...models.changes import Changes
+from ...models.change_notifier import Changes
 from ...models.table import Table
 from ...stats.telemetry import BUSY_BYTES
 from ...system.address import reserve

@@ -13,8 +13,8 @@ from ...engines import EngineSettings
 from ...engines.process.launch import ENGINE_COMMAND, LaunchedEngine, launch
 from ...engines.process.supervisor import EngineSupervisor
 from ...errors import NotNow, ServingError, Unavailable
-from ...models.changes import Changes
-from ...stats.counters import CounterStore
+from ...models.change_notifier import Changes
+from ...stats.counter_store import CounterStore
 from .. import queue_gauge
 from ..messages import EngineEntry, EngineLinked, EngineProfile, ReleaseEngine
 from .front_end_process import FrontEndProcess

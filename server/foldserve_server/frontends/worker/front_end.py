@@ -20,7 +20,7 @@ from typing import Any
 from foldserve_engine.spec import EngineKind
 from foldserve_engine.worker import process_limits
 
-from ...config.command import parse_front_end
+from ...config.command_line import parse_front_end
 from ...config.options import ServerOptions
 from ...context.span import untraced
 from ...engines.launcher import settings_of

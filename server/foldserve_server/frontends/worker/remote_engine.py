@@ -15,7 +15,7 @@ from foldserve_engine.link.status_page import StatusPage
 from ...engines import EngineSettings, EngineState, StateHook, refusals
 from ...engines.client.engine_client import EngineClient
 from ...errors import Unavailable
-from ...stats.counters import CounterStore
+from ...stats.counter_store import CounterStore
 from .. import queue_gauge
 from ..messages import EngineEntry, EngineLinked, EngineProfile
 

@@ -10,7 +10,7 @@ from ...errors import Unavailable
 from ...models.servable import Servable, ServableState, ServableStatus
 from ...models.table import Table
 from ...predict.shadow import Mirror
-from ...stats.counters import CounterStore
+from ...stats.counter_store import CounterStore
 from ...stats.model_stats import ModelStats
 from ..messages import EngineLinked, ModelEntry, ReleaseEngine, TableSnapshot, VersionEntry
 from .remote_engine import RemoteEngine

@@ -20,7 +20,7 @@ from ...models.query import ModelRef
 from ...models.servable import Servable, ServableState
 from ...models.table import Table
 from ...predict.handler import Clock
-from ...stats.drift import Drift
+from ...stats.shadow_deviation import Drift
 from ...system.version import own_version
 from ..v1.predict_json import dump
 from .pixels import Pixels

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from foldserve_contract import tolerance
 
-from .counters import CounterStore, Key, PrivateCounterStore
+from .counter_store import CounterStore, Key, PrivateCounterStore
 
 log = logging.getLogger(__name__)
 _COMPARED, _BEYOND, _FAILED, _SKIPPED, _WORST = range(5)

@@ -4,7 +4,7 @@ import pytest
 
 from foldserve_engine.spec import GRAPH_ROWS, EngineKind
 from foldserve_server import cli
-from foldserve_server.config.command import parse
+from foldserve_server.config.command_line import parse
 from foldserve_server.config.options import EngineFlags
 from foldserve_server.engines import launcher
 from foldserve_server.engines.launcher import Launcher, choose_shadow
