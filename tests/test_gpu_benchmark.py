@@ -180,7 +180,7 @@ def test_the_process_that_tries_tf32_was_never_told_to_leave_it_alone(
     monkeypatch.setattr(gpu.subprocess, "run", run)
     (check,) = gpu._with_tf32(tmp_path, "cuda:0", 1.0, [])
     assert heard and "NVIDIA_TF32_OVERRIDE" not in heard
-    assert not check.held and "status 3" in check.said
+    assert not check.held and "status 3" in check.text
 
 
 @pytest.mark.parametrize(("promised", "held"), [(None, True), (1e-3, True), (1e-12, False)])
@@ -188,4 +188,4 @@ def test_tf32_fails_where_a_promise_for_it_is_broken(bench: Benches, promised: f
     assert bench(promised).golden().held
     check = bench(promised, tf32=True).golden()
     assert check.held is held
-    assert ("nothing is promised for TF32" in check.said) is (promised is None)
+    assert ("nothing is promised for TF32" in check.text) is (promised is None)
