@@ -76,8 +76,8 @@ class Worker:
     def _submit(self, link: FrontEndLink, submit: Submit, descriptor: int | None, now_ns: int) -> None:
         key = (link.front, submit.slot, submit.generation)
         try:
-            task = link.desk.open(submit, descriptor)
-            shapes = link.desk.inputs.row_shapes(submit.dims)
+            task = link.request_memory.open(submit, descriptor)
+            shapes = link.request_memory.inputs.row_shapes(submit.dims)
             self._queue.add(Job(key, submit.rows, shapes, now_ns, submit.deadline_ns or None, submit.exact))
         except (RequestInvalid, ValueError) as error:
             _log.error("a request was refused: %s", error)
@@ -152,7 +152,7 @@ class Worker:
         if not self._queue.finish(part):
             return
         try:
-            placed = self._links[part.job.key[0]].desk.write(task, task.parts or [outputs])
+            placed = self._links[part.job.key[0]].request_memory.write(task, task.parts or [outputs])
         except (RunFailed, OSError) as error:
             self._fail(part.job, error)
         else:

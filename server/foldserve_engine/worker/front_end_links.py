@@ -23,7 +23,7 @@ class FrontEndLink:
 
     Attributes:
         front: The front end's number.
-        desk: Where its requests lie.
+        request_memory: Where its requests lie.
         ended: Whether it has ended, or has sent something invalid.
         credits: What it may have in flight, as it knows.
     """
@@ -33,10 +33,10 @@ class FrontEndLink:
         self.credits = credits
         self.front = origin.front
         self.channel = channel
-        self.desk = RequestMemory(signature)
+        self.request_memory = RequestMemory(signature)
         self.ended = False
-        self._submits = SubmitCodec(self.desk.inputs.dims_count, origin)
-        self._results = ResultCodec(self.desk.outputs.dims_count, origin)
+        self._submits = SubmitCodec(self.request_memory.inputs.dims_count, origin)
+        self._results = ResultCodec(self.request_memory.outputs.dims_count, origin)
 
     def receive(self) -> Iterator[Work]:
         """The submissions and cancellations that have come, and the memory that came with them."""
@@ -45,7 +45,7 @@ class FrontEndLink:
                 if packet.kind is PacketKind.WORK:
                     yield from self._work(packet)
                 elif packet.kind is PacketKind.ATTACH:
-                    self.desk.attach(Arena.unpack(bytes(packet.payload)), packet.descriptors[0])
+                    self.request_memory.attach(Arena.unpack(bytes(packet.payload)), packet.descriptors[0])
                 else:
                     raise ValueError(f"a packet of kind {packet.kind.name} is out of place")
         except Closed:

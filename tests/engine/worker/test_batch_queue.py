@@ -194,7 +194,7 @@ def test_sizes_that_cannot_be_buckets_are_refused(largest: int, sizes: tuple[int
 
 
 class Callers:
-    """Plays random callers and an engine, and keeps book of who was settled and how."""
+    """Plays random callers and an engine, and records which caller was settled, and how."""
 
     def __init__(self, queue: BatchQueue, max_batch_size: int, sizes: tuple[int, ...]) -> None:
         self.queue, self.max, self.sizes = queue, max_batch_size, sizes

@@ -35,13 +35,13 @@ class FakeConnection:
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
         self.on_packet: Any = None
-        self.desk = RequestMemory(SIGNATURE)
+        self.request_memory = RequestMemory(SIGNATURE)
         self.submits: list[Submit] = []
         self.cancels: list[tuple[int, int]] = []
 
     def put(self, kind: PacketKind, record: bytes, descriptors: Sequence[int] = (), *, at_once: bool = False) -> None:
         if kind is PacketKind.ATTACH:
-            self.desk.attach(Arena.unpack(record), descriptors[0])
+            self.request_memory.attach(Arena.unpack(record), descriptors[0])
             return
         for descriptor in descriptors:
             os.close(descriptor)
@@ -61,8 +61,8 @@ class FakeConnection:
     ) -> None:
         """Doubles the inputs of a request."""
         if outcome is Outcome.DONE and generation is None:
-            task = self.desk.open(submit, None)
-            self.desk.write(task, [{"y": task.inputs["x"] * 2}])
+            task = self.request_memory.open(submit, None)
+            self.request_memory.write(task, [{"y": task.inputs["x"] * 2}])
         text = submit.generation if generation is None else generation
         record = ResultCodec(0, origin or self.origin).pack(Result(submit.slot, text, outcome, False, ()))
         self.on_packet(Packet(PacketKind.RESULTS, memoryview(record), ()))

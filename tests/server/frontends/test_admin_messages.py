@@ -49,7 +49,7 @@ class Remembering:
 
 
 class Between:
-    """A front end's admin and the supervisor's desk, and nothing between them but documents."""
+    """A front end's admin and the supervisor's request_memory, and nothing between them but documents."""
 
     def __init__(self) -> None:
         self.behind = Remembering()

@@ -40,10 +40,10 @@ ON = replace(SETTINGS, front_ends=2)
 class Harness:
     """A front end's routing, and the processes of one engine."""
 
-    def __init__(self, path: Path, launched: LaunchedEngine, book: SharedCounterStore) -> None:
+    def __init__(self, path: Path, launched: LaunchedEngine, store: SharedCounterStore) -> None:
         self.path = path
         self.launched = launched
-        self.routing = Routing(Table(), FRONT, dict.fromkeys(EngineKind, ON), book, 1.0)
+        self.routing = Routing(Table(), FRONT, dict.fromkeys(EngineKind, ON), store, 1.0)
         self.table = self.routing.table
 
     def link(self, engine: int = 1, to: LaunchedEngine | None = None) -> None:
@@ -73,15 +73,15 @@ def version(number: int = 1, state: ServableState = ServableState.AVAILABLE, **c
 
 @asynccontextmanager
 async def routed(path: Path) -> AsyncIterator[Harness]:
-    book = SharedCounterStore.create(3, 0, 1 << 20)
+    store = SharedCounterStore.create(3, 0, 1 << 20)
     launched = await launch(path, ON, FAKE)
-    harness = Harness(path, launched, book)
+    harness = Harness(path, launched, store)
     try:
         yield harness
     finally:
         await harness.release("over")
         await harness.launched.discard()
-        book.memory.close()
+        store.memory.close()
 
 
 async def test_a_version_answers_by_the_engine_it_is_linked_with(path: Path) -> None:

@@ -9,27 +9,27 @@ from foldserve_server.stats.model_stats import RECENT, ModelStats
 from foldserve_server.stats.shadow_deviation import Drift
 from foldserve_server.stats.telemetry import BUSY_BYTES, Telemetry
 
-SEATS = 3
+SLOTS = 3
 
 
 @pytest.fixture
-def books() -> Iterator[list[SharedCounterStore]]:
-    """The same books as each of three processes sees them."""
-    first = SharedCounterStore.create(SEATS, 0, 1 << 16)
-    others = [SharedCounterStore.attach(first.memory.descriptor, SEATS, own) for own in (1, 2)]
+def stores() -> Iterator[list[SharedCounterStore]]:
+    """The same store as each of three processes sees them."""
+    first = SharedCounterStore.create(SLOTS, 0, 1 << 16)
+    others = [SharedCounterStore.attach(first.memory.descriptor, SLOTS, own) for own in (1, 2)]
     yield [first, *others]
     first.memory.close()
 
 
-def test_what_each_has_counted_is_added_up_for_everybody(books: list[SharedCounterStore]) -> None:
-    tellers = [Telemetry(book) for book in books]
-    for number, telemetry in enumerate(tellers, 1):
+def test_the_counts_of_all_processes_are_added_up(stores: list[SharedCounterStore]) -> None:
+    telemetries = [Telemetry(store) for store in stores]
+    for number, telemetry in enumerate(telemetries, 1):
         telemetry.failed("m", "UNAVAILABLE")
         for _ in range(number):
             telemetry.answered("m", "Predict", "GRPC", 25_000)
         telemetry.ran("m", "Predict", "onnxruntime", number, 1_000)
-    tellers[2].refused("m", "GoldenMismatch")
-    for telemetry in tellers:
+    telemetries[2].refused("m", "GoldenMismatch")
+    for telemetry in telemetries:
         assert telemetry.requests == {("m", "OK"): 6, ("m", "UNAVAILABLE"): 3}
         assert telemetry.rows == {"m": 6}
         latency = telemetry.latency["m", "Predict", "GRPC"]
@@ -37,17 +37,17 @@ def test_what_each_has_counted_is_added_up_for_everybody(books: list[SharedCount
         assert telemetry.refusals == {("m", "GoldenMismatch"): 1}
 
 
-def test_a_tally_and_a_drift_are_those_of_all(books: list[SharedCounterStore]) -> None:
-    tallies = [ModelStats(book, "1", now=partial(int, at)) for book, at in zip(books, (30, 50, 40), strict=True)]
-    for rows, tally in enumerate(tallies, 1):
-        tally.succeed(rows, rows * 1000)
-    tallies[0].fail(RuntimeError(), 7)
-    assert [(item.successes, item.failures, item.rows, item.success_ns, item.failure_ns) for item in tallies] == [
+def test_statistics_and_drift_are_those_of_all(stores: list[SharedCounterStore]) -> None:
+    all_stats = [ModelStats(store, "1", now=partial(int, at)) for store, at in zip(stores, (30, 50, 40), strict=True)]
+    for rows, stats in enumerate(all_stats, 1):
+        stats.succeed(rows, rows * 1000)
+    all_stats[0].fail(RuntimeError(), 7)
+    assert [(item.successes, item.failures, item.rows, item.success_ns, item.failure_ns) for item in all_stats] == [
         (3, 1, 6, 6000, 7)
     ] * 3
-    assert tallies[1].percentiles_ns(0.5, 1.0) == [2000, 3000]
-    assert {item.last_ms for item in tallies} == {50}, "the latest of all"
-    drifts = [Drift("tensorflow", {"y": 1.0, "z": 1.0}, book, "1") for book in books]
+    assert all_stats[1].percentiles_ns(0.5, 1.0) == [2000, 3000]
+    assert {item.last_ms for item in all_stats} == {50}, "the latest of all"
+    drifts = [Drift("tensorflow", {"y": 1.0, "z": 1.0}, store, "1") for store in stores]
     drifts[0].record({"y": 0.25, "z": 0.0}, "m/1")
     drifts[1].record({"y": 0.5, "z": float("nan")}, "m/1")
     drifts[1].skip()
@@ -55,59 +55,59 @@ def test_a_tally_and_a_drift_are_those_of_all(books: list[SharedCounterStore]) -
     assert drifts[2].worst == {"y": 0.5, "z": float("inf")}
 
 
-def test_the_latest_answers_are_kept_and_no_more(books: list[SharedCounterStore]) -> None:
-    tally = ModelStats(books[0], "1")
+def test_the_latest_answers_are_kept_and_no_more(stores: list[SharedCounterStore]) -> None:
+    stats = ModelStats(stores[0], "1")
     for took in range(RECENT + 5):
-        tally.succeed(1, took)
-    assert tally.percentiles_ns(0.0001, 1.0) == [5, RECENT + 4]
+        stats.succeed(1, took)
+    assert stats.percentiles_ns(0.0001, 1.0) == [5, RECENT + 4]
 
 
-def test_whoever_takes_a_seat_counts_on(books: list[SharedCounterStore]) -> None:
-    Telemetry(books[1]).failed("m", "INTERNAL")
-    successor = SharedCounterStore.attach(books[0].memory.descriptor, SEATS, 1)
+def test_a_successor_in_the_slot_counts_on(stores: list[SharedCounterStore]) -> None:
+    Telemetry(stores[1]).failed("m", "INTERNAL")
+    successor = SharedCounterStore.attach(stores[0].memory.descriptor, SLOTS, 1)
     Telemetry(successor).failed("m", "INTERNAL")
     Telemetry(successor).failed("n", "INTERNAL")
-    assert Telemetry(books[0]).requests == {("m", "INTERNAL"): 2, ("n", "INTERNAL"): 1}
+    assert Telemetry(stores[0]).requests == {("m", "INTERNAL"): 2, ("n", "INTERNAL"): 1}
 
 
-def test_an_entry_that_was_never_finished_is_not_there_and_leaves_nothing(books: list[SharedCounterStore]) -> None:
-    raw = memoryview(books[0].memory.map).cast("q")
+def test_an_entry_that_was_never_finished_is_not_there_and_leaves_nothing(stores: list[SharedCounterStore]) -> None:
+    raw = memoryview(stores[0].memory.map).cast("q")
     begin = raw[0]
     raw[begin : begin + 16] = memoryview(bytes([255] * 128)).cast("q")  # its writer died before it said so
-    assert books[1].totals("x") == {}
-    words = books[0].counters(("x", "y"), 10)
+    assert stores[1].totals("x") == {}
+    words = stores[0].counters(("x", "y"), 10)
     assert list(words) == [0] * 10
     words[3] = 5
-    assert books[1].totals("x") == {("y",): [0, 0, 0, 5, 0, 0, 0, 0, 0, 0]}
+    assert stores[1].totals("x") == {("y",): [0, 0, 0, 5, 0, 0, 0, 0, 0, 0]}
 
 
 def test_what_a_dead_front_end_had_in_hand_is_taken_back_and_what_it_counted_is_not(
-    books: list[SharedCounterStore],
+    stores: list[SharedCounterStore],
 ) -> None:
-    books[1].counters(("queue", "1"), 3)[0] = 7
-    books[2].counters(("queue", "1"), 3)[0] = 3
-    books[1].counters(("rows", "m"), 1)[0] = 4
-    books[0].clear(1, "queue")
-    assert books[2].totals("queue") == {("1",): [3, 0, 0]}
-    assert books[2].totals("rows") == {("m",): [4]}
+    stores[1].counters(("queue", "1"), 3)[0] = 7
+    stores[2].counters(("queue", "1"), 3)[0] = 3
+    stores[1].counters(("rows", "m"), 1)[0] = 4
+    stores[0].clear(1, "queue")
+    assert stores[2].totals("queue") == {("1",): [3, 0, 0]}
+    assert stores[2].totals("rows") == {("m",): [4]}
 
 
 def test_a_book_that_is_full_says_so_and_counts_on_for_itself(
-    books: list[SharedCounterStore], caplog: pytest.LogCaptureFixture
+    stores: list[SharedCounterStore], caplog: pytest.LogCaptureFixture
 ) -> None:
     key = ("kind", "x" * 100)
     size = len(json.dumps(key))
-    for number in range((1 << 16) // 8 // SEATS):
-        words = books[0].counters(("kind", f"{number:0100}"), size)
+    for number in range((1 << 16) // 8 // SLOTS):
+        words = stores[0].counters(("kind", f"{number:0100}"), size)
         words[0] += 1
     assert caplog.text.count("no room to count") == 1
-    assert 0 < len(books[1].totals("kind")) < (1 << 16)
+    assert 0 < len(stores[1].totals("kind")) < (1 << 16)
 
 
-def test_what_one_has_in_hand_is_its_own_until_it_looks_up(books: list[SharedCounterStore]) -> None:
-    tellers = [Telemetry(book) for book in books]
-    tellers[1].start_message(70)
-    tellers[1].start_message(7)
-    assert [books[0].read(seat, BUSY_BYTES)[0] for seat in range(SEATS)] == [0, 77, 0]
-    tellers[1].heartbeat()
-    assert books[0].read(1, BUSY_BYTES)[0] == 0
+def test_what_one_has_in_hand_is_its_own_until_it_looks_up(stores: list[SharedCounterStore]) -> None:
+    telemetries = [Telemetry(store) for store in stores]
+    telemetries[1].start_message(70)
+    telemetries[1].start_message(7)
+    assert [stores[0].read(slot, BUSY_BYTES)[0] for slot in range(SLOTS)] == [0, 77, 0]
+    telemetries[1].heartbeat()
+    assert stores[0].read(1, BUSY_BYTES)[0] == 0
