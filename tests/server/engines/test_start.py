@@ -66,6 +66,13 @@ def test_a_candidate_that_fails_is_told_with_its_reason(path: Path, loading: Loa
         run(refused(path))
 
 
+def test_the_cause_of_a_death_while_loading_keeps_its_name_in_the_metrics(path: Path) -> None:
+    (path.parent / Loading.DIES).touch()
+    with pytest.raises(LoadFailed) as caught:
+        run(refused(path))
+    assert caught.value.cause == "CandidateDied"
+
+
 def test_a_changed_weight_under_a_right_seal_is_found_by_the_golden_samples(path: Path) -> None:
     change_weight(path, by=0.01)
     with pytest.raises(LoadFailed, match=r"output 'scores', sample \d+ .* is allowed"):

@@ -148,7 +148,7 @@ async def _first_word(
     finally:
         hearing.cancel()
     if packet is None:
-        raise EngineStartFailed(f"while loading, {child.describe_exit()}")
+        raise EngineStartFailed(f"while loading, {child.describe_exit()}", "CandidateDied")
     return _ready(packet)
 
 
