@@ -1,6 +1,5 @@
 """Difference between two sets of predictions."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,11 +50,6 @@ def change(before: Array, after: Array) -> Change:
 def changes(before: Arrays, after: Arrays) -> dict[str, Change]:
     """Compares every output."""
     return {name: change(before[name], after[name]) for name in before}
-
-
-def largest_size(changed: Mapping[str, Change]) -> float:
-    """The size of the change in the output that changed most."""
-    return max((output.size for output in changed.values()), default=0.0)
 
 
 def _spread(array: Array) -> float:
