@@ -66,20 +66,20 @@ EXPORTERS = {"keras": by_keras, "foldserve": by_foldserve}
 def nodes(path: Path) -> dict[str, int]:
     import onnx
 
-    found = [node.op_type for node in onnx.load(path, load_external_data=False).graph.node]
-    return {kind: found.count(kind) for kind in ("Conv", "Mul", "Add", "Sqrt", "Reciprocal")}
+    kinds = [node.op_type for node in onnx.load(path, load_external_data=False).graph.node]
+    return {kind: kinds.count(kind) for kind in ("Conv", "Mul", "Add", "Sqrt", "Reciprocal")}
 
 
-def export_once(who: str, side: int) -> dict[str, Any]:
+def export_once(exporter: str, side: int) -> dict[str, Any]:
     """One export in this process, from the built model on; imports are not counted."""
     import_quietly()
     warnings.simplefilter("ignore")
     model = application("ResNet50", (side, side, 3))
     before = peak_mib(resource.RUSAGE_SELF)
     with tempfile.TemporaryDirectory() as name:
-        found = EXPORTERS[who](model, Path(name), side)
+        record = EXPORTERS[exporter](model, Path(name), side)
     peaks = {"before_mib": before, "peak_mib": peak_mib(resource.RUSAGE_SELF)}
-    return {**found, **peaks, "peak_worker_mib": peak_mib(resource.RUSAGE_CHILDREN)}
+    return {**record, **peaks, "peak_worker_mib": peak_mib(resource.RUSAGE_CHILDREN)}
 
 
 def peak_mib(who: int) -> float:
@@ -87,15 +87,17 @@ def peak_mib(who: int) -> float:
     return resource.getrusage(who).ru_maxrss / 1024
 
 
-def in_fresh_process(who: str, side: int) -> dict[str, Any]:
-    command = [sys.executable, __file__, "--only", who, "--side", str(side)]
-    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout.splitlines()[-1])
-    return found
+def in_fresh_process(exporter: str, side: int) -> dict[str, Any]:
+    command = [sys.executable, __file__, "--only", exporter, "--side", str(side)]
+    record: dict[str, Any] = json.loads(
+        subprocess.run(command, check=True, capture_output=True).stdout.splitlines()[-1]
+    )
+    return record
 
 
 def measure(side: int) -> dict[str, Any]:
     """One turn."""
-    keras, foldserve = (in_fresh_process(who, side) for who in EXPORTERS)
+    keras, foldserve = (in_fresh_process(exporter, side) for exporter in EXPORTERS)
     theirs = sum(keras["seconds"].values())
     making = foldserve["seconds"]["fold"] + foldserve["seconds"]["emit"]
     ratios = {"fold_and_emit": making / theirs, "whole": foldserve["seconds"]["whole"] / theirs}
@@ -104,22 +106,22 @@ def measure(side: int) -> dict[str, Any]:
 
 def show(turns: list[dict[str, Any]]) -> None:
     for turn in turns:
-        for who in EXPORTERS:
-            show_steps(who, turn[who])
+        for exporter in EXPORTERS:
+            show_steps(exporter, turn[exporter])
         print("over Keras: " + ", ".join(f"{name} x{ratio:.2f}" for name, ratio in turn["over_keras"].items()) + "\n")
-    found = [turn["foldserve"] for turn in turns]
-    print(f"largest fresh process {max(entry['peak_worker_mib'] for entry in found):,.0f} MiB")
-    print(f"worst deviation, share of the limit: {max(entry['worst_over_limit'] for entry in found):.2f}")
+    records = [turn["foldserve"] for turn in turns]
+    print(f"largest fresh process {max(entry['peak_worker_mib'] for entry in records):,.0f} MiB")
+    print(f"worst deviation, share of the limit: {max(entry['worst_over_limit'] for entry in records):.2f}")
     medians = over_keras(turns)
     print(f"fold and emit: x{medians['fold_and_emit']:.2f} of Keras' export of both artifacts")
     print(f"whole export, verified: x{medians['whole']:.2f}")
 
 
-def show_steps(who: str, found: dict[str, Any]) -> None:
-    for step, seconds in found["seconds"].items():
-        print(f"{who:10} {step:16} {seconds:7.1f} s")
-    print(f"{who:10} peak memory {found['peak_mib']:,.0f} MiB, {found['before_mib']:,.0f} MiB before it began")
-    print(f"{who:10} ONNX nodes: " + ", ".join(f"{count} {kind}" for kind, count in found["onnx_nodes"].items()))
+def show_steps(exporter: str, record: dict[str, Any]) -> None:
+    for step, seconds in record["seconds"].items():
+        print(f"{exporter:10} {step:16} {seconds:7.1f} s")
+    print(f"{exporter:10} peak memory {record['peak_mib']:,.0f} MiB, {record['before_mib']:,.0f} MiB before it began")
+    print(f"{exporter:10} ONNX nodes: " + ", ".join(f"{count} {kind}" for kind, count in record["onnx_nodes"].items()))
 
 
 def over_keras(turns: list[dict[str, Any]]) -> dict[str, float]:

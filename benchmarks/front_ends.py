@@ -43,43 +43,50 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="length of a turn (default 2)")
     parser.add_argument("--turns", type=int, default=5, help="turns of each server (default 5)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    said = parser.parse_args()
-    rows = measure(said)
-    print(json.dumps([asdict(row) for row in rows]) if said.json else as_table(rows))
+    options = parser.parse_args()
+    rows = measure(options)
+    print(json.dumps([asdict(row) for row in rows]) if options.json else as_table(rows))
 
 
-def measure(said: argparse.Namespace) -> list[Row]:
-    counts = (1, said.front_ends)
+def measure(options: argparse.Namespace) -> list[Row]:
+    counts = (1, options.front_ends)
     results: dict[int, list[tuple[float, float, float]]] = {count: [] for count in counts}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        publish(Path(folder), said.side)
+        publish(Path(folder), options.side)
         flags = (folder, "--port=0", "--rest_api_port=0", "--threads=1", "--log-level=warning")
         servers = {
             count: stack.enter_context(server(sys.executable, "-c", PROGRAM, *flags, f"--front-ends={count}"))
             for count in counts
         }
-        for number in range(said.turns):
+        for number in range(options.turns):
             for count in counts if number % 2 else counts[::-1]:
-                results[count].append(turn(servers[count], said))
+                results[count].append(turn(servers[count], options))
     return [
         Row(count, *(statistics.median(column) for column in zip(*results[count], strict=True))) for count in counts
     ]
 
 
-def turn(asked: Server, said: argparse.Namespace) -> tuple[float, float, float]:
+def turn(server: Server, options: argparse.Namespace) -> tuple[float, float, float]:
     """Answers a second, the median time to one, and processor time for one, in milliseconds."""
-    before = asked.cpu_s()
-    output = list(load(asked, said))
+    before = server.cpu_s()
+    output = list(load(server, options))
     answers = sum(item["answers"] for item in output)
     rate = sum(item["sample"]["rate"] for item in output)
     p50_ms = statistics.median(item["sample"]["p50_ms"] for item in output)
-    return rate, p50_ms, 1e3 * (asked.cpu_s() - before) / answers
+    return rate, p50_ms, 1e3 * (server.cpu_s() - before) / answers
 
 
-def load(asked: Server, said: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    words = (str(said.callers), str(said.side), "--seconds", str(said.seconds), "--connections", str(said.callers))
-    command = (sys.executable, str(HOP), "--load", asked.address, *words)
-    asking = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(said.generators)]
+def load(server: Server, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    words = (
+        str(options.callers),
+        str(options.side),
+        "--seconds",
+        str(options.seconds),
+        "--connections",
+        str(options.callers),
+    )
+    command = (sys.executable, str(HOP), "--load", server.address, *words)
+    asking = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(options.generators)]
     for process in asking:
         out, _ = process.communicate()
         if process.returncode:

@@ -114,16 +114,16 @@ def measure(path: Path, device: str, seconds: float, *, server: bool) -> Report:
         DeviceNotFound, RuntimeMissing, RuntimeConflict: Nothing can run there.
         FoldserveError: The bundle cannot be loaded there.
     """
-    found = _in_one_precision(path, device, seconds)
-    rates = [*found.rates]
-    checks = [*found.checks]
+    measured = _in_one_precision(path, device, seconds)
+    rates = [*measured.rates]
+    checks = [*measured.checks]
     if device != "cpu":
         checks += _with_tf32(path, device, seconds, rates)
     if server:
         checks += _told(_through_server(path, device, seconds, rates))
     manifest = Bundle.open(path).manifest
     model = f"{manifest.model}/{manifest.version}"
-    return Report(device, runtime_version(), model, found.placement, tuple(checks), tuple(rates))
+    return Report(device, runtime_version(), model, measured.placement, tuple(checks), tuple(rates))
 
 
 def _in_one_precision(path: Path, device: str, seconds: float, *, tf32: bool = False) -> _Found:
@@ -141,14 +141,14 @@ def _in_one_precision(path: Path, device: str, seconds: float, *, tf32: bool = F
 
 def _with_tf32(path: Path, device: str, seconds: float, rates: list[Rate]) -> list[Check]:
     """In a process of its own, whose libraries were never told to leave TF32 alone."""
-    asked = ("--tf32-alone", f"--bundle={path}", f"--device={device}", f"--seconds={seconds}")
+    flags = ("--tf32-alone", f"--bundle={path}", f"--device={device}", f"--seconds={seconds}")
     environment = {name: value for name, value in os.environ.items() if name != "NVIDIA_TF32_OVERRIDE"}
-    done = subprocess.run((sys.executable, __file__, *asked), stdout=subprocess.PIPE, text=True, env=environment)
+    done = subprocess.run((sys.executable, __file__, *flags), stdout=subprocess.PIPE, text=True, env=environment)
     if done.returncode:
         return _told([Check("TF32", False, f"its process ended with status {done.returncode}")])
-    found = json.loads(done.stdout)
-    rates += [Rate(**one) for one in found["rates"]]
-    return [Check(**one) for one in found["checks"]]
+    measured = json.loads(done.stdout)
+    rates += [Rate(**fields) for fields in measured["rates"]]
+    return [Check(**fields) for fields in measured["checks"]]
 
 
 def _told(checks: list[Check]) -> list[Check]:

@@ -107,14 +107,14 @@ def main() -> None:
     options = parser.parse_args()
     if options.ask:
         address, rate = options.ask
-        print(json.dumps([asdict(one) for one in asyncio.run(ask(address, float(rate)))]))
+        print(json.dumps([asdict(item) for item in asyncio.run(ask(address, float(rate)))]))
     elif options.what == "latency":
         print(json.dumps(asdict(latency(options.engine, options.reloads or 5)), indent=2))
     else:
-        found = memory(options.engine, options.reloads or 200)
-        print(json.dumps([asdict(one) for one in (found[0], found[len(found) // 10], found[-1])], indent=2))
+        results = memory(options.engine, options.reloads or 200)
+        print(json.dumps([asdict(item) for item in (results[0], results[len(results) // 10], results[-1])], indent=2))
         if options.svg:
-            options.svg.write_text(picture(found))
+            options.svg.write_text(picture(results))
 
 
 def latency(engine: str, reloads: int) -> Latency:
@@ -133,7 +133,7 @@ def latency(engine: str, reloads: int) -> Latency:
             busy.append((begin, time.monotonic()))
         assert asking.stdin and asking.stdout
         asking.stdin.close()
-        answers = [Asked(**one) for one in json.loads(asking.stdout.read())]
+        answers = [Asked(**item) for item in json.loads(asking.stdout.read())]
         asking.wait()
     return Latency(
         engine,
@@ -143,20 +143,20 @@ def latency(engine: str, reloads: int) -> Latency:
         statistics.median(stop - begin for begin, stop in busy),
         *typical(answers, quiet),
         *typical(answers, busy),
-        sum(not one.answered for one in answers),
+        sum(not item.answered for item in answers),
     )
 
 
 def memory(engine: str, reloads: int) -> list[Memory]:
-    found: list[Memory] = []
+    results: list[Memory] = []
     with serving(engine, reloads + 1) as (running, next_version), grpc.insecure_channel(running.address) as channel:
         call = channel.unary_unary(PREDICT.path, None, None)
         for number in range(reloads + 1):
             if number:
                 reload(running, next_version, number + 1)
             call(request())
-            found.append(look(running, number))
-    return found
+            results.append(look(running, number))
+    return results
 
 
 @contextmanager
@@ -215,8 +215,8 @@ def reload_to(running: Server, model: str, version: int, arrive: Callable[[], No
     with grpc.insecure_channel(running.address) as channel:
         call = channel.unary_unary(STATUS.path, STATUS.request.SerializeToString, STATUS.response.FromString)
         while True:
-            versions = {one.version: one for one in call(status).model_version_status}
-            states = {number: one.state for number, one in versions.items()}
+            versions = {item.version: item for item in call(status).model_version_status}
+            states = {number: item.state for number, item in versions.items()}
             if states.get(version) == AVAILABLE and states.get(version - 1) == END:
                 return
             if states.get(version) == END:
@@ -245,7 +245,7 @@ async def ask(address: str, rate: float) -> list[Asked]:
     async with grpc.aio.insecure_channel(address) as channel:
         call = channel.unary_unary(PREDICT.path, None, None)
 
-        async def one(due: float) -> None:
+        async def item(due: float) -> None:
             try:
                 await call(content)
                 answered = True
@@ -257,7 +257,7 @@ async def ask(address: str, rate: float) -> list[Asked]:
             due = time.monotonic()
             while not stop.done():
                 await asyncio.sleep(due - time.monotonic())
-                group.create_task(one(due))
+                group.create_task(item(due))
                 due += 1 / rate
     return answers
 
@@ -271,10 +271,11 @@ def request() -> bytes:
 
 def typical(answers: list[Asked], spans: list[Span]) -> tuple[float, float]:
     """Percentiles of each span, and their medians: a stall of the whole machine spoils one span and not all."""
-    found = [
-        percentiles([one.took for one in answers if one.answered and begin <= one.at < stop]) for begin, stop in spans
+    results = [
+        percentiles([item.took for item in answers if item.answered and begin <= item.at < stop])
+        for begin, stop in spans
     ]
-    return statistics.median(p50 for p50, _ in found), statistics.median(p99 for _, p99 in found)
+    return statistics.median(p50 for p50, _ in results), statistics.median(p99 for _, p99 in results)
 
 
 def percentiles(times: list[float]) -> tuple[float, float]:
@@ -290,8 +291,8 @@ def look(running: Server, reloads: int) -> Memory:
     return Memory(reloads, resident, len(list((process / "fd").iterdir())), 1 + len(children))
 
 
-def picture(found: list[Memory]) -> str:
-    line = Line("front end, resident MiB", [(one.reloads, one.resident_mb) for one in found])
+def picture(results: list[Memory]) -> str:
+    line = Line("front end, resident MiB", [(item.reloads, item.resident_mb) for item in results])
     return draw_curve("Memory of the front end over reloads in a row", "reloads", [line])
 
 

@@ -100,8 +100,11 @@ HEAVY = {"tensorflow", "keras", "onnxruntime", "onnx", "tf2onnx"}
         ("import foldserve", HEAVY | {"PIL", "rich"}),
         ("import foldserve_contract.bundle, foldserve_contract.protos", HEAVY | {"grpc"}),
         ("import foldserve_server.app", HEAVY),
-        ("import foldserve_server.frontends.supervisor.supervise, foldserve_server.app", HEAVY | {"grpc", "aiohttp"}),
-        ("import foldserve_server.frontends.worker.front_end, foldserve_server.rpc.server", HEAVY),
+        (
+            "import foldserve_server.frontends.supervisor.serve_with_front_ends, foldserve_server.app",
+            HEAVY | {"grpc", "aiohttp"},
+        ),
+        ("import foldserve_server.frontends.front_end.front_end, foldserve_server.rpc.server", HEAVY),
         ("import foldserve_engine.worker.engine_process_main", HEAVY | {"grpc"}),
         ("import foldserve_exporter, foldserve_exporter.cli", HEAVY | {"grpc"}),
         ("import foldserve_exporter.verify.worker", HEAVY | {"grpc"}),

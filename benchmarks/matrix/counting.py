@@ -48,21 +48,21 @@ def saved_model(path: Path) -> dict[str, int]:
     functions = {function.signature.name: function for function in graph.graph_def.library.function}
     served = next(iter(graph.signature_def["serving_default"].outputs.values())).name.split(":")[0]
     call = next(node for node in graph.graph_def.node if node.name == served)
-    found: Counter[str] = Counter()
-    _inline([call], functions, found)
-    return _arithmetic(found)
+    counts: Counter[str] = Counter()
+    _inline([call], functions, counts)
+    return _arithmetic(counts)
 
 
-def _inline(nodes: Any, functions: Mapping[str, Any], found: Counter[str]) -> None:
+def _inline(nodes: Any, functions: Mapping[str, Any], counts: Counter[str]) -> None:
     """Counts nodes of floating point; those of functions in place of their calls, of loops and branches once."""
     by_name = {node.name: node for node in nodes}
     for node in nodes:
         called = [item.func.name for item in node.attr.values() if item.func.name in functions]
         for name in called:
-            _inline(_live(functions[name]), functions, found)
+            _inline(_live(functions[name]), functions, counts)
         if not called and node.attr["T"].type not in _INTEGERS:
             kind = _ONE_NAME.get(node.op, node.op)
-            found["bias" if kind == "BiasAdd" or (kind == "Add" and _is_bias(node, by_name)) else kind] += 1
+            counts["bias" if kind == "BiasAdd" or (kind == "Add" and _is_bias(node, by_name)) else kind] += 1
 
 
 def _live(function: Any) -> list[Any]:
@@ -97,10 +97,10 @@ def onnx_model(path: Path) -> dict[str, int]:
 
     model = onnx.load(path, load_external_data=False)
     integers = _integers(model)
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for graph in (model.graph, *model.functions):
-        found.update(node.op_type for node in _all_nodes(graph) if node.output[0] not in integers)
-    return _arithmetic(found)
+        counts.update(node.op_type for node in _all_nodes(graph) if node.output[0] not in integers)
+    return _arithmetic(counts)
 
 
 def _integers(model: Any) -> set[str]:
@@ -119,14 +119,14 @@ def between_tensors(path: Path) -> dict[str, int]:
     model = onnx.load(path, load_external_data=False)
     integers = _integers(model)
     fixed = {tensor.name for tensor in model.graph.initializer}
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for node in model.graph.node:
         expected = [name in fixed for name in node.input if name]
         if node.op_type == "Constant" or (expected and all(expected)):
             fixed.update(node.output)
         elif node.op_type in ARITHMETIC and node.output[0] not in integers and len(expected) == 2 and not any(expected):
-            found[node.op_type] += 1
-    return dict(found)
+            counts[node.op_type] += 1
+    return dict(counts)
 
 
 def _all_nodes(graph: Any) -> Any:
@@ -137,7 +137,7 @@ def _all_nodes(graph: Any) -> Any:
                 yield from _all_nodes(inner)
 
 
-def _arithmetic(found: Mapping[str, int]) -> dict[str, int]:
-    left = {kind: found[kind] for kind in (*ARITHMETIC, "bias") if found.get(kind)}
-    fused = sum(count for kind, count in found.items() if kind.startswith(_FUSED))
+def _arithmetic(counts: Mapping[str, int]) -> dict[str, int]:
+    left = {kind: counts[kind] for kind in (*ARITHMETIC, "bias") if counts.get(kind)}
+    fused = sum(count for kind, count in counts.items() if kind.startswith(_FUSED))
     return {**left, "BatchNorm": fused} if fused else left

@@ -46,8 +46,8 @@ _CANDIDATES = (exactness.SAVED_MODEL, exactness.ONNX, exactness.OPTIMISED)
 def read(folder: Path, forced: Mapping[str, str]) -> list[Record]:
     """The records that there are, in the order of the names, each with the words for what the model itself forces."""
     paths = {name: folder / f"{name}.json" for name in forced}
-    found = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items() if path.exists()}
-    return [{**record, "forced": forced[name]} for name, record in found.items()]
+    records = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items() if path.exists()}
+    return [{**record, "forced": forced[name]} for name, record in records.items()]
 
 
 def page(records: list[Record]) -> str:
@@ -95,10 +95,10 @@ def _row(record: Record) -> tuple[str, ...]:
     )
 
 
-def _counts(found: Mapping[str, Any]) -> str:
-    if "fails" in found:
-        return f"fails: {_in_a_word(found['fails'])}"
-    return ", ".join(f"{count} {kind}" for kind, count in found.items() if count) or "none"
+def _counts(counts: Mapping[str, Any]) -> str:
+    if "fails" in counts:
+        return f"fails: {_in_a_word(counts['fails'])}"
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items() if count) or "none"
 
 
 def _in_a_word(failure: str) -> str:

@@ -39,7 +39,7 @@ class State(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class VersionStatus:
-    """One version of a model on a server.
+    """Version of a model on a server.
 
     Attributes:
         version: The version's number.

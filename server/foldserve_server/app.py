@@ -19,13 +19,13 @@ from .models.servable import ServableState
 from .models.table import Table
 from .repository.authorized_admin import AuthorizedAdmin
 from .repository.config_reload import Reloader
-from .repository.load_api import LoadApi
+from .repository.load_unload_api import LoadUnloadApi
 from .repository.manager_context import ManagerContext
 from .repository.managers import ModelManagers
 from .repository.scanner import VersionScanner
 from .repository.source import FolderSource
 from .repository.watcher import Watcher
-from .stats.telemetry import Telemetry
+from .stats.metric_counters import MetricCounters
 from .system.address import check_free, join
 from .system.descriptors import print_line
 from .system.garbage_collector import freeze_objects
@@ -76,16 +76,21 @@ async def serve(options: ServerOptions, words: Sequence[str] = ()) -> None:
         check_free(options.host, options.rest_port, "--rest_api_port", "0 for none")
     stop = _signals()
     if options.front_ends > 1:
-        from .frontends.supervisor.supervise import serve_with_front_ends
+        from .frontends.supervisor.serve_with_front_ends import serve_with_front_ends
 
         await serve_with_front_ends(options, words, stop, run)
         return
-    launcher, table, telemetry = Launcher(options), Table(), Telemetry()
+    launcher, table, metric_counters = Launcher(options), Table(), MetricCounters()
     tracing = Tracing.from_environment() if tracing_requested() else None
     tracer = untraced if tracing is None else tracing.span
     try:
         await run(
-            options, table, telemetry, launcher, lambda admin: listen(options, table, admin, telemetry, tracer), stop
+            options,
+            table,
+            metric_counters,
+            launcher,
+            lambda admin: listen(options, table, admin, metric_counters, tracer),
+            stop,
         )
     finally:
         if tracing is not None:
@@ -95,19 +100,21 @@ async def serve(options: ServerOptions, words: Sequence[str] = ()) -> None:
 async def run(
     options: ServerOptions,
     table: Table,
-    telemetry: Telemetry,
+    metric_counters: MetricCounters,
     launcher: Launcher,
     start: Callable[[Admin], Coroutine[None, None, FrontEnds]],
     stop: asyncio.Event,
 ) -> None:
     """Loads the models, serves them by front ends that are started meanwhile, and ends at the stop event."""
     managers = ModelManagers(
-        ManagerContext(table, launcher.start, telemetry, options.grace_s, options.stop_first, launcher.memory_shortage)
+        ManagerContext(
+            table, launcher.start, metric_counters, options.grace_s, options.stop_first, launcher.memory_shortage
+        )
     )
     scanner = VersionScanner(allow_unverified=options.engine.allow_unverified)
     watcher = Watcher(options.source, managers, scanner)
     reloader = Reloader(watcher, managers, options.reload_timeout_s)
-    admin = AuthorizedAdmin(reloader, LoadApi(watcher, managers), options.roots)
+    admin = AuthorizedAdmin(reloader, LoadUnloadApi(watcher, managers), options.roots)
     loading = asyncio.ensure_future(_load(watcher, managers))  # beside the import of gRPC: both take their time
     grace_left_s = 0.0
     try:
@@ -221,7 +228,7 @@ def _check_repository(options: ServerOptions) -> None:
 
 
 def ready_line(address: str, table: Table, options: ServerOptions) -> str:
-    """One line: the address, the models that are served, and those that were refused."""
+    """Line: the address, the models that are served, and those that were refused."""
     servables = [servable for name in table.names() for servable in table.status(ModelRef(name))]
     serving = [
         f"{servable} ({servable.engine.info.summary})"

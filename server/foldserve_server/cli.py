@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from typing import NoReturn
 
-from .config.command_line import parse
+from .config.parse_flags import parse
 from .errors import CannotStart, FrontEndsFailed
 from .system.allocator import keep_freed_pages
 from .system.descriptors import open_standard_streams, raise_limit

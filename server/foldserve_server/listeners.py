@@ -17,7 +17,7 @@ from .models.admin import Admin
 from .models.table import Table
 from .security.tls import LiveTls
 from .security.tokens import read_tokens
-from .stats.telemetry import Telemetry
+from .stats.metric_counters import MetricCounters
 from .system.address import join
 from .system.file_watch import FileWatch
 
@@ -67,7 +67,7 @@ class Listeners:
 
 
 async def listen(
-    options: ServerOptions, table: Table, admin: Admin, telemetry: Telemetry, tracer: Tracer = untraced
+    options: ServerOptions, table: Table, admin: Admin, metric_counters: MetricCounters, tracer: Tracer = untraced
 ) -> Listeners:
     """Starts the servers. Their libraries are imported here, in a thread: that takes as long as models to load.
 
@@ -80,14 +80,14 @@ async def listen(
         admin,
         limits=options.limits,
         transport=options.transport,
-        telemetry=telemetry,
+        metric_counters=metric_counters,
         tracer=tracer,
         clock=module.monotonic_ns,
     )
     await rpc.start(join(options.host, options.port))
     log.info("listening on %s", join(options.host, rpc.port))
     try:
-        http = await _listen_http(options, table, admin, telemetry, tracer, lambda: rpc.health.serving)
+        http = await _listen_http(options, table, admin, metric_counters, tracer, lambda: rpc.health.serving)
         return Listeners(rpc, http, asyncio.ensure_future(watch_credentials(options.transport)))
     except BaseException:
         await rpc.stop(0)
@@ -95,7 +95,12 @@ async def listen(
 
 
 async def _listen_http(
-    options: ServerOptions, table: Table, admin: Admin, telemetry: Telemetry, tracer: Tracer, ready: Callable[[], bool]
+    options: ServerOptions,
+    table: Table,
+    admin: Admin,
+    metric_counters: MetricCounters,
+    tracer: Tracer,
+    ready: Callable[[], bool],
 ) -> "HttpServer | None":
     if options.rest_port is None:
         return None
@@ -105,7 +110,7 @@ async def _listen_http(
         admin,
         limits=options.limits,
         transport=options.transport,
-        telemetry=telemetry,
+        metric_counters=metric_counters,
         tracer=tracer,
         clock=time.monotonic_ns,
         timeout_s=options.rest_timeout_s,

@@ -20,10 +20,10 @@ from tests.server.frontends.processes import (
     ENGINE,
     FRONT,
     Through,
+    ask_all,
     channels,
     children,
     descendants,
-    each,
     libraries,
     of_kind,
     wait_for_end,
@@ -46,19 +46,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 def test_every_front_end_answers_alike(server: Running) -> None:
     for ask in (Running.states, metadata, index, health, lambda item: health(item, "m")):
-        first, second = each(server, ask)
+        first, second = ask_all(server, ask)
         assert first == second
-    item, two = each(server, lambda through: through.predict(image=images(3))["scores"])
+    item, two = ask_all(server, lambda through: through.predict(image=images(3))["scores"])
     np.testing.assert_array_equal(item, two)
-    assert each(server, Running.states)[0].keys() == {2}
+    assert ask_all(server, Running.states)[0].keys() == {2}
 
 
 def test_counts_of_all_front_ends_are_added_up(server: Running) -> None:
     before, rows = answered(server, "d"), statistics(server, "d")
     for _ in range(3):
-        each(server, lambda item: item.predict("d", features=np.zeros((2, 4), np.float32)))
+        ask_all(server, lambda item: item.predict("d", features=np.zeros((2, 4), np.float32)))
     assert answered(server, "d") == before + 6
-    assert each(server, lambda item: statistics(item, "d")) == [rows + 12, rows + 12]
+    assert ask_all(server, lambda item: statistics(item, "d")) == [rows + 12, rows + 12]
     assert metric(server, 'foldserve_queue_rows{model_name="d"') == 0
     page = requests.get(f"{server.http}/page/state", timeout=30).json()
     (model,) = (item for item in page["models"] if item["name"] == "d")

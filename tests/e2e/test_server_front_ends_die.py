@@ -21,11 +21,11 @@ from tests.server.frontends.processes import (
     ENGINE,
     FRONT,
     Through,
+    ask_all,
     channels,
     children,
     command,
     descendants,
-    each,
     of_kind,
     wait_for_end,
 )
@@ -96,9 +96,9 @@ def test_a_front_end_that_dies_costs_the_callers_of_the_others_nothing_and_is_st
         total = answered(server)
         heard = sum(load.answers - len(load.errors) for load in loads.values())
         assert 0 <= total - heard <= 1, "but for an answer that was on its way when its front end died"
-        states = each(server, Running.states)
+        states = ask_all(server, Running.states)
         assert states[0] == states[1] and states[0][1][0] == AVAILABLE
-        assert each(server, health) == [1, 1]
+        assert ask_all(server, health) == [1, 1]
         assert answered(server) == total
         assert metric(server, "foldserve_queue_rows{") == 0, "what the dead one had in hand is still counted"
 
@@ -107,12 +107,12 @@ def test_a_front_end_that_dies_costs_the_callers_of_the_others_nothing_and_is_st
 def test_the_first_front_end_comes_back_with_rest_where_it_was_and_counts_on(tmp_path: Path) -> None:
     make_bundle(tmp_path, "m", 1)
     with running(tmp_path, "--front-ends=2", "--rest_api_port=-1") as server:
-        each(server, lambda item: item.predict(image=images(1)))
+        ask_all(server, lambda item: item.predict(image=images(1)))
         assert answered(server) == 2
         os.kill(first_listener(server), signal.SIGKILL)
         server.wait_for_log("front end 3 listens")
         assert answered(server) == 2
-        each(server, lambda item: item.predict(image=images(1)))
+        ask_all(server, lambda item: item.predict(image=images(1)))
         assert answered(server) == 4
 
 
@@ -124,7 +124,7 @@ def test_a_restarted_front_end_answers_by_the_current_table(tmp_path: Path) -> N
         make_bundle(tmp_path, "m", 2, seed=2)
         server.wait_for_log("m/1: unloaded")
         server.wait_for_log("front end 3 listens")
-        output = each(server, Running.states)
+        output = ask_all(server, Running.states)
         assert [{version: state for version, (state, _) in item.items()} for item in output] == [
             {1: END, 2: AVAILABLE}
         ] * 2
@@ -158,7 +158,7 @@ def test_a_front_end_that_adopts_no_change_is_ended_and_blocks_nobody(tmp_path: 
         assert wait_for_end(stopped)
         assert healthy.predict("o", image=images(1))["scores"].shape == (1, 5)
         server.wait_for_log("front end 3 listens")
-        assert [item[1][0] for item in each(server, lambda through: through.states("o"))] == [AVAILABLE] * 2
+        assert [item[1][0] for item in ask_all(server, lambda through: through.states("o"))] == [AVAILABLE] * 2
 
 
 @pytest.mark.slow
@@ -182,7 +182,7 @@ def test_a_front_end_that_hangs_is_ended_and_the_callers_of_the_others_notice_no
             assert not loads[staying].errors, "callers of the other front end lost something"
             server.wait_for_log("front end 3 listens")
             assert metric(server, "foldserve_queue_rows{") == 0, "what the hanging one had asked is still counted"
-        assert each(server, health) == [1, 1]
+        assert ask_all(server, health) == [1, 1]
 
 
 @pytest.mark.slow
@@ -195,7 +195,7 @@ def test_nobody_is_ended_because_the_whole_server_was_stopped_for_a_while(tmp_pa
         time.sleep(6)
         for pid in everybody:
             os.kill(pid, signal.SIGCONT)
-        assert each(server, health) == [1, 1]
+        assert ask_all(server, health) == [1, 1]
         server.predict(image=images(1))
         assert [server.process.pid, *descendants(server.process.pid)] == everybody
         assert "is ended" not in "".join(server.log)

@@ -21,8 +21,8 @@ def test_what_happened_is_told_to_prometheus(tmp_path: Path) -> None:
         session.get(f"{server.http}/v1/models/m", timeout=30)
         response = session.get(f"{server.http}/monitoring/prometheus/metrics", timeout=30)
         assert response.status_code == 200 and response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
-        told = (line.rsplit(" ", 1) for line in response.text.splitlines() if not line.startswith("#"))
-        lines = {name: float(value) for name, value in told}
+        samples = (line.rsplit(" ", 1) for line in response.text.splitlines() if not line.startswith("#"))
+        lines = {name: float(value) for name, value in samples}
     version, path = 'model_name="m",version="4"', f'model_path="{tmp_path}/m/4"'
     assert lines[f'{THEIRS}request_count{{model_name="m",status="OK"}}'] == 2
     assert lines[f'{THEIRS}request_latency_count{{model_name="m",API="Predict",entrypoint="GRPC"}}'] == 1
@@ -50,7 +50,7 @@ def test_triton_s_figures_are_of_all_front_ends_and_all_protocols(tmp_path: Path
         session.trust_env = False
         http = server.http
 
-        def told() -> dict[str, float]:
+        def metrics() -> dict[str, float]:
             lines = session.get(f"{http}/metrics", timeout=30).text.splitlines()
             ours = (line.removeprefix("nv_inference_").rsplit(" ", 1) for line in lines if line.startswith("nv_"))
             return {name: float(value) for name, value in ours}
@@ -66,13 +66,13 @@ def test_triton_s_figures_are_of_all_front_ends_and_all_protocols(tmp_path: Path
         assert session.post(f"{http}/v2/models/m/infer", json={"inputs": [tensor]}, timeout=30).status_code == 400
         methods = [Through(server, channel).method("Predict") for channel in results.values()]
         waiting = [method.future(predict_request(image=images(1)), timeout=60) for method in methods]
-        while told()[f"pending_request_count{of}"] < 2:
+        while metrics()[f"pending_request_count{of}"] < 2:
             pass
         for item in waiting:
             item.cancel()
-        while told()[f"pending_request_count{of}"]:
+        while metrics()[f"pending_request_count{of}"]:
             pass
-        last = told()
+        last = metrics()
     assert last[f"request_success{of}"] == last[f"exec_count{of}"] == 2 and last[f"count{of}"] == 6
     reasons = {"REJECTED": 0, "CANCELED": 2, "BACKEND": 0, "OTHER": 4}
     assert {

@@ -11,7 +11,7 @@ CHECKS = Path(__file__).with_name("tensorflow_checks.py")
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     path = tmp_path_factory.mktemp("models")
     bundle = _bundle(path)
     done = subprocess.run([sys.executable, str(CHECKS), str(bundle)], capture_output=True, text=True, check=False)
@@ -31,30 +31,30 @@ print(make_bundle(Path({str(root)!r}), model=dense_model(), saved_model=True))
     return Path(done.stdout.splitlines()[-1])
 
 
-def test_both_engines_give_the_golden_answers(found: dict[str, object]) -> None:
-    assert found["golden"] == {"onnxruntime": True, "tensorflow": True}
+def test_both_engines_give_the_golden_answers(results: dict[str, object]) -> None:
+    assert results["golden"] == {"onnxruntime": True, "tensorflow": True}
 
 
-def test_the_model_lives_as_long_as_the_engine(found: dict[str, object]) -> None:
-    assert found["after collection"] == [3, 3]
+def test_the_model_lives_as_long_as_the_engine(results: dict[str, object]) -> None:
+    assert results["after collection"] == [3, 3]
 
 
-def test_what_tensorflow_cannot_compute_is_a_named_error(found: dict[str, object]) -> None:
-    assert found["wrong shape"] == "RunFailed"
+def test_what_tensorflow_cannot_compute_is_a_named_error(results: dict[str, object]) -> None:
+    assert results["wrong shape"] == "RunFailed"
 
 
-def test_a_saved_model_with_another_signature_is_refused(found: dict[str, object]) -> None:
-    assert found["wrong dtype"] == "SignatureMismatch"
-    assert found["wrong name"] == "SignatureMismatch"
+def test_a_saved_model_with_another_signature_is_refused(results: dict[str, object]) -> None:
+    assert results["wrong dtype"] == "SignatureMismatch"
+    assert results["wrong name"] == "SignatureMismatch"
 
 
-def test_a_gpu_that_is_not_there_is_an_error_and_never_the_cpu(found: dict[str, object]) -> None:
-    assert found["device"] == "DeviceNotFound"
+def test_a_gpu_that_is_not_there_is_an_error_and_never_the_cpu(results: dict[str, object]) -> None:
+    assert results["device"] == "DeviceNotFound"
 
 
-def test_a_directory_that_holds_no_saved_model_is_refused(found: dict[str, object]) -> None:
-    assert found["no model"] == "ArtifactUnusable"
+def test_a_directory_that_holds_no_saved_model_is_refused(results: dict[str, object]) -> None:
+    assert results["no model"] == "ArtifactUnusable"
 
 
-def test_files_that_change_while_tensorflow_reads_them_are_found(found: dict[str, object]) -> None:
-    assert found["changed"] == "DigestMismatch"
+def test_files_that_change_while_tensorflow_reads_them_are_found(results: dict[str, object]) -> None:
+    assert results["changed"] == "DigestMismatch"

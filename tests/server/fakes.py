@@ -16,8 +16,8 @@ from foldserve_server.errors import LoadFailed, NotNow
 from foldserve_server.models.engine import BatchingInfo, EngineInfo, EngineLoad, OutputDeviation
 from foldserve_server.models.servable import Servable
 from foldserve_server.models.table import Table
+from foldserve_server.stats.metric_counters import MetricCounters
 from foldserve_server.stats.shadow_deviation import Drift
-from foldserve_server.stats.telemetry import Telemetry
 
 SIGNATURE = Signature((TensorSpec("x", "float32", (-1, 2)),), (TensorSpec("y", "float32", (-1, 2)),))
 TWO_BY_TWO = Signature(
@@ -141,17 +141,17 @@ def write_version(root: Path, version: int, *, name: str = "m", created: str = "
 
 
 class CountedTable(Table):
-    """A table, and the telemetry and tracer of the servers that a test puts before it."""
+    """A table, and the metric counters and tracer of the servers that a test puts before it."""
 
-    def __init__(self, telemetry: Telemetry | None = None) -> None:
+    def __init__(self, metric_counters: MetricCounters | None = None) -> None:
         super().__init__()
-        self.telemetry = telemetry or Telemetry()
+        self.metric_counters = metric_counters or MetricCounters()
         self.tracer: Tracer = untraced
 
 
-def telemetry_of(table: Table) -> Telemetry:
+def metric_counters_of(table: Table) -> MetricCounters:
     """The table's own, or a new one."""
-    return table.telemetry if isinstance(table, CountedTable) else Telemetry()
+    return table.metric_counters if isinstance(table, CountedTable) else MetricCounters()
 
 
 def tracer_of(table: Table) -> Tracer:

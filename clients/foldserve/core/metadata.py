@@ -46,7 +46,7 @@ class TensorMetadata:
 
 @dataclass(frozen=True, slots=True)
 class ModelMetadata:
-    """One signature of one version; inputs and outputs are sorted by name, since the wire has no order."""
+    """Signature of one version; inputs and outputs are sorted by name, since the wire has no order."""
 
     version: int
     inputs: tuple[TensorMetadata, ...]

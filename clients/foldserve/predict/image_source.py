@@ -40,7 +40,7 @@ class ImageSource:
 
     @property
     def rows(self) -> tuple[int, ...]:
-        """One row for each file."""
+        """Row for each file."""
         return (1,) * len(self.files)
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ TOKEN_VARIABLE = "FOLDSERVE_TOKEN"
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """One run of `predict-model`.
+    """Run of `predict-model`.
 
     Attributes:
         target: The model that predicts, and its server.

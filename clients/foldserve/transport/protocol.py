@@ -8,7 +8,7 @@ from ..status import Status
 
 @dataclass(frozen=True, slots=True)
 class UnaryCall:
-    """One unary call.
+    """Unary call.
 
     Attributes:
         path: `/package.Service/Method`.

@@ -24,7 +24,7 @@ from .layer_weights import unique_ops
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchStatistics:
-    """One pass in which every layer follows the batch, frozen ones too.
+    """Pass in which every layer follows the batch, frozen ones too.
 
     Attributes:
         layers: Every layer beside the statistics of the rows, in the order of the graph, but those that are called

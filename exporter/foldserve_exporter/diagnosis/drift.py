@@ -15,7 +15,7 @@ _CAP = 10.0
 
 @dataclass(frozen=True, slots=True)
 class LayerDrift:
-    """One layer's moving statistics against the data's, all layers before it being right.
+    """Layer's moving statistics against the data's, all layers before it being right.
 
     Attributes:
         layer: Its path.

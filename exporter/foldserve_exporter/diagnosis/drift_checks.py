@@ -96,7 +96,7 @@ def _frozen_untouched(op: Op, drift: LayerDrift) -> Iterator[Finding]:
 
 
 def _unmeasured(sampled: SampleEvidence, layers: Sequence[str]) -> Finding:
-    """One finding for all drifting layers whose effects the budget leaves unmeasured."""
+    """Finding for all drifting layers whose effects the budget leaves unmeasured."""
     batch = sampled.thawed or sampled.phase_1
     effect = None if batch is None else batch.largest
     what = f"{len(layers)} more layers drift, less than these ({', '.join(layers[:3])}, …); the effect is that of all"

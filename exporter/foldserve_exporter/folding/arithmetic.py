@@ -68,7 +68,7 @@ def from_statistics(gamma: Array | None, beta: Array | None, mean: Array, varian
 
 
 def compose(first: Affine, then: Affine) -> Affine:
-    """One map for two in a row: s = s₂·s₁, t = s₂·t₁ + t₂."""
+    """Map for two in a row: s = s₂·s₁, t = s₂·t₁ + t₂."""
     return Affine(then.scale * first.scale, then.scale * first.shift + then.shift)
 
 

@@ -22,7 +22,7 @@ _MAX_SHIFT_RATIO = 16
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Absorption:
-    """One node that absorbs a map: its key, and the op that it calls afterwards."""
+    """Node that absorbs a map: its key, and the op that it calls afterwards."""
 
     node: int
     op: Op

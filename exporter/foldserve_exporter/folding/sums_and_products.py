@@ -21,7 +21,7 @@ MappedAxis = tuple[int, Affine]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crossing:
-    """One way for a map to cross a node from above.
+    """Way for a map to cross a node from above.
 
     ``input_maps`` are maps on the node's other inputs, to be absorbed above; ``onward`` is the map behind the node.
     """

@@ -17,7 +17,7 @@ INPUT = -1
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """One tensor: the ``output``-th result of the node with key ``node``."""
+    """Tensor: the ``output``-th result of the node with key ``node``."""
 
     node: int
     output: int = 0
@@ -30,7 +30,7 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One use of a tensor: the node with key ``node`` reads it as the ``position``-th of its inputs."""
+    """Use of a tensor: the node with key ``node`` reads it as the ``position``-th of its inputs."""
 
     node: int
     position: int
@@ -113,7 +113,7 @@ class Op:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """One call of an op. Tensors in ``args`` and ``kwargs`` are `Ref` leaves; there is no ``training`` among them.
+    """Call of an op. Tensors in ``args`` and ``kwargs`` are `Ref` leaves; there is no ``training`` among them.
 
     ``call`` counts the calls of the same op; ``training`` is the learning phase that the model baked into this call.
     """

@@ -55,7 +55,7 @@ def _is_channels_first(op: Op) -> bool:
 
 
 class _LayoutRewriter:
-    """One run over a graph: ``transposed`` and ``modelled`` map a tensor of the model to its form in that layout."""
+    """Run over a graph: ``transposed`` and ``modelled`` map a tensor of the model to its form in that layout."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph

@@ -54,7 +54,7 @@ class BatchStats:
         rows: Their rows, padding included.
         padding: Rows that were added as padding.
         waited_ns: How long their requests had waited in the engine's queue, in all.
-        asked: Rows of those requests, in all.
+        requested_rows: Rows of those requests, in all.
         sizes: How many batches had up to so many rows; see `SIZE_BOUNDS`.
         waits: How many requests had waited up to so long; see `WAIT_BOUNDS_US`.
         requests: How many requests had up to so many rows; see `SIZE_BOUNDS`.
@@ -64,7 +64,7 @@ class BatchStats:
     rows: int = 0
     padding: int = 0
     waited_ns: int = 0
-    asked: int = 0
+    requested_rows: int = 0
     sizes: tuple[int, ...] = (0,) * _SIZE_WORDS
     waits: tuple[int, ...] = (0,) * _WAIT_WORDS
     requests: tuple[int, ...] = (0,) * _SIZE_WORDS
@@ -78,7 +78,7 @@ class BatchStats:
             self.rows + other.rows,
             self.padding + other.padding,
             self.waited_ns + other.waited_ns,
-            self.asked + other.asked,
+            self.requested_rows + other.requested_rows,
             _sums(self.sizes, other.sizes),
             _sums(self.waits, other.waits),
             _sums(self.requests, other.requests),

@@ -74,7 +74,7 @@ class Layout:
         return views
 
     def _rows(self, dims: Dims) -> Iterable[_Row]:
-        """Each tensor with the shape and the bytes of a row."""
+        """Tensors with the shape and the bytes of a row."""
         return self._sized(dims) if self._fixed is None else self._fixed
 
     def _sized(self, dims: Dims) -> Iterator[_Row]:

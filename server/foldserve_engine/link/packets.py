@@ -3,13 +3,13 @@
 A record that has memory of its own takes the packet's next descriptor.
 
 ```
-supervisor → engine  HELLO message, status page     LINK a front end's socket     PING
+supervisor → engine  HELLO message, shared status     LINK a front end's socket     PING
 engine → supervisor  READY message in a memfd        FAILED reason
 front end → engine   ATTACH arena                    SUBMIT/CANCEL records as WORK
 engine → front end   RESULTS records                 CREDITS that may be in flight
 ```
 MESSAGES are those between a supervisor and its front ends. A PING is answered by the turn that it makes an
-engine take, which is counted on the status page. There is no message to stop: the engine ends when
+engine take, which is counted in the shared status. There is no message to stop: the engine ends when
 the supervisor closes its socket, and forgets a front end that closes its own. Every record names the front end and the
 epoch of the engine it is meant for; whatever names others is stale.
 """

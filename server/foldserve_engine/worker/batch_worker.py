@@ -10,7 +10,7 @@ from foldserve_contract.signature import Array
 from ..errors import EngineLost, RunFailed
 from ..link.channel import Closed
 from ..link.packets import JobKey, Outcome, Submit
-from ..link.status_page import StatusPage
+from ..link.shared_status import SharedStatus
 from ..protocol import Engine
 from ..rows import Gather
 from .batch_queue import Batch, BatchQueue, Job, Part
@@ -29,14 +29,14 @@ class Worker:
         links: FrontEndLinks,
         engine: Engine,
         queue: BatchQueue,
-        page: StatusPage,
+        status: SharedStatus,
         clock: Clock = time.monotonic_ns,
     ) -> None:
         """Owns the links and the queue from then on."""
         self._links = links
         self._engine = engine
         self._queue = queue
-        self._page = page
+        self._status = status
         self._clock = clock
         self._gather = Gather.into(engine)
         self._tasks: dict[JobKey, OpenRequest] = {}
@@ -50,7 +50,7 @@ class Worker:
         try:
             while True:
                 heard = self._links.wait(self._queue.wait_ns(self._clock()))
-                self._page.turn()
+                self._status.turn()
                 for link in heard:
                     self._receive(link)
                 for link in self._links.ended():
@@ -111,15 +111,15 @@ class Worker:
     def _count(self, batch: Batch) -> None:
         now_ns = self._clock()
         firsts = (part.job for part in batch.parts if not part.start)  # the others have waited once
-        self._page.count(batch.rows, batch.size, ((now_ns - job.arrived_ns, job.rows) for job in firsts))
+        self._status.count(batch.rows, batch.size, ((now_ns - job.arrived_ns, job.rows) for job in firsts))
 
     def _compute(self, batch: Batch) -> None:
         """Computes a batch; if it fails, each part alone, so that no request fails because of another.
 
-        After any other error the process ends, and the page goes on saying what it computed: that is lost with it, and
-        must not be what ends the next one.
+        After any other error the process ends, and the shared status still says what it computed: that is lost with
+        it, and must not be what ends the next one.
         """
-        self._page.begin((part.job.key for part in batch.parts), batch.rows, self._clock())
+        self._status.begin((part.job.key for part in batch.parts), batch.rows, self._clock())
         try:
             self._run(batch)
         except (RunFailed, TensorError, MemoryError) as error:
@@ -127,7 +127,7 @@ class Worker:
                 self._fail(batch.parts[0].job, error)
             for alone in self._apart(batch):
                 self._compute(alone)
-        self._page.end()
+        self._status.end()
 
     def _run(self, batch: Batch) -> None:
         rows = [(self._tasks[part.job.key].inputs, part.start, part.stop) for part in batch.parts]

@@ -23,7 +23,7 @@ from ..link.channel import Channel, Closed, Packet
 from ..link.handshake import EngineHello, EngineReady, StartFailed, dump, parse
 from ..link.packets import Credits, PacketKind
 from ..link.shared_memory import SharedMemory
-from ..link.status_page import StatusPage
+from ..link.shared_status import SharedStatus
 from ..load import load_engine
 from . import process_limits
 from .batch_queue import BatchQueue
@@ -58,7 +58,7 @@ def _run(channel: Channel, load: Loader, way: LoadingPriority) -> int:
     packet = _wait(channel)
     hello = parse(EngineHello, bytes(packet.payload))
     process_limits.die_with_parent(hello.parent)
-    page = StatusPage.attach(packet.descriptors[0])
+    status = SharedStatus.attach(packet.descriptors[0])
     if hello.spec.memory_limit_bytes is not None and not hello.spec.on_gpu:
         process_limits.limit_memory(hello.spec.memory_limit_bytes)
     with process_limits.first_to_go(), way:
@@ -78,11 +78,11 @@ def _run(channel: Channel, load: Loader, way: LoadingPriority) -> int:
         started.ready.exact_rows,
         together=hello.spec.together,
     )
-    page.expect(sorted({*started.ready.sizes, *((started.ready.exact_rows,) if hello.spec.deterministic else ())}))
+    status.expect(sorted({*started.ready.sizes, *((started.ready.exact_rows,) if hello.spec.deterministic else ())}))
     credits = Credits(started.ready.credit_rows, started.ready.credit_bytes)
     links = FrontEndLinks(channel, started.engine.signature, credits, hello.spec.front_ends)
     try:
-        Worker(links, started.engine, queue, page).serve()
+        Worker(links, started.engine, queue, status).serve()
     except EngineLost:
         return 1
     return 0

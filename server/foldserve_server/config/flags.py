@@ -4,8 +4,8 @@ import argparse
 
 from ..system.version import own_version
 from . import converters
+from .flag_syntax import FlagParser
 from .options import EngineFlags
-from .parser import FlagParser
 from .transport_options import MAX_MESSAGE_BYTES
 
 FOLDER_VARIABLE = "FOLDSERVE_MODELS"

@@ -11,7 +11,7 @@ _LONGEST_ID = 128
 
 @dataclass(slots=True)
 class Call:
-    """One call as its protocol describes it; headers are read when they are first needed.
+    """Call as its protocol describes it; headers are read when they are first needed.
 
     Attributes:
         method: The method or path that is called.

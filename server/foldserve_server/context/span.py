@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Span(Protocol):
-    """One prediction in a trace."""
+    """Prediction in a trace."""
 
     def served(self, version: int, rows: int) -> None:
         """Records the version that answered, and its number of rows."""

@@ -9,8 +9,8 @@ from foldserve_engine.link.packets import Credits
 from ..errors import NotNow
 from .client.engine_client import EngineClient
 from .client.pending import PendingRequests
+from .process.engine_supervisor import EngineSupervisor
 from .process.launch import ENGINE_COMMAND, LaunchedEngine, launch
-from .process.supervisor import EngineSupervisor
 from .settings import EngineSettings
 
 _FRONT_END = 1
@@ -22,7 +22,7 @@ class LocalCallers(EngineClient):
     def join(self, launched: LaunchedEngine) -> None:
         """See `EngineCallers`: the process was started by this one, and is killed when it gives up the link."""
         largest = launched.ready.warmed[-1]
-        self.attach(launched.link(_FRONT_END), launched.epoch, launched.page, largest, launched.child.kill)
+        self.attach(launched.link(_FRONT_END), launched.epoch, launched.status, largest, launched.child.kill)
 
 
 class EngineProcess(EngineSupervisor):

@@ -13,8 +13,8 @@ from foldserve_engine.spec import EngineKind
 
 from ..models.engine import BatchingInfo, EngineInfo, EngineLoad, OutputDeviation
 from ..predict.shadow import Mirror
+from ..stats.metric_counters import Histogram
 from ..stats.shadow_deviation import Drift
-from ..stats.telemetry import Histogram
 from . import EngineState, LoadReport, QueueState, StateHook
 
 _UNVERIFIED = f"it is served unverified: it has no {MANIFEST}, so that nothing is known of what it should answer"
@@ -105,7 +105,7 @@ class ServingEngine:
             waits=Histogram(WAIT_BOUNDS_US, list(stats.waits), stats.waited_ns / 1000),
             padding=stats.padding,
             pending=max(0, queue.requests - self.process.computing),
-            requests=Histogram(SIZE_BOUNDS, list(stats.requests), stats.asked),
+            requests=Histogram(SIZE_BOUNDS, list(stats.requests), stats.requested_rows),
             buckets={
                 size: Histogram(SIZE_BOUNDS, list(padding.counts), padding.rows) for size, padding in stats.buckets
             },

@@ -22,7 +22,7 @@ OnMessage = Callable[[Any, Sequence[int]], None]
 
 
 class MessageChannel:
-    """One end of the channel. A message larger than a packet goes through shared memory of its own."""
+    """End of the channel. A message larger than a packet goes through shared memory of its own."""
 
     def __init__(self, sock: socket, on_message: OnMessage, on_end: Callable[[], None]) -> None:
         """Owns the socket from then on.

@@ -1,7 +1,7 @@
 """Messages between the supervisor and a front end.
 
 ```
-supervisor → front end   FrontEndHello, the counters   EngineLinked, a socket and a status page   TableSnapshot
+supervisor → front end   FrontEndHello, the counters   EngineLinked, a socket and a shared status   TableSnapshot
                          StartListening   ReleaseEngine   Drain   Stop   AdminReply   Ping
 front end → supervisor   TableAck   Listening   ListenFailed   EngineReleased   AdminRequest   CancelAdminRequest   Pong
 ```
@@ -79,7 +79,7 @@ class EngineProfile:
 
 @dataclass(frozen=True, slots=True)
 class EngineLinked:
-    """A process of an engine; a socket to it and its status page come with the message.
+    """A process of an engine; a socket to it and its shared status come with the message.
 
     Attributes:
         engine: The engine's number.

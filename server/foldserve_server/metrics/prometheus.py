@@ -13,7 +13,7 @@ from ..models.engine import EngineLoad, ModelEngine
 from ..models.query import ModelRef
 from ..models.servable import Servable, ServableState
 from ..models.table import Table
-from ..stats.telemetry import Histogram, Telemetry
+from ..stats.metric_counters import Histogram, MetricCounters
 from .exposition import expose
 from .triton import triton_metrics
 
@@ -28,9 +28,9 @@ _LOADS = ":tensorflow:cc:saved_model:"
 class PrometheusMetrics:
     """Renders the metrics as they are at the time of the call."""
 
-    def __init__(self, table: Table, telemetry: Telemetry) -> None:
+    def __init__(self, table: Table, metric_counters: MetricCounters) -> None:
         self._table = table
-        self._telemetry = telemetry
+        self._metric_counters = metric_counters
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
 
@@ -52,8 +52,8 @@ class PrometheusMetrics:
         return {name: totals[exposed] for name, exposed in exposed_names.items()}
 
     def _collect(self) -> Iterator[Metric]:
-        yield from _requests(self._telemetry)
-        yield from _loads(self._telemetry)
+        yield from _requests(self._metric_counters)
+        yield from _loads(self._metric_counters)
         servables = [servable for name in self._table.names() for servable in self._table.status(ModelRef(name))]
         yield _states(servables)
         serving = [(item, item.engine) for item in servables if item.state is ServableState.AVAILABLE]
@@ -64,40 +64,40 @@ class PrometheusMetrics:
         yield from triton_metrics(servable for servable, _ in serving)
 
 
-def _requests(telemetry: Telemetry) -> Iterator[Metric]:
+def _requests(metric_counters: MetricCounters) -> Iterator[Metric]:
     yield _tf_serving_counter(
-        "request_count", "The total number of requests.", ["model_name", "status"], telemetry.requests
+        "request_count", "The total number of requests.", ["model_name", "status"], metric_counters.requests
     )
     yield _histogram(
         "request_latency",
         "Distribution of wall time (in microseconds) of requests that were answered.",
         ["model_name", "API", "entrypoint"],
-        telemetry.latency,
+        metric_counters.latency,
     )
     yield _histogram(
         "runtime_latency",
         "Distribution of wall time (in microseconds) in the queue and in the engine.",
         ["model_name", "API", "runtime"],
-        telemetry.runtime,
+        metric_counters.runtime,
     )
-    yield _histogram("request_example_counts", "Examples of each request.", ["model"], telemetry.examples)
-    totals = {key: histogram.sum for key, histogram in telemetry.examples.items()}
+    yield _histogram("request_example_counts", "Examples of each request.", ["model"], metric_counters.examples)
+    totals = {key: histogram.sum for key, histogram in metric_counters.examples.items()}
     yield _tf_serving_counter("request_example_count_total", "Examples of all requests.", ["model"], totals)
-    yield _counter("foldserve_rows", "Rows that were answered.", telemetry.rows)
+    yield _counter("foldserve_rows", "Rows that were answered.", metric_counters.rows)
     refusals = CounterMetricFamily(
         "foldserve_gate_refusals",
         "Versions that were not put, or not kept, in service.",
         labels=["model_name", "cause"],
     )
-    for key, count in _allowed(telemetry.refusals):
+    for key, count in _allowed(metric_counters.refusals):
         refusals.add_metric(key, count)
     yield refusals
 
 
-def _loads(telemetry: Telemetry) -> Iterator[Metric]:
+def _loads(metric_counters: MetricCounters) -> Iterator[Metric]:
     """Metrics of loading; their labels name a version by its path alone."""
     labels = ["model_path", "status"]
-    attempts, took = _without_model(telemetry.loads), _without_model(telemetry.load_us)
+    attempts, took = _without_model(metric_counters.loads), _without_model(metric_counters.load_us)
     yield _scalars(f"{_LOADS}load_attempt_count", "Versions that were tried.", labels, attempts)
     yield _scalars(f"{_LOADS}load_latency", "Microseconds of loading what was then served.", labels[:1], took)
     warmups = HistogramMetricFamily(
@@ -105,7 +105,7 @@ def _loads(telemetry: Telemetry) -> Iterator[Metric]:
         "Distribution of wall time (in microseconds) for warming up the model.",
         labels=labels,
     )
-    for (_, path), histogram in _allowed(telemetry.warmups):
+    for (_, path), histogram in _allowed(metric_counters.warmups):
         warmups.add_metric([path, "OK"], _buckets(histogram), histogram.sum)
     yield warmups
 

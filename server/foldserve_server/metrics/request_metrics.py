@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from ..context.call import Call
 from ..errors import ServingError
 from ..models.table import Table
-from ..stats.telemetry import UNKNOWN_MODEL, Telemetry
+from ..stats.metric_counters import UNKNOWN_MODEL, MetricCounters
 
 
 class RequestMetrics:
@@ -15,14 +15,16 @@ class RequestMetrics:
 
     Args:
         table: The models that are served.
-        telemetry: The counters.
+        metric_counters: The counters.
         clock: The time in nanoseconds.
         entrypoint: `GRPC` or `REST`.
     """
 
-    def __init__(self, table: Table, telemetry: Telemetry, clock: Callable[[], int], entrypoint: str) -> None:
+    def __init__(
+        self, table: Table, metric_counters: MetricCounters, clock: Callable[[], int], entrypoint: str
+    ) -> None:
         self._table = table
-        self._telemetry = telemetry
+        self._metric_counters = metric_counters
         self._clock = clock
         self._entrypoint = entrypoint
 
@@ -33,14 +35,14 @@ class RequestMetrics:
         try:
             yield
         except BaseException as error:
-            self._telemetry.failed(self._label(call.model), _status(error))
+            self._metric_counters.failed(self._label(call.model), _status(error))
             raise
         took_ns = self._clock() - begun
-        self._telemetry.answered(self._label(call.model), call.api, self._entrypoint, took_ns)
+        self._metric_counters.answered(self._label(call.model), call.api, self._entrypoint, took_ns)
 
     def reject(self, error: ServingError) -> None:
         """Counts a request that was refused before it was read."""
-        self._telemetry.failed("", error.status)
+        self._metric_counters.failed("", error.status)
 
     def _label(self, model: str) -> str:
         """The model's name, or `unknown` where the table lacks it: callers must not create metrics."""

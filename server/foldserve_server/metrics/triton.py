@@ -5,14 +5,16 @@ from collections.abc import Iterable, Iterator
 from prometheus_client.core import Metric
 
 from ..models.servable import Servable
-from .usage import Usage
+from .version_statistics import VersionStatistics
 
 _NAME = "nv_inference_"
 
 
 def triton_metrics(serving: Iterable[Servable]) -> Iterator[Metric]:
     """The metrics of every version that serves."""
-    usages = [({"model": version.name, "version": str(version.version)}, Usage.of(version)) for version in serving]
+    usages = [
+        ({"model": version.name, "version": str(version.version)}, VersionStatistics.of(version)) for version in serving
+    ]
     successes = ((labels, usage.successes) for labels, usage in usages)
     yield _metric("request_success", "Requests that were answered.", successes)
     failures = (
@@ -29,7 +31,7 @@ def triton_metrics(serving: Iterable[Servable]) -> Iterator[Metric]:
     yield _metric("pending_request_count", "Requests that wait for their batch.", pending, "gauge")
 
 
-def _durations(usages: list[tuple[dict[str, str], Usage]]) -> Iterator[Metric]:
+def _durations(usages: list[tuple[dict[str, str], VersionStatistics]]) -> Iterator[Metric]:
     """The times of requests by part; all time that is not spent waiting counts as computing, as in ModelStatistics."""
     parts = {
         "request": ("from the request to its answer", [usage.success_ns for _, usage in usages]),

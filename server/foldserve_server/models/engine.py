@@ -8,8 +8,8 @@ from typing import Protocol
 from foldserve_contract.manifest import Manifest
 from foldserve_contract.signature import Array, Arrays
 
+from ..stats.metric_counters import Histogram
 from ..stats.shadow_deviation import Drift
-from ..stats.telemetry import Histogram
 
 
 @dataclass(frozen=True, slots=True)

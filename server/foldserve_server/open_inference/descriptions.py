@@ -12,7 +12,7 @@ from foldserve_contract.protos.open_inference import (
 from foldserve_contract.signature import TensorSpec
 
 from ..errors import shorten
-from ..metrics.usage import Usage
+from ..metrics.version_statistics import VersionStatistics
 from ..models.engine import BatchingInfo
 from ..models.model_config import Latest, Policy, Specific
 from ..models.servable import Servable, ServableState
@@ -97,7 +97,7 @@ def statistics(servables: Iterable[Servable]) -> Any:
     """The ModelStatisticsResponse; all time that is not spent waiting for a batch counts as computing."""
     message = ModelStatisticsResponse()
     for servable in servables:
-        usage = Usage.of(servable)
+        usage = VersionStatistics.of(servable)
         model = message.model_stats.add(name=servable.name, version=str(servable.version))
         model.last_inference = usage.last_ms
         model.inference_count = usage.rows

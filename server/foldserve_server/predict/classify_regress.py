@@ -96,7 +96,7 @@ class ClassifyRegressHandler:
         inputs = input_tensors(signature, request.examples, self._max_bytes)
         query = Query(request.model, inputs, signature=request.signature, deadline_ns=request.deadline_ns)
         answer = await self._predictor.predict(query)
-        self._predictor.telemetry.answered_examples(request.model.name, len(request.examples))
+        self._predictor.metric_counters.answered_examples(request.model.name, len(request.examples))
         return answer
 
 

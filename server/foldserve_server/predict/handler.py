@@ -14,7 +14,7 @@ from ..errors import DeadlineExceeded, EngineFailed, SignatureNotFound
 from ..models.query import PredictResult, Query
 from ..models.servable import Servable
 from ..models.table import Table
-from ..stats.telemetry import Telemetry
+from ..stats.metric_counters import MetricCounters
 from .request_limits import RequestLimits
 from .validate import check_headers, check_names, read, wanted_outputs
 
@@ -25,16 +25,21 @@ class PredictHandler:
     """Finds the version, checks the request against its signature, and has it computed.
 
     Attributes:
-        telemetry: Counts rows, latencies and bytes in progress.
+        metric_counters: Counts rows, latencies and bytes in progress.
     """
 
     def __init__(
-        self, table: Table, limits: RequestLimits, clock: Clock, telemetry: Telemetry, tracer: Tracer = untraced
+        self,
+        table: Table,
+        limits: RequestLimits,
+        clock: Clock,
+        metric_counters: MetricCounters,
+        tracer: Tracer = untraced,
     ) -> None:
         self._table = table
         self._limits = limits
         self._clock = clock
-        self.telemetry = telemetry
+        self.metric_counters = metric_counters
         self._tracer = tracer
 
     async def predict(self, query: Query) -> PredictResult:
@@ -74,8 +79,8 @@ class PredictHandler:
                 raise DeadlineExceeded("the deadline passed before the request was computed")
             begun = self._clock()
             outputs = await engine.predict(inputs, query.deadline_ns, query.exact)
-            self.telemetry.start_message(sum(array.nbytes for array in outputs.values()))
-            self.telemetry.ran(servable.name, current_api(), engine.info.kind, rows, self._clock() - begun)
+            self.metric_counters.start_message(sum(array.nbytes for array in outputs.values()))
+            self.metric_counters.ran(servable.name, current_api(), engine.info.kind, rows, self._clock() - begun)
         try:
             return PredictResult(servable.version, {spec.name: outputs[spec.name] for spec in wanted})
         except KeyError as error:

@@ -11,7 +11,7 @@ from ..errors import ServingError
 from ..models.admin import require_inside
 from ..models.model_config import ModelConfig
 from .config_reload import Reloader
-from .load_api import LoadApi
+from .load_unload_api import LoadUnloadApi
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 class AuthorizedAdmin:
     """A `models.admin.Admin` that checks the callers' rights and the folders that the operator allows."""
 
-    def __init__(self, reloader: Reloader, load_api: LoadApi, roots: Sequence[Path]) -> None:
+    def __init__(self, reloader: Reloader, load_api: LoadUnloadApi, roots: Sequence[Path]) -> None:
         self._reloader = reloader
         self._load_api = load_api
         self._roots = roots

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..models.engine import ModelEngine, StartEngine
 from ..models.table import Table
-from ..stats.telemetry import Telemetry
+from ..stats.metric_counters import MetricCounters
 from .scanner import VersionSnapshot
 
 MemoryCheck = Callable[[str, Path], str | None]
@@ -20,7 +20,7 @@ class ManagerContext:
     Attributes:
         table: The routing table, which managers change.
         start: Starts engines.
-        telemetry: Counts loads and refusals.
+        metric_counters: Counts loads and refusals.
         grace_s: Seconds that a version taken out of service may take for its last answers.
         stop_first: Whether what serves is stopped before its successor is started: for devices that hold only one.
         memory_shortage: Asked before a version is loaded.
@@ -28,7 +28,7 @@ class ManagerContext:
 
     table: Table
     start: StartEngine
-    telemetry: Telemetry
+    metric_counters: MetricCounters
     grace_s: float
     stop_first: bool = False
     memory_shortage: MemoryCheck = lambda name, path: None

@@ -1,19 +1,18 @@
-"""Reconciles one model with its version directories: loads, swaps, retires."""
+"""Reconciles one model with its version directories: decides what to load next, and what to refuse."""
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from ..errors import LoadFailed, NotNow
-from ..models.engine import ModelEngine
 from ..models.model_config import ModelConfig
 from ..models.servable import Servable, ServableState
-from .decide import Step, decide
 from .manager_context import ManagerContext, VerifiedVersion
+from .next_step import Step, next_step
 from .scanner import VersionSnapshot
 from .version_record import VersionRecords
+from .version_swap import VersionSwap, log_fields
 
 _SUSPENDED = "it was unloaded on request, and is out of service until somebody asks to load it"
 _ENDED, _NO_MEMORY = "EngineEnded", "NoMemory"  # causes that no error has
@@ -22,8 +21,6 @@ log = logging.getLogger(__name__)
 
 class ModelManager:
     """Loads one version at a time, puts it into service, and retires versions that should not serve any more.
-
-    It owns the model's engines: nothing else stops one that serves.
 
     Attributes:
         config: The model's configuration.
@@ -36,10 +33,10 @@ class ModelManager:
         self._context = context
         self._table = context.table
         self._records = VersionRecords()
+        self._swap = VersionSwap(config.name, context, self._records, self._engine_ended, self._end_note)
         self._listing: tuple[VersionSnapshot, ...] = ()
         self._missing: frozenset[int] = frozenset()
         self._loading: asyncio.Task[None] | None = None
-        self._retiring: set[asyncio.Task[None]] = set()
         self._closed = False
         self._table.set_policy(config.name, config.policy)
         self._table.relabel(config.name, config.labels)
@@ -99,7 +96,7 @@ class ModelManager:
         self.suspended = False
         self._listing, self._missing = tuple(listing), frozenset()
         for version in verified:
-            self._swap(Servable(config.name, version.snapshot.version), version.snapshot, version.engine)
+            self._swap.publish(Servable(config.name, version.snapshot.version), version.snapshot, version.engine)
         self._table.set_policy(config.name, config.policy)
         self._table.relabel(config.name, config.labels)
         self._step()
@@ -118,24 +115,23 @@ class ModelManager:
     async def gone(self) -> None:
         """Returns when no process is left."""
         await self.settled()
-        if self._retiring:
-            await asyncio.wait(self._retiring)
+        await self._swap.stopped()
 
     def _abandon(self, grace_s: float) -> None:
         if self._loading is not None:
             self._loading.cancel()
         for version in list(self.loaded):
-            self._leave(version, grace_s)
+            self._swap.leave(version, grace_s)
 
     def _step(self) -> None:
         """Takes the next step towards the versions that should serve, unless one is under way."""
         if self._loading is not None or self._closed or self.suspended:
             return
-        step = decide(self._listing, self.config.policy, self.loaded, self._records.untried)
+        step = next_step(self._listing, self.config.policy, self.loaded, self._records.untried)
         if step.load is None:
             # everything that should serve does: versions that it replaces are retired now, never before
             for version in step.leave:
-                self._leave(version, self._context.grace_s)
+                self._swap.leave(version, self._context.grace_s)
         elif self._has_memory(step):
             # the version is listed in the turn in which others make way: callers never see that there is nothing
             first, servable = self._make_way(step), Servable(self.config.name, step.load.version)
@@ -174,15 +170,13 @@ class ModelManager:
         """Stops what the version replaces, where only one of them fits; gives the tasks to be waited for."""
         if not self._context.stop_first or step.load is None:
             return set()
-        before = set(self._retiring)
-        for version in step.leave | (self.loaded.keys() & {step.load.version}):
-            self._leave(version, self._context.grace_s)
-        return self._retiring - before
+        leaving = step.leave | (self.loaded.keys() & {step.load.version})
+        return set().union(*(self._swap.leave(version, self._context.grace_s) for version in leaving))
 
     async def _load(self, servable: Servable, snapshot: VersionSnapshot, first: set["asyncio.Task[None]"]) -> None:
         is_reported = self._records[snapshot.version].reported == snapshot.fingerprint
         level = logging.DEBUG if is_reported else logging.INFO
-        log.log(level, "%s: loading %s", servable, snapshot.path, extra=_log_fields(servable))
+        log.log(level, "%s: loading %s", servable, snapshot.path, extra=log_fields(servable))
         try:
             if first:
                 await asyncio.wait(first)
@@ -196,7 +190,7 @@ class ModelManager:
             reason = f"its engine could not be started: {error}"
             self._not_loaded(servable, snapshot, reason, type(error).__name__)
         else:
-            self._swap(servable, snapshot, engine)
+            self._swap.publish(servable, snapshot, engine)
 
     def _put_off(self, servable: Servable, snapshot: VersionSnapshot, reason: str, cause: str) -> None:
         """Has a version tried again at the next scan; that is reported once."""
@@ -206,7 +200,7 @@ class ModelManager:
         self._step()
 
     def _not_loaded(self, servable: Servable, snapshot: VersionSnapshot, reason: str, cause: str) -> None:
-        self._context.telemetry.not_loaded(servable.name, str(snapshot.path))
+        self._context.metric_counters.not_loaded(servable.name, str(snapshot.path))
         self._refuse(servable, snapshot, reason, cause)
         self._loading = None
         self._step()  # at once: what is loaded in its place is on its way before any caller asks for it
@@ -227,66 +221,17 @@ class ModelManager:
     def _report_refusal(self, servable: Servable, reason: str, cause: str, again: str) -> None:
         """Ends a version with a failure, in the table, the metrics and the log."""
         self._table.end(servable, reason, cause)
-        self._context.telemetry.refused(servable.name, cause)
+        self._context.metric_counters.refused(servable.name, cause)
         replaced = self._table.available(servable.name, servable.version)
         if replaced is not None:
             self._table.note(replaced, f"its replacement was refused: {reason}")
         serving = self._table.serving(servable.name)
         keeps = f"{serving} keeps serving" if serving else "nothing of this model serves"
-        log.error("%s: refused: %s; %s; %s", servable, reason, keeps, again, extra=_log_fields(servable))
+        log.error("%s: refused: %s; %s; %s", servable, reason, keeps, again, extra=log_fields(servable))
 
-    def _swap(self, servable: Servable, snapshot: VersionSnapshot, engine: ModelEngine) -> None:
-        """Puts a loaded version into service, and retires the one of its number that it replaces."""
-        replaced = self._table.publish(servable, engine)
-        record, info = self._records[servable.version], engine.info
-        record.loaded, record.refused, record.reported = info.digest, None, None
-        if info.digest != snapshot.digest:  # it was changed in between: the next scan finds that
-            record.deferred = snapshot.fingerprint
-        self._context.telemetry.loaded(servable.name, str(snapshot.path), info.seconds, info.warm_seconds)
-        log.info("%s: serving (%s; %s)", servable, info.summary, info.details, extra=_log_fields(servable))
-        engine.watch(self._table.changes.ring, lambda reason: self._ended(servable, snapshot, engine, reason))
-        if replaced is not None:
-            self._retire(replaced, self._context.grace_s)
+    def _engine_ended(self, servable: Servable, snapshot: VersionSnapshot, reason: str) -> None:
+        self._refuse(servable, snapshot, reason, _ENDED)
+        self._step()
 
-    def _ended(self, servable: Servable, snapshot: VersionSnapshot, engine: ModelEngine, reason: str) -> None:
-        if self._table.available(servable.name, servable.version) is servable:
-            self._records[servable.version].loaded = None
-            self._refuse(servable, snapshot, reason, _ENDED)
-            self._spawn(_stop(servable, engine, 0))
-            self._step()
-
-    def _leave(self, version: int, grace_s: float) -> None:
-        self._records[version].loaded = None
-        servable = self._table.available(self.config.name, version)
-        if servable is not None:
-            self._retire(servable, grace_s)
-
-    def _retire(self, servable: Servable, grace_s: float) -> None:
-        engine = servable.engine
-        self._table.unload(servable)
-        self._spawn(self._drain(servable, engine, grace_s))
-
-    async def _drain(self, servable: Servable, engine: ModelEngine, grace_s: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(servable.drained(), grace_s)
-        await _stop(servable, engine, grace_s)
-        self._table.end(servable, note=_SUSPENDED if self.suspended else "")
-        log.info("%s: unloaded", servable, extra=_log_fields(servable))
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
-
-
-def _log_fields(servable: Servable) -> dict[str, str | int]:
-    """Fields of a structured log line about a version."""
-    fields: dict[str, str | int] = {"model": servable.name, "version": servable.version}
-    return fields | ({"cause": servable.cause} if servable.cause else {})
-
-
-async def _stop(servable: Servable, engine: ModelEngine, grace_s: float) -> None:
-    try:
-        await engine.stop(grace_s)
-    except Exception:
-        log.exception("%s: stopping its engine failed", servable)
+    def _end_note(self) -> str:
+        return _SUSPENDED if self.suspended else ""

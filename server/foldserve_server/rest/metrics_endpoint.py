@@ -8,7 +8,7 @@ from aiohttp import web
 
 from ..config.transport_options import TRITON_METRICS
 from ..models.table import Table
-from ..stats.telemetry import Telemetry
+from ..stats.metric_counters import MetricCounters
 
 if TYPE_CHECKING:
     from ..metrics.prometheus import PrometheusMetrics
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 class MetricsEndpoint:
     """Renders the metrics; their library is imported at the first request, in a thread."""
 
-    def __init__(self, table: Table, telemetry: Telemetry) -> None:
+    def __init__(self, table: Table, metric_counters: MetricCounters) -> None:
         self._table = table
-        self._telemetry = telemetry
+        self._metric_counters = metric_counters
         self._metrics: PrometheusMetrics | None = None
 
     def routes(self, path: str | None) -> list[web.RouteDef]:
@@ -30,5 +30,5 @@ class MetricsEndpoint:
         """The metrics in Prometheus' text format."""
         module = await asyncio.to_thread(import_module, "foldserve_server.metrics.prometheus")
         if self._metrics is None:
-            self._metrics = module.PrometheusMetrics(self._table, self._telemetry)
+            self._metrics = module.PrometheusMetrics(self._table, self._metric_counters)
         return web.Response(body=self._metrics.render(), headers={"Content-Type": module.CONTENT_TYPE})

@@ -23,7 +23,7 @@ from ..open_inference.infer import InferHandler
 from ..predict.handler import Clock, PredictHandler
 from ..predict.request_limits import RequestLimits
 from ..security.admission import AdmissionGate
-from ..stats.telemetry import Telemetry
+from ..stats.metric_counters import MetricCounters
 from ..system.version import NAME
 from . import request_body, status
 from .idle_timeout import IdleTimeout
@@ -62,7 +62,7 @@ class HttpServer:
         *,
         limits: RequestLimits,
         transport: TransportOptions,
-        telemetry: Telemetry,
+        metric_counters: MetricCounters,
         tracer: Tracer = untraced,
         clock: Clock,
         timeout_s: float,
@@ -73,13 +73,13 @@ class HttpServer:
         self._transport = transport
         self.port = 0
         self.admission_gate = AdmissionGate(
-            transport.max_inflight_bytes, transport.max_concurrent_rpcs, telemetry.start_message
+            transport.max_inflight_bytes, transport.max_concurrent_rpcs, metric_counters.start_message
         )
-        self._request_metrics = RequestMetrics(table, telemetry, clock, "REST")
+        self._request_metrics = RequestMetrics(table, metric_counters, clock, "REST")
         self._clock, self._timeout_ns = clock, int(timeout_s * 1e9)
         # 2. the two interfaces, which share the predictor and the pool
         self._json_pool = JsonPool(transport.max_message_bytes, timeout_s)
-        predictor = PredictHandler(table, limits, clock, telemetry, tracer)
+        predictor = PredictHandler(table, limits, clock, metric_counters, tracer)
         self._v1 = PredictRoutes(
             table, predictor, self._json_pool, self._deadline, transport.max_message_bytes, limits.split_large
         )
@@ -88,7 +88,7 @@ class HttpServer:
             InferServices(inference, ModelCatalogue(table), admin, self._json_pool, ready, self._deadline)
         )
         # 3. the application
-        metrics = MetricsEndpoint(table, telemetry).routes(transport.metrics_path)
+        metrics = MetricsEndpoint(table, metric_counters).routes(transport.metrics_path)
         app = self._application([*self._v2.routes(), *Page(table, clock).routes(), *metrics])
         self._runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, logger=filtered_log(), auto_decompress=False

@@ -16,7 +16,7 @@ from ..metrics.request_metrics import RequestMetrics
 from ..models.admin import Admin
 from ..models.table import Table
 from ..security.admission import AdmissionGate
-from ..stats.telemetry import Telemetry
+from ..stats.metric_counters import MetricCounters
 from . import predict_messages
 from .endpoint import Handlers, Ingress, service_handler
 
@@ -24,9 +24,9 @@ from .endpoint import Handlers, Ingress, service_handler
 class ModelServicer:
     """Answers GetModelStatus and HandleReloadConfigRequest."""
 
-    def __init__(self, table: Table, admin: Admin, telemetry: Telemetry) -> None:
+    def __init__(self, table: Table, admin: Admin, metric_counters: MetricCounters) -> None:
         self._table = table
-        self._telemetry = telemetry
+        self._metric_counters = metric_counters
         self._admin = admin
 
     async def get_model_status(self, request: Any, context: Any) -> Any:
@@ -54,7 +54,7 @@ class ModelServicer:
         if not names:
             return {}
         module = await asyncio.to_thread(import_module, "foldserve_server.metrics.prometheus")
-        return dict(module.PrometheusMetrics(self._table, self._telemetry).counters(names))
+        return dict(module.PrometheusMetrics(self._table, self._metric_counters).counters(names))
 
     def handlers(self, admission_gate: AdmissionGate, request_metrics: RequestMetrics) -> Handlers:
         """The handlers that gRPC dispatches to."""

@@ -23,7 +23,7 @@ from ..open_inference.infer import InferHandler
 from ..predict.handler import PredictHandler
 from ..predict.request_limits import RequestLimits
 from ..security.admission import AdmissionGate
-from ..stats.telemetry import Telemetry
+from ..stats.metric_counters import MetricCounters
 from . import health, reflection
 from .authentication import TokenInterceptor
 from .live_credentials import live_credentials
@@ -52,7 +52,7 @@ class RpcServer:
         *,
         limits: RequestLimits,
         transport: TransportOptions,
-        telemetry: Telemetry,
+        metric_counters: MetricCounters,
         tracer: Tracer = untraced,
         clock: Callable[[], int],
     ) -> None:
@@ -60,15 +60,15 @@ class RpcServer:
         self._transport = transport
         self.port = 0
         self.admission_gate = AdmissionGate(
-            transport.max_inflight_bytes, transport.max_concurrent_rpcs, telemetry.start_message
+            transport.max_inflight_bytes, transport.max_concurrent_rpcs, metric_counters.start_message
         )
-        request_metrics = RequestMetrics(table, telemetry, clock, "GRPC")
+        request_metrics = RequestMetrics(table, metric_counters, clock, "GRPC")
         self._server = grpc.aio.server(
             interceptors=[] if transport.access is None else [TokenInterceptor(transport.access, request_metrics)],
             options=_options(transport),
         )
         # 2. the servicers
-        predictor = PredictHandler(table, limits, clock, telemetry, tracer)
+        predictor = PredictHandler(table, limits, clock, metric_counters, tracer)
         prediction = PredictionServicer(
             table, predictor, clock, transport.max_message_bytes, typed=not transport.tensor_content
         )
@@ -78,7 +78,7 @@ class RpcServer:
         )
         self._reflection = reflection.ReflectionServicer((*_SERVICES, health.SERVICE))
         # 3. their registration
-        servicers = (prediction, ModelServicer(table, admin, telemetry), self._inference)
+        servicers = (prediction, ModelServicer(table, admin, metric_counters), self._inference)
         services = [servicer.handlers(self.admission_gate, request_metrics) for servicer in servicers]
         self._server.add_generic_rpc_handlers((*services, *self._reflection.handlers()))
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)

@@ -38,7 +38,7 @@ def places(x: Array) -> Array:
     return np.arange(len(x), dtype=np.float32)[:, None] * EPSILON * 10
 
 
-def found(spoil: Callable[[Array], Array], rows: int = 5) -> int:
+def computed_exact_rows(spoil: Callable[[Array], Array], rows: int = 5) -> int:
     return find_exact_rows(Sums(spoil), golden(rows), SIZES)
 
 
@@ -48,29 +48,29 @@ def nothing(x: Array) -> Array:
 
 @pytest.mark.parametrize("rows", [1, 3, 8, 20])
 def test_the_largest_size_is_taken_where_nothing_depends_on_the_batch(rows: int) -> None:
-    assert found(nothing, rows) == 8
+    assert computed_exact_rows(nothing, rows) == 8
 
 
 @pytest.mark.parametrize("rows", [1, 5, 20])
 def test_a_row_whose_bits_depend_on_its_place_is_computed_alone(rows: int) -> None:
-    assert found(places, rows) == 1
+    assert computed_exact_rows(places, rows) == 1
 
 
 def test_one_place_that_differs_is_enough() -> None:
-    assert found(lambda x: np.eye(len(x), 1, 1 - len(x), dtype=np.float32) * EPSILON * 10) == 1
+    assert computed_exact_rows(lambda x: np.eye(len(x), 1, 1 - len(x), dtype=np.float32) * EPSILON * 10) == 1
 
 
 @pytest.mark.parametrize("rows", [2, 5, 20])
 def test_a_row_whose_bits_depend_on_its_neighbours_is_computed_alone(rows: int) -> None:
-    assert found(lambda x: np.full_like(x, x.sum() * 1e-3), rows) == 1
+    assert computed_exact_rows(lambda x: np.full_like(x, x.sum() * 1e-3), rows) == 1
 
 
 def test_a_smaller_size_is_taken_where_only_larger_ones_depend_on_the_place() -> None:
-    assert found(lambda x: places(x) if len(x) > 4 else nothing(x)) == 4
+    assert computed_exact_rows(lambda x: places(x) if len(x) > 4 else nothing(x)) == 4
 
 
 def test_another_size_may_have_other_bits() -> None:
-    assert found(lambda x: np.full_like(x, len(x))) == 8
+    assert computed_exact_rows(lambda x: np.full_like(x, len(x))) == 8
 
 
 def test_rows_of_a_dynamic_shape_are_computed_alone() -> None:

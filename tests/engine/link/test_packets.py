@@ -3,7 +3,7 @@ import pytest
 from foldserve_engine.gate.golden_check import GoldenVerdict, OutputVerdict
 from foldserve_engine.link.handshake import EngineHello, EngineReady, WarmedSize, dump, parse
 from foldserve_engine.link.packets import Arena, Credits, Origin, Outcome, Result, ResultCodec, Submit, SubmitCodec
-from foldserve_engine.link.status_page import Running, StatusPage
+from foldserve_engine.link.shared_status import Running, SharedStatus
 from foldserve_engine.spec import EngineKind, EngineSpec
 
 HERE = Origin(3, 7)
@@ -65,22 +65,22 @@ def test_a_document_of_another_kind_is_refused() -> None:
 
 
 def test_the_status_page_tells_what_is_computed_to_whoever_shares_it() -> None:
-    page = StatusPage.create(4)
-    seen = StatusPage.attach(page.memory.descriptor)
+    status = SharedStatus.create(4)
+    seen = SharedStatus.attach(status.memory.descriptor)
     assert seen.running() is None
     jobs = {(1, 1, 2), (2**15 - 1, 2**16 - 1, 2**32 - 1)}
-    page.begin(jobs, 5, 77)
+    status.begin(jobs, 5, 77)
     running = seen.running()
     assert running == Running(77, 5, frozenset(jobs))
     assert running.of(1) == {(1, 2)} and not running.of(2)
-    page.end()
+    status.end()
     assert (seen.running(), seen.batches) == (None, 1)
 
 
 def test_a_later_batch_leaves_nothing_of_an_earlier_one() -> None:
-    page = StatusPage.create(4)
-    page.begin([(1, 1, 0), (1, 2, 0)], 2, 1)
-    page.end()
-    page.begin([(1, 3, 0)], 1, 2)
-    assert page.running() == Running(2, 1, frozenset({(1, 3, 0)}))
-    page.memory.close()
+    status = SharedStatus.create(4)
+    status.begin([(1, 1, 0), (1, 2, 0)], 2, 1)
+    status.end()
+    status.begin([(1, 3, 0)], 1, 2)
+    assert status.running() == Running(2, 1, frozenset({(1, 3, 0)}))
+    status.memory.close()

@@ -155,9 +155,9 @@ def test_cudas_libraries_are_loaded_first_and_stdout_is_left_alone(
     gpu: FakeGpu, capsys: pytest.CaptureFixture[str]
 ) -> None:
     engine()
-    said = capsys.readouterr()
+    message = capsys.readouterr()
     assert gpu.had_libraries == [0]
-    assert (said.out, said.err) == ("", "libraries are loaded\n")
+    assert (message.out, message.err) == ("", "libraries are loaded\n")
 
 
 def test_a_device_that_is_not_taken_is_an_error(gpu: FakeGpu) -> None:
@@ -167,7 +167,7 @@ def test_a_device_that_is_not_taken_is_an_error(gpu: FakeGpu) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         "Invalid device ID: 1, must be between 0 (inclusive) and 1 (exclusive).",
         "CUDA failure 101: invalid device ordinal",
@@ -175,9 +175,9 @@ def test_a_device_that_is_not_taken_is_an_error(gpu: FakeGpu) -> None:
         "Please install TensorRT libraries as mentioned in the GPU requirements page",
     ],
 )
-def test_a_gpu_that_is_not_there_is_not_the_models_fault(gpu: FakeGpu, said: str) -> None:
-    gpu.refuses = said
-    with pytest.raises(DeviceNotFound, match=rf"cuda:1 cannot be used: {re.escape(said)}"):
+def test_a_gpu_that_is_not_there_is_not_the_models_fault(gpu: FakeGpu, message: str) -> None:
+    gpu.refuses = message
+    with pytest.raises(DeviceNotFound, match=rf"cuda:1 cannot be used: {re.escape(message)}"):
         engine()
 
 

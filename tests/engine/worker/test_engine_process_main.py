@@ -14,7 +14,7 @@ from foldserve_engine.link.channel import Channel, Closed, Packet, pair
 from foldserve_engine.link.handshake import EngineHello, EngineReady, dump, parse
 from foldserve_engine.link.packets import PacketKind
 from foldserve_engine.link.shared_memory import SharedMemory
-from foldserve_engine.link.status_page import StatusPage
+from foldserve_engine.link.shared_status import SharedStatus
 from foldserve_engine.spec import EngineSpec
 from tests.bundles import make_bundle
 
@@ -38,8 +38,8 @@ class Front:
         self.channel = channel
 
     def greet(self, content: bytes) -> None:
-        page = StatusPage.create(8)
-        self.channel.put(PacketKind.HELLO, content, [page.memory.descriptor])
+        status = SharedStatus.create(8)
+        self.channel.put(PacketKind.HELLO, content, [status.memory.descriptor])
         self.channel.flush()
 
     def hear(self) -> Packet:

@@ -22,7 +22,7 @@ from foldserve_engine.link.packets import (
     SubmitCodec,
 )
 from foldserve_engine.link.shared_memory import SharedMemory
-from foldserve_engine.link.status_page import StatusPage
+from foldserve_engine.link.shared_status import SharedStatus
 from foldserve_engine.worker.batch_queue import BatchQueue
 from foldserve_engine.worker.batch_worker import Worker
 from foldserve_engine.worker.front_end_links import FrontEndLinks
@@ -103,7 +103,7 @@ class Harness:
         self.engine = SlowEngine()
         self.fronts: list[Front] = []
         links = FrontEndLinks(Channel(theirs), SIGNATURE, Credits(100, 1000), front_ends)
-        worker = Worker(links, self.engine, BatchQueue(8), StatusPage.create(64))
+        worker = Worker(links, self.engine, BatchQueue(8), SharedStatus.create(64))
         self.thread = threading.Thread(target=worker.serve)
         self.thread.start()
 

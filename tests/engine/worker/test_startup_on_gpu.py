@@ -26,17 +26,17 @@ class OnGpu:
     """Loads the CPU's engine for a GPU, and spoils what it answers in batches of one size.
 
     Attributes:
-        asked: The options it was loaded with.
+        specs: The options it was loaded with.
         sizes: The size of every batch that it computed.
     """
 
     spoiled: int = 0
     placement: str = "cuda:0; as it should be"
-    asked: list[EngineSpec] = field(default_factory=list)
+    specs: list[EngineSpec] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
 
     def load(self, bundle: Bundle, kind: EngineKind, options: EngineSpec) -> "OnGpu":
-        self.asked.append(options)
+        self.specs.append(options)
         self._engine = OnnxEngine.from_bytes(bundle.read(ONNX), bundle.manifest.signature)
         return self
 
@@ -67,8 +67,8 @@ def hello(path: Path, device: str = "cuda:0", **changes: Any) -> EngineHello:
     return EngineHello(str(path), 1, replace(plain, **changes))
 
 
-def started(gpu: OnGpu, asked: EngineHello) -> StartedEngine:
-    return start(asked, gpu.load, 1, StageTimer())
+def started(gpu: OnGpu, specs: EngineHello) -> StartedEngine:
+    return start(specs, gpu.load, 1, StageTimer())
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_batches_have_few_sizes_and_each_is_prepared_warmed_and_reported(path: P
     made = started(gpu, hello(path, graph_rows=2))
     assert made.ready.sizes == POWERS and set(gpu.sizes) == set(POWERS)
     assert tuple(item.rows for item in made.ready.warmed) == POWERS
-    assert gpu.asked[0].sizes == POWERS and gpu.asked[0].graph_rows == 2
+    assert gpu.specs[0].sizes == POWERS and gpu.specs[0].graph_rows == 2
     assert made.ready.placement == "cuda:0; as it should be"
 
 
@@ -100,17 +100,17 @@ def test_each_size_must_answer_the_golden_samples_by_itself(path: Path, spoiled:
 def test_on_a_cpu_any_size_is_computed(path: Path) -> None:
     gpu = OnGpu()
     made = started(gpu, hello(path, "cpu"))
-    assert made.ready.sizes == () and gpu.asked[0].sizes == ()
+    assert made.ready.sizes == () and gpu.specs[0].sizes == ()
 
 
 def test_tf32_without_a_promise_is_refused_before_anything_is_loaded(path: Path) -> None:
     gpu = OnGpu()
     with pytest.raises(PrecisionNotPromised):
         started(gpu, hello(path, tf32=True))
-    assert not gpu.asked
+    assert not gpu.specs
 
 
 def test_a_memory_limit_is_passed_on(path: Path) -> None:
     gpu = OnGpu()
     started(gpu, hello(path, memory_limit_bytes=1 << 30))
-    assert gpu.asked[0].memory_limit_bytes == 1 << 30
+    assert gpu.specs[0].memory_limit_bytes == 1 << 30

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from foldserve_server.config.command_line import parse
 from foldserve_server.config.config_watch import ConfigWatch
+from foldserve_server.config.parse_flags import parse
 from foldserve_server.config.tf_serving_files.model_server_config import read_models
 from foldserve_server.errors import CannotStart, ReloadFailed
 from foldserve_server.models.model_config import Latest, ModelConfig, Specific

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from foldserve_server.config.command_line import parse
+from foldserve_server.config.parse_flags import parse
 from foldserve_server.config.transport_options import METRICS, TransportOptions
 from foldserve_server.errors import CannotStart
 from foldserve_server.models.table import Table

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from foldserve_server.engines import EngineState, RestartPolicy, WatchdogPolicy
-from foldserve_server.engines.process import supervisor
+from foldserve_server.engines.process import engine_supervisor
 from foldserve_server.engines.process.launch import LaunchedEngine, launch
 from foldserve_server.engines.process.restart_policy import RestartBackoff
 from foldserve_server.errors import DeadlineExceeded, NotNow, Unavailable
@@ -88,7 +88,7 @@ async def test_an_engine_that_cannot_be_started_again_yet_is_not_given_up(
 
     async with started(path) as engine:
         states = States(engine)
-        monkeypatch.setattr(supervisor, "launch", launch_later)
+        monkeypatch.setattr(engine_supervisor, "launch", launch_later)
         with pytest.raises(Unavailable):
             await engine.predict(rows(Command.DIE))
         await states.until(EngineState.AVAILABLE)

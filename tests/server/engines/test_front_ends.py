@@ -43,7 +43,7 @@ class Harness:
 
     def attach(self, link: EngineClient, number: int) -> None:
         item = self.launched
-        link.attach(item.link(number), item.epoch, item.page, item.ready.warmed[-1], lambda: None)
+        link.attach(item.link(number), item.epoch, item.status, item.ready.warmed[-1], lambda: None)
 
     def kill(self, number: int) -> None:
         """The front end's process is gone: its end of the link is closed, whatever it had in hand."""
@@ -175,7 +175,7 @@ async def test_an_engine_that_dies_is_seen_by_every_front_end_and_frees_all_thei
         for value, task in zip((1, 2), queued, strict=True):
             np.testing.assert_allclose((await task)["scores"], expected(path, rows(value)), atol=1e-5)
         assert [len(link.pending) for link in links] == [0, 0]
-        assert made.launched.epoch == 2 and sum(made.launched.page.stats.sizes) >= 2, "and counts go on"
+        assert made.launched.epoch == 2 and sum(made.launched.status.stats.sizes) >= 2, "and counts go on"
 
 
 async def test_an_engine_keeps_nothing_of_front_ends_that_are_gone(path: Path) -> None:

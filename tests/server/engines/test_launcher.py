@@ -7,8 +7,8 @@ import pytest
 
 from foldserve_contract.bundle import MANIFEST, ONNX, SAVED_MODEL
 from foldserve_engine.spec import EngineKind
-from foldserve_server.config.command_line import parse
 from foldserve_server.config.options import EngineFlags
+from foldserve_server.config.parse_flags import parse
 from foldserve_server.engines import EngineSettings
 from foldserve_server.engines.launcher import Launcher, choose, choose_shadow
 from tests.bundles import dense_model, make_bundle

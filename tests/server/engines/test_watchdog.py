@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from foldserve_engine.link.handshake import WarmedSize
-from foldserve_engine.link.status_page import Running
+from foldserve_engine.link.shared_status import Running
 from foldserve_server.engines import WatchdogPolicy
 from foldserve_server.engines.process.watchdog import is_hang, longest_s
 from foldserve_server.system.stall_timer import StallTimer, wait_while_running

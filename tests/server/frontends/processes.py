@@ -12,7 +12,7 @@ import grpc
 
 from tests.server.running import PATIENCE_S, Running
 
-FRONT, ENGINE = "foldserve_server.frontends.worker.front_end", "foldserve_engine"
+FRONT, ENGINE = "foldserve_server.frontends.front_end.front_end", "foldserve_engine"
 _ESTABLISHED, _LISTENING = "01", "0A"
 
 
@@ -111,7 +111,7 @@ class Through(Running):
         self.address = server.address
 
 
-def each(server: Running, ask: Callable[[Running], Any]) -> list[Any]:
+def ask_all(server: Running, ask: Callable[[Running], Any]) -> list[Any]:
     """What every front end answers."""
     with channels(server) as results:
         return [ask(Through(server, channel)) for channel in results.values()]

@@ -9,8 +9,8 @@ from foldserve_server import errors
 from foldserve_server.context.rights import Rights, current_rights, set_rights
 from foldserve_server.errors import ReloadFailed, ServingError
 from foldserve_server.frontends.admin_messages import AdminReply, AdminRequest, CancelAdminRequest, LoadRequest
+from foldserve_server.frontends.front_end.admin_client import AdminClient
 from foldserve_server.frontends.supervisor import admin_service
-from foldserve_server.frontends.worker.admin_client import AdminClient
 from foldserve_server.models.model_config import All, Latest, ModelConfig, Specific
 
 MODELS = (

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from foldserve_server.config.command_line import parse
+from foldserve_server.config.parse_flags import parse
 from foldserve_server.engines import RestartPolicy
 from foldserve_server.errors import CannotStart, FrontEndsFailed, Unavailable
 from foldserve_server.frontends.shared_counters import SharedCounterStore

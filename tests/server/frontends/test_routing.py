@@ -15,6 +15,7 @@ from foldserve_engine.spec import EngineKind
 from foldserve_server.engines.process.launch import LaunchedEngine, launch
 from foldserve_server.errors import ServableNotFound, Unavailable
 from foldserve_server.frontends import messages
+from foldserve_server.frontends.front_end.routing import Routing
 from foldserve_server.frontends.messages import (
     EngineEntry,
     EngineLinked,
@@ -24,7 +25,6 @@ from foldserve_server.frontends.messages import (
     VersionEntry,
 )
 from foldserve_server.frontends.shared_counters import SharedCounterStore
-from foldserve_server.frontends.worker.routing import Routing
 from foldserve_server.models.model_config import Specific
 from foldserve_server.models.query import ModelRef
 from foldserve_server.models.servable import ServableState
@@ -50,8 +50,8 @@ class Harness:
         launched = to or self.launched
         report, ready = launched.report, launched.ready
         output = EngineProfile(str(self.path), EngineKind.ONNXRUNTIME, report, ready.credit_rows, ready.credit_bytes)
-        page = os.dup(launched.page.memory.descriptor)
-        self.routing.link(EngineLinked(engine, launched.epoch, output), [launched.link(FRONT).detach(), page])
+        status = os.dup(launched.status.memory.descriptor)
+        self.routing.link(EngineLinked(engine, launched.epoch, output), [launched.link(FRONT).detach(), status])
 
     def adopt(self, *versions: VersionEntry, available: bool = True, restarts: int = 0, **labels: int) -> None:
         model = ModelEntry("m", versions, labels, True, Specific(frozenset({1, 2})))

@@ -5,9 +5,9 @@ from functools import partial
 import pytest
 
 from foldserve_server.frontends.shared_counters import SharedCounterStore
+from foldserve_server.stats.metric_counters import BUSY_BYTES, MetricCounters
 from foldserve_server.stats.model_stats import RECENT, ModelStats
 from foldserve_server.stats.shadow_deviation import Drift
-from foldserve_server.stats.telemetry import BUSY_BYTES, Telemetry
 
 SLOTS = 3
 
@@ -22,19 +22,19 @@ def stores() -> Iterator[list[SharedCounterStore]]:
 
 
 def test_the_counts_of_all_processes_are_added_up(stores: list[SharedCounterStore]) -> None:
-    telemetries = [Telemetry(store) for store in stores]
-    for number, telemetry in enumerate(telemetries, 1):
-        telemetry.failed("m", "UNAVAILABLE")
+    telemetries = [MetricCounters(store) for store in stores]
+    for number, metric_counters in enumerate(telemetries, 1):
+        metric_counters.failed("m", "UNAVAILABLE")
         for _ in range(number):
-            telemetry.answered("m", "Predict", "GRPC", 25_000)
-        telemetry.ran("m", "Predict", "onnxruntime", number, 1_000)
+            metric_counters.answered("m", "Predict", "GRPC", 25_000)
+        metric_counters.ran("m", "Predict", "onnxruntime", number, 1_000)
     telemetries[2].refused("m", "GoldenMismatch")
-    for telemetry in telemetries:
-        assert telemetry.requests == {("m", "OK"): 6, ("m", "UNAVAILABLE"): 3}
-        assert telemetry.rows == {"m": 6}
-        latency = telemetry.latency["m", "Predict", "GRPC"]
+    for metric_counters in telemetries:
+        assert metric_counters.requests == {("m", "OK"): 6, ("m", "UNAVAILABLE"): 3}
+        assert metric_counters.rows == {"m": 6}
+        latency = metric_counters.latency["m", "Predict", "GRPC"]
         assert (latency.total, latency.sum) == (6, 150.0)
-        assert telemetry.refusals == {("m", "GoldenMismatch"): 1}
+        assert metric_counters.refusals == {("m", "GoldenMismatch"): 1}
 
 
 def test_statistics_and_drift_are_those_of_all(stores: list[SharedCounterStore]) -> None:
@@ -63,11 +63,11 @@ def test_the_latest_answers_are_kept_and_no_more(stores: list[SharedCounterStore
 
 
 def test_a_successor_in_the_slot_counts_on(stores: list[SharedCounterStore]) -> None:
-    Telemetry(stores[1]).failed("m", "INTERNAL")
+    MetricCounters(stores[1]).failed("m", "INTERNAL")
     successor = SharedCounterStore.attach(stores[0].memory.descriptor, SLOTS, 1)
-    Telemetry(successor).failed("m", "INTERNAL")
-    Telemetry(successor).failed("n", "INTERNAL")
-    assert Telemetry(stores[0]).requests == {("m", "INTERNAL"): 2, ("n", "INTERNAL"): 1}
+    MetricCounters(successor).failed("m", "INTERNAL")
+    MetricCounters(successor).failed("n", "INTERNAL")
+    assert MetricCounters(stores[0]).requests == {("m", "INTERNAL"): 2, ("n", "INTERNAL"): 1}
 
 
 def test_an_entry_that_was_never_finished_is_not_there_and_leaves_nothing(stores: list[SharedCounterStore]) -> None:
@@ -105,7 +105,7 @@ def test_a_book_that_is_full_says_so_and_counts_on_for_itself(
 
 
 def test_what_one_has_in_hand_is_its_own_until_it_looks_up(stores: list[SharedCounterStore]) -> None:
-    telemetries = [Telemetry(store) for store in stores]
+    telemetries = [MetricCounters(store) for store in stores]
     telemetries[1].start_message(70)
     telemetries[1].start_message(7)
     assert [stores[0].read(slot, BUSY_BYTES)[0] for slot in range(SLOTS)] == [0, 77, 0]

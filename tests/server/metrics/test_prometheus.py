@@ -26,8 +26,8 @@ from foldserve_server.models.query import InputTensor, ModelRef, Query
 from foldserve_server.models.servable import Servable
 from foldserve_server.predict.handler import PredictHandler
 from foldserve_server.predict.request_limits import RequestLimits
+from foldserve_server.stats.metric_counters import Histogram
 from foldserve_server.stats.shadow_deviation import Drift
-from foldserve_server.stats.telemetry import Histogram
 from tests.server.fakes import CountedTable, FakeEngine, serving
 
 TF_SERVING, TRITON = ":tensorflow:serving:", "nv_inference_"
@@ -46,7 +46,7 @@ class Clock:
 
 
 def scrape(table: CountedTable) -> dict[Sample, float]:
-    text = PrometheusMetrics(table, table.telemetry).render().decode()
+    text = PrometheusMetrics(table, table.metric_counters).render().decode()
     return {
         (_plain(sample.name), tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
@@ -71,8 +71,11 @@ def ask(table: CountedTable, name: str = "m", rows: int = 3, width: int = 2) -> 
 
     def answer() -> None:
         set_call(call)
-        with contextlib.suppress(ServingError), RequestMetrics(table, table.telemetry, clock, "REST").measure(call):
-            asyncio.run(PredictHandler(table, RequestLimits(), clock, table.telemetry).predict(query))
+        with (
+            contextlib.suppress(ServingError),
+            RequestMetrics(table, table.metric_counters, clock, "REST").measure(call),
+        ):
+            asyncio.run(PredictHandler(table, RequestLimits(), clock, table.metric_counters).predict(query))
 
     contextvars.copy_context().run(answer)
 
@@ -120,7 +123,7 @@ def test_refusals_are_counted_by_cause() -> None:
         servable = Servable("m", 2)
         table.begin(servable)
         table.end(servable, "a reason", cause)
-        table.telemetry.refused("m", cause)
+        table.metric_counters.refused("m", cause)
     samples = scrape(table)
     assert value_of(samples, "foldserve_gate_refusals_total", model_name="m", cause="GoldenMismatch") == 2
     assert value_of(samples, "foldserve_gate_refusals_total", model_name="m", cause="DigestMismatch") == 1
@@ -171,7 +174,7 @@ def test_results_of_a_shadow_engine_are_exposed() -> None:
 def test_the_type_of_each_metric_is_declared_under_its_own_name() -> None:
     table = serving(FakeEngine())
     ask(table)
-    lines = PrometheusMetrics(table, table.telemetry).render().decode().splitlines()
+    lines = PrometheusMetrics(table, table.metric_counters).render().decode().splitlines()
     assert f"# TYPE {TF_SERVING}request_count counter" in lines
     assert f'{TF_SERVING}request_count{{model_name="m",status="OK"}} 1' in lines
     latency = 'request_latency_count{model_name="m",API="predict",entrypoint="REST"} 1'
@@ -199,7 +202,7 @@ def test_requests_and_batches_are_counted_under_triton_s_names() -> None:
     assert sum(durations.values()) == 2 * durations["request"] - 1500, (
         "all time that is not waiting counts as computing"
     )
-    lines = PrometheusMetrics(table, table.telemetry).render().decode().splitlines()
+    lines = PrometheusMetrics(table, table.metric_counters).render().decode().splitlines()
     assert "# TYPE nv_inference_count counter" in lines and "# TYPE nv_inference_pending_request_count gauge" in lines
     assert 'nv_inference_request_failure{model="m",reason="OTHER",version="7"} 0' in lines
 
@@ -232,15 +235,15 @@ def test_failed_requests_are_counted_by_triton_s_reasons(error: BaseException, r
 
 def test_attempts_to_load_are_counted_where_tensorflow_counts_them() -> None:
     table = serving(FakeEngine())
-    table.telemetry.loaded("m", "/models/m/1", 2.5, 0.5)
-    table.telemetry.not_loaded("m", "/models/m/2")
+    table.metric_counters.loaded("m", "/models/m/1", 2.5, 0.5)
+    table.metric_counters.not_loaded("m", "/models/m/2")
     samples = scrape(table)
     loads, path = ":tensorflow:cc:saved_model:", {"model_path": "/models/m/1"}
     assert value_of(samples, f"{loads}load_attempt_count_total", status="success", **path) == 1
     assert value_of(samples, f"{loads}load_attempt_count_total", status="fail", model_path="/models/m/2") == 1
     assert value_of(samples, f"{loads}load_latency_total", **path) == 2_500_000
     assert value_of(samples, f"{TF_SERVING}model_warmup_latency_sum", status="OK", **path) == 500_000
-    lines = PrometheusMetrics(table, table.telemetry).render().decode().splitlines()
+    lines = PrometheusMetrics(table, table.metric_counters).render().decode().splitlines()
     assert f"# TYPE {loads}load_attempt_count counter" in lines, "TensorFlow's names have no suffix _total"
 
 
@@ -249,11 +252,11 @@ def test_a_token_sees_the_figures_of_its_models_alone() -> None:
     serving(FakeEngine(), "other", table=table)
     for name in ("m", "other"):
         ask(table, name)
-        table.telemetry.loaded(name, f"/models/{name}/1", 2.5, 0.5)
+        table.metric_counters.loaded(name, f"/models/{name}/1", 2.5, 0.5)
 
     def text() -> str:
         set_rights(Rights("reader", frozenset(["m"])))
-        return PrometheusMetrics(table, table.telemetry).render().decode()
+        return PrometheusMetrics(table, table.metric_counters).render().decode()
 
     exposed = contextvars.copy_context().run(text)
     assert "other" not in exposed and exposed.count('"m"') > 10

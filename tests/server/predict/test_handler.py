@@ -11,7 +11,7 @@ from foldserve_server.errors import DeadlineExceeded, EngineFailed, InvalidReque
 from foldserve_server.models.query import InputTensor, ModelRef, PredictResult, Query
 from foldserve_server.predict.handler import PredictHandler
 from foldserve_server.predict.request_limits import RequestLimits
-from foldserve_server.stats.telemetry import Telemetry
+from foldserve_server.stats.metric_counters import MetricCounters
 from tests.server.fakes import TWO_BY_TWO, FakeEngine, manifest, serving
 
 ROWS = np.arange(6, dtype=np.float32).reshape(3, 2)
@@ -26,19 +26,19 @@ def query(inputs: dict[str, InputTensor] | None = None, **fields: Any) -> Query:
 
 
 def predict(
-    asked: Query, engine: FakeEngine | None = None, limits: RequestLimits | None = None, now: int = 0
+    request: Query, engine: FakeEngine | None = None, limits: RequestLimits | None = None, now: int = 0
 ) -> PredictResult:
     return asyncio.run(
-        PredictHandler(serving(engine or FakeEngine()), limits or RequestLimits(), lambda: now, Telemetry()).predict(
-            asked
-        )
+        PredictHandler(
+            serving(engine or FakeEngine()), limits or RequestLimits(), lambda: now, MetricCounters()
+        ).predict(request)
     )
 
 
-def refusal(asked: Query, engine: FakeEngine | None = None, **how: Any) -> str:
+def refusal(request: Query, engine: FakeEngine | None = None, **how: Any) -> str:
     engine = engine or FakeEngine()
     with pytest.raises(ServingError) as caught:
-        predict(asked, engine, **how)
+        predict(request, engine, **how)
     assert not engine.asked, "the engine must not see it"
     assert type(caught.value) is InvalidRequest
     return str(caught.value)
@@ -91,13 +91,13 @@ def test_a_tensor_that_does_not_fit_is_refused_before_the_engine(array: Array, m
 
 
 def test_a_large_request_reaches_an_engine_that_may_split_it() -> None:
-    asked = query({"x": offer(np.zeros((5, 2), np.float32))})
-    assert predict(asked, limits=RequestLimits(split_large=True)).outputs["y"].shape == (5, 2)
+    request = query({"x": offer(np.zeros((5, 2), np.float32))})
+    assert predict(request, limits=RequestLimits(split_large=True)).outputs["y"].shape == (5, 2)
 
 
 def test_inputs_of_unequal_rows_are_refused() -> None:
-    asked, engine = two(a=np.zeros((2, 2), np.float32), b=np.zeros((1, 3, 7), np.int64))
-    assert refusal(asked, engine).startswith("Batching Run() input tensors must have equal 0th-dimension size")
+    request, engine = two(a=np.zeros((2, 2), np.float32), b=np.zeros((1, 3, 7), np.int64))
+    assert refusal(request, engine).startswith("Batching Run() input tensors must have equal 0th-dimension size")
 
 
 def unreadable() -> Array:
@@ -135,9 +135,9 @@ def test_no_rows_are_answered_with_no_rows_and_no_work() -> None:
 
 
 def test_outputs_can_be_chosen() -> None:
-    asked, engine = two(a=np.zeros((0, 2), np.float32), b=np.zeros((0, 3, 7), np.int64))
-    assert set(predict(asked, engine).outputs) == {"p", "q"}
-    chosen = Query(asked.model, asked.inputs, outputs=("q",))
+    request, engine = two(a=np.zeros((0, 2), np.float32), b=np.zeros((0, 3, 7), np.int64))
+    assert set(predict(request, engine).outputs) == {"p", "q"}
+    chosen = Query(request.model, request.inputs, outputs=("q",))
     assert {name: array.shape for name, array in predict(chosen, engine).outputs.items()} == {"q": (0, 0)}
 
 
@@ -160,9 +160,9 @@ def test_a_deadline_reaches_the_engine_and_one_that_passed_does_not() -> None:
 def test_an_engine_that_forgets_an_output_has_failed() -> None:
     engine = FakeEngine(manifest(signature=TWO_BY_TWO))
     engine.predict = answer_nothing  # type: ignore[method-assign]
-    asked, _ = two(a=np.zeros((1, 2), np.float32), b=np.zeros((1, 3, 7), np.int64))
+    request, _ = two(a=np.zeros((1, 2), np.float32), b=np.zeros((1, 3, 7), np.int64))
     with pytest.raises(EngineFailed):
-        predict(asked, engine)
+        predict(request, engine)
 
 
 async def answer_nothing(
@@ -176,7 +176,7 @@ async def test_a_version_is_drained_when_its_last_caller_has_its_answer() -> Non
     engine.gate.clear()
     table = serving(engine)
     servable = table.find(ModelRef("m"))
-    predictor = PredictHandler(table, RequestLimits(), lambda: 0, Telemetry())
+    predictor = PredictHandler(table, RequestLimits(), lambda: 0, MetricCounters())
     calls = [asyncio.ensure_future(predictor.predict(query())) for _ in range(2)]
     await engine.entered.wait()
     drained = asyncio.ensure_future(servable.drained())

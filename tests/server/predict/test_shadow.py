@@ -92,7 +92,7 @@ async def test_when_it_is_closed_it_leaves_what_is_not_compared_and_ends_its_eng
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "deviation"),
+    ("first", "other", "deviation"),
     [
         ([1.0, np.nan], [1.5, np.nan], 0.5),
         ([np.inf], [np.inf], 0.0),
@@ -100,8 +100,8 @@ async def test_when_it_is_closed_it_leaves_what_is_not_compared_and_ends_its_eng
         ([1.0], [1.0, 1.0], np.inf),
     ],
 )
-def test_only_what_both_say_counts_as_agreement(one: list[float], other: list[float], deviation: float) -> None:
-    results = deviations({"y": np.array(one)}, {"y": np.array(other)})
+def test_only_what_both_say_counts_as_agreement(first: list[float], other: list[float], deviation: float) -> None:
+    results = deviations({"y": np.array(first)}, {"y": np.array(other)})
     np.testing.assert_equal(results, {"y": deviation})
 
 

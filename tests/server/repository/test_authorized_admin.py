@@ -11,7 +11,7 @@ from foldserve_server.errors import Forbidden, ReloadFailed
 from foldserve_server.models.model_config import ModelConfig
 from foldserve_server.repository.authorized_admin import AuthorizedAdmin
 from foldserve_server.repository.config_reload import Reloader
-from foldserve_server.repository.load_api import LoadApi
+from foldserve_server.repository.load_unload_api import LoadUnloadApi
 
 
 class FakeReloader:
@@ -46,7 +46,7 @@ class FakeExplicit:
 
 
 def remote(reloader: FakeReloader, root: Path, explicit: FakeExplicit | None = None) -> AuthorizedAdmin:
-    return AuthorizedAdmin(cast(Reloader, reloader), cast(LoadApi, explicit or FakeExplicit()), [root])
+    return AuthorizedAdmin(cast(Reloader, reloader), cast(LoadUnloadApi, explicit or FakeExplicit()), [root])
 
 
 async def test_what_a_reload_starts_is_not_the_caller_s(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from foldserve_server.repository.manager_context import ManagerContext
 from foldserve_server.repository.managers import ModelManagers
 from foldserve_server.repository.source import FolderSource
 from foldserve_server.repository.watcher import Watcher
-from foldserve_server.stats.telemetry import Telemetry
+from foldserve_server.stats.metric_counters import MetricCounters
 from tests.server.fakes import Starter, write_version
 
 
@@ -30,7 +30,7 @@ class Harness:
         self.root = root
         self.table = Table()
         self.starter = Starter()
-        self.managers = ModelManagers(ManagerContext(self.table, self.starter, Telemetry(), 5.0))
+        self.managers = ModelManagers(ManagerContext(self.table, self.starter, MetricCounters(), 5.0))
         self.watcher = Watcher(FolderSource(root), self.managers)
         self.reloader = Reloader(self.watcher, self.managers, patience_s)
 

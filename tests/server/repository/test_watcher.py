@@ -183,7 +183,7 @@ async def test_a_version_that_cannot_be_started_now_is_tried_again_at_every_look
         assert harness.starter.started == ["m/1", "m/2", "m/2", "m/2"]
         assert harness.serving() == 1 and harness.state(2) is ServableState.END
         assert harness.reason(2) == "no engine process can be started"
-        assert caplog.text.count("m/2: refused") == 1 and harness.telemetry.refusals == {("m", "NotNow"): 1}
+        assert caplog.text.count("m/2: refused") == 1 and harness.metric_counters.refusals == {("m", "NotNow"): 1}
         harness.starter.exhausted = False
         await harness.look()
         assert harness.serving() == 2, "nothing of it had to change"

@@ -12,7 +12,7 @@ from foldserve_server.repository.manager_context import ManagerContext
 from foldserve_server.repository.managers import ModelManagers
 from foldserve_server.repository.source import FolderSource, ModelSource
 from foldserve_server.repository.watcher import Watcher
-from foldserve_server.stats.telemetry import Telemetry
+from foldserve_server.stats.metric_counters import MetricCounters
 from tests.server.fakes import Starter
 
 
@@ -23,8 +23,8 @@ class Harness:
         self.root = root
         self.table = Table()
         self.starter = Starter()
-        self.telemetry = Telemetry()
-        self.managers = ModelManagers(ManagerContext(self.table, self.starter, self.telemetry, 5.0, **context))
+        self.metric_counters = MetricCounters()
+        self.managers = ModelManagers(ManagerContext(self.table, self.starter, self.metric_counters, 5.0, **context))
         self.watcher = Watcher(source or FolderSource(root), self.managers)
 
     async def look(self) -> None:

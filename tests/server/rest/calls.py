@@ -14,7 +14,7 @@ from foldserve_server.models.table import Table
 from foldserve_server.predict.request_limits import RequestLimits
 from foldserve_server.rest.server import HttpServer
 from foldserve_server.rpc.server import monotonic_ns
-from tests.server.fakes import telemetry_of, tracer_of
+from tests.server.fakes import metric_counters_of, tracer_of
 from tests.server.rpc.calls import FakeAdmin
 
 MAX_BYTES = 1 << 20
@@ -50,7 +50,7 @@ async def listening(
         admin or FakeAdmin(),
         limits=limits or RequestLimits(),
         transport=transport or TransportOptions(max_message_bytes=MAX_BYTES),
-        telemetry=telemetry_of(table),
+        metric_counters=metric_counters_of(table),
         tracer=tracer_of(table),
         clock=monotonic_ns,
         timeout_s=timeout_s,

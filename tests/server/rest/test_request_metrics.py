@@ -21,9 +21,9 @@ async def test_requests_are_counted_by_verb_and_model() -> None:
         await caller.post("/v2/models/m/infer", {"inputs": [tensor]})
         await caller.get("/v2/models/m")
     table = table
-    totals = {key: histogram.total for key, histogram in table.telemetry.latency.items()}
+    totals = {key: histogram.total for key, histogram in table.metric_counters.latency.items()}
     assert totals == {("m", "predict", "REST"): 2, ("m", "", "REST"): 1, ("m", "infer", "REST"): 1}, "not the page"
-    assert table.telemetry.requests == {
+    assert table.metric_counters.requests == {
         ("m", "OK"): 4,
         ("m", "INVALID_ARGUMENT"): 1,
         ("m", "RESOURCE_EXHAUSTED"): 1,

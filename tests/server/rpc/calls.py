@@ -19,7 +19,7 @@ from foldserve_server.models.model_config import ModelConfig
 from foldserve_server.models.table import Table
 from foldserve_server.predict.request_limits import RequestLimits
 from foldserve_server.rpc.server import RpcServer, monotonic_ns
-from tests.server.fakes import telemetry_of, tracer_of
+from tests.server.fakes import metric_counters_of, tracer_of
 
 METHODS = {**PREDICTION_METHODS, **MODEL_METHODS, **INFERENCE_METHODS}
 ROWS = np.arange(6, dtype=np.float32).reshape(3, 2)
@@ -93,7 +93,7 @@ async def listening(
         admin or FakeAdmin(),
         limits=limits or RequestLimits(),
         transport=transport or TransportOptions(max_message_bytes=MAX_BYTES),
-        telemetry=telemetry_of(table),
+        metric_counters=metric_counters_of(table),
         tracer=tracer_of(table),
         clock=monotonic_ns,
     )

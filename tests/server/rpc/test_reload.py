@@ -112,11 +112,11 @@ async def test_the_answer_holds_the_increase_of_counters_meanwhile() -> None:
 
     class Loading(FakeAdmin):
         async def reload(self, models: Sequence[ModelConfig], origin: str) -> None:
-            table.telemetry.loaded("a", "/models/a/2", 1.0, 0.5)
-            table.telemetry.loaded("b", "/models/b/1", 1.0, 0.5)
-            table.telemetry.not_loaded("b", "/models/b/2")
+            table.metric_counters.loaded("a", "/models/a/2", 1.0, 0.5)
+            table.metric_counters.loaded("b", "/models/b/1", 1.0, 0.5)
+            table.metric_counters.not_loaded("b", "/models/b/2")
 
-    table.telemetry.loaded("a", "/models/a/1", 1.0, 0.5)
+    table.metric_counters.loaded("a", "/models/a/1", 1.0, 0.5)
     message = request('model_config_list { config { name: "a" base_path: "/models/a" } }')
     message.metric_names.extend([ATTEMPTS, ":tensorflow:serving:request_count", "/no/such", ATTEMPTS])
     async with listening(table, admin=Loading()) as caller:

@@ -14,7 +14,7 @@ ONE_VALUE = Signature((TensorSpec("x", "float32", (-1, 1)),), (TensorSpec("y", "
 
 
 def latencies(table: CountedTable) -> dict[tuple[str, str, str], int]:
-    return {key: histogram.total for key, histogram in table.telemetry.latency.items()}
+    return {key: histogram.total for key, histogram in table.metric_counters.latency.items()}
 
 
 def infer_request() -> Any:
@@ -51,7 +51,7 @@ async def test_every_method_is_counted_apart() -> None:
         ("m", "ModelInfer", "GRPC"): 1,
         ("m", "ModelStreamInfer", "GRPC"): 2,
     }
-    assert table.telemetry.runtime.keys() == {
+    assert table.metric_counters.runtime.keys() == {
         ("m", api, "fake") for api in ("Predict", "ModelInfer", "ModelStreamInfer")
     }
 
@@ -67,7 +67,7 @@ async def test_a_request_of_many_tasks_is_one_request() -> None:
         await caller.call("MultiInference", both)
     table = table
     assert latencies(table) == {("m", api, "GRPC"): 1 for api in ("Classify", "Regress", "MultiInference")}
-    assert table.telemetry.examples[("m",)].sum == 8, "two examples in each of four tasks"
+    assert table.metric_counters.examples[("m",)].sum == 8, "two examples in each of four tasks"
 
 
 async def test_requests_that_cannot_be_read_or_name_no_model_are_counted_too() -> None:
@@ -79,7 +79,7 @@ async def test_requests_that_cannot_be_read_or_name_no_model_are_counted_too() -
         await caller.failure("Predict", predict_request("made-up"))
         await caller.failure("Classify", examples("Classify", "made-up-too"))
         await caller.failure("Classify", examples("Classify"))
-    assert table.telemetry.requests == {
+    assert table.metric_counters.requests == {
         ("", "INVALID_ARGUMENT"): 3,
         ("unknown", "NOT_FOUND"): 2,
         ("m", "INVALID_ARGUMENT"): 1,

@@ -18,7 +18,7 @@ from .tf_keras_private import preprocess_weights, weights_in_file_order
 
 @dataclass(frozen=True, slots=True, eq=False)
 class H5Weight:
-    """One array of the file and its name there, such as `conv_1/kernel:0`."""
+    """Array of the file and its name there, such as `conv_1/kernel:0`."""
 
     name: str
     value: Array

@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class LayerCall:
-    """One call of a layer in a functional model: its arguments and output tensors."""
+    """Call of a layer in a functional model: its arguments and output tensors."""
 
     layer: Any
     args: tuple[Any, ...]

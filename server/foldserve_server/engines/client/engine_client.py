@@ -20,7 +20,7 @@ from foldserve_engine.link.packets import (
     SubmitCodec,
 )
 from foldserve_engine.link.shared_memory import SharedMemory
-from foldserve_engine.link.status_page import StatusPage
+from foldserve_engine.link.shared_status import SharedStatus
 
 from ...errors import ServingError, Unavailable
 from ...stats.counter_store import Counters
@@ -73,7 +73,7 @@ class EngineClient:
         self._results = ResultCodec(self._slabs.output_dims, _NO_ORIGIN)
         self._loop = asyncio.get_running_loop()
         self._connection: PacketConnection | None = None
-        self._page: StatusPage | None = None
+        self._status: SharedStatus | None = None
         self._refusal: Unavailable | None = None
         self._settled = asyncio.Event()
 
@@ -107,21 +107,21 @@ class EngineClient:
                 self._abandon(request)
 
     def attach(
-        self, sock: socket, epoch: int, page: StatusPage, largest: WarmedSize, on_end: Callable[[], None]
+        self, sock: socket, epoch: int, status: SharedStatus, largest: WarmedSize, on_end: Callable[[], None]
     ) -> None:
         """Takes a process of the engine; requests that wait are submitted to it.
 
         Args:
             sock: The front end's end of the link to the process.
             epoch: The process's number; counts the processes of one engine.
-            page: The process's status page, which shows what it computes.
+            status: The process's shared status, which shows what it computes.
             largest: How long its largest batch takes.
             on_end: Called when the process has closed the link.
 
         Raises:
             OSError: Waiting requests cannot be given to it.
         """
-        self._page = page
+        self._status = status
         self.pending.seconds_per_row = largest.seconds / largest.rows
         self.connect(PacketConnection(sock, self._on_packet, on_end), epoch)
 
@@ -147,8 +147,8 @@ class EngineClient:
             self._connection.on_end = _ignore
             self._connection.receive()  # what it answered before it died
             self._connection.close()
-        running = self._page.running() if self._page is not None else None
-        self._page = None
+        running = self._status.running() if self._status is not None else None
+        self._status = None
         self.disconnect(running.of(self._front_end) if running else (), refusal)
 
     def disconnect(self, died: Collection[tuple[int, int]], refusal: Unavailable) -> None:

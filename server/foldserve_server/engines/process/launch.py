@@ -14,7 +14,7 @@ from foldserve_engine.link.channel import Packet, pair
 from foldserve_engine.link.handshake import EngineHello, EngineReady, StartFailed, dump, parse
 from foldserve_engine.link.packets import Origin, PacketKind
 from foldserve_engine.link.shared_memory import SharedMemory
-from foldserve_engine.link.status_page import StatusPage
+from foldserve_engine.link.shared_status import SharedStatus
 
 from ...errors import LoadFailed, NotNow
 from ...system import stall_timer
@@ -39,7 +39,7 @@ class LaunchedEngine:
         path: The version directory it loaded.
         child: The process.
         connection: Its channel.
-        page: Its status page, which shows what it computes.
+        status: Its shared status, which shows what it computes.
         ready: Its message when it was ready.
         report: The same, with the bundle's manifest and the times of the start.
         epoch: Which process of the engine it is; counted from 1.
@@ -48,7 +48,7 @@ class LaunchedEngine:
     path: Path
     child: ChildProcess
     connection: PacketConnection
-    page: StatusPage
+    status: SharedStatus
     ready: EngineReady
     report: LoadReport
     epoch: int = 1
@@ -66,7 +66,7 @@ class LaunchedEngine:
     def close(self) -> None:
         """Closes what this process holds of it; that ends it."""
         self.connection.close()
-        self.page.memory.close()
+        self.status.memory.close()
 
     async def discard(self) -> None:
         """Ends the process at once; returns when it is gone."""
@@ -96,21 +96,21 @@ async def launch(
     begin, epoch = time.perf_counter(), 1 if after is None else after.epoch + 1
     words: asyncio.Queue[Packet | None] = asyncio.Queue()
     try:
-        page = StatusPage.create(settings.front_ends * MAX_SLOTS)
+        status = SharedStatus.create(settings.front_ends * MAX_SLOTS)
         if after is not None:
-            page.carry_on(after.page)
+            status.carry_on(after.status)
     except OSError as error:
         raise NotNow(f"no engine process can be started: {error}") from error
     try:
         child, connection = _start(command, words)
     except OSError as error:
-        page.memory.close()
+        status.memory.close()
         raise NotNow(f"no engine process can be started: {error}") from error
     try:
         connection.put(
             PacketKind.HELLO,
             dump(EngineHello(str(path.absolute()), os.getpid(), settings.spec)),
-            [os.dup(page.memory.descriptor)],
+            [os.dup(status.memory.descriptor)],
             at_once=True,
         )
         async with throttled(child, settings.batches_of_others if after is None else None):
@@ -118,11 +118,11 @@ async def launch(
         report = LoadReport.of(ready, path, settings, time.perf_counter() - begin, child.pid)
     except BaseException:
         connection.close()
-        page.memory.close()
+        status.memory.close()
         child.kill()
         await asyncio.shield(child.exited)
         raise
-    return LaunchedEngine(path, child, connection, page, ready, report, epoch)
+    return LaunchedEngine(path, child, connection, status, ready, report, epoch)
 
 
 def _start(command: Sequence[str], words: "asyncio.Queue[Packet | None]") -> tuple[ChildProcess, PacketConnection]:

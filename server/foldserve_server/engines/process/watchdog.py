@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from foldserve_engine.link.handshake import WarmedSize
-from foldserve_engine.link.status_page import Running
+from foldserve_engine.link.shared_status import Running
 
 from ..settings import WatchdogPolicy
 

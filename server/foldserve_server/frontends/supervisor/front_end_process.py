@@ -1,4 +1,4 @@
-"""One process of a front end: started, watched by heartbeats, killed where it hangs."""
+"""Process of a front end: started, watched by heartbeats, killed where it hangs."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from ..message_channel import MessageChannel, close_all
 from ..messages import ListenFailed, Listening, Ping, Pong, StartListening, Stop, TableAck, TableSnapshot
 
 log = logging.getLogger(__name__)
-FRONT_END_COMMAND = (sys.executable, "-P", "-m", "foldserve_server.frontends.worker.front_end", "--control")
+FRONT_END_COMMAND = (sys.executable, "-P", "-m", "foldserve_server.frontends.front_end.front_end", "--control")
 STARTING_S = 60.0
 
 
@@ -33,7 +33,7 @@ class ProcessOwner(Protocol):
 
 
 class FrontEndProcess:
-    """One process of a front end, from its start to its end.
+    """Process of a front end, from its start to its end.
 
     Attributes:
         number: Its number; no other process ever has it.

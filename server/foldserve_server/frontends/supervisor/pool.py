@@ -16,7 +16,7 @@ from ...errors import CannotStart, FrontEndsFailed
 from ...models.admin import Admin
 from ...models.change_notifier import Changes
 from ...models.table import Table
-from ...stats.telemetry import BUSY_BYTES
+from ...stats.metric_counters import BUSY_BYTES
 from ...system.address import reserve
 from ..admin_messages import AdminRequest, CancelAdminRequest
 from ..heartbeat import HeartbeatPolicy

@@ -10,8 +10,8 @@ from foldserve_contract.signature import Array, Arrays
 from foldserve_engine.link.packets import Credits
 
 from ...engines import EngineSettings
+from ...engines.process.engine_supervisor import EngineSupervisor
 from ...engines.process.launch import ENGINE_COMMAND, LaunchedEngine, launch
-from ...engines.process.supervisor import EngineSupervisor
 from ...errors import NotNow, ServingError, Unavailable
 from ...models.change_notifier import Changes
 from ...stats.counter_store import CounterStore
@@ -75,7 +75,7 @@ class FrontEndCallers:
         message = EngineLinked(self._number, launched.epoch, profile)
         sock = launched.link(front_end.number)
         front_end.engines.add(self._number)
-        front_end.channel.send(message, [sock.detach(), os.dup(launched.page.memory.descriptor)])
+        front_end.channel.send(message, [sock.detach(), os.dup(launched.status.memory.descriptor)])
 
     def lost(self, refusal: Unavailable) -> None:
         """See `EngineCallers`: front ends see the end of their links."""

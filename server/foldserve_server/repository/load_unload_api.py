@@ -11,7 +11,7 @@ from .scanner import VersionSnapshot
 from .watcher import Watcher
 
 
-class LoadApi:
+class LoadUnloadApi:
     """Loads and unloads single models."""
 
     def __init__(self, watcher: Watcher, managers: ModelManagers) -> None:

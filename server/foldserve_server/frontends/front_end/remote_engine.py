@@ -10,7 +10,7 @@ from foldserve_contract.signature import Array, Arrays
 from foldserve_engine.link.batch_stats import BatchStats
 from foldserve_engine.link.packets import Credits
 from foldserve_engine.link.shared_memory import SharedMemory
-from foldserve_engine.link.status_page import StatusPage
+from foldserve_engine.link.shared_status import SharedStatus
 
 from ...engines import EngineSettings, EngineState, StateHook, refusals
 from ...engines.client.engine_client import EngineClient
@@ -52,7 +52,7 @@ class RemoteEngine:
         self._client = EngineClient(
             front_end, self.report.signature, self.report.max_batch_size, self._credits, settings, gauge
         )
-        self._page: StatusPage | None = None
+        self._status: SharedStatus | None = None
         self._attached = self._released = self._closed = False
 
     @property
@@ -63,17 +63,17 @@ class RemoteEngine:
     @property
     def stats(self) -> BatchStats:
         """Statistics of its batches, for all front ends."""
-        return self._page.stats if self._page is not None else BatchStats()
+        return self._status.stats if self._status is not None else BatchStats()
 
     @property
     def batches(self) -> int:
         """Number of batches that the process has begun, for all front ends."""
-        return self._page.batches if self._page is not None else 0
+        return self._status.batches if self._status is not None else 0
 
     @property
     def computing(self) -> int:
         """Number of requests in the running batch, of all front ends."""
-        return self._page.computing if self._page is not None else 0
+        return self._status.computing if self._status is not None else 0
 
     @property
     def queue(self) -> queue_gauge.QueueGauge:
@@ -81,7 +81,7 @@ class RemoteEngine:
         return queue_gauge.read_queue(self._store, self._number, self._credits)
 
     def attach(self, message: EngineLinked, descriptors: Sequence[int]) -> None:
-        """Takes a process of the engine: a socket to it, and its status page.
+        """Takes a process of the engine: a socket to it, and its shared status.
 
         Raises:
             OSError: Waiting requests cannot be given to it.
@@ -92,9 +92,9 @@ class RemoteEngine:
         self.report = message.profile.report
         memory = SharedMemory.attach(descriptors[1])
         memory.close()  # the mapping stays
-        self._page = StatusPage(memory)
+        self._status = SharedStatus(memory)
         self._attached = True
-        self._client.attach(sock, message.epoch, self._page, self.report.warmed[-1], self._lose)
+        self._client.attach(sock, message.epoch, self._status, self.report.warmed[-1], self._lose)
 
     def mirror(self, entry: EngineEntry) -> None:
         """Mirrors the state published by the supervisor."""

@@ -1,4 +1,4 @@
-"""Status page: shared memory in which an engine publishes its running batch and its statistics.
+"""Shared status: memory in which an engine publishes its running batch and its statistics.
 
 It needs no message and survives the engine: after a crash the front ends read which requests were in the batch that
 died, and whoever watches the engine reads at any time how long a batch has been running.
@@ -30,28 +30,28 @@ class Running:
         return {(slot, generation) for number, slot, generation in self.jobs if number == front}
 
 
-class StatusPage:
-    """The page, as either side sees it."""
+class SharedStatus:
+    """The status, as either side sees it."""
 
     def __init__(self, memory: SharedMemory) -> None:
-        """A view of a page's memory."""
+        """A view of its memory."""
         self.memory = memory
         self._words = np.frombuffer(memory.map, np.int64)
         words = memoryview(memory.map).cast("q")  # single words are added to in less than half of numpy's time
         self._counts = Counts(words, _COUNTS)
 
     @classmethod
-    def create(cls, max_jobs: int) -> "StatusPage":
-        """A page for batches of up to `max_jobs` jobs."""
+    def create(cls, max_jobs: int) -> "SharedStatus":
+        """A status for batches of up to `max_jobs` jobs."""
         return cls(SharedMemory.create((_FIRST + max_jobs) * 8, "status"))
 
     @classmethod
-    def attach(cls, descriptor: int) -> "StatusPage":
-        """The page that another process made."""
+    def attach(cls, descriptor: int) -> "SharedStatus":
+        """The status that another process made."""
         return cls(SharedMemory.attach(descriptor))
 
-    def carry_on(self, before: "StatusPage") -> None:
-        """Goes on counting where the page of an engine that died has stopped."""
+    def carry_on(self, before: "SharedStatus") -> None:
+        """Goes on counting where the status of an engine that died has stopped."""
         self._words[_COUNTS:_FIRST] = before._words[_COUNTS:_FIRST]
 
     @property

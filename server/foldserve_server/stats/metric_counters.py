@@ -41,7 +41,7 @@ class Histogram:
         self.sum += value
 
 
-class Telemetry:
+class MetricCounters:
     """Counts by model, status, method and cause.
 
     Attributes:

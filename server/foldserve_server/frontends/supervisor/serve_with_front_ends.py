@@ -7,12 +7,19 @@ from ...config.options import ServerOptions
 from ...engines.launcher import Launcher
 from ...models.admin import Admin
 from ...models.table import Table
-from ...stats.telemetry import Telemetry
+from ...stats.metric_counters import MetricCounters
 from ..shared_counters import SharedCounterStore
 from .pool import FrontEndPool, PoolPlan
 
 Run = Callable[
-    [ServerOptions, Table, Telemetry, Launcher, Callable[[Admin], Coroutine[None, None, FrontEndPool]], asyncio.Event],
+    [
+        ServerOptions,
+        Table,
+        MetricCounters,
+        Launcher,
+        Callable[[Admin], Coroutine[None, None, FrontEndPool]],
+        asyncio.Event,
+    ],
     Awaitable[None],
 ]
 
@@ -42,6 +49,6 @@ async def serve_with_front_ends(
         return pool
 
     try:
-        await run(options, table, Telemetry(counters), Launcher(options, pool.start_engine), start, stop)
+        await run(options, table, MetricCounters(counters), Launcher(options, pool.start_engine), start, stop)
     finally:
         await pool.stop(0)

@@ -119,17 +119,17 @@ class EngineSupervisor:
     @property
     def stats(self) -> BatchStats:
         """Statistics of its batches, by this process and those before it."""
-        return self._launched.page.stats
+        return self._launched.status.stats
 
     @property
     def batches(self) -> int:
         """Number of batches that the process has begun."""
-        return self._launched.page.batches
+        return self._launched.status.batches
 
     @property
     def computing(self) -> int:
         """Number of requests in the running batch."""
-        return self._launched.page.computing
+        return self._launched.status.computing
 
     async def stop(self, grace_s: float) -> None:
         """Accepts no more requests, answers those that were accepted, and ends the process; kills it after the grace.
@@ -168,7 +168,7 @@ class EngineSupervisor:
     def _watch(self) -> None:
         """Kills the process if it hangs, now and after every interval."""
         policy, launched = self._settings.watchdog, self._launched
-        running, turns = launched.page.running(), launched.page.turns
+        running, turns = launched.status.running(), launched.status.turns
         still_s = self._stall_timer.observe((launched.epoch, turns, running and running.started_ns), self._loop.time())
         if is_hang(still_s, running, launched.ready.warmed, policy):
             _log.error("the engine of %s hangs, and is killed", self._path)

@@ -14,12 +14,12 @@ from foldserve_server.models.query import ModelRef
 from foldserve_server.models.servable import ServableState
 from foldserve_server.models.table import Table
 from foldserve_server.repository.config_reload import Reloader
-from foldserve_server.repository.load_api import LoadApi
+from foldserve_server.repository.load_unload_api import LoadUnloadApi
 from foldserve_server.repository.manager_context import ManagerContext
 from foldserve_server.repository.managers import ModelManagers
 from foldserve_server.repository.source import FolderSource, ListedSource
 from foldserve_server.repository.watcher import Watcher
-from foldserve_server.stats.telemetry import Telemetry
+from foldserve_server.stats.metric_counters import MetricCounters
 from tests.server.fakes import Starter, write_version
 
 
@@ -31,9 +31,9 @@ class Harness:
         self.table = Table()
         self.starter = Starter()
         source = FolderSource(root) if policy is None else ListedSource((ModelConfig("m", root / "m", policy),), "test")
-        self.managers = ModelManagers(ManagerContext(self.table, self.starter, Telemetry(), 5.0))
+        self.managers = ModelManagers(ManagerContext(self.table, self.starter, MetricCounters(), 5.0))
         self.watcher = Watcher(source, self.managers)
-        self.explicit = LoadApi(self.watcher, self.managers)
+        self.explicit = LoadUnloadApi(self.watcher, self.managers)
 
     async def look(self) -> None:
         await self.watcher.look()

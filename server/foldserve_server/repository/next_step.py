@@ -20,7 +20,7 @@ class Step:
     leave: frozenset[int]
 
 
-def decide(
+def next_step(
     listing: Iterable[VersionSnapshot], policy: Policy, loaded: Mapping[int, str], refused: Mapping[int, str]
 ) -> Step:
     """The next step; the highest version is loaded first.

@@ -1,4 +1,4 @@
-"""A front end in a process of its own: `python -P -m foldserve_server.frontends.worker.front_end --control N`.
+"""A front end in a process of its own: `python -P -m foldserve_server.frontends.front_end.front_end --control N`.
 
 It is started with one end of a socket pair, and ends when the other end is closed or its parent dies.
 """
@@ -20,14 +20,14 @@ from typing import Any
 from foldserve_engine.spec import EngineKind
 from foldserve_engine.worker import process_limits
 
-from ...config.command_line import parse_front_end
 from ...config.options import ServerOptions
+from ...config.parse_flags import parse_front_end
 from ...context.span import untraced
 from ...engines.launcher import settings_of
 from ...errors import CannotStart
 from ...listeners import Listeners, listen
 from ...models.table import Table
-from ...stats.telemetry import Telemetry
+from ...stats.metric_counters import MetricCounters
 from ...system.allocator import keep_freed_pages
 from ...system.garbage_collector import freeze_objects
 from ...system.log import configure
@@ -68,7 +68,7 @@ class FrontEndWorker:
         self._routing: Routing | None = None
         self._listeners: Listeners | None = None
         self._tracing: Tracing | None = None
-        self._telemetry: Telemetry | None = None
+        self._metric_counters: MetricCounters | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._started = self._draining = False
         self._done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -102,8 +102,8 @@ class FrontEndWorker:
                 self._spawn(self._routing.release(message, lambda engine: self._channel.send(EngineReleased(engine))))
             case StartListening():
                 self._spawn(self._listen())
-            case Ping() if self._telemetry is not None:
-                self._telemetry.heartbeat()
+            case Ping() if self._metric_counters is not None:
+                self._metric_counters.heartbeat()
                 self._channel.send(Pong(message.number))
             case AdminReply():
                 self._admin.on_reply(message)
@@ -133,7 +133,7 @@ class FrontEndWorker:
         # counters, shared with all front ends; those of the process before in this slot go on
         counters = SharedCounterStore.attach(descriptors[0], hello.slots, hello.slot)
         counters.clear(hello.slot, QUEUE)
-        self._telemetry = Telemetry(counters)
+        self._metric_counters = MetricCounters(counters)
         if tracing_requested():
             self._tracing = Tracing.from_environment()
         settings = {kind: settings_of(kind, self._options) for kind in EngineKind}
@@ -152,11 +152,13 @@ class FrontEndWorker:
             self._listeners.drain()
 
     async def _listen(self) -> None:
-        if self._options is None or self._routing is None or self._telemetry is None:
+        if self._options is None or self._routing is None or self._metric_counters is None:
             raise RuntimeError("StartListening came before FrontEndHello")
         tracer = untraced if self._tracing is None else self._tracing.span
         try:
-            self._listeners = await listen(self._options, self._routing.table, self._admin, self._telemetry, tracer)
+            self._listeners = await listen(
+                self._options, self._routing.table, self._admin, self._metric_counters, tracer
+            )
         except CannotStart as error:
             self._fail(str(error))
             return
@@ -205,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):  # a service manager may send it to all; the supervisor decides
         signal.signal(number, signal.SIG_IGN)
     parser = argparse.ArgumentParser(
-        prog="foldserve_server.frontends.worker.front_end", description="started by serve-model"
+        prog="foldserve_server.frontends.front_end.front_end", description="started by serve-model"
     )
     parser.add_argument("--control", type=int, required=True, help="descriptor of the control socket")
     descriptor = parser.parse_args(arguments).control

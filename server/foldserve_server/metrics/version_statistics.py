@@ -8,7 +8,7 @@ from ..stats.failures import FailureReason
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class VersionStatistics:
     """Counts since the version began to serve, over all protocols.
 
     Attributes:
@@ -34,7 +34,7 @@ class Usage:
     last_ms: int
 
     @classmethod
-    def of(cls, servable: Servable) -> "Usage":
+    def of(cls, servable: Servable) -> "VersionStatistics":
         """The counts of a version now.
 
         Raises:

@@ -4,8 +4,8 @@ import pytest
 
 from foldserve_engine.spec import GRAPH_ROWS, EngineKind
 from foldserve_server import cli
-from foldserve_server.config.command_line import parse
 from foldserve_server.config.options import EngineFlags
+from foldserve_server.config.parse_flags import parse
 from foldserve_server.engines import launcher
 from foldserve_server.engines.launcher import Launcher, choose_shadow
 from foldserve_server.engines.serving_engine import one_figure

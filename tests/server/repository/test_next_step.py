@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from foldserve_server.models.model_config import All, Latest, Policy, Specific
-from foldserve_server.repository.decide import decide
+from foldserve_server.repository.next_step import next_step
 from foldserve_server.repository.scanner import VersionSnapshot
 
 
@@ -36,7 +36,7 @@ ONE, TWO, THREE = seen(1), seen(2), seen(3)
 def test_the_latest_version(
     listing: list[VersionSnapshot], loaded: dict[int, str], refused: dict[int, str], load: int | None, leave: list[int]
 ) -> None:
-    step = decide(listing, Latest(), loaded, refused)
+    step = next_step(listing, Latest(), loaded, refused)
     assert ((step.load and step.load.version), sorted(step.leave)) == (load, leave)
 
 
@@ -63,5 +63,5 @@ def test_the_versions_of_a_policy(
     load: int | None,
     leave: list[int],
 ) -> None:
-    step = decide(listing, policy, loaded, refused)
+    step = next_step(listing, policy, loaded, refused)
     assert ((step.load and step.load.version), sorted(step.leave)) == (load, leave)
