@@ -228,7 +228,7 @@ def _check_repository(options: ServerOptions) -> None:
 
 
 def ready_line(address: str, table: Table, options: ServerOptions) -> str:
-    """Line: the address, the models that are served, and those that were refused."""
+    """Start message: the address, the models that are served, and those that were refused."""
     servables = [servable for name in table.names() for servable in table.status(ModelRef(name))]
     serving = [
         f"{servable} ({servable.engine.info.summary})"

@@ -107,7 +107,7 @@ class EngineInfo:
 
 
 class ModelEngine(Protocol):
-    """One version of a model, loaded, warmed and found to answer as it was verified."""
+    """Version of a model, loaded, warmed and found to answer as it was verified."""
 
     @property
     def info(self) -> EngineInfo:

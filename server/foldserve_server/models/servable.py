@@ -1,4 +1,4 @@
-"""One version of a model, from START to END."""
+"""Version of a model, from START to END."""
 
 import asyncio
 import itertools

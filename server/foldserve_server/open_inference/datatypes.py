@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Datatype:
-    """One element type.
+    """Element type.
 
     Attributes:
         name: The protocol's name.

@@ -42,7 +42,7 @@ class ClassScores:
 
 @dataclass(frozen=True, slots=True)
 class RegressionValues:
-    """One value (rows,) in float32 for each row."""
+    """Value (rows,) in float32 for each row."""
 
     version: int
     values: Array

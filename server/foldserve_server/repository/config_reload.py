@@ -28,7 +28,7 @@ Listing = tuple[VersionSnapshot, ...]
 
 @dataclass(frozen=True, slots=True)
 class _ModelPlan:
-    """One model of the new set: the versions that will serve, and those of them that are to be loaded first."""
+    """Model of the new set: the versions that will serve, and those of them that are to be loaded first."""
 
     config: ModelConfig
     serve: frozenset[int]

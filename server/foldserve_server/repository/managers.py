@@ -10,7 +10,7 @@ from .scanner import VersionSnapshot
 
 
 class ModelManagers:
-    """One manager for every model that was ever seen and is still to be served.
+    """Manager for every model that was ever seen and is still to be served.
 
     Attributes:
         context: What the managers work with.

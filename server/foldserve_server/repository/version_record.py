@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class VersionRecord:
-    """One version of a model, as its manager has tried it.
+    """Version of a model, as its manager has tried it.
 
     Attributes:
         loaded: The digest of the bundle that serves; None where none does.

@@ -14,7 +14,7 @@ _INTERVAL_S = 5.0
 
 
 class IdleConnection(Protocol):
-    """One of the library's connections."""
+    """Connection of the library, which can be closed."""
 
     def force_close(self) -> None:
         """Closes the connection at once."""

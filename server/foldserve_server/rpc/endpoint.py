@@ -64,7 +64,7 @@ class Ingress:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One method as the server answers it.
+    """Method as the server answers it.
 
     Attributes:
         method: The method, with the types of its messages.

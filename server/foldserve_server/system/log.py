@@ -28,7 +28,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time (UTC, ISO 8601), level, logger, message, and further fields where they apply.
+    """JSON object per line: time (UTC, ISO 8601), level, logger, message, and further fields where they apply.
 
     `method` and `request` where a call is being answered; `model`, `version` and `cause` where the line is about a
     version; the `exception` if there is one.
