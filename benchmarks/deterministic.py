@@ -1,4 +1,4 @@
-"""What `--deterministic` costs: the same server with it and without, in one run.
+"""Cost of `--deterministic`: the same server with it and without, in one run.
 
 Run it with `python benchmarks/deterministic.py`. There are two kinds of models: where a batch size was found in which
 a row's bits depend on nothing but the row, rows are computed in batches of that size, padded; where none was, as where
@@ -76,7 +76,7 @@ def measure(kind: str, side: int, seconds: float, turns: int) -> list[Row]:
 
 
 def plan(turns: int) -> Iterator[tuple[int, str]]:
-    """Who is asked when: the servers in turns, and each first as often as second."""
+    """Order of the turns: the servers alternate, and each comes first as often as second."""
     for number in range(turns):
         for callers in CALLERS:
             yield from ((callers, name) for name in ((WITH, WITHOUT) if number % 2 else (WITHOUT, WITH)))
@@ -91,7 +91,7 @@ def row(kind: str, side: int, callers: int, batches: str, exact: list[Sample], p
 
 
 def said_of_batches(running: Server) -> str:
-    """What the status of the version says."""
+    """Status of the version."""
     request = GetModelStatusRequest()
     request.model_spec.name = "tiny"
     with grpc.insecure_channel(running.address) as channel:

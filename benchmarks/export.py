@@ -1,4 +1,4 @@
-"""What an export of ResNet50 (224×224) costs, beside Keras' own `export()` to SavedModel and ONNX, in one run.
+"""Cost of an export of ResNet50 (224×224), beside Keras' own `export()` to SavedModel and ONNX, in one run.
 
     python benchmarks/export.py            # a table; three turns, some minutes
     python benchmarks/export.py --json

@@ -1,4 +1,4 @@
-"""What more front ends bring: `serve-model --front-ends N` against one front end, in one run.
+"""Gain of more front ends: `serve-model --front-ends N` against one front end, in one run.
 
 Run it with `python benchmarks/front_ends.py`. Both servers stand at once and are asked in turns, each caller over a
 connection of its own, by load generators in processes of their own. Requests of one small image show what a request

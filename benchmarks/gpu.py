@@ -1,4 +1,4 @@
-"""What must hold on a machine with a GPU, in one command; and how fast it is there.
+"""Checks and rates on a machine with a GPU, in one command.
 
 It checks the golden samples in every batch size, in float32 and, in a process of its own, with TF32; compares the rows
 a second of the engine (buffers on the device, with and without CUDA graphs) with those of a plain
@@ -71,13 +71,13 @@ class Report:
 
     @property
     def held(self) -> bool:
-        """Whether everything did that must."""
+        """True if every check passed."""
         return all(check.held for check in self.checks)
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What was found of the engine itself, in one precision."""
+    """Checks and rates of the engine itself, in one precision."""
 
     placement: str
     checks: tuple[Check, ...]
@@ -190,7 +190,7 @@ def _through_server(path: Path, device: str, seconds: float, rates: list[Rate]) 
 
 
 def _attempt(what: str, step: Callable[[], Check]) -> Check:
-    """What a step found, or why it could not be done: the others are done nevertheless."""
+    """Result of a step, or the reason why it could not be done: the others are done nevertheless."""
     try:
         return step()
     except Exception as error:  # ONNX Runtime's are of no common class
@@ -198,7 +198,7 @@ def _attempt(what: str, step: Callable[[], Check]) -> Check:
 
 
 class _Missing(Exception):
-    """What is needed is not there."""
+    """A requirement is missing."""
 
 
 def _version(root: Path, bundle: Path | None) -> Path:

@@ -1,4 +1,4 @@
-"""What must hold of the engine itself on a GPU, and how many rows a second it computes; without gRPC."""
+"""Checks of the engine itself on a GPU, and its rows a second; without gRPC."""
 
 import statistics
 import time

@@ -1,4 +1,4 @@
-"""What must hold of `serve-model` on a GPU: its golden answers, its rate, and a reload while it is asked."""
+"""Checks of `serve-model` on a GPU: its golden answers, its rate, and a reload while it is asked."""
 
 import asyncio
 import shutil
@@ -37,7 +37,7 @@ class ServerFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What was found through gRPC.
+    """Results through gRPC.
 
     Attributes:
         golden: The worst deviation of a golden sample, asked alone, as a share of what is promised.

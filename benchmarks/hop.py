@@ -1,4 +1,4 @@
-"""What the hop into an engine process costs: `serve-model` against gRPC and ONNX Runtime in one process.
+"""Cost of the hop into an engine process: `serve-model` against gRPC and ONNX Runtime in one process.
 
 Run it with `python benchmarks/hop.py`. Both servers stand at once, each answers the same requests for the same tiny
 CNN with one thread, and a load generator in a process of its own asks them in turns, so that whatever else the
@@ -114,7 +114,7 @@ def measure(side: int, seconds: float, turns: int) -> list[Row]:
 
 
 def plan(turns: int) -> Iterator[tuple[int, str]]:
-    """Who is asked when: the servers in turns, and each first as often as second."""
+    """Order of the turns: the servers alternate, and each comes first as often as second."""
     for number in range(turns):
         for callers in CALLERS:
             yield from ((callers, name) for name in (SERVERS if number % 2 else SERVERS[::-1]))

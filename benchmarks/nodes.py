@@ -1,4 +1,4 @@
-"""What is left of each architecture when Keras' `export()` and `export-model` have exported it, and how exact that is.
+"""Nodes that are left of each architecture after Keras' `export()` and after `export-model`, and their exactness.
 
     python benchmarks/nodes.py --records DIR                 # all of them that DIR holds no record of; an hour
     python benchmarks/nodes.py --records DIR lenet ResNet50  # these

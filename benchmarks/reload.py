@@ -1,4 +1,4 @@
-"""What a reload does to those who are being answered, and to the server's memory.
+"""Effect of a reload on the latency of requests and on the server's memory.
 
 `python benchmarks/reload.py latency` asks at half of the capacity that it measures first, and compares the time to an
 answer while new versions are loaded and swapped in with the time in between, in one run. `--engine tensorflow` does the

@@ -22,7 +22,7 @@ def draw(rows: int, side: int) -> Array:
 
 
 def tf32_effect(side: int, golden: Golden) -> float:
-    """What a GPU that rounds to TF32 may do to the scores: some times what rounding weights and images does."""
+    """Tolerance of the scores on a GPU that rounds to TF32: some times the effect of rounding weights and images."""
     session = onnxruntime.InferenceSession(
         tiny(side, rounded=to_tf32).SerializeToString(), providers=["CPUExecutionProvider"]
     )

@@ -61,7 +61,7 @@ class Tab:
             pass
 
     async def value(self, expression: str) -> Any:
-        """What a JavaScript expression, or the promise it gives, comes to."""
+        """Value of a JavaScript expression, or of the promise it gives."""
         output = await self.send("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in output, output
         return output["result"].get("value")

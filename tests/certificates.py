@@ -37,7 +37,7 @@ class Authority:
         self.certificate = self._sign(self._name, self._key, authority=True)
 
     def identity(self, name: str) -> Identity:
-        """Somebody of that name, also for 127.0.0.1 and localhost."""
+        """Certificate of that name, also for 127.0.0.1 and localhost."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

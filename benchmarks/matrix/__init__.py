@@ -1,1 +1,1 @@
-"""What `benchmarks/nodes.py` counts, in which models, and how it writes it down."""
+"""Parts of `benchmarks/nodes.py`: models, counting, exactness, table."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 ARITHMETIC = ("Mul", "Add", "Sub", "Div", "Rsqrt", "Sqrt", "Reciprocal")
-"""What BatchNormalization is made of, in whatever words a format has for it."""
+"""Operations that BatchNormalization consists of, by each format's names."""
 _ONE_NAME = {"AddV2": "Add", "RealDiv": "Div", "DivNoNan": "Div"}
 _INTEGERS = (3, 9)
 """TensorFlow's int32 and int64: sizes and indices."""
@@ -26,7 +26,7 @@ def versions() -> dict[str, str]:
 
 
 def require_loading(path: Path) -> None:
-    """Whatever the libraries raise that read such a file."""
+    """Errors of the libraries that read such a file."""
     import onnxruntime
     import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""How far artifacts are from the float64 reference, as a share of what is allowed."""
+"""Deviation of artifacts from the float64 reference, as a share of what is allowed."""
 
 from pathlib import Path
 

@@ -53,7 +53,7 @@ def names() -> list[str]:
 
 
 def forced(name: str) -> str:
-    """What arithmetic with constants a model keeps for another cause than a BatchNormalization."""
+    """Arithmetic with constants that a model keeps for another cause than a BatchNormalization."""
     from tests.exporter.architectures import ARCHITECTURES as OWN
 
     return OWN[name].forced if name in OWN else _FORCED.get(name, "")

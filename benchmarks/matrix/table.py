@@ -102,7 +102,7 @@ def _counts(counts: Mapping[str, Any]) -> str:
 
 
 def _in_a_word(failure: str) -> str:
-    """What a failure is about, for the failures that are known; else how it begins."""
+    """Subject of a failure, for the failures that are listed; else its first words."""
     expected = {
         "Erfc": "no Erfc in ONNX",
         "not exist": "an output is called as an input",

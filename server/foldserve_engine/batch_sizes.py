@@ -1,4 +1,4 @@
-"""Which batch sizes are computed. Batches are padded up to one of them."""
+"""Batch sizes that an engine computes. Batches are padded up to one of them."""
 
 from collections.abc import Sequence
 

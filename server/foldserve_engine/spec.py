@@ -125,7 +125,7 @@ class EngineSpec:
 
     @property
     def on_gpu(self) -> bool:
-        """Whether the device is a GPU."""
+        """True if the device is a GPU."""
         return self.target.kind is not DeviceKind.CPU
 
     def largest_batch(self, verified: int) -> int:

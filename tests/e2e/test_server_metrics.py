@@ -1,4 +1,4 @@
-"""What a real server tells Prometheus."""
+"""Metrics of a real server, as Prometheus reads them."""
 
 from pathlib import Path
 

@@ -110,7 +110,7 @@ def test_a_deadline_that_passed_is_told_to_its_caller_alone(server: Running) -> 
 
 @contextmanager
 def stopped(pids: list[int]) -> Iterator[None]:
-    """Nobody is answered meanwhile, however fast the machine is."""
+    """No caller is answered meanwhile, however fast the machine is."""
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:

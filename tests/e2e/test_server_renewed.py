@@ -37,7 +37,7 @@ class Harness:
         self.http = server.http
 
     def call(self, trusted: Authority, caller: Authority, token: str = "a") -> grpc.StatusCode | None:
-        """What a new connection that trusts one authority, and is vouched for by another, is answered."""
+        """Answer to a new connection that trusts one authority and is vouched for by another."""
         own = caller.identity("caller")
         credentials = grpc.ssl_channel_credentials(trusted.certificate, own.key, own.certificate)
         with grpc.secure_channel(self.server.address, credentials) as channel:

@@ -23,7 +23,7 @@ def asked_until(server: Running, words: str) -> set[grpc.StatusCode]:
 
 
 def at(server: Running, words: str, since: int = 0) -> int:
-    """Where in the log these words first stand."""
+    """Position of these words in the log."""
     return next(index for index, line in enumerate(server.log) if words in line and index >= since)
 
 

@@ -1,4 +1,4 @@
-"""What callers see while versions change and while the server stops."""
+"""Answers to callers while versions change and while the server stops."""
 
 import threading
 from collections import Counter

@@ -28,7 +28,7 @@ def part(provider: str, *operations: str) -> Part:
 
 
 class Fail(Exception):
-    """What ONNX Runtime raises where it returns an error; a RuntimeError where it throws one."""
+    """Error of ONNX Runtime where it returns an error; a RuntimeError where it throws one."""
 
 
 class FakeSession:

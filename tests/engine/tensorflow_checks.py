@@ -1,4 +1,4 @@
-"""What `test_tensorflow_engine.py` asks of the TensorFlow engine, answered as one line of JSON."""
+"""Checks of the TensorFlow engine for `test_tensorflow_engine.py`, answered as one line of JSON."""
 
 import gc
 import json

@@ -1,4 +1,4 @@
-"""What TensorFlow is told for a GPU; TensorFlow itself is a stand-in."""
+"""Settings of TensorFlow for a GPU; TensorFlow itself is a stand-in."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

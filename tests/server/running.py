@@ -44,7 +44,7 @@ class Running:
 
     @cached_property
     def http(self) -> str:
-        """Where REST is, as the line after the first says: `http://HOST:PORT`."""
+        """Address of REST, as the line after the first says: `http://HOST:PORT`."""
         return self.lines.get(timeout=PATIENCE_S).split()[-1].rstrip("/")
 
     def call(self, method: str, request: Any, **how: Any) -> Any:

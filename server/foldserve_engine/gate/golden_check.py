@@ -35,7 +35,7 @@ class OutputVerdict:
 
     @property
     def passed(self) -> bool:
-        """Whether the deviation is finite and within the bound."""
+        """True if the deviation is finite and within the bound."""
         return tolerance.within(self.deviation, self.bound)
 
     def __str__(self) -> str:
@@ -61,7 +61,7 @@ class GoldenVerdict:
 
     @property
     def passed(self) -> bool:
-        """Whether the engine may be put into service."""
+        """True if the engine may be put into service."""
         return self.problem is None and bool(self.outputs) and all(output.passed for output in self.outputs)
 
     def require(self) -> None:

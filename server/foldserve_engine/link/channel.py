@@ -75,7 +75,7 @@ class Channel:
 
     @property
     def unsent(self) -> bool:
-        """Whether `flush` has something to send."""
+        """True if `flush` has something to send."""
         return bool(self._outgoing)
 
     def put(self, kind: PacketKind, record: bytes, descriptors: Sequence[int] = ()) -> None:

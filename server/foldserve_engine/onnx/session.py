@@ -227,7 +227,7 @@ def _require_use(placement: Placement, parts: Sequence[Any]) -> None:
 
 
 def _parts(session: Any) -> Sequence[Any]:
-    """Which provider runs which nodes; nothing is known where ONNX Runtime is too old to tell."""
+    """Nodes by the provider that runs them; empty where ONNX Runtime is too old to tell."""
     try:
         parts: Sequence[Any] = session.get_provider_graph_assignment_info()
     except (AttributeError, RuntimeError) as error:

@@ -54,7 +54,7 @@ class Part:
 
     @property
     def whole(self) -> bool:
-        """Whether it is all of its job."""
+        """True if it is all of its job."""
         return self.rows == self.job.rows
 
 

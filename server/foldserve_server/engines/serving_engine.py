@@ -37,7 +37,7 @@ class EngineBackend(Protocol):
 
     @property
     def available(self) -> bool:
-        """Whether it accepts requests now."""
+        """True if it accepts requests now."""
 
     @property
     def stats(self) -> BatchStats:

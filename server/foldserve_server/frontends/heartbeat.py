@@ -17,7 +17,7 @@ _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class HeartbeatPolicy:
-    """How long a front end may be silent.
+    """Longest time that a front end may be silent.
 
     Attributes:
         idle_s: Seconds for one that computes next to nothing, or has no large message in progress.

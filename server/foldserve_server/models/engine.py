@@ -123,7 +123,7 @@ class ModelEngine(Protocol):
 
     @property
     def available(self) -> bool:
-        """Whether it answers now; not while it is restarted after a crash."""
+        """True if it answers now; not while it is restarted after a crash."""
 
     def watch(self, changed: Callable[[], None], ended: Callable[[str], None]) -> None:
         """Registers callbacks: for every change of `available`, and for its end for good, with the reason."""

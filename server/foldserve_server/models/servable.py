@@ -101,7 +101,7 @@ class Servable:
 
     @property
     def available(self) -> bool:
-        """Whether it answers at this moment."""
+        """True if it answers at this moment."""
         status = self._status
         return status.state is ServableState.AVAILABLE and status.engine is not None and status.engine.available
 

@@ -1,4 +1,4 @@
-"""Which folders hold which models."""
+"""Source of models: the folders that hold them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -76,7 +76,7 @@ class Front:
         return packet
 
     def answers(self, count: int) -> dict[int, float]:
-        """What came back, by slot."""
+        """Results by slot."""
         results: dict[int, float] = {}
         while len(results) < count:
             packet = self.hear()

@@ -1,4 +1,4 @@
-"""What is different in the start of an engine on a GPU; the engine is the CPU's."""
+"""Start of an engine on a GPU, where it differs from a CPU; the engine is the CPU's."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path

@@ -172,7 +172,7 @@ def test_labels_that_do_not_fit_are_refused_with_the_reason() -> None:
 
 
 def test_a_masked_layer_is_not_a_fault_and_a_note_explains_it() -> None:
-    """What a mask hides is not part of a layer's statistics: they are not compared, and a note gives the reason."""
+    """Masked values are not part of a layer's statistics: they are not compared, and a note gives the reason."""
     tokens = keras.Input((6,), dtype="int32", name="tokens")
     x = layers.BatchNormalization(momentum=0.5, name="masked")(layers.Embedding(9, 4, mask_zero=True)(tokens))
     model = keras.Model(tokens, layers.Dense(2, activation="softmax")(layers.LSTM(5)(x)))

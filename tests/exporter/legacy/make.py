@@ -99,7 +99,7 @@ def epsilon():
 
 
 def operators():
-    """What tf.keras makes layers of when plain operators are applied to its tensors."""
+    """Model with plain operators on its tensors, of which tf.keras makes layers."""
     import tensorflow as tf
 
     entry = L.Input(SHAPE, name="image")

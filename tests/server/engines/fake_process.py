@@ -28,7 +28,7 @@ STEADY = 4
 
 
 class Command(IntEnum):
-    """What a row can ask for."""
+    """Behaviour that a row asks for."""
 
     HOLD = 1000
     DIE = 1001

@@ -1,4 +1,4 @@
-"""What the tests of engine processes share."""
+"""Shared helpers of the tests of engine processes."""
 
 import asyncio
 import sys
@@ -97,6 +97,6 @@ def in_ms(milliseconds: float) -> int:
 
 
 def expected(path: Path, inputs: dict[str, Array]) -> Array:
-    """What the bundle's model answers in this process."""
+    """Answers of the bundle's model in this process."""
     signature = signature_of(dense_model())
     return OnnxEngine.from_bytes((path / ONNX).read_bytes(), signature).run(inputs)["scores"]

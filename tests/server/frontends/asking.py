@@ -1,4 +1,4 @@
-"""What the tests of several front ends ask a server."""
+"""Requests of the tests of several front ends."""
 
 from pathlib import Path
 from typing import Any

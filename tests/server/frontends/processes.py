@@ -1,4 +1,4 @@
-"""Which processes a server with several front ends is made of, and who of them answers a channel."""
+"""Processes of a server with several front ends, and channels to each of them."""
 
 import itertools
 import os
@@ -92,7 +92,7 @@ def channels(server: Running) -> Iterator[dict[int, grpc.Channel]]:
 
 
 def wait_for_end(pid: int) -> bool:
-    """Whether a process that is not a child has ended in time."""
+    """True if a process that is not a child has ended in time."""
     try:
         watched = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -112,6 +112,6 @@ class Through(Running):
 
 
 def ask_all(server: Running, ask: Callable[[Running], Any]) -> list[Any]:
-    """What every front end answers."""
+    """Answers of every front end."""
     with channels(server) as results:
         return [ask(Through(server, channel)) for channel in results.values()]

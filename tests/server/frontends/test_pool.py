@@ -45,7 +45,7 @@ class Harness:
         self.pool = FrontEndPool(PoolPlan(options, ("words",), command, QUICK), self.table, self.counters)
 
     def heard(self, front: int) -> list[dict[str, Any]]:
-        """What a front end was told."""
+        """Messages that a front end received."""
         path = self.folder / f"heard-{front}"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 

@@ -14,7 +14,7 @@ X = np.arange(4, dtype=np.float32).reshape(2, 2)
 
 
 def outputs(by: float = 0.0) -> dict[str, Array]:
-    """What callers got: twice X, as the fake engine answers, and so much more."""
+    """Answers to callers: twice X, as the fake engine answers, plus an offset."""
     return {"y": X * 2 + np.float32(by)}
 
 

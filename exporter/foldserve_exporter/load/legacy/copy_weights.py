@@ -13,7 +13,7 @@ from .h5_weights import short_name
 _SLOPES = 1.2
 """Keras 2's hard_sigmoid is clip(x/5 + 1/2), Keras 3's clip(x/6 + 1/2): the second of 1.2·x is the first of x."""
 _GATES = {"LSTMCell": (1, 1, 0, 1), "ConvLSTMCell": (1, 1, 0, 1), "GRUCell": (1, 1, 0)}
-"""Which blocks of a cell's weights feed its recurrent activation."""
+"""Blocks of a cell's weights that feed its recurrent activation."""
 
 
 def copy_weights(old: Any, new: Any) -> None:

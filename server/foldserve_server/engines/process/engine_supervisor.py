@@ -113,7 +113,7 @@ class EngineSupervisor:
 
     @property
     def available(self) -> bool:
-        """Whether it accepts requests now."""
+        """True if it accepts requests now."""
         return self.state is EngineState.AVAILABLE and not self._stopping
 
     @property

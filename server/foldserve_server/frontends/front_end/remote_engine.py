@@ -57,7 +57,7 @@ class RemoteEngine:
 
     @property
     def available(self) -> bool:
-        """Whether it accepts requests now."""
+        """True if it accepts requests now."""
         return self.state is EngineState.AVAILABLE and not self._released
 
     @property

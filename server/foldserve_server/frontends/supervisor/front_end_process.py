@@ -113,7 +113,7 @@ class FrontEndProcess:
 
     @property
     def _awaited(self) -> tuple[int, int] | None:
-        """How far it has answered, while answers are missing; None where none is."""
+        """Progress of its answers while some are missing; None where none is."""
         answered = (self._acknowledged, self._pongs)
         return None if not self.is_serving or answered == (self._sent, self._pings) else answered
 

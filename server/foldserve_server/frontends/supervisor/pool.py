@@ -35,7 +35,7 @@ _LEAST_GRACE_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class PoolPlan:
-    """How front ends are run.
+    """Plan of the front-end processes: options, command line, restarts.
 
     Attributes:
         arguments: The command line that the server was started with.
