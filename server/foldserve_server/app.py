@@ -15,8 +15,8 @@ from .errors import CannotStart
 from .listeners import listen
 from .models.admin import Admin
 from .models.query import ModelRef
+from .models.routing_table import RoutingTable
 from .models.servable import ServableState
-from .models.table import Table
 from .repository.authorized_admin import AuthorizedAdmin
 from .repository.config_reload import Reloader
 from .repository.load_unload_api import LoadUnloadApi
@@ -27,7 +27,7 @@ from .repository.source import FolderSource
 from .repository.watcher import Watcher
 from .stats.metric_counters import MetricCounters
 from .system.address import check_free, join
-from .system.descriptors import print_line
+from .system.file_descriptors import print_line
 from .system.garbage_collector import freeze_objects
 from .tracing import Tracing, tracing_requested
 
@@ -80,7 +80,7 @@ async def serve(options: ServerOptions, words: Sequence[str] = ()) -> None:
 
         await serve_with_front_ends(options, words, stop, run)
         return
-    launcher, table, metric_counters = Launcher(options), Table(), MetricCounters()
+    launcher, table, metric_counters = Launcher(options), RoutingTable(), MetricCounters()
     tracing = Tracing.from_environment() if tracing_requested() else None
     tracer = untraced if tracing is None else tracing.span
     try:
@@ -99,7 +99,7 @@ async def serve(options: ServerOptions, words: Sequence[str] = ()) -> None:
 
 async def run(
     options: ServerOptions,
-    table: Table,
+    table: RoutingTable,
     metric_counters: MetricCounters,
     launcher: Launcher,
     start: Callable[[Admin], Coroutine[None, None, FrontEnds]],
@@ -134,7 +134,7 @@ async def run(
 
 async def _serve(
     front_ends: FrontEnds,
-    table: Table,
+    table: RoutingTable,
     watcher: Watcher,
     loading: "asyncio.Future[None]",
     reloader: Reloader,
@@ -227,7 +227,7 @@ def _check_repository(options: ServerOptions) -> None:
         raise CannotStart(f"{path} cannot be read: {error.strerror}") from error
 
 
-def ready_line(address: str, table: Table, options: ServerOptions) -> str:
+def ready_line(address: str, table: RoutingTable, options: ServerOptions) -> str:
     """Start message: the address, the models that are served, and those that were refused."""
     servables = [servable for name in table.names() for servable in table.status(ModelRef(name))]
     serving = [

@@ -12,7 +12,7 @@ from typing import NoReturn
 from .config.parse_flags import parse
 from .errors import CannotStart, FrontEndsFailed
 from .system.allocator import keep_freed_pages
-from .system.descriptors import open_standard_streams, raise_limit
+from .system.file_descriptors import open_standard_streams, raise_limit
 from .system.log import configure
 
 log = logging.getLogger(__name__)

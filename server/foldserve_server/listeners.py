@@ -14,7 +14,7 @@ from .config.transport_options import TransportOptions
 from .context.span import Tracer, untraced
 from .errors import CannotStart
 from .models.admin import Admin
-from .models.table import Table
+from .models.routing_table import RoutingTable
 from .security.tls import LiveTls
 from .security.tokens import read_tokens
 from .stats.metric_counters import MetricCounters
@@ -67,7 +67,11 @@ class Listeners:
 
 
 async def listen(
-    options: ServerOptions, table: Table, admin: Admin, metric_counters: MetricCounters, tracer: Tracer = untraced
+    options: ServerOptions,
+    table: RoutingTable,
+    admin: Admin,
+    metric_counters: MetricCounters,
+    tracer: Tracer = untraced,
 ) -> Listeners:
     """Starts the servers. Their libraries are imported here, in a thread: that takes as long as models to load.
 
@@ -96,7 +100,7 @@ async def listen(
 
 async def _listen_http(
     options: ServerOptions,
-    table: Table,
+    table: RoutingTable,
     admin: Admin,
     metric_counters: MetricCounters,
     tracer: Tracer,

@@ -13,9 +13,9 @@ from foldserve_contract.manifest import GoldenInfo, Manifest, OutputTolerance, S
 from foldserve_contract.signature import DEFAULT_SIGNATURE, Array, Arrays, Signature, TensorSpec
 from foldserve_server.context.span import Tracer, untraced
 from foldserve_server.errors import LoadFailed, NotNow
-from foldserve_server.models.engine import BatchingInfo, EngineInfo, EngineLoad, OutputDeviation
+from foldserve_server.models.model_engine import BatchingInfo, EngineInfo, EngineLoad, OutputDeviation
+from foldserve_server.models.routing_table import RoutingTable
 from foldserve_server.models.servable import Servable
-from foldserve_server.models.table import Table
 from foldserve_server.stats.metric_counters import MetricCounters
 from foldserve_server.stats.shadow_deviation import Drift
 
@@ -140,7 +140,7 @@ def write_version(root: Path, version: int, *, name: str = "m", created: str = "
     return path
 
 
-class CountedTable(Table):
+class CountedTable(RoutingTable):
     """A table, and the metric counters and tracer of the servers that a test puts before it."""
 
     def __init__(self, metric_counters: MetricCounters | None = None) -> None:
@@ -149,12 +149,12 @@ class CountedTable(Table):
         self.tracer: Tracer = untraced
 
 
-def metric_counters_of(table: Table) -> MetricCounters:
+def metric_counters_of(table: RoutingTable) -> MetricCounters:
     """The table's own, or a new one."""
     return table.metric_counters if isinstance(table, CountedTable) else MetricCounters()
 
 
-def tracer_of(table: Table) -> Tracer:
+def tracer_of(table: RoutingTable) -> Tracer:
     """The table's own, if it has one."""
     return table.tracer if isinstance(table, CountedTable) else untraced
 

@@ -85,11 +85,11 @@ def make_parser() -> FlagParser:
     _add_models(parser)
     parser.theme("who may reach it, and how")
     _add_network(parser)
-    parser.theme("how much, and how long")
+    parser.theme("limits and timeouts")
     _add_limits(parser)
-    parser.theme("how it is computed")
+    parser.theme("engine and batching")
     _add_engine(parser)
-    parser.theme("what it says")
+    parser.theme("logging and monitoring")
     parser.flag("version", "print the version and end", action="version", version=f"serve-model {own_version()}")
     parser.flag("log-format", "text, or json: one object a line", choices=("text", "json"), default="text")
     parser.flag("log-level", "debug, info, warning or error", default="info", choices=_LEVELS)
@@ -113,7 +113,7 @@ def _add_models(parser: FlagParser) -> None:
     )
     parser.flag(
         "model_config_file_poll_wait_seconds",
-        "seconds between two looks at that file (default 0: it is read once)",
+        "polling interval in seconds (default 0: it is read once)",
         type=converters.seconds,
         default=0.0,
     )

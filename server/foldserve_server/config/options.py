@@ -8,7 +8,7 @@ from types import MappingProxyType
 from foldserve_contract.options import option
 from foldserve_engine.spec import EngineSpec
 
-from ..predict.request_limits import RequestLimits
+from ..predict.request_options import RequestOptions
 from ..repository.source import FolderSource, ListedSource
 from .transport_options import TransportOptions
 
@@ -62,7 +62,7 @@ class ServerOptions:
 
     source: FolderSource | ListedSource
     engine: EngineFlags
-    limits: RequestLimits
+    limits: RequestOptions
     host: str = "127.0.0.1"
     port: int = 8500
     rest_port: int | None = REST_PORT

@@ -12,7 +12,7 @@ from foldserve_contract.repository import check_name
 
 from ..errors import CannotStart, Forbidden
 from ..models.admin import require_inside
-from ..predict.request_limits import RequestLimits
+from ..predict.request_options import RequestOptions
 from ..repository.source import FolderSource, ListedSource
 from ..security.tls import LiveTls
 from ..security.tokens import read_tokens
@@ -63,7 +63,7 @@ def _options(arguments: argparse.Namespace, source: FolderSource | ListedSource)
     return ServerOptions(
         source=source,
         engine=_engine(arguments),
-        limits=RequestLimits(arguments.enable_large_batch_splitting, arguments.reject_nonfinite),
+        limits=RequestOptions(arguments.enable_large_batch_splitting, arguments.reject_nonfinite),
         host=arguments.host,
         port=arguments.port,
         rest_port=_rest_port(arguments),

@@ -21,7 +21,7 @@ from ..config.options import EngineFlags, ServerOptions
 from ..errors import CannotStart
 from ..predict.shadow import Mirror
 from ..system import free_memory
-from . import EngineProcess, EngineSettings
+from . import EngineSettings, LocalEngine
 from .serving_engine import EngineBackend, ServingEngine
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ StartProcess = Callable[[Path, EngineSettings], Awaitable[EngineBackend]]
 class Launcher:
     """Starts engines as the options say, and not more at once than there are cores."""
 
-    def __init__(self, options: ServerOptions, start: StartProcess = EngineProcess.start) -> None:
+    def __init__(self, options: ServerOptions, start: StartProcess = LocalEngine.start) -> None:
         """No engine is started yet.
 
         Args:
@@ -54,7 +54,7 @@ class Launcher:
         self._latest: dict[str, weakref.ref[ServingEngine]] = {}
 
     async def start(self, name: str, path: Path) -> ServingEngine:
-        """See `models.engine.StartEngine`."""
+        """See `models.model_engine.StartEngine`."""
         kind = choose(path, self._options, name)
         shadow = choose_shadow(path, self._options, kind)
         async with self._loading:

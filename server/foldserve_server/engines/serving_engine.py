@@ -11,7 +11,7 @@ from foldserve_engine.gate.golden_check import OutputVerdict
 from foldserve_engine.link.batch_stats import SIZE_BOUNDS, WAIT_BOUNDS_US, BatchStats
 from foldserve_engine.spec import EngineKind
 
-from ..models.engine import BatchingInfo, EngineInfo, EngineLoad, OutputDeviation
+from ..models.model_engine import BatchingInfo, EngineInfo, EngineLoad, OutputDeviation
 from ..predict.shadow import Mirror
 from ..stats.metric_counters import Histogram
 from ..stats.shadow_deviation import Drift

@@ -1,1 +1,1 @@
-"""Metrics: counting of requests, statistics of versions, Prometheus' text format."""
+"""Metrics shown: Prometheus text, Triton's statistics, and the measuring of requests; counted in `stats/`."""

@@ -9,10 +9,10 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from ..context.rights import current_rights
-from ..models.engine import EngineLoad, ModelEngine
+from ..models.model_engine import EngineLoad, ModelEngine
 from ..models.query import ModelRef
+from ..models.routing_table import RoutingTable
 from ..models.servable import Servable, ServableState
-from ..models.table import Table
 from ..stats.metric_counters import Histogram, MetricCounters
 from .exposition import expose
 from .triton import triton_metrics
@@ -28,7 +28,7 @@ _LOADS = ":tensorflow:cc:saved_model:"
 class PrometheusMetrics:
     """Renders the metrics as they are at the time of the call."""
 
-    def __init__(self, table: Table, metric_counters: MetricCounters) -> None:
+    def __init__(self, table: RoutingTable, metric_counters: MetricCounters) -> None:
         self._table = table
         self._metric_counters = metric_counters
         self._process = CollectorRegistry()

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from ..context.call import Call
 from ..errors import ServingError
-from ..models.table import Table
+from ..models.routing_table import RoutingTable
 from ..stats.metric_counters import UNKNOWN_MODEL, MetricCounters
 
 
@@ -21,7 +21,7 @@ class RequestMetrics:
     """
 
     def __init__(
-        self, table: Table, metric_counters: MetricCounters, clock: Callable[[], int], entrypoint: str
+        self, table: RoutingTable, metric_counters: MetricCounters, clock: Callable[[], int], entrypoint: str
     ) -> None:
         self._table = table
         self._metric_counters = metric_counters

@@ -9,7 +9,7 @@ from enum import IntEnum
 
 from ..errors import Unavailable
 from ..stats.model_stats import ModelStats
-from .engine import ModelEngine
+from .model_engine import ModelEngine
 
 _serials = itertools.count(1)
 

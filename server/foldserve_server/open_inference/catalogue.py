@@ -5,8 +5,8 @@ from typing import Any
 
 from ..errors import NotOffered, ServingError
 from ..models.query import ModelRef
+from ..models.routing_table import RoutingTable
 from ..models.servable import Servable, ServableState
-from ..models.table import Table
 from . import descriptions
 from .model_lookup import find, model_ref
 
@@ -23,7 +23,7 @@ EXTENSIONS = (
 class ModelCatalogue:
     """Describes the models of a table in the protocol's messages."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: RoutingTable) -> None:
         self._table = table
 
     def ready(self, name: str, version: str = "") -> bool:

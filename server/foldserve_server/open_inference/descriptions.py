@@ -13,8 +13,8 @@ from foldserve_contract.signature import TensorSpec
 
 from ..errors import shorten
 from ..metrics.version_statistics import VersionStatistics
-from ..models.engine import BatchingInfo
 from ..models.model_config import Latest, Policy, Specific
+from ..models.model_engine import BatchingInfo
 from ..models.servable import Servable, ServableState
 from .datatypes import BY_DTYPE
 

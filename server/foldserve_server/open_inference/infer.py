@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from ..errors import DeadlineExceeded, InvalidRequest, QueueFull, Unavailable
 from ..models.query import InputTensor, ModelRef, PredictResult, Query
+from ..models.routing_table import RoutingTable
 from ..models.servable import Servable
-from ..models.table import Table
 from ..predict.handler import Clock, PredictHandler
-from ..predict.request_limits import RequestLimits
+from ..predict.request_options import RequestOptions
 from .model_lookup import find
-from .request_check import RequestHeader, check
+from .validate_request import RequestHeader, check
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class InferResult:
 class InferHandler:
     """Checks requests with Triton's messages, and passes them to the predictor."""
 
-    def __init__(self, table: Table, predictor: PredictHandler, limits: RequestLimits, clock: Clock) -> None:
+    def __init__(self, table: RoutingTable, predictor: PredictHandler, limits: RequestOptions, clock: Clock) -> None:
         self._table = table
         self._predictor = predictor
         self._limits = limits

@@ -2,8 +2,8 @@
 
 from ..errors import InvalidRequest, ServableNotFound, Unavailable
 from ..models.query import ModelRef
+from ..models.routing_table import RoutingTable
 from ..models.servable import Servable
-from ..models.table import Table
 
 _HIGHEST = (1 << 63) - 1
 _LONGEST = 100  # digits, most of them zeros
@@ -25,7 +25,7 @@ def model_ref(name: str, version: str) -> ModelRef:
     return ModelRef(name, int(version))
 
 
-def find(table: Table, ref: ModelRef) -> Servable:
+def find(table: RoutingTable, ref: ModelRef) -> Servable:
     """Finds the version that answers.
 
     Raises:
@@ -41,7 +41,7 @@ def find(table: Table, ref: ModelRef) -> Servable:
     return servable
 
 
-def _missing(table: Table, ref: ModelRef) -> Exception:
+def _missing(table: RoutingTable, ref: ModelRef) -> Exception:
     try:
         servables = table.status(ModelRef(ref.name))
     except ServableNotFound:

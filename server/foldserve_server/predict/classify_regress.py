@@ -10,7 +10,7 @@ from foldserve_contract.signature import DEFAULT_SIGNATURE, Array, Signature, Te
 
 from ..errors import InvalidRequest, NotPossible
 from ..models.query import ModelRef, PredictResult, Query
-from ..models.table import Table
+from ..models.routing_table import RoutingTable
 from .examples import Example, input_tensors
 from .handler import PredictHandler
 
@@ -51,7 +51,7 @@ class RegressionValues:
 class ClassifyRegressHandler:
     """Handler of Classify and Regress, on top of the handler of predictions."""
 
-    def __init__(self, table: Table, predictor: PredictHandler, max_bytes: int) -> None:
+    def __init__(self, table: RoutingTable, predictor: PredictHandler, max_bytes: int) -> None:
         """An input that is made of examples takes `max_bytes` at most."""
         self._max_bytes = max_bytes
         self._table = table

@@ -12,10 +12,10 @@ from ..context.call import current_api
 from ..context.span import Span, Tracer, untraced
 from ..errors import DeadlineExceeded, EngineFailed, SignatureNotFound
 from ..models.query import PredictResult, Query
+from ..models.routing_table import RoutingTable
 from ..models.servable import Servable
-from ..models.table import Table
 from ..stats.metric_counters import MetricCounters
-from .request_limits import RequestLimits
+from .request_options import RequestOptions
 from .validate import check_headers, check_names, read, wanted_outputs
 
 Clock = Callable[[], int]
@@ -30,8 +30,8 @@ class PredictHandler:
 
     def __init__(
         self,
-        table: Table,
-        limits: RequestLimits,
+        table: RoutingTable,
+        limits: RequestOptions,
         clock: Clock,
         metric_counters: MetricCounters,
         tracer: Tracer = untraced,

@@ -11,7 +11,7 @@ from foldserve_contract import tolerance
 from foldserve_contract.signature import Array, Arrays
 
 from ..errors import ServingError
-from ..models.engine import ModelEngine
+from ..models.model_engine import ModelEngine
 from ..stats.counter_store import CounterStore
 from ..stats.shadow_deviation import Drift
 

@@ -13,7 +13,7 @@ from foldserve_contract.signature import Array, Signature, TensorSpec
 
 from ..errors import InvalidRequest
 from ..models.query import InputTensor
-from .request_limits import RequestLimits
+from .request_options import RequestOptions
 
 InputTensors = Mapping[str, InputTensor]
 
@@ -64,7 +64,7 @@ def _check_header(spec: TensorSpec, offer: InputTensor) -> int:
     return offer.shape[0]
 
 
-def read(signature: Signature, offers: InputTensors, limits: RequestLimits) -> dict[str, Array]:
+def read(signature: Signature, offers: InputTensors, limits: RequestOptions) -> dict[str, Array]:
     """The arrays by name.
 
     Raises:
@@ -73,7 +73,7 @@ def read(signature: Signature, offers: InputTensors, limits: RequestLimits) -> d
     return {spec.name: _read(spec, offers[spec.name], limits) for spec in signature.inputs}
 
 
-def _read(spec: TensorSpec, offer: InputTensor, limits: RequestLimits) -> Array:
+def _read(spec: TensorSpec, offer: InputTensor, limits: RequestOptions) -> Array:
     try:
         array = offer.read()
     except TensorError as error:

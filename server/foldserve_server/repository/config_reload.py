@@ -14,10 +14,10 @@ from ..context.rights import ALL_RIGHTS, Rights
 from ..errors import Forbidden, LoadFailed, NotPossible, ReloadFailed
 from ..models.model_config import ModelConfig, Specific
 from ..system.stall_timer import wait_while_running
+from .aspired_versions import eligible, is_loadable
 from .manager_context import VerifiedVersion
 from .managers import ModelManagers
 from .model_manager import ModelManager
-from .next_step import eligible, is_loadable
 from .scanner import VersionSnapshot
 from .source import ListedSource
 from .watcher import Watcher

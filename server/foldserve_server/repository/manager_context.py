@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..models.engine import ModelEngine, StartEngine
-from ..models.table import Table
+from ..models.model_engine import ModelEngine, StartEngine
+from ..models.routing_table import RoutingTable
 from ..stats.metric_counters import MetricCounters
 from .scanner import VersionSnapshot
 
@@ -26,7 +26,7 @@ class ManagerContext:
         memory_shortage: Asked before a version is loaded.
     """
 
-    table: Table
+    table: RoutingTable
     start: StartEngine
     metric_counters: MetricCounters
     grace_s: float

@@ -8,8 +8,8 @@ from functools import partial
 from ..errors import LoadFailed, NotNow
 from ..models.model_config import ModelConfig
 from ..models.servable import Servable, ServableState
+from .aspired_versions import Step, next_step
 from .manager_context import ManagerContext, VerifiedVersion
-from .next_step import Step, next_step
 from .scanner import VersionSnapshot
 from .version_record import VersionRecords
 from .version_swap import VersionSwap, log_fields

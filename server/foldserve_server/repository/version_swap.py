@@ -5,7 +5,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 
-from ..models.engine import ModelEngine
+from ..models.model_engine import ModelEngine
 from ..models.servable import Servable
 from .manager_context import ManagerContext
 from .scanner import VersionSnapshot

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from ..config.transport_options import TRITON_METRICS
-from ..models.table import Table
+from ..models.routing_table import RoutingTable
 from ..stats.metric_counters import MetricCounters
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class MetricsEndpoint:
     """Renders the metrics; their library is imported at the first request, in a thread."""
 
-    def __init__(self, table: Table, metric_counters: MetricCounters) -> None:
+    def __init__(self, table: RoutingTable, metric_counters: MetricCounters) -> None:
         self._table = table
         self._metric_counters = metric_counters
         self._metrics: PrometheusMetrics | None = None

@@ -17,11 +17,11 @@ from ..context.span import Tracer, untraced
 from ..errors import CannotStart, EngineFailed, ServingError, Unauthenticated
 from ..metrics.request_metrics import RequestMetrics
 from ..models.admin import Admin
-from ..models.table import Table
+from ..models.routing_table import RoutingTable
 from ..open_inference.catalogue import ModelCatalogue
 from ..open_inference.infer import InferHandler
 from ..predict.handler import Clock, PredictHandler
-from ..predict.request_limits import RequestLimits
+from ..predict.request_options import RequestOptions
 from ..security.admission import AdmissionGate
 from ..stats.metric_counters import MetricCounters
 from ..system.version import NAME
@@ -57,10 +57,10 @@ class HttpServer:
 
     def __init__(
         self,
-        table: Table,
+        table: RoutingTable,
         admin: Admin,
         *,
-        limits: RequestLimits,
+        limits: RequestOptions,
         transport: TransportOptions,
         metric_counters: MetricCounters,
         tracer: Tracer = untraced,

@@ -9,7 +9,7 @@ from foldserve_contract.signature import DEFAULT_SIGNATURE
 
 from ..errors import InvalidRequest, NotOffered
 from ..models.query import ModelRef
-from ..models.table import Table
+from ..models.routing_table import RoutingTable
 from ..predict.classify_regress import ClassifyRegressHandler, ClassScores, ExampleRequest, RegressionValues
 from ..predict.examples import Example
 from . import predict_messages
@@ -21,7 +21,9 @@ CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
 class ClassifyRegressServicer:
     """Answers Classify, Regress and MultiInference."""
 
-    def __init__(self, table: Table, handler: ClassifyRegressHandler, deadline: Callable[[Any], int | None]) -> None:
+    def __init__(
+        self, table: RoutingTable, handler: ClassifyRegressHandler, deadline: Callable[[Any], int | None]
+    ) -> None:
         """`deadline` gives the deadline of a call, on CLOCK_MONOTONIC; None without one."""
         self._table = table
         self._handler = handler

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from ..models.table import Table
+from ..models.routing_table import RoutingTable
 
 SERVICE = "grpc.health.v1.Health"
 LIST = f"/{SERVICE}/List"
@@ -25,7 +25,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
     one model is available. So do the services that it offers, by their names, with and without their package.
     """
 
-    def __init__(self, table: Table, services: Iterable[str] = ()) -> None:
+    def __init__(self, table: RoutingTable, services: Iterable[str] = ()) -> None:
         self._table = table
         self._services = {OVERALL, *(part for name in services for part in (name, name.rpartition(".")[2]))}
         self._started = False

@@ -14,7 +14,7 @@ from ..config.tf_serving_files.model_server_config import model_configs
 from ..errors import shorten
 from ..metrics.request_metrics import RequestMetrics
 from ..models.admin import Admin
-from ..models.table import Table
+from ..models.routing_table import RoutingTable
 from ..security.admission import AdmissionGate
 from ..stats.metric_counters import MetricCounters
 from . import predict_messages
@@ -24,7 +24,7 @@ from .endpoint import Handlers, Ingress, service_handler
 class ModelServicer:
     """Answers GetModelStatus and HandleReloadConfigRequest."""
 
-    def __init__(self, table: Table, admin: Admin, metric_counters: MetricCounters) -> None:
+    def __init__(self, table: RoutingTable, admin: Admin, metric_counters: MetricCounters) -> None:
         self._table = table
         self._metric_counters = metric_counters
         self._admin = admin

@@ -7,7 +7,7 @@ from foldserve_contract.protos.methods import PREDICTION_METHODS, PREDICTION_SER
 from foldserve_contract.wire.read import ReceivedRequest, read_request
 
 from ..metrics.request_metrics import RequestMetrics
-from ..models.table import Table
+from ..models.routing_table import RoutingTable
 from ..predict.classify_regress import ClassifyRegressHandler
 from ..predict.handler import Clock, PredictHandler
 from ..security.admission import AdmissionGate
@@ -35,7 +35,9 @@ _MODEL_NAMES: Mapping[str, ModelNameGetter] = {
 class PredictionServicer:
     """Answers Predict, GetModelMetadata, Classify, Regress and MultiInference."""
 
-    def __init__(self, table: Table, predictor: PredictHandler, clock: Clock, max_bytes: int, typed: bool) -> None:
+    def __init__(
+        self, table: RoutingTable, predictor: PredictHandler, clock: Clock, max_bytes: int, typed: bool
+    ) -> None:
         self._table = table
         self._predictor = predictor
         self._clock = clock

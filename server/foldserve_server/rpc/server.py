@@ -18,10 +18,10 @@ from ..context.span import Tracer, untraced
 from ..errors import CannotStart
 from ..metrics.request_metrics import RequestMetrics
 from ..models.admin import Admin
-from ..models.table import Table
+from ..models.routing_table import RoutingTable
 from ..open_inference.infer import InferHandler
 from ..predict.handler import PredictHandler
-from ..predict.request_limits import RequestLimits
+from ..predict.request_options import RequestOptions
 from ..security.admission import AdmissionGate
 from ..stats.metric_counters import MetricCounters
 from . import health, reflection
@@ -47,10 +47,10 @@ class RpcServer:
 
     def __init__(
         self,
-        table: Table,
+        table: RoutingTable,
         admin: Admin,
         *,
-        limits: RequestLimits,
+        limits: RequestOptions,
         transport: TransportOptions,
         metric_counters: MetricCounters,
         tracer: Tracer = untraced,

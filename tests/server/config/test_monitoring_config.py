@@ -7,7 +7,7 @@ import pytest
 from foldserve_server.config.parse_flags import parse
 from foldserve_server.config.transport_options import METRICS, TransportOptions
 from foldserve_server.errors import CannotStart
-from foldserve_server.models.table import Table
+from foldserve_server.models.routing_table import RoutingTable
 from tests.server.rest.calls import listening
 
 
@@ -36,7 +36,7 @@ def test_what_cannot_be_meant_ends_the_start(tmp_path: Path, content: str, messa
 
 @pytest.mark.parametrize(("path", "statuses"), [("/metrics", [200, 404]), (None, [404, 404])])
 async def test_the_server_answers_there_and_nowhere_else(path: str | None, statuses: list[int]) -> None:
-    async with listening(Table(), transport=TransportOptions(metrics_path=path)) as caller:
+    async with listening(RoutingTable(), transport=TransportOptions(metrics_path=path)) as caller:
         results = []
         for at in ("/metrics", METRICS):
             async with caller.session.get(at) as response:

@@ -147,7 +147,9 @@ def test_help_teaches_by_example(capsys: pytest.CaptureFixture[str]) -> None:
     output = capsys.readouterr().out
     assert "serve-model models/ --port 0" in output
     themes = [
-        line for line in output.splitlines() if line in ("what is served:", "how it is computed:", "what it says:")
+        line
+        for line in output.splitlines()
+        if line in ("what is served:", "engine and batching:", "logging and monitoring:")
     ]
     assert len(themes) == 3
 

@@ -14,8 +14,8 @@ import numpy as np
 from foldserve_contract.bundle import ONNX
 from foldserve_contract.signature import Array
 from foldserve_engine.onnx.onnx_engine import OnnxEngine
-from foldserve_server.engines import EngineProcess, EngineSettings, EngineState, RestartPolicy, WatchdogPolicy
-from foldserve_server.engines.process.launch import ENGINE_COMMAND
+from foldserve_server.engines import EngineSettings, EngineState, LocalEngine, RestartPolicy, WatchdogPolicy
+from foldserve_server.engines.process.spawn import ENGINE_COMMAND
 from tests.bundles import dense_model, signature_of
 from tests.server.engines.fake_process import ENTERED, GATE
 
@@ -42,9 +42,9 @@ def run(test: Coroutine[Any, Any, T]) -> T:
 
 
 @asynccontextmanager
-async def started(path: Path, *, command: Sequence[str] = FAKE, **changes: Any) -> AsyncIterator[EngineProcess]:
+async def started(path: Path, *, command: Sequence[str] = FAKE, **changes: Any) -> AsyncIterator[LocalEngine]:
     """An engine process that is stopped afterwards."""
-    engine = await EngineProcess.start(path, replace(SETTINGS, **changes), command=command)
+    engine = await LocalEngine.start(path, replace(SETTINGS, **changes), command=command)
     try:
         yield engine
     finally:
@@ -69,7 +69,7 @@ class Pipes:
 class States:
     """Hears of an engine's states."""
 
-    def __init__(self, engine: EngineProcess) -> None:
+    def __init__(self, engine: LocalEngine) -> None:
         self.heard: list[tuple[EngineState, str]] = []
         self._news = asyncio.Event()
         engine.on_state = self._hear

@@ -12,8 +12,8 @@ import pytest
 
 from foldserve_server.engines import EngineState, RestartPolicy, WatchdogPolicy
 from foldserve_server.engines.process import engine_supervisor
-from foldserve_server.engines.process.launch import LaunchedEngine, launch
 from foldserve_server.engines.process.restart_policy import RestartBackoff
+from foldserve_server.engines.process.spawn import LaunchedEngine, launch
 from foldserve_server.errors import DeadlineExceeded, NotNow, Unavailable
 from tests.bundles import change_weight, reseal
 from tests.server.engines.fake_process import Command, Loading

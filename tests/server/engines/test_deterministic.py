@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from foldserve_contract.signature import Array
-from foldserve_server.engines import EngineProcess
+from foldserve_server.engines import LocalEngine
 from foldserve_server.errors import EngineFailed
 from tests.server.engines.fake_process import STEADY, Command, Loading
 from tests.server.engines.support import rows, started
@@ -21,7 +21,7 @@ def fickle(path: Path) -> Path:
     return path
 
 
-async def bits_under_load(engine: EngineProcess, *, exact: bool = False) -> set[bytes]:
+async def bits_under_load(engine: LocalEngine, *, exact: bool = False) -> set[bytes]:
     """The answers for one row, asked alone and in requests of all sizes that come together."""
     draw = random.Random(0)
     results: set[bytes] = set()
@@ -58,7 +58,7 @@ async def test_a_single_request_may_ask_for_it(fickle: Path) -> None:
 
 
 async def test_the_bits_of_a_row_do_not_change_when_another_request_of_its_batch_fails(fickle: Path) -> None:
-    async def ask(engine: EngineProcess, first: float) -> Array | None:
+    async def ask(engine: LocalEngine, first: float) -> Array | None:
         try:
             return (await engine.predict(rows(first)))["scores"]
         except EngineFailed:

@@ -15,7 +15,7 @@ import pytest
 
 from foldserve_engine.link.packets import Credits
 from foldserve_server.engines.client.engine_client import EngineClient
-from foldserve_server.engines.process.launch import LaunchedEngine, launch
+from foldserve_server.engines.process.spawn import LaunchedEngine, launch
 from foldserve_server.errors import QueueFull, Unavailable
 from tests.server.engines.fake_process import Command
 from tests.server.engines.support import FAKE, SETTINGS, Pipes, expected, rows

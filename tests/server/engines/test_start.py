@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from foldserve_engine.spec import EngineKind
-from foldserve_server.engines import EngineProcess
+from foldserve_server.engines import LocalEngine
 from foldserve_server.errors import LoadFailed
 from tests.bundles import change_weight
 from tests.server.engines.fake_process import Loading
@@ -17,7 +17,7 @@ from tests.server.engines.support import FAKE, REAL, SETTINGS, Pipes, run, start
 
 async def test_cancelling_the_start_kills_the_candidate(path: Path) -> None:
     (path.parent / Loading.HANGS).touch()
-    starting = asyncio.create_task(EngineProcess.start(path, SETTINGS, command=FAKE))
+    starting = asyncio.create_task(LocalEngine.start(path, SETTINGS, command=FAKE))
     await Pipes(path).entered()
     assert children()
     starting.cancel()
@@ -28,7 +28,7 @@ async def test_cancelling_the_start_kills_the_candidate(path: Path) -> None:
 
 async def test_a_candidate_loads_on_one_core_in_a_session_of_its_own_and_is_the_first_to_go(path: Path) -> None:
     (path.parent / Loading.HANGS).touch()
-    starting = asyncio.create_task(EngineProcess.start(path, SETTINGS, command=FAKE))
+    starting = asyncio.create_task(LocalEngine.start(path, SETTINGS, command=FAKE))
     await Pipes(path).entered()
     (child,) = map(int, children().split())
     assert Path(f"/proc/{child}/oom_score_adj").read_text().strip() == "1000"

@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from foldserve_server.engines import EngineProcess
+from foldserve_server.engines import LocalEngine
 from foldserve_server.engines.process.child import ChildProcess
 from foldserve_server.engines.process.throttle import throttled
 from tests.server.engines.fake_process import Loading
@@ -65,7 +65,7 @@ async def test_an_engine_that_loads_in_turns_serves_and_one_that_is_given_up_is_
         await engine.predict(rows(1))
     (path.parent / Loading.HANGS).touch()
     settings = replace(SETTINGS, batches_of_others=lambda: next(count))
-    starting = asyncio.create_task(EngineProcess.start(path, settings, command=FAKE))
+    starting = asyncio.create_task(LocalEngine.start(path, settings, command=FAKE))
     await Pipes(path).entered()
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from foldserve_engine.spec import EngineKind
-from foldserve_server.engines.process.launch import LaunchedEngine, launch
+from foldserve_server.engines.process.spawn import LaunchedEngine, launch
 from foldserve_server.errors import ServableNotFound, Unavailable
 from foldserve_server.frontends import messages
 from foldserve_server.frontends.front_end.routing import Routing
@@ -27,8 +27,8 @@ from foldserve_server.frontends.messages import (
 from foldserve_server.frontends.shared_counters import SharedCounterStore
 from foldserve_server.models.model_config import Specific
 from foldserve_server.models.query import ModelRef
+from foldserve_server.models.routing_table import RoutingTable
 from foldserve_server.models.servable import ServableState
-from foldserve_server.models.table import Table
 from tests.server.engines.conftest import path as path
 from tests.server.engines.fake_process import Command
 from tests.server.engines.support import FAKE, SETTINGS, Pipes, expected, rows
@@ -43,7 +43,7 @@ class Harness:
     def __init__(self, path: Path, launched: LaunchedEngine, store: SharedCounterStore) -> None:
         self.path = path
         self.launched = launched
-        self.routing = Routing(Table(), FRONT, dict.fromkeys(EngineKind, ON), store, 1.0)
+        self.routing = Routing(RoutingTable(), FRONT, dict.fromkeys(EngineKind, ON), store, 1.0)
         self.table = self.routing.table
 
     def link(self, engine: int = 1, to: LaunchedEngine | None = None) -> None:

@@ -21,11 +21,11 @@ from foldserve_server.errors import (
 )
 from foldserve_server.metrics.prometheus import PrometheusMetrics
 from foldserve_server.metrics.request_metrics import RequestMetrics
-from foldserve_server.models.engine import EngineLoad
+from foldserve_server.models.model_engine import EngineLoad
 from foldserve_server.models.query import InputTensor, ModelRef, Query
 from foldserve_server.models.servable import Servable
 from foldserve_server.predict.handler import PredictHandler
-from foldserve_server.predict.request_limits import RequestLimits
+from foldserve_server.predict.request_options import RequestOptions
 from foldserve_server.stats.metric_counters import Histogram
 from foldserve_server.stats.shadow_deviation import Drift
 from tests.server.fakes import CountedTable, FakeEngine, serving
@@ -75,7 +75,7 @@ def ask(table: CountedTable, name: str = "m", rows: int = 3, width: int = 2) -> 
             contextlib.suppress(ServingError),
             RequestMetrics(table, table.metric_counters, clock, "REST").measure(call),
         ):
-            asyncio.run(PredictHandler(table, RequestLimits(), clock, table.metric_counters).predict(query))
+            asyncio.run(PredictHandler(table, RequestOptions(), clock, table.metric_counters).predict(query))
 
     contextvars.copy_context().run(answer)
 

@@ -10,7 +10,7 @@ from foldserve_contract.signature import Array
 from foldserve_server.errors import DeadlineExceeded, EngineFailed, InvalidRequest, ServingError, SignatureNotFound
 from foldserve_server.models.query import InputTensor, ModelRef, PredictResult, Query
 from foldserve_server.predict.handler import PredictHandler
-from foldserve_server.predict.request_limits import RequestLimits
+from foldserve_server.predict.request_options import RequestOptions
 from foldserve_server.stats.metric_counters import MetricCounters
 from tests.server.fakes import TWO_BY_TWO, FakeEngine, manifest, serving
 
@@ -26,11 +26,11 @@ def query(inputs: dict[str, InputTensor] | None = None, **fields: Any) -> Query:
 
 
 def predict(
-    request: Query, engine: FakeEngine | None = None, limits: RequestLimits | None = None, now: int = 0
+    request: Query, engine: FakeEngine | None = None, limits: RequestOptions | None = None, now: int = 0
 ) -> PredictResult:
     return asyncio.run(
         PredictHandler(
-            serving(engine or FakeEngine()), limits or RequestLimits(), lambda: now, MetricCounters()
+            serving(engine or FakeEngine()), limits or RequestOptions(), lambda: now, MetricCounters()
         ).predict(request)
     )
 
@@ -92,7 +92,7 @@ def test_a_tensor_that_does_not_fit_is_refused_before_the_engine(array: Array, m
 
 def test_a_large_request_reaches_an_engine_that_may_split_it() -> None:
     request = query({"x": offer(np.zeros((5, 2), np.float32))})
-    assert predict(request, limits=RequestLimits(split_large=True)).outputs["y"].shape == (5, 2)
+    assert predict(request, limits=RequestOptions(split_large=True)).outputs["y"].shape == (5, 2)
 
 
 def test_inputs_of_unequal_rows_are_refused() -> None:
@@ -123,7 +123,7 @@ def test_a_header_that_does_not_fit_is_refused_without_reading_the_content() -> 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_non_finite_numbers_are_refused_only_when_asked_for(value: float) -> None:
     spoiled = {"x": offer(np.full((1, 2), value, np.float32))}
-    assert "NaN or infinity" in refusal(query(spoiled), limits=RequestLimits(reject_nonfinite=True))
+    assert "NaN or infinity" in refusal(query(spoiled), limits=RequestOptions(reject_nonfinite=True))
     assert predict(query(spoiled)).outputs["y"].shape == (1, 2)
 
 
@@ -176,7 +176,7 @@ async def test_a_version_is_drained_when_its_last_caller_has_its_answer() -> Non
     engine.gate.clear()
     table = serving(engine)
     servable = table.find(ModelRef("m"))
-    predictor = PredictHandler(table, RequestLimits(), lambda: 0, MetricCounters())
+    predictor = PredictHandler(table, RequestOptions(), lambda: 0, MetricCounters())
     calls = [asyncio.ensure_future(predictor.predict(query())) for _ in range(2)]
     await engine.entered.wait()
     drained = asyncio.ensure_future(servable.drained())

@@ -12,8 +12,8 @@ from foldserve_server.errors import Forbidden, InvalidRequest, NotPossible, Relo
 from foldserve_server.models.admin import require_inside
 from foldserve_server.models.model_config import All, Latest, ModelConfig, Policy, Specific
 from foldserve_server.models.query import ModelRef
+from foldserve_server.models.routing_table import RoutingTable
 from foldserve_server.models.servable import ServableState
-from foldserve_server.models.table import Table
 from foldserve_server.repository.config_reload import Reloader
 from foldserve_server.repository.manager_context import ManagerContext
 from foldserve_server.repository.managers import ModelManagers
@@ -28,7 +28,7 @@ class Harness:
 
     def __init__(self, root: Path, patience_s: float = 30.0) -> None:
         self.root = root
-        self.table = Table()
+        self.table = RoutingTable()
         self.starter = Starter()
         self.managers = ModelManagers(ManagerContext(self.table, self.starter, MetricCounters(), 5.0))
         self.watcher = Watcher(FolderSource(root), self.managers)

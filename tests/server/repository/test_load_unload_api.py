@@ -11,8 +11,8 @@ from foldserve_contract.bundle import MANIFEST
 from foldserve_server.errors import InvalidRequest, NotInRepository, ServableNotFound
 from foldserve_server.models.model_config import All, Latest, ModelConfig, Policy, Specific
 from foldserve_server.models.query import ModelRef
+from foldserve_server.models.routing_table import RoutingTable
 from foldserve_server.models.servable import ServableState
-from foldserve_server.models.table import Table
 from foldserve_server.repository.config_reload import Reloader
 from foldserve_server.repository.load_unload_api import LoadUnloadApi
 from foldserve_server.repository.manager_context import ManagerContext
@@ -28,7 +28,7 @@ class Harness:
 
     def __init__(self, root: Path, policy: Policy | None = None) -> None:
         self.root = root
-        self.table = Table()
+        self.table = RoutingTable()
         self.starter = Starter()
         source = FolderSource(root) if policy is None else ListedSource((ModelConfig("m", root / "m", policy),), "test")
         self.managers = ModelManagers(ManagerContext(self.table, self.starter, MetricCounters(), 5.0))

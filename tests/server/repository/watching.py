@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from foldserve_server.models.query import ModelRef
+from foldserve_server.models.routing_table import RoutingTable
 from foldserve_server.models.servable import ServableState
-from foldserve_server.models.table import Table
 from foldserve_server.repository.manager_context import ManagerContext
 from foldserve_server.repository.managers import ModelManagers
 from foldserve_server.repository.source import FolderSource, ModelSource
@@ -21,7 +21,7 @@ class Harness:
 
     def __init__(self, root: Path, source: ModelSource | None = None, **context: Any) -> None:
         self.root = root
-        self.table = Table()
+        self.table = RoutingTable()
         self.starter = Starter()
         self.metric_counters = MetricCounters()
         self.managers = ModelManagers(ManagerContext(self.table, self.starter, self.metric_counters, 5.0, **context))

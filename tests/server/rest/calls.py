@@ -10,8 +10,8 @@ import aiohttp
 
 from foldserve_server.config.transport_options import TransportOptions
 from foldserve_server.models.admin import Admin
-from foldserve_server.models.table import Table
-from foldserve_server.predict.request_limits import RequestLimits
+from foldserve_server.models.routing_table import RoutingTable
+from foldserve_server.predict.request_options import RequestOptions
 from foldserve_server.rest.server import HttpServer
 from foldserve_server.rpc.server import monotonic_ns
 from tests.server.fakes import metric_counters_of, tracer_of
@@ -39,8 +39,8 @@ class Caller:
 
 @asynccontextmanager
 async def listening(
-    table: Table,
-    limits: RequestLimits | None = None,
+    table: RoutingTable,
+    limits: RequestOptions | None = None,
     timeout_s: float = 30,
     transport: TransportOptions | None = None,
     admin: Admin | None = None,
@@ -48,7 +48,7 @@ async def listening(
     http = HttpServer(
         table,
         admin or FakeAdmin(),
-        limits=limits or RequestLimits(),
+        limits=limits or RequestOptions(),
         transport=transport or TransportOptions(max_message_bytes=MAX_BYTES),
         metric_counters=metric_counters_of(table),
         tracer=tracer_of(table),
@@ -64,7 +64,7 @@ async def listening(
         await http.stop(0)
 
 
-def ask(path: str, body: Any = None, table: Callable[[], Table] = Table, **how: Any) -> tuple[int, Any]:
+def ask(path: str, body: Any = None, table: Callable[[], RoutingTable] = RoutingTable, **how: Any) -> tuple[int, Any]:
     """Sends a POST of the body, or a GET without one, and returns status and JSON."""
 
     async def scenario() -> tuple[int, Any]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from foldserve_contract.signature import Signature, TensorSpec
-from foldserve_server.models.table import Table
+from foldserve_server.models.routing_table import RoutingTable
 from tests.server.fakes import FakeEngine, manifest, serving
 
 from .calls import ask
@@ -15,11 +15,11 @@ from .calls import ask
 CLASSIFY, REGRESS = "/v1/models/m:classify", "/v1/models/m/versions/1:regress"
 
 
-def classes() -> Table:
+def classes() -> RoutingTable:
     return serving(FakeEngine(replace(manifest(), labels=("cat", "dog"))))
 
 
-def values() -> Table:
+def values() -> RoutingTable:
     single = Signature((TensorSpec("x", "float32", (-1, 1)),), (TensorSpec("y", "float32", (-1, 1)),))
     return serving(FakeEngine(manifest(signature=single)))
 
@@ -60,7 +60,7 @@ def test_a_value_is_returned_for_each_example() -> None:
     ],
 )
 def test_an_impossible_request_is_refused_with_the_reason(
-    path: str, body: Any, table: Callable[[], Table], message: str
+    path: str, body: Any, table: Callable[[], RoutingTable], message: str
 ) -> None:
     status, answer = ask(path, body, table)
     assert status == 400 and message in answer["error"]

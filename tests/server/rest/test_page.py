@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from foldserve_contract.bundle import Bundle
-from foldserve_server.models.engine import OutputDeviation
+from foldserve_server.models.model_engine import OutputDeviation
+from foldserve_server.models.routing_table import RoutingTable
 from foldserve_server.models.servable import Servable
-from foldserve_server.models.table import Table
 from foldserve_server.stats.shadow_deviation import Drift
 from tests.bundles import make_bundle, reseal
 from tests.server.fakes import FakeEngine, serving
@@ -23,7 +23,7 @@ from .calls import ask, listening
 ROWS = {"instances": [[1, 2], [3, 4]]}
 
 
-def fetch(path: str, table: Table) -> tuple[int, str, Mapping[str, str]]:
+def fetch(path: str, table: RoutingTable) -> tuple[int, str, Mapping[str, str]]:
     async def scenario() -> tuple[int, str, Mapping[str, str]]:
         async with listening(table) as caller, caller.session.get(path) as response:
             return response.status, await response.text(), response.headers.copy()
@@ -32,7 +32,7 @@ def fetch(path: str, table: Table) -> tuple[int, str, Mapping[str, str]]:
 
 
 def test_the_page_loads_nothing_else_and_runs_no_other_script() -> None:
-    status, text, headers = fetch("/", Table())
+    status, text, headers = fetch("/", RoutingTable())
     assert status == 200 and headers["Content-Type"].startswith("text/html")
     assert not re.findall(
         r"(?:src|href)=[\"'](?!data:)|@import|url\(|//[a-z]+[.][a-z]+/", text.replace("www.w3.org/", "")
@@ -46,7 +46,7 @@ def test_the_page_loads_nothing_else_and_runs_no_other_script() -> None:
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-async def model_shown(table: Table, *bodies: Any) -> Any:
+async def model_shown(table: RoutingTable, *bodies: Any) -> Any:
     """The page's state of model m, once these predictions were asked."""
     async with listening(table) as caller:
         for body in bodies:
@@ -130,7 +130,7 @@ def bundle(tmp_path: Path) -> Path:
     return path
 
 
-def table_of(path: Path) -> Table:
+def table_of(path: Path) -> RoutingTable:
     opened = Bundle.open(path)
     engine = FakeEngine(opened.manifest, opened.digest)
     engine.info = replace(engine.info, path=path)

@@ -7,9 +7,9 @@ import pytest
 
 from foldserve_contract.signature import Signature, TensorSpec
 from foldserve_server.errors import DeadlineExceeded, EngineFailed, QueueFull, ResourceExhausted
+from foldserve_server.models.routing_table import RoutingTable
 from foldserve_server.models.servable import Servable
-from foldserve_server.models.table import Table
-from foldserve_server.predict.request_limits import RequestLimits
+from foldserve_server.predict.request_options import RequestOptions
 from tests.server.fakes import TWO_BY_TWO, FakeEngine, manifest, serving
 
 from .calls import MAX_BYTES, ask, listening
@@ -20,11 +20,11 @@ ROWS = {"instances": [[1, 2], [3, 4.5]]}
 DOUBLED = {"predictions": [[2, 4], [6, 9]]}
 
 
-def version_7() -> Table:
+def version_7() -> RoutingTable:
     return serving(FakeEngine(), version=7)
 
 
-def failed() -> Table:
+def failed() -> RoutingTable:
     table = version_7()
     servable = Servable("m", 8)
     table.begin(servable)
@@ -34,7 +34,7 @@ def failed() -> Table:
 
 @pytest.mark.parametrize("path", [PREDICT, "/v1/models/m/versions/7:predict", "/v1/models/m/labels/canary:predict"])
 def test_a_prediction_is_answered_row_by_row(path: str) -> None:
-    def table() -> Table:
+    def table() -> RoutingTable:
         table = version_7()
         table.relabel("m", {"canary": 7})
         return table
@@ -82,8 +82,8 @@ def test_lists_at_any_depth_are_the_fault_of_the_caller(body: str, depth: int) -
     assert status == 400 and "error" in answer
 
 
-def raising(error: Exception) -> Callable[[], Table]:
-    def table() -> Table:
+def raising(error: Exception) -> Callable[[], RoutingTable]:
+    def table() -> RoutingTable:
         engine = FakeEngine()
         engine.error = error
         return serving(engine)
@@ -162,7 +162,7 @@ WIDE = Signature((TensorSpec("x", "float32", (-1, 10_000)),), (TensorSpec("y", "
 async def test_large_bodies_are_read_and_written_in_other_processes() -> None:
     rows = np.random.default_rng(0).normal(size=(2, 10_000)).astype(np.float32)
 
-    def table() -> Table:
+    def table() -> RoutingTable:
         return serving(FakeEngine(manifest(signature=WIDE)))
 
     async with listening(table()) as caller:
@@ -204,5 +204,5 @@ async def test_admitted_requests_are_answered_before_the_server_stops() -> None:
 
 
 def test_more_rows_than_a_batch_are_accepted_where_they_are_split() -> None:
-    status, answer = ask(PREDICT, {"instances": [[1, 2]] * 5}, version_7, limits=RequestLimits(split_large=True))
+    status, answer = ask(PREDICT, {"instances": [[1, 2]] * 5}, version_7, limits=RequestOptions(split_large=True))
     assert status == 200 and len(answer["predictions"]) == 5

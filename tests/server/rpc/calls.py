@@ -16,8 +16,8 @@ from foldserve_server.config.transport_options import TransportOptions
 from foldserve_server.errors import ServingError
 from foldserve_server.models.admin import Admin
 from foldserve_server.models.model_config import ModelConfig
-from foldserve_server.models.table import Table
-from foldserve_server.predict.request_limits import RequestLimits
+from foldserve_server.models.routing_table import RoutingTable
+from foldserve_server.predict.request_options import RequestOptions
 from foldserve_server.rpc.server import RpcServer, monotonic_ns
 from tests.server.fakes import metric_counters_of, tracer_of
 
@@ -81,8 +81,8 @@ class FakeAdmin:
 
 @asynccontextmanager
 async def listening(
-    table: Table,
-    limits: RequestLimits | None = None,
+    table: RoutingTable,
+    limits: RequestOptions | None = None,
     *,
     started: bool = True,
     admin: Admin | None = None,
@@ -91,7 +91,7 @@ async def listening(
     rpc = RpcServer(
         table,
         admin or FakeAdmin(),
-        limits=limits or RequestLimits(),
+        limits=limits or RequestOptions(),
         transport=transport or TransportOptions(max_message_bytes=MAX_BYTES),
         metric_counters=metric_counters_of(table),
         tracer=tracer_of(table),

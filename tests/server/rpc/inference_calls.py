@@ -8,8 +8,8 @@ import grpc
 
 from foldserve_contract.protos.open_inference import ModelInferRequest
 from foldserve_contract.signature import Array
-from foldserve_server.models.table import Table
-from foldserve_server.predict.request_limits import RequestLimits
+from foldserve_server.models.routing_table import RoutingTable
+from foldserve_server.predict.request_options import RequestOptions
 from tests.server.fakes import FakeEngine, serving
 
 from .calls import ROWS, listening
@@ -31,7 +31,7 @@ def raw_request(rows: Array = ROWS, **fields: Any) -> Any:
 
 
 def ask(
-    method: str, request: Any, table: Callable[[], Table] | None = None, limits: RequestLimits | None = None
+    method: str, request: Any, table: Callable[[], RoutingTable] | None = None, limits: RequestOptions | None = None
 ) -> Any:
     async def scenario() -> Any:
         async with listening(table() if table else serving(FakeEngine(), version=7), limits) as caller:
@@ -40,7 +40,9 @@ def ask(
     return asyncio.run(scenario())
 
 
-def refusal(request: Any, method: str = "ModelInfer", table: Callable[[], Table] | None = None) -> tuple[Code, str]:
+def refusal(
+    request: Any, method: str = "ModelInfer", table: Callable[[], RoutingTable] | None = None
+) -> tuple[Code, str]:
     async def scenario() -> tuple[Code, str]:
         async with listening(table() if table else serving(FakeEngine())) as caller:
             return await caller.failure(method, request)

@@ -9,7 +9,7 @@ import pytest
 
 from foldserve_contract.protos.methods import PREDICTION_METHODS
 from foldserve_contract.signature import Signature, TensorSpec
-from foldserve_server.models.table import Table
+from foldserve_server.models.routing_table import RoutingTable
 from foldserve_server.rpc import classify_regress_service
 from foldserve_server.rpc.classify_regress_service import CLASSIFY, REGRESS
 from foldserve_server.rpc.example_messages import examples
@@ -25,7 +25,7 @@ def signature(dtype: str = "float32", row: tuple[int, ...] = (2,)) -> Signature:
     return Signature((TensorSpec("x", dtype, (-1, *row)),), (TensorSpec("y", "float32", (-1, *row)),))
 
 
-def table_of(signature: Signature, labels: tuple[str, ...] | None = None) -> Table:
+def table_of(signature: Signature, labels: tuple[str, ...] | None = None) -> RoutingTable:
     return serving(FakeEngine(replace(manifest(signature=signature), labels=labels)), version=7)
 
 
@@ -48,7 +48,7 @@ def request(method: str = "Classify", *examples: dict[str, Any], name: str = "m"
     return message
 
 
-def ask(method: str, message: Any, table: Table | None = None) -> Any:
+def ask(method: str, message: Any, table: RoutingTable | None = None) -> Any:
     async def scenario() -> Any:
         async with listening(table or table_of(signature())) as caller:
             return await caller.call(method, message)
@@ -56,7 +56,7 @@ def ask(method: str, message: Any, table: Table | None = None) -> Any:
     return asyncio.run(scenario())
 
 
-def refusal(method: str, message: Any, table: Table | None = None) -> tuple[Code, str]:
+def refusal(method: str, message: Any, table: RoutingTable | None = None) -> tuple[Code, str]:
     async def scenario() -> tuple[Code, str]:
         async with listening(table or table_of(signature())) as caller:
             return await caller.failure(method, message)
@@ -178,7 +178,7 @@ def test_integers_are_read_for_inputs_of_integers() -> None:
     ],
 )
 def test_an_impossible_classification_is_refused_with_the_reason(
-    table: Callable[[], Table], message: Any, code: Code, words: str
+    table: Callable[[], RoutingTable], message: Any, code: Code, words: str
 ) -> None:
     assert refusal("Classify", message, table()) == (code, words)
 

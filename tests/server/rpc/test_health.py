@@ -7,8 +7,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from foldserve_server.models.query import ModelRef
+from foldserve_server.models.routing_table import RoutingTable
 from foldserve_server.models.servable import Servable
-from foldserve_server.models.table import Table
 from tests.server.fakes import FakeEngine, serving
 
 from .calls import Caller, listening
@@ -32,7 +32,7 @@ async def watch(caller: Caller, service: str = "") -> AsyncIterator[int]:
 
 
 async def test_the_server_does_not_serve_before_a_model_is_loaded() -> None:
-    table = Table()
+    table = RoutingTable()
     async with listening(table) as caller:
         overall, model = watch(caller), watch(caller, "m")
         assert (await anext(overall), await anext(model)) == (NOT_SERVING, UNKNOWN)
@@ -78,7 +78,7 @@ async def test_draining_is_reported_to_every_watch_and_stopping_ends_it() -> Non
 
 
 async def test_an_unknown_model_is_not_found() -> None:
-    async with listening(Table()) as caller:
+    async with listening(RoutingTable()) as caller:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await check(caller, "m")
         assert caught.value.code() is grpc.StatusCode.NOT_FOUND

@@ -9,10 +9,10 @@ from foldserve_contract.protos.open_inference import ModelInferRequest
 from foldserve_contract.signature import Signature, TensorSpec
 from foldserve_server.errors import DeadlineExceeded, QueueFull
 from foldserve_server.models.query import ModelRef
+from foldserve_server.models.routing_table import RoutingTable
 from foldserve_server.models.servable import Servable
-from foldserve_server.models.table import Table
 from foldserve_server.open_inference.infer_messages import input_tensors
-from foldserve_server.predict.request_limits import RequestLimits
+from foldserve_server.predict.request_options import RequestOptions
 from tests.server.fakes import FakeEngine, manifest, serving
 
 from .calls import ROWS, listening
@@ -147,8 +147,8 @@ def test_a_bad_request_is_answered_in_triton_s_words(request_: Any, code: grpc.S
 
 
 def test_a_version_that_does_not_serve_is_unavailable() -> None:
-    def loading() -> Table:
-        table = Table()
+    def loading() -> RoutingTable:
+        table = RoutingTable()
         table.begin(Servable("m", 3))
         return table
 
@@ -159,7 +159,7 @@ def test_a_version_that_does_not_serve_is_unavailable() -> None:
 
 
 def test_an_ended_version_is_unavailable_and_version_0_does_not_mean_the_default() -> None:
-    def ended() -> Table:
+    def ended() -> RoutingTable:
         table = serving(FakeEngine(), version=2)
         table.end(table.find(ModelRef("m")))
         return serving(FakeEngine(), version=1, table=table)
@@ -196,12 +196,12 @@ def test_an_output_that_is_asked_for_twice_is_given_once() -> None:
 
 
 def test_more_rows_than_a_batch_are_accepted_where_they_are_split() -> None:
-    response = ask("ModelInfer", typed_request(np.zeros((5, 2), np.float32)), limits=RequestLimits(split_large=True))
+    response = ask("ModelInfer", typed_request(np.zeros((5, 2), np.float32)), limits=RequestOptions(split_large=True))
     assert list(response.outputs[0].shape) == [5, 2]
 
 
-def raising(error: Exception) -> Callable[[], Table]:
-    def table() -> Table:
+def raising(error: Exception) -> Callable[[], RoutingTable]:
+    def table() -> RoutingTable:
         engine = FakeEngine()
         engine.error = error
         return serving(engine)

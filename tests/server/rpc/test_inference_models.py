@@ -8,11 +8,11 @@ from google.protobuf import text_format
 
 from foldserve_contract.protos.open_inference import INFERENCE_METHODS
 from foldserve_server.errors import InvalidRequest, NotInRepository
-from foldserve_server.models.engine import BatchingInfo
 from foldserve_server.models.model_config import All, Latest, Policy, Specific
+from foldserve_server.models.model_engine import BatchingInfo
 from foldserve_server.models.query import ModelRef
+from foldserve_server.models.routing_table import RoutingTable
 from foldserve_server.models.servable import Servable
-from foldserve_server.models.table import Table
 from foldserve_server.stats.model_stats import ModelStats
 from tests.server.fakes import TWO_BY_TWO, FakeEngine, manifest, serving
 
@@ -23,7 +23,7 @@ Code = grpc.StatusCode
 
 
 def test_metadata_and_configuration_describe_the_signature() -> None:
-    def table() -> Table:
+    def table() -> RoutingTable:
         return serving(FakeEngine(manifest(signature=TWO_BY_TWO)))
 
     request = INFERENCE_METHODS["ModelMetadata"].request(name="m")
@@ -68,7 +68,7 @@ def test_metadata_and_configuration_describe_the_signature() -> None:
 def test_the_configuration_describes_version_policy_and_batching(
     policy: Policy, policy_text: str, batching: BatchingInfo, batching_text: str
 ) -> None:
-    def table() -> Table:
+    def table() -> RoutingTable:
         engine = FakeEngine()
         engine.info = replace(engine.info, batching=batching)
         table = serving(engine)
@@ -121,7 +121,7 @@ def test_the_index_gives_no_reason_for_a_version_that_serves() -> None:
 
 
 def test_the_index_lists_failed_versions_with_their_reasons() -> None:
-    def table() -> Table:
+    def table() -> RoutingTable:
         table = serving(FakeEngine())
         failed = Servable("m", 2)
         table.begin(failed)

@@ -9,7 +9,7 @@ from foldserve_contract.protos import PredictRequest
 from foldserve_contract.signature import Signature, TensorSpec
 from foldserve_contract.wire.read import ReceivedRequest
 from foldserve_server.errors import InvalidRequest
-from foldserve_server.open_inference.request_check import check
+from foldserve_server.open_inference.validate_request import check
 from foldserve_server.predict.validate import check_names
 from foldserve_server.rpc import predict_messages
 

@@ -12,7 +12,7 @@ from foldserve_contract.protos import GetModelMetadataRequest, GetModelStatusReq
 from foldserve_contract.tensors import decode
 from foldserve_server.config.transport_options import TransportOptions
 from foldserve_server.errors import EngineFailed, QueueFull, ResourceExhausted
-from foldserve_server.models.table import Table
+from foldserve_server.models.routing_table import RoutingTable
 from tests.server.fakes import TWO_BY_TWO, FakeEngine, manifest, serving
 from tests.server.running import trailing
 
@@ -21,7 +21,7 @@ from .calls import MAX_BYTES, ROWS, listening, predict_request
 Code = grpc.StatusCode
 
 
-def failure_of(request: Any, method: str = "Predict", table: Table | None = None) -> tuple[grpc.StatusCode, str]:
+def failure_of(request: Any, method: str = "Predict", table: RoutingTable | None = None) -> tuple[grpc.StatusCode, str]:
     async def scenario() -> tuple[grpc.StatusCode, str]:
         async with listening(table or serving(FakeEngine())) as caller:
             return await caller.failure(method, request)

@@ -5,7 +5,7 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_reflection.v1alpha import reflection_pb2
 
-from foldserve_server.models.table import Table
+from foldserve_server.models.routing_table import RoutingTable
 
 from .calls import Caller, listening
 
@@ -29,7 +29,7 @@ def stream(caller: Caller, service: str) -> Any:
     ],
 )
 async def test_clients_of_both_versions_are_answered(service: str, offered: str, symbol: str) -> None:
-    async with listening(Table()) as caller:
+    async with listening(RoutingTable()) as caller:
         call = stream(caller, service)
         await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
         listed = (await call.read()).list_services_response.service
@@ -44,7 +44,7 @@ async def test_clients_of_both_versions_are_answered(service: str, offered: str,
 
 @pytest.mark.parametrize("service", NAMES)
 async def test_methods_and_reflection_itself_are_described(service: str) -> None:
-    async with listening(Table()) as caller:
+    async with listening(RoutingTable()) as caller:
         call = stream(caller, service)
         for symbol in ("tensorflow.serving.PredictionService.Predict", *NAMES, f"{NAMES[1]}.ServerReflectionInfo"):
             request = reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol)
@@ -60,7 +60,7 @@ async def test_methods_and_reflection_itself_are_described(service: str) -> None
 
 
 async def test_a_stream_that_stays_open_does_not_keep_the_server_from_ending() -> None:
-    async with listening(Table()) as caller:
+    async with listening(RoutingTable()) as caller:
         call = stream(caller, NAMES[0])
         await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
         await call.read()

@@ -10,7 +10,7 @@ from google.protobuf import text_format
 from foldserve_contract.protos.methods import MODEL_METHODS
 from foldserve_server.errors import Forbidden, NotPossible, ReloadFailed, ServingError
 from foldserve_server.models.model_config import All, Latest, ModelConfig, Specific
-from foldserve_server.models.table import Table
+from foldserve_server.models.routing_table import RoutingTable
 from tests.server.fakes import CountedTable
 from tests.server.rpc.calls import FakeAdmin, listening
 
@@ -24,7 +24,7 @@ def request(text: str) -> Any:
 
 def answer(text: str, admin: FakeAdmin) -> Any:
     async def ask() -> Any:
-        async with listening(Table(), admin=admin) as caller:
+        async with listening(RoutingTable(), admin=admin) as caller:
             return await caller.call(METHOD, request(text))
 
     return asyncio.run(ask())
@@ -32,7 +32,7 @@ def answer(text: str, admin: FakeAdmin) -> Any:
 
 def failure(text: str, error: ServingError | None = None) -> tuple[grpc.StatusCode, str]:
     async def ask() -> tuple[grpc.StatusCode, str]:
-        async with listening(Table(), admin=FakeAdmin(error)) as caller:
+        async with listening(RoutingTable(), admin=FakeAdmin(error)) as caller:
             return await caller.failure(METHOD, request(text))
 
     return asyncio.run(ask())

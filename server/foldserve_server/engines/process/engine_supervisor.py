@@ -15,8 +15,8 @@ from ...errors import LoadFailed, NotNow, ServingError, Unavailable
 from ...system.stall_timer import StallTimer
 from .. import refusals
 from ..settings import EngineSettings
-from .launch import EngineStartFailed, LaunchedEngine, launch
 from .restart_policy import RestartBackoff
+from .spawn import EngineStartFailed, LaunchedEngine, launch
 from .watchdog import is_hang
 
 _log = logging.getLogger(__name__)

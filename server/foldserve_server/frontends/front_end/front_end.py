@@ -26,7 +26,7 @@ from ...context.span import untraced
 from ...engines.launcher import settings_of
 from ...errors import CannotStart
 from ...listeners import Listeners, listen
-from ...models.table import Table
+from ...models.routing_table import RoutingTable
 from ...stats.metric_counters import MetricCounters
 from ...system.allocator import keep_freed_pages
 from ...system.garbage_collector import freeze_objects
@@ -137,7 +137,7 @@ class FrontEndWorker:
         if tracing_requested():
             self._tracing = Tracing.from_environment()
         settings = {kind: settings_of(kind, self._options) for kind in EngineKind}
-        self._routing = Routing(Table(), hello.front_end, settings, counters, self._options.engine.shadow_share)
+        self._routing = Routing(RoutingTable(), hello.front_end, settings, counters, self._options.engine.shadow_share)
 
     def _adopt(self, snapshot: TableSnapshot, routing: Routing) -> None:
         routing.adopt(snapshot)

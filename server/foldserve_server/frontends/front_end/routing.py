@@ -7,8 +7,8 @@ from foldserve_engine.spec import EngineKind
 from ...engines import EngineSettings
 from ...engines.serving_engine import ServingEngine
 from ...errors import Unavailable
+from ...models.routing_table import RoutingTable
 from ...models.servable import Servable, ServableState, ServableStatus
-from ...models.table import Table
 from ...predict.shadow import Mirror
 from ...stats.counter_store import CounterStore
 from ...stats.model_stats import ModelStats
@@ -25,7 +25,7 @@ class Routing:
 
     def __init__(
         self,
-        table: Table,
+        table: RoutingTable,
         front_end: int,
         settings: Mapping[EngineKind, EngineSettings],
         store: CounterStore,

@@ -6,15 +6,15 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from ...config.options import ServerOptions
 from ...engines.launcher import Launcher
 from ...models.admin import Admin
-from ...models.table import Table
+from ...models.routing_table import RoutingTable
 from ...stats.metric_counters import MetricCounters
 from ..shared_counters import SharedCounterStore
-from .pool import FrontEndPool, PoolPlan
+from .front_end_pool import FrontEndPool, PoolPlan
 
 Run = Callable[
     [
         ServerOptions,
-        Table,
+        RoutingTable,
         MetricCounters,
         Launcher,
         Callable[[Admin], Coroutine[None, None, FrontEndPool]],
@@ -41,7 +41,7 @@ async def serve_with_front_ends(
     """
     slots = options.front_ends + 1
     counters = SharedCounterStore.create(slots, own=slots - 1)
-    table = Table()
+    table = RoutingTable()
     pool = FrontEndPool(PoolPlan(options, tuple(arguments)), table, counters)
 
     async def start(admin: Admin) -> FrontEndPool:

@@ -11,7 +11,7 @@ from foldserve_engine.link.packets import Credits
 
 from ...engines import EngineSettings
 from ...engines.process.engine_supervisor import EngineSupervisor
-from ...engines.process.launch import ENGINE_COMMAND, LaunchedEngine, launch
+from ...engines.process.spawn import ENGINE_COMMAND, LaunchedEngine, launch
 from ...errors import NotNow, ServingError, Unavailable
 from ...models.change_notifier import Changes
 from ...stats.counter_store import CounterStore

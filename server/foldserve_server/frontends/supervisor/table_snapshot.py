@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 
 from ...engines.serving_engine import ServingEngine
+from ...models.routing_table import RoutingTable
 from ...models.servable import Servable
-from ...models.table import Table
 from ..messages import EngineEntry, ModelEntry, TableSnapshot, VersionEntry
 from .shared_engine import SharedEngine
 
 
-def snapshot(table: Table, engines: Iterable[SharedEngine], started: bool) -> TableSnapshot:
+def snapshot(table: RoutingTable, engines: Iterable[SharedEngine], started: bool) -> TableSnapshot:
     """The table as it stands, of epoch 0."""
     models = (
         ModelEntry(

@@ -15,10 +15,10 @@ from foldserve_contract.errors import BundleError
 from foldserve_contract.signature import Signature, TensorSpec
 
 from ...errors import ServableNotFound
-from ...models.engine import ModelEngine, OutputDeviation
+from ...models.model_engine import ModelEngine, OutputDeviation
 from ...models.query import ModelRef
+from ...models.routing_table import RoutingTable
 from ...models.servable import Servable, ServableState
-from ...models.table import Table
 from ...predict.handler import Clock
 from ...stats.shadow_deviation import Drift
 from ...system.version import own_version
@@ -43,7 +43,7 @@ _REPORT_POLICY = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:;
 class Page:
     """Answers with the page, the data that it fetches, and the reports of the bundles that serve."""
 
-    def __init__(self, table: Table, clock: Clock) -> None:
+    def __init__(self, table: RoutingTable, clock: Clock) -> None:
         self._table = table
         self._clock = clock
         self._pixels = Pixels()

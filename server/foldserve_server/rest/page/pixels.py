@@ -8,7 +8,7 @@ from foldserve_contract.bundle import Bundle
 from foldserve_contract.errors import FoldserveError
 from foldserve_contract.signature import TensorSpec
 
-from ...models.engine import ModelEngine
+from ...models.model_engine import ModelEngine
 
 BYTES, UNIT, SYMMETRIC = (0, 255), (0, 1), (-1, 1)
 Range = tuple[int, int]

@@ -11,7 +11,7 @@ from foldserve_contract.signature import Signature
 
 from ...errors import InvalidRequest
 from ...models.query import InputTensor, ModelRef, PredictResult, Query
-from ...models.table import Table
+from ...models.routing_table import RoutingTable
 from ...predict.classify_regress import ClassifyRegressHandler, ExampleRequest
 from ...predict.handler import PredictHandler
 from ..json_pool import JsonPool, are_many, is_large
@@ -32,7 +32,7 @@ class PredictRoutes:
 
     def __init__(
         self,
-        table: Table,
+        table: RoutingTable,
         predictor: PredictHandler,
         json_pool: JsonPool,
         deadline: Callable[[], int | None],

@@ -8,7 +8,7 @@ from foldserve_contract.protos.open_inference import INFERENCE_METHODS
 
 from ...errors import NotOffered
 from ...models.admin import Admin
-from ...models.table import Table
+from ...models.routing_table import RoutingTable
 from ...open_inference.catalogue import EXTENSIONS, ModelCatalogue, check_load
 from ...open_inference.not_offered import INSTEAD, not_offered
 from ...system.version import NAME, own_version
@@ -21,7 +21,7 @@ _SHARED_MEMORY = tuple(f"{kind}SharedMemory{verb}" for kind in ("System", "Cuda"
 class ModelCalls:
     """Answers every method but inference."""
 
-    def __init__(self, table: Table, health: HealthServicer, admin: Admin) -> None:
+    def __init__(self, table: RoutingTable, health: HealthServicer, admin: Admin) -> None:
         self._catalogue = ModelCatalogue(table)
         self._admin = admin
         self._health = health

@@ -13,8 +13,8 @@ import pytest
 
 from foldserve_contract.signature import Array, Signature, TensorSpec
 from foldserve_server.errors import DeadlineExceeded, QueueFull
-from foldserve_server.models.table import Table
-from foldserve_server.predict.request_limits import RequestLimits
+from foldserve_server.models.routing_table import RoutingTable
+from foldserve_server.predict.request_options import RequestOptions
 from tests.server.fakes import FakeEngine, manifest, serving
 from tests.server.rest.calls import MAX_BYTES, Caller, listening
 
@@ -53,9 +53,9 @@ async def post(caller: Caller, content: Any, headers: Mapping[str, str], path: s
 def send(
     content: Any,
     headers: Mapping[str, str] | None = None,
-    table: Callable[[], Table] | None = None,
+    table: Callable[[], RoutingTable] | None = None,
     path: str = PATH,
-    limits: RequestLimits | None = None,
+    limits: RequestOptions | None = None,
 ) -> Answer:
     async def scenario() -> Answer:
         async with listening(table() if table else serving(FakeEngine(), version=7), limits) as caller:
@@ -247,8 +247,8 @@ def test_models_and_versions_are_named_in_the_path() -> None:
 
 
 def test_a_full_queue_and_a_passed_timeout_have_triton_s_messages() -> None:
-    def failing(error: Exception) -> Callable[[], Table]:
-        def table() -> Table:
+    def failing(error: Exception) -> Callable[[], RoutingTable]:
+        def table() -> RoutingTable:
             engine = FakeEngine()
             engine.error = error
             return serving(engine)
@@ -262,5 +262,5 @@ def test_a_full_queue_and_a_passed_timeout_have_triton_s_messages() -> None:
 
 def test_large_lists_are_read_and_written_in_other_processes() -> None:
     rows = np.random.default_rng(0).normal(size=(10_000, 2)).astype(np.float32)
-    response = answer(body(tensor(rows)), limits=RequestLimits(split_large=True))
+    response = answer(body(tensor(rows)), limits=RequestOptions(split_large=True))
     np.testing.assert_array_equal(np.reshape(response["outputs"][0]["data"], (-1, 2)).astype(np.float32), rows * 2)

@@ -6,15 +6,17 @@ from typing import Any
 import pytest
 
 from foldserve_server.errors import InvalidRequest, NotInRepository
+from foldserve_server.models.routing_table import RoutingTable
 from foldserve_server.models.servable import Servable
-from foldserve_server.models.table import Table
 from foldserve_server.open_inference.catalogue import ModelCatalogue
 from tests.server.fakes import TWO_BY_TWO, FakeEngine, manifest, serving
 from tests.server.rest.calls import listening
 from tests.server.rpc.calls import FakeAdmin
 
 
-def fetch(*paths: str, table: Table | None = None, post: Any = None, admin: FakeAdmin | None = None) -> list[Any]:
+def fetch(
+    *paths: str, table: RoutingTable | None = None, post: Any = None, admin: FakeAdmin | None = None
+) -> list[Any]:
     """Status and JSON of each path; None for an empty body."""
 
     async def scenario() -> list[Any]:

@@ -6,13 +6,13 @@ from dataclasses import replace
 from ..context.rights import current_rights, require_model
 from ..errors import InvalidRequest, ServableNotFound, Unavailable
 from .change_notifier import Changes
-from .engine import ModelEngine
 from .model_config import Latest, Policy
+from .model_engine import ModelEngine
 from .query import ModelRef
 from .servable import Servable, ServableState, ServableStatus
 
 
-class Table:
+class RoutingTable:
     """All versions, the one of each model that answers by default, and labels. It alone changes a version's status.
 
     Attributes:

@@ -4,12 +4,12 @@ import pytest
 
 from foldserve_server.errors import InvalidRequest, ServableNotFound, Unavailable
 from foldserve_server.models.query import ModelRef
+from foldserve_server.models.routing_table import RoutingTable
 from foldserve_server.models.servable import Servable, ServableState, ServableStatus
-from foldserve_server.models.table import Table
 from tests.server.fakes import FakeEngine, serving
 
 
-def states(table: Table, name: str = "m") -> list[tuple[int, ServableState]]:
+def states(table: RoutingTable, name: str = "m") -> list[tuple[int, ServableState]]:
     return [(servable.version, servable.state) for servable in table.status(ModelRef(name))]
 
 
@@ -41,7 +41,7 @@ def test_a_name_and_no_label_is_what_finds_a_model(ref: ModelRef, message: str) 
 
 
 def test_a_version_is_served_when_it_is_published_and_not_before() -> None:
-    table = Table()
+    table = RoutingTable()
     servable = Servable("m", 3)
     table.begin(servable)
     assert states(table) == [(3, ServableState.LOADING)]
@@ -123,7 +123,7 @@ def test_the_status_of_what_was_never_there_is_not_found() -> None:
 
 
 def test_every_change_rings() -> None:
-    table = Table()
+    table = RoutingTable()
     servable = Servable("m", 1)
     changes: list[Callable[[], object]] = [
         lambda: table.begin(servable),
@@ -139,7 +139,7 @@ def test_every_change_rings() -> None:
 
 
 def test_while_one_version_gives_way_to_another_callers_are_to_come_again() -> None:
-    table = Table()
+    table = RoutingTable()
     first, second = Servable("m", 1), Servable("m", 2)
     table.begin(first)
     with pytest.raises(ServableNotFound):
@@ -159,7 +159,7 @@ def test_while_one_version_gives_way_to_another_callers_are_to_come_again() -> N
 
 
 def test_a_table_that_is_taken_over_tells_the_same_of_a_version_that_gives_way() -> None:
-    table, first, second = Table(), Servable("m", 1), Servable("m", 2)
+    table, first, second = RoutingTable(), Servable("m", 1), Servable("m", 2)
     serves = ServableStatus(ServableState.AVAILABLE, engine=FakeEngine())
     leaves, loads = ServableStatus(ServableState.UNLOADING), ServableStatus(ServableState.LOADING)
     table.adopt({"m": {1: (first, serves)}}, {}, ["m"], {})

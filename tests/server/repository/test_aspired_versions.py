@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from foldserve_server.models.model_config import All, Latest, Policy, Specific
-from foldserve_server.repository.next_step import next_step
+from foldserve_server.repository.aspired_versions import next_step
 from foldserve_server.repository.scanner import VersionSnapshot
 
 

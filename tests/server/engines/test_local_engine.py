@@ -7,7 +7,7 @@ import pytest
 
 from foldserve_contract.bundle import Bundle
 from foldserve_engine.spec import EngineKind
-from foldserve_server.engines import EngineProcess
+from foldserve_server.engines import LocalEngine
 from foldserve_server.engines.serving_engine import ServingEngine
 from foldserve_server.errors import (
     DeadlineExceeded,
@@ -208,7 +208,7 @@ async def test_the_room_of_a_caller_who_left_is_free_only_when_the_engine_says_s
         await until_there_is_room(engine)
 
 
-async def until_there_is_room(engine: EngineProcess) -> None:
+async def until_there_is_room(engine: LocalEngine) -> None:
     while True:
         try:
             await engine.predict(rows(1))

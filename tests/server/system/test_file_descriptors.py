@@ -4,11 +4,11 @@ import sys
 
 import pytest
 
-from foldserve_server.system.descriptors import raise_limit
+from foldserve_server.system.file_descriptors import raise_limit
 
 PROGRAM = """
 import resource
-from foldserve_server.system.descriptors import raise_limit
+from foldserve_server.system.file_descriptors import raise_limit
 resource.setrlimit(resource.RLIMIT_NOFILE, (200, 300))
 print(raise_limit(), resource.getrlimit(resource.RLIMIT_NOFILE))
 """

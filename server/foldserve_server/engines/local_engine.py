@@ -10,7 +10,7 @@ from ..errors import NotNow
 from .client.engine_client import EngineClient
 from .client.pending import PendingRequests
 from .process.engine_supervisor import EngineSupervisor
-from .process.launch import ENGINE_COMMAND, LaunchedEngine, launch
+from .process.spawn import ENGINE_COMMAND, LaunchedEngine, launch
 from .settings import EngineSettings
 
 _FRONT_END = 1
@@ -25,7 +25,7 @@ class LocalCallers(EngineClient):
         self.attach(launched.link(_FRONT_END), launched.epoch, launched.status, largest, launched.child.kill)
 
 
-class EngineProcess(EngineSupervisor):
+class LocalEngine(EngineSupervisor):
     """A model version that answers predictions."""
 
     def __init__(self, path: Path, settings: EngineSettings, command: Sequence[str], launched: LaunchedEngine) -> None:
@@ -38,7 +38,7 @@ class EngineProcess(EngineSupervisor):
     @classmethod
     async def start(
         cls, path: Path, settings: EngineSettings, *, command: Sequence[str] = ENGINE_COMMAND
-    ) -> "EngineProcess":
+    ) -> "LocalEngine":
         """Starts a process and returns once it is available: verified, warmed, golden samples answered.
 
         Cancelling this kills the candidate.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class RequestLimits:
+class RequestOptions:
     """Bounds that hold for every model.
 
     Attributes:

@@ -15,7 +15,7 @@ from ...engines.process.restart_policy import RestartBackoff
 from ...errors import CannotStart, FrontEndsFailed
 from ...models.admin import Admin
 from ...models.change_notifier import Changes
-from ...models.table import Table
+from ...models.routing_table import RoutingTable
 from ...stats.metric_counters import BUSY_BYTES
 from ...system.address import reserve
 from ..admin_messages import AdminRequest, CancelAdminRequest
@@ -54,15 +54,15 @@ class FrontEndPool:
 
     Attributes:
         counters: The counters of all front ends; the last slot is the supervisor's.
-        changes: Rings when a front end has adopted a table, released an engine, or has ended.
+        changes: Notifies waiters when a front end has applied a table, released an engine, or has ended.
         port: The port on which they listen.
     """
 
-    def __init__(self, plan: PoolPlan, table: Table, counters: SharedCounterStore) -> None:
+    def __init__(self, plan: PoolPlan, table: RoutingTable, counters: SharedCounterStore) -> None:
         """No front end is started yet.
 
         Raises:
-            CannotStart: The port cannot be had.
+            CannotStart: The port cannot be bound.
         """
         self.counters = counters
         self.changes = Changes()
@@ -132,7 +132,7 @@ class FrontEndPool:
         return self._published.epoch
 
     async def settled(self) -> None:
-        """Returns when every running front end answers by the newest table."""
+        """Waits until every running front end uses the newest routing table."""
         epoch = self.publish()
         while not all(process.has_adopted(epoch) for process in self.running()):
             change = self.changes.ticket()
@@ -148,7 +148,7 @@ class FrontEndPool:
         await asyncio.shield(self._failure)
 
     def drain(self) -> None:
-        """Has health report from now on that nothing serves."""
+        """Makes the health check report NOT_SERVING from now on."""
         self._stopping = True
         for process in self.running():
             process.channel.send(Drain())

@@ -17,11 +17,11 @@ from foldserve_server.config.parse_flags import parse
 from foldserve_server.engines import RestartPolicy
 from foldserve_server.errors import CannotStart, FrontEndsFailed, Unavailable
 from foldserve_server.frontends.shared_counters import SharedCounterStore
-from foldserve_server.frontends.supervisor.pool import FrontEndPool, PoolPlan
+from foldserve_server.frontends.supervisor.front_end_pool import FrontEndPool, PoolPlan
 from foldserve_server.frontends.supervisor.shared_engine import SharedEngine
 from foldserve_server.models.model_config import Latest
+from foldserve_server.models.routing_table import RoutingTable
 from foldserve_server.models.servable import Servable, ServableState
-from foldserve_server.models.table import Table
 from tests.server.fakes import FakeEngine, manifest
 from tests.server.frontends.test_admin_messages import Remembering
 
@@ -40,7 +40,7 @@ class Harness:
         )
         slots = front_ends + 1
         self.counters = SharedCounterStore.create(slots, slots - 1)
-        self.table = Table()
+        self.table = RoutingTable()
         command = (sys.executable, "-P", str(ACTOR), str(folder))
         self.pool = FrontEndPool(PoolPlan(options, ("words",), command, QUICK), self.table, self.counters)
 
