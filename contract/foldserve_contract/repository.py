@@ -9,7 +9,10 @@ from pathlib import Path
 from .errors import UnsafePath
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_VERSION = re.compile(r"[0-9]{1,18}")
+MAX_VERSION = 2**63 - 1  # the largest int64, the type in TensorFlow Serving's protocol
+VERSION_PATTERN = "[0-9]{1,19}"
+_VERSION = re.compile("0*" + VERSION_PATTERN)
+_SYSTEM = "lost+found"  # in the root of a file system
 
 
 def check_name(name: str) -> str:
@@ -21,6 +24,12 @@ def check_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise UnsafePath(f"model name {name!r} must be letters, digits, '.', '_' and '-', beginning with the first two")
     return name
+
+
+def version_of(name: str) -> int | None:
+    """The version number that a folder's name stands for; None where it is not one from 0 to `MAX_VERSION`."""
+    number = int(name.lstrip("0") or "0") if _VERSION.fullmatch(name) else MAX_VERSION + 1
+    return number if number <= MAX_VERSION else None
 
 
 def path_exists(path: Path) -> bool:
@@ -50,10 +59,39 @@ def models(root: Path) -> list[str]:
     return sorted(path.name for path in root.iterdir() if _NAME.fullmatch(path.name) and path.is_dir())
 
 
+def passed_over(root: Path) -> list[Path]:
+    """Folders in the repository whose name may not be a model's, sorted; hidden ones are left out."""
+    return sorted(
+        path for path in root.iterdir() if not _NAME.fullmatch(path.name) and not _is_expected(path) and path.is_dir()
+    )
+
+
+def passed_over_versions(root: Path, name: str) -> dict[Path, str]:
+    """Folders of a model that are no version, and what else is named like one, each with the reason; sorted."""
+    taken = versions(root, name)
+    reasons = {path: _not_a_version(path, taken) for path in sorted((root / name).iterdir()) if not _is_expected(path)}
+    return {path: reason for path, reason in reasons.items() if reason}
+
+
+def _not_a_version(path: Path, taken: dict[int, Path]) -> str:
+    """The reason why a path in a model's folder is passed over; empty where it is a version, or some other file."""
+    number = version_of(path.name)
+    if number is None:
+        return f"its name is not a version, a number from 0 to {MAX_VERSION}" if path.is_dir() else ""
+    if number not in taken or taken[number] == path:
+        return "" if path.is_dir() else "a version is a folder, and this is not one"
+    return f"version {number} is {taken[number].name} already"
+
+
+def _is_expected(path: Path) -> bool:
+    return path.name.startswith(".") or path.name == _SYSTEM
+
+
 def versions(root: Path, name: str) -> dict[int, Path]:
     """The version directories of a model by number, ascending; of `7` and `007`, the one without zeros is taken."""
     directories: dict[int, Path] = {}
     for path in sorted((root / name).iterdir(), key=lambda path: (len(path.name), path.name)):
-        if _VERSION.fullmatch(path.name) and path.is_dir():
-            directories.setdefault(int(path.name), path)
+        number = version_of(path.name)
+        if number is not None and path.is_dir():
+            directories.setdefault(number, path)
     return dict(sorted(directories.items()))

@@ -6,12 +6,12 @@ from typing import TypedDict
 
 from foldserve_contract.errors import FoldserveError
 from foldserve_contract.options import option
+from foldserve_contract.repository import MAX_VERSION
 from foldserve_contract.signature import Array, Arrays
 
 DEFAULT_GOLDEN = 32
 MAX_GOLDEN = 1024
 DEFAULT_MAX_BATCH = 32
-MAX_VERSION = 2**63 - 1  # the largest int64, the type in TensorFlow Serving's protocol
 Samples = Path | str | Array | Arrays | None
 
 

@@ -143,12 +143,14 @@ class TableSnapshot:
     Attributes:
         epoch: Counts the tables.
         started: Whether every model that was there at the start is loaded or refused.
+        notices: What the model repository holds and is not served.
     """
 
     epoch: int
     started: bool
     models: tuple[ModelEntry, ...]
     engines: tuple[EngineEntry, ...]
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The routing table: which version answers for a model."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from ..context.rights import current_rights, require_model
@@ -17,11 +17,13 @@ class RoutingTable:
 
     Attributes:
         changes: Rings whenever an answer of the table may have changed.
+        notices: What the model repository holds and is not served, for people.
     """
 
     def __init__(self) -> None:
         """An empty table."""
         self.changes = Changes()
+        self.notices: tuple[str, ...] = ()
         self._versions: dict[str, dict[int, Servable]] = {}
         self._serving: dict[str, Servable] = {}
         self._served: set[str] = set()
@@ -109,6 +111,12 @@ class RoutingTable:
         self._policies[name] = policy
         self.changes.ring()
 
+    def set_notices(self, notices: Sequence[str]) -> None:
+        """Replaces the notices."""
+        if self.notices != tuple(notices):
+            self.notices = tuple(notices)
+            self.changes.ring()
+
     def begin(self, servable: Servable) -> None:
         """A version is about to be loaded. It is not listed while another of its number serves."""
         versions = self._versions.setdefault(servable.name, {})
@@ -165,6 +173,7 @@ class RoutingTable:
         labels: Mapping[str, Mapping[str, int]],
         served: Collection[str],
         policies: Mapping[str, Policy],
+        notices: Sequence[str] = (),
     ) -> None:
         """Becomes a copy of another process's table.
 
@@ -173,6 +182,7 @@ class RoutingTable:
             labels: See `labels`, by model.
             served: See `served`.
             policies: See `policy`, by model.
+            notices: See `notices`.
         """
         self._served = set(served)
         self._versions = {
@@ -183,6 +193,7 @@ class RoutingTable:
                 servable.enter(status)
         self._labels = {name: dict(by_label) for name, by_label in labels.items()}
         self._policies = dict(policies)
+        self.notices = tuple(notices)
         for name in self._serving.keys() - self._versions.keys():
             del self._serving[name]
         for name in self._versions:

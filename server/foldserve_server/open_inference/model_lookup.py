@@ -1,11 +1,12 @@
 """Lookup of the version that a request names, with Triton's messages where it is not found."""
 
+from foldserve_contract.repository import MAX_VERSION
+
 from ..errors import InvalidRequest, ServableNotFound, Unavailable
 from ..models.query import ModelRef
 from ..models.routing_table import RoutingTable
 from ..models.servable import Servable
 
-_HIGHEST = (1 << 63) - 1
 _LONGEST = 100  # digits, most of them zeros
 
 
@@ -17,7 +18,7 @@ def model_ref(name: str, version: str) -> ModelRef:
     """
     if not version:
         return ModelRef(name)
-    if not version.isascii() or not version.isdigit() or len(version) > _LONGEST or int(version) > _HIGHEST:
+    if not version.isascii() or not version.isdigit() or len(version) > _LONGEST or int(version) > MAX_VERSION:
         raise InvalidRequest(
             f"failed to get model version from specified version string '{version:.100}',"
             " version should be an integral value > 0"

@@ -36,11 +36,15 @@ class ModelManagers:
         return self._managers[config.name]
 
     def see(self, configs: Mapping[str, ModelConfig], listings: Mapping[str, Sequence[VersionSnapshot]]) -> None:
-        """Gives every manager what a scan found of its model; models that are new get a manager."""
+        """Gives every manager what a scan found of its model; models that are new get a manager.
+
+        A model that is configured and not listed could not be read: nothing changes for it.
+        """
         for config in configs.values():
             self.create(config)
         for name, manager in self._managers.items():
-            manager.see(listings.get(name, ()))
+            if name in listings or name not in configs:
+                manager.see(listings.get(name, ()))
 
     def replace(
         self,

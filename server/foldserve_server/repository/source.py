@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from foldserve_contract.repository import models
+from foldserve_contract.repository import models, passed_over
 
 from ..models.model_config import ModelConfig
 
@@ -18,6 +18,13 @@ class ModelSource(Protocol):
 
         Raises:
             OSError: They cannot be listed now.
+        """
+
+    def notices(self) -> list[str]:
+        """What is there beside the models and is not served, a line each.
+
+        Raises:
+            OSError: It cannot be listed now.
         """
 
 
@@ -45,6 +52,15 @@ class FolderSource:
         names = (name for name in models(self.path) if self.only in (None, name))
         return {name: ModelConfig(name, self.path / name) for name in names}
 
+    def notices(self) -> list[str]:
+        """See `ModelSource.notices`."""
+        if self.single or self.only is not None:
+            return []
+        return [
+            f"{path} is passed over: a model's name is letters, digits, '.', '_' and '-', beginning with the first two"
+            for path in passed_over(self.path)
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class ListedSource:
@@ -63,3 +79,7 @@ class ListedSource:
     def configs(self) -> Mapping[str, ModelConfig]:
         """See `ModelSource.configs`."""
         return {model.name: model for model in self.models}
+
+    def notices(self) -> list[str]:
+        """See `ModelSource.notices`: what is not listed is not looked at."""
+        return []

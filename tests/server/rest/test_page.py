@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 from foldserve_contract.bundle import Bundle
+from foldserve_server.config.transport_options import TransportOptions
+from foldserve_server.context.rights import Rights
 from foldserve_server.models.model_engine import OutputDeviation
 from foldserve_server.models.routing_table import RoutingTable
 from foldserve_server.models.servable import Servable
+from foldserve_server.security.tokens import Token, TokenAuthenticator
 from foldserve_server.stats.shadow_deviation import Drift
 from tests.bundles import make_bundle, reseal
 from tests.server.fakes import FakeEngine, serving
@@ -59,9 +62,26 @@ async def test_a_model_is_shown_with_the_version_that_serves_and_its_labels() ->
     table = serving(FakeEngine(), version=7)
     table.relabel("m", {"stable": 7, "canary": 7})
     model = await model_shown(table)
-    assert (model["name"], model["serving"]) == ("m", 7)
+    assert (model["name"], model["serving"]) == ("m", "7")
     (good,) = model["versions"]
     assert good["labels"] == ["canary", "stable"] and good["available"] and not good["report"]
+
+
+async def test_the_digits_of_a_large_version_are_shown_as_they_are() -> None:
+    (good,) = (await model_shown(serving(FakeEngine(), version=2**63 - 1)))["versions"]
+    assert good["version"] == "9223372036854775807", "a number would be rounded to 9223372036854776000"
+
+
+@pytest.mark.parametrize(("models", "shown"), [(None, ["a folder is passed over"]), (frozenset({"m"}), [])])
+async def test_what_is_passed_over_is_shown_to_callers_with_a_right_to_every_model(
+    models: frozenset[str] | None, shown: list[str]
+) -> None:
+    table = serving(FakeEngine())
+    table.set_notices(["a folder is passed over"])
+    token = Token(hashlib.sha256(b"secret").digest(), Rights("somebody", models))
+    async with listening(table, transport=TransportOptions(access=TokenAuthenticator([token]))) as caller:
+        caller.session.headers["Authorization"] = "Bearer secret"
+        assert (await caller.get("/page/state"))[1]["notices"] == shown
 
 
 async def test_a_version_that_failed_is_shown_with_its_reason() -> None:
@@ -71,8 +91,8 @@ async def test_a_version_that_failed_is_shown_with_its_reason() -> None:
     table.end(failed, "it deviates")
     model = await model_shown(table)
     bad, _ = model["versions"]
-    assert (model["name"], model["serving"]) == ("m", 7), "the version below serves on"
-    assert (bad["version"], bad["state"], bad["failed"], bad["reason"]) == (8, "END", True, "it deviates")
+    assert (model["name"], model["serving"]) == ("m", "7"), "the version below serves on"
+    assert (bad["version"], bad["state"], bad["failed"], bad["reason"]) == ("8", "END", True, "it deviates")
     assert bad["sizes"] == "" and bad["shadow"] is None
 
 

@@ -73,6 +73,7 @@ class Routing:
             {model.name: model.labels for model in snapshot.models},
             {model.name for model in snapshot.models if model.served},
             {model.name: model.policy for model in snapshot.models},
+            snapshot.notices,
         )
         listed = {entry.servable for model in snapshot.models for entry in model.versions}
         for serial in self._servables.keys() - listed:

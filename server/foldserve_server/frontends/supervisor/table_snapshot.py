@@ -22,7 +22,7 @@ def snapshot(table: RoutingTable, engines: Iterable[SharedEngine], started: bool
         for name, versions in sorted(table.everything().items())
     )
     entries: tuple[EngineEntry, ...] = tuple(engine.entry for engine in engines)
-    return TableSnapshot(0, started, tuple(models), entries)
+    return TableSnapshot(0, started, tuple(models), entries, table.notices)
 
 
 def _version(servable: Servable) -> VersionEntry:

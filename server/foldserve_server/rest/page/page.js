@@ -57,7 +57,7 @@ function gate(version) {
 }
 
 function row(name, version) {
-  const number = make("td", {className: "number"}, String(version.version));
+  const number = make("td", {className: "number"}, version.version);
   for (const label of version.labels) number.append(make("span", {className: "label"}, label));
   const report = make("td", {className: "number"});
   if (version.report) {
@@ -249,7 +249,7 @@ function choose(card, model, serving) {  // requests go to the default version, 
   card.options = options;
   card.tried = there.find(({version}) => version === card.picked) || serving;
   card.choice.value = card.tried.version;
-  card.choice.onchange = () => { card.picked = +card.choice.value; choose(card, model, serving); };
+  card.choice.onchange = () => { card.picked = card.choice.value; choose(card, model, serving); };
   card.choice.parentElement.hidden = there.length < 2;
   if (card.described !== card.tried.key) { card.described = card.tried.key; describe(card, model.name, card.tried); }
 }
@@ -284,6 +284,15 @@ function update(model) {
   return card.root;
 }
 
+const notices = make("ul", {className: "notices", ariaLabel: "passed over"});
+
+function notice(lines) {  // what the server found in its folders and does not serve
+  const text = lines.join("\n");
+  if (text !== notices.text) notices.replaceChildren(...lines.map(line => make("li", {}, line)));
+  notices.text = text;
+  return lines.length ? [notices] : [];
+}
+
 const nothing = make("p", {className: "soft"}, "No model is known yet. export-model writes bundles to the folder this server watches.");
 let timer = 0;
 
@@ -299,7 +308,7 @@ async function refresh() {
     }
     const state = await response.json();
     document.getElementById("version").textContent = state.version;
-    const roots = state.models.length ? state.models.map(update) : [nothing];
+    const roots = [...(state.models.length ? state.models.map(update) : [nothing]), ...notice(state.notices)];
     if (roots.some((root, index) => place.children[index] !== root) || place.children.length !== roots.length) place.replaceChildren(...roots);
     const serving = state.models.filter(model => model.serving !== null).length;
     statusLine.textContent = `${serving} of ${state.models.length} models serving`;

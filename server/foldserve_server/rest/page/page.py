@@ -12,8 +12,10 @@ from aiohttp import web
 
 from foldserve_contract.bundle import Bundle
 from foldserve_contract.errors import BundleError
+from foldserve_contract.repository import VERSION_PATTERN
 from foldserve_contract.signature import Signature, TensorSpec
 
+from ...context.rights import current_rights
 from ...errors import ServableNotFound
 from ...models.model_engine import ModelEngine, OutputDeviation
 from ...models.query import ModelRef
@@ -55,8 +57,8 @@ class Page:
         return [
             web.get(ROOT, self.page),
             web.get("/page/state", self.state),
-            web.get("/page/models/{name}/versions/{version:[0-9]{1,18}}", self.model),
-            web.get("/reports/{name}/{version:[0-9]{1,18}}", self.report),
+            web.get(f"/page/models/{{name}}/versions/{{version:{VERSION_PATTERN}}}", self.model),
+            web.get(f"/reports/{{name}}/{{version:{VERSION_PATTERN}}}", self.report),
         ]
 
     async def page(self, request: web.Request) -> web.Response:
@@ -66,7 +68,8 @@ class Page:
     async def state(self, request: web.Request) -> web.Response:
         """Every version with its state and statistics."""
         models = [self._model(name) for name in self._table.names()]
-        return _json({"version": own_version(), "models": models})
+        notices = self._table.notices if current_rights().models is None else ()  # they name folders of any model
+        return _json({"version": own_version(), "models": models, "notices": list(notices)})
 
     async def model(self, request: web.Request) -> web.Response:
         """The constant facts of a version that serves: signature, labels, preprocessing, range of pixels."""
@@ -97,11 +100,11 @@ class Page:
         serving = self._table.serving(name)
         labels = self._table.labels(name)
         versions = [self._version(servable, labels) for servable in self._table.status(ModelRef(name))]
-        return {"name": name, "serving": None if serving is None else serving.version, "versions": versions}
+        return {"name": name, "serving": None if serving is None else str(serving.version), "versions": versions}
 
     def _version(self, servable: Servable, labels: Any) -> dict[str, Any]:
         entry = {
-            "version": servable.version,
+            "version": str(servable.version),  # JavaScript's numbers hold 53 bits
             "state": servable.state.name,
             "failed": servable.failed,
             "reason": servable.reason,

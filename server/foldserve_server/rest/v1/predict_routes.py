@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from foldserve_contract.repository import VERSION_PATTERN
 from foldserve_contract.signature import Signature
 
 from ...errors import InvalidRequest
@@ -20,7 +21,7 @@ from . import model_json
 from .example_json import read_examples, write_classes, write_values
 from .predict_json import PredictBody, dump, read_predict, write_predict
 
-_VERSION_OR_LABEL = r"(?:/versions/(?P<version>[0-9]{1,18})|/labels/(?P<label>[^/:]+))?"
+_VERSION_OR_LABEL = rf"(?:/versions/(?P<version>{VERSION_PATTERN})|/labels/(?P<label>[^/:]+))?"
 _POST = re.compile(rf"/v1/models/(?P<name>[^/:]+){_VERSION_OR_LABEL}:(?P<verb>predict|classify|regress)", re.IGNORECASE)
 _GET = re.compile(rf"/v1/models(?:/(?P<name>[^/:]+))?{_VERSION_OR_LABEL}(?P<metadata>/metadata)?", re.IGNORECASE)
 JSON = "application/json"
