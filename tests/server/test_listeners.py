@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from foldserve_server.errors import CannotStart
-from foldserve_server.system.address import check_free, join
+from foldserve_server.system.address import bind_all, check_free, join
 from foldserve_server.system.log import JsonFormatter
 
 HEAVY = {"tensorflow", "keras", "onnx", "onnxruntime", "foldserve_exporter"}
@@ -48,6 +48,28 @@ def test_a_port_is_free_until_a_server_listens_there() -> None:
 def test_a_host_other_than_this_machine_is_refused() -> None:
     with pytest.raises(CannotStart, match=r"--host no\.such\.host\.invalid"):
         check_free("no.such.host.invalid", 0)
+
+
+def test_every_address_of_the_machine_includes_ipv4() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(CannotStart, match="Address already in use"):
+            check_free("::", other.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("host", "addresses"), [("::", ["127.0.0.1", "::1"]), ("::1", ["::1"]), ("0.0.0.0", ["127.0.0.1"])]
+)
+def test_the_sockets_of_a_host_are_reached_at_its_addresses(host: str, addresses: list[str]) -> None:
+    port, sockets = bind_all(host, 0)
+    for sock in sockets:
+        sock.listen()
+    for address in ("127.0.0.1", "::1"):
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as caller:
+            assert (caller.connect_ex((address, port)) == 0) == (address in addresses)
+    for sock in sockets:
+        sock.close()
 
 
 def test_an_ipv6_address_is_bracketed() -> None:

@@ -95,6 +95,14 @@ def share(word: str) -> float:
     return value
 
 
+def host(word: str) -> str:
+    """A host name or an address to listen on; an IPv6 address may stand in brackets, as in a URL."""
+    name = word[1:-1] if word.startswith("[") and word.endswith("]") else word
+    if not name:
+        raise argparse.ArgumentTypeError("expected a host name or an address of this machine, such as 127.0.0.1")
+    return name
+
+
 def channel_arguments(word: str) -> tuple[tuple[str, int | str], ...]:
     """Channel arguments of gRPC, such as `grpc.max_connection_age_ms=2000,grpc.optimization_target=latency`."""
     parts = [part.partition("=") for part in word.split(",") if part]

@@ -147,7 +147,11 @@ def _add_models(parser: FlagParser) -> None:
 
 def _add_network(parser: FlagParser) -> None:
     parser.flag(
-        "host", "address to listen on (default 127.0.0.1: this machine only)", default="127.0.0.1", metavar="HOST"
+        "host",
+        "address to listen on (default 127.0.0.1: this machine only; 0.0.0.0: any IPv4 address, [::]: any address)",
+        type=converters.host,
+        default="127.0.0.1",
+        metavar="HOST",
     )
     parser.flag("port", "gRPC port (default 8500); 0 takes any free one", type=converters.port, default=8500)
     parser.flag(
@@ -167,7 +171,7 @@ def _add_network(parser: FlagParser) -> None:
     parser.switch("rest_api_enable_cors_support", "let pages from elsewhere ask REST, as browsers do")
     parser.flag(
         "grpc_channel_arguments",
-        "what gRPC's server is told besides, such as grpc.max_connection_age_ms=2000",
+        "settings of gRPC's server, which replace foldserve's own, such as grpc.max_connection_age_ms=2000",
         type=converters.channel_arguments,
         default=(),
         metavar="NAME=VALUE,…",

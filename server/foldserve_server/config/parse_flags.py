@@ -23,6 +23,14 @@ from .transport_options import CONNECTION_AGE_S, METRICS, TransportOptions
 
 _REMOTE = ("gs://", "s3://", "hdfs://", "http://", "https://")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_DECIDED_ELSEWHERE = {
+    "grpc.max_receive_message_length": "--max-message-bytes bounds the requests of gRPC and of REST",
+    "grpc.so_reuseport": "the port is shared by the front ends of this server (--front-ends), and by nothing else",
+}
+_SAME_MEANING = {
+    "grpc.max_concurrent_streams": "max-concurrent-streams",
+    "grpc.max_connection_age_ms": "max-connection-age",
+}
 _DEFAULT_NAME = "default"  # TensorFlow Serving's, where --model_base_path comes without --model_name
 
 
@@ -188,9 +196,23 @@ def _transport(arguments: argparse.Namespace) -> TransportOptions:
         tensor_content=arguments.enable_serialization_as_tensor_content,
         cors=arguments.rest_api_enable_cors_support,
         metrics_path=_metrics_path(arguments),
-        channel_arguments=arguments.grpc_channel_arguments,
+        channel_arguments=_channel_arguments(arguments),
         max_connection_age_s=_connection_age_s(arguments),
     )
+
+
+def _channel_arguments(arguments: argparse.Namespace) -> tuple[tuple[str, int | str], ...]:
+    """Settings of gRPC as they were given, unless a flag of its own has the same meaning."""
+    given: tuple[tuple[str, int | str], ...] = arguments.grpc_channel_arguments
+    for name, _ in given:
+        if name in _DECIDED_ELSEWHERE:
+            raise CannotStart(f"--grpc_channel_arguments: {name} cannot be set here: {_DECIDED_ELSEWHERE[name]}")
+        flag = _SAME_MEANING.get(name, "")
+        if flag and getattr(arguments, flag.replace("-", "_")) is not None:
+            raise CannotStart(
+                f"--{flag} and --grpc_channel_arguments {name} have the same meaning; leave one of them out"
+            )
+    return given
 
 
 def _metrics_path(arguments: argparse.Namespace) -> str | None:

@@ -49,6 +49,11 @@ def _input_tensor(tensor: Any, raw: bytes | None) -> InputTensor:
 def _typed_array(contents: Any, datatype: Datatype, shape: tuple[int, ...]) -> Array:
     if datatype.field is None:
         raise TensorError(f"data-type {datatype.name} has no typed contents; send raw_input_contents")
+    others = [field.name for field, _ in contents.ListFields() if field.name != datatype.field]
+    if others:
+        raise TensorError(
+            f"values of data-type {datatype.name} are sent in {datatype.field}; {others[0]} holds some too"
+        )
     # Where 64 bits are needed, numpy would take numbers on both sides of 2^63 for float64.
     values = np.array(getattr(contents, datatype.field), np.uint64 if datatype.dtype == "uint64" else None)
     if values.size != math.prod(shape):

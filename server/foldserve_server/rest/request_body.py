@@ -4,10 +4,12 @@ import asyncio
 from contextvars import ContextVar
 
 from aiohttp import web
+from aiohttp.http import HttpVersion11
 from aiohttp.web_protocol import RequestPayloadError
 
 from ..errors import DeadlineExceeded, InvalidRequest
 from ..security.admission import Admission
+from .connection import CONTINUE
 from .decompression import CHUNK_BYTES, IdentityDecoder, decoder_for
 from .status import BodyTooLarge
 
@@ -33,6 +35,25 @@ def announced_size(request: web.Request) -> int:
     return size
 
 
+async def check_expectation(request: web.Request) -> web.StreamResponse | None:
+    """Answers nothing to a header `Expect: 100-continue`: `read_body` does, once the request is not refused before.
+
+    Raises:
+        web.HTTPExpectationFailed: The header holds something else.
+    """
+    expected = request.headers.get("Expect", "")
+    if expected.lower() != "100-continue":
+        raise web.HTTPExpectationFailed(text=f"Unknown Expect: {expected:.100}")
+    return None
+
+
+async def _invite(request: web.Request) -> None:
+    """Asks a caller for the body that it holds back."""
+    if "Expect" in request.headers and request.version >= HttpVersion11 and not request.content.is_eof():
+        await request.writer.write(CONTINUE)
+        request.writer.output_size = 0  # the response itself has not begun
+
+
 async def read_body(request: web.Request, stalled_s: float = STALLED_S) -> bytes:
     """Reads the whole body and decompresses it; its size is counted as it arrives.
 
@@ -43,6 +64,7 @@ async def read_body(request: web.Request, stalled_s: float = STALLED_S) -> bytes
         QueueFull: The body is larger than its headers say, and does not fit beside those of other requests.
         DeadlineExceeded: Nothing of the body arrived for `stalled_s` seconds.
     """
+    await _invite(request)
     received, content = 0, bytearray()
     decoder = decoder_for(request.headers.get("Content-Encoding", ""))
     try:

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -24,13 +25,17 @@ from ..predict.handler import Clock, PredictHandler
 from ..predict.request_options import RequestOptions
 from ..security.admission import AdmissionGate
 from ..stats.metric_counters import MetricCounters
+from ..system.address import bind_all
 from ..system.version import NAME
 from . import request_body, status
+from .acceptor import Acceptor
+from .connection import HttpConnection
 from .idle_timeout import IdleTimeout
 from .json_pool import JsonPool
 from .log_filter import filtered_log
 from .metrics_endpoint import MetricsEndpoint
 from .page.page import ROOT, Page
+from .request_body import STALLED_S
 from .v1.predict_json import dump
 from .v1.predict_routes import JSON, PredictRoutes
 from .v2.infer_routes import LIVE, READY, InferRoutes, InferServices
@@ -90,17 +95,19 @@ class HttpServer:
         # 3. the application
         metrics = MetricsEndpoint(table, metric_counters).routes(transport.metrics_path)
         app = self._application([*self._v2.routes(), *Page(table, clock).routes(), *metrics])
-        self._runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, logger=filtered_log(), auto_decompress=False
-        )
+        self._runner = web.AppRunner(app, handler_cancellation=True, logger=filtered_log())
+        self._acceptor: Acceptor | None = None
         self.idle_timeout = IdleTimeout(self._connections)
         self._idle_watch: asyncio.Future[None] | None = None
 
     def _application(self, routes: list[web.RouteDef]) -> web.Application:
         """The application with these routes besides TensorFlow Serving's, which `PredictRoutes` tells apart itself."""
         app = web.Application(client_max_size=self._transport.max_message_bytes, middlewares=[self._respond])
-        app.router.add_route("*", "/{v1:[vV]1}/{rest:.*}", self._v1.answer)
-        app.router.add_routes(routes)
+        expecting: dict[str, Any] = {"expect_handler": request_body.check_expectation}
+        app.router.add_route("*", "/{v1:[vV]1}/{rest:.*}", self._v1.answer, **expecting)
+        app.router.add_routes(
+            web.RouteDef(route.method, route.path, route.handler, {**route.kwargs, **expecting}) for route in routes
+        )
         return app
 
     async def start(self, host: str, port: int) -> None:
@@ -110,12 +117,14 @@ class HttpServer:
             CannotStart: The address is not available.
         """
         await self._runner.setup()
+        tls = self._transport.tls
+        self.port, sockets = bind_all(host, port)
+        self._acceptor = Acceptor(sockets, self._connection, None if tls is None else tls.context(), STALLED_S)
         try:
-            tls = self._transport.tls
-            await web.TCPSite(self._runner, host, port, ssl_context=None if tls is None else tls.context()).start()
+            self._acceptor.start()
         except OSError as error:
+            self._acceptor.stop()
             raise CannotStart(f"cannot listen on {host}, port {port}: {error.strerror or error}") from error
-        self.port = self._runner.addresses[0][1]
         self._idle_watch = asyncio.ensure_future(self.idle_timeout.run())
 
     async def stop(self, grace_s: float) -> None:
@@ -127,10 +136,18 @@ class HttpServer:
         self.admission_gate.close()
         if self._idle_watch is not None:
             self._idle_watch.cancel()
+        if self._acceptor is not None:
+            self._acceptor.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(_LEAST_S, end - time.monotonic())):
                 await self._runner.cleanup()
         self._json_pool.close()
+
+    def _connection(self) -> HttpConnection:
+        server, loop = self._runner.server, asyncio.get_running_loop()
+        assert server is not None, "the acceptor is stopped before the server"
+        no_log: Any = None
+        return HttpConnection(server, loop=loop, logger=filtered_log(), access_log=no_log, auto_decompress=False)
 
     def _connections(self) -> list[RequestHandler]:
         return [] if self._runner.server is None else self._runner.server.connections
@@ -141,7 +158,16 @@ class HttpServer:
     @web.middleware
     async def _respond(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answers every request, with the headers that every response has."""
-        self.idle_timeout.request_seen(request.protocol)
+        connection = request.protocol
+        self.idle_timeout.request_seen(connection)
+        assert isinstance(connection, HttpConnection)
+        connection.begin(request)
+        try:
+            return await self._respond_in_time(request, handler)
+        finally:
+            connection.end()
+
+    async def _respond_in_time(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if self._transport.cors and request.method == "OPTIONS":
             return web.Response(headers=_CORS)
         response = await self._answer(request, handler)

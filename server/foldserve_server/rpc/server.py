@@ -65,7 +65,7 @@ class RpcServer:
         request_metrics = RequestMetrics(table, metric_counters, clock, "GRPC")
         self._server = grpc.aio.server(
             interceptors=[] if transport.access is None else [TokenInterceptor(transport.access, request_metrics)],
-            options=_options(transport),
+            options=channel_options(transport),
         )
         # 2. the servicers
         predictor = PredictHandler(table, limits, clock, metric_counters, tracer)
@@ -131,17 +131,17 @@ def monotonic_ns() -> int:
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
 
-def _options(transport: TransportOptions) -> list[tuple[str, int | str]]:
-    streams = transport.max_concurrent_streams
-    bounds = [] if streams is None else [("grpc.max_concurrent_streams", streams)]
+def channel_options(transport: TransportOptions) -> list[tuple[str, int | str]]:
+    """Channel arguments of the gRPC server: its own, replaced by those that the operator gave."""
+    own: dict[str, int | str] = {
+        "grpc.so_reuseport": int(transport.shared_port),  # otherwise a second server would share the port silently
+        "grpc.max_receive_message_length": transport.max_message_bytes,
+        "grpc.max_send_message_length": -1,
+        "grpc.keepalive_permit_without_calls": 1,
+        "grpc.http2.min_ping_interval_without_data_ms": _PING_MS,
+    }
+    if transport.max_concurrent_streams is not None:
+        own["grpc.max_concurrent_streams"] = transport.max_concurrent_streams
     if transport.max_connection_age_s is not None:
-        bounds.append(("grpc.max_connection_age_ms", int(1000 * transport.max_connection_age_s)))
-    return [
-        *bounds,
-        ("grpc.so_reuseport", int(transport.shared_port)),  # otherwise a second server would share the port silently
-        ("grpc.max_receive_message_length", transport.max_message_bytes),
-        ("grpc.max_send_message_length", -1),
-        ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_ping_interval_without_data_ms", _PING_MS),
-        *transport.channel_arguments,
-    ]
+        own["grpc.max_connection_age_ms"] = int(1000 * transport.max_connection_age_s)
+    return list((own | dict(transport.channel_arguments)).items())

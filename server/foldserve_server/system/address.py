@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import CannotStart
 
 _NOT_LOCAL = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # `localhost` is ::1 too, also where there is no IPv6
+_ANY = "::"
 _Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]  # as `socket.getaddrinfo` gives
 
 
@@ -35,13 +36,25 @@ def reserve(host: str, port: int, flag: str = "--port", instead: str = "0 for an
     Raises:
         CannotStart: The port is in use, or the host does not name this machine.
     """
+    bound_port, sockets = bind_all(host, port, flag, instead)
+    for sock in sockets:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)  # from here on, other binds of the port fail,
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # except where both sides agree to share it
+    return bound_port, sockets
+
+
+def bind_all(host: str, port: int, flag: str = "--port", instead: str = "0 for any") -> tuple[int, list[socket.socket]]:
+    """Binds every address of the host; `::` stands for every address of the machine, IPv4 included, as in gRPC.
+
+    Args, Returns, Raises: See `reserve`.
+    """
     # 1. every address of the name
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise CannotStart(f"--host {host}: {error}; give an address of this machine, such as 127.0.0.1") from error
     # 2. a socket for each
-    sockets, errors = _bind_all(addresses, port)
+    sockets, errors = _bind_each(addresses, port)
     # 3. addresses that are not this machine's are left out, unless no other is left
     not_local = [error for error in errors if error.errno in _NOT_LOCAL]
     if len(not_local) < len(errors) or len(errors) == len(addresses):
@@ -55,7 +68,7 @@ def reserve(host: str, port: int, flag: str = "--port", instead: str = "0 for an
     return int(sockets[0].getsockname()[1]), sockets
 
 
-def _bind_all(addresses: Iterable[_Address], port: int) -> tuple[list[socket.socket], list[OSError]]:
+def _bind_each(addresses: Iterable[_Address], port: int) -> tuple[list[socket.socket], list[OSError]]:
     """Binds the port at every address; a free port that the first socket gets is the port of all."""
     sockets: list[socket.socket] = []
     errors: list[OSError] = []
@@ -73,10 +86,8 @@ def _bind(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket.sock
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was just released is free
         if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address[0] != _ANY))
         sock.bind(address)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)  # from here on, other binds of the port fail,
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # except where both sides agree to share it
     except BaseException:
         sock.close()
         raise

@@ -126,6 +126,38 @@ def test_what_grpc_is_told_besides_is_passed_on() -> None:
         parse(["models", "--grpc_channel_arguments=nonsense"])
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--grpc_channel_arguments=grpc.max_receive_message_length=1"], "--max-message-bytes bounds the requests"),
+        (["--grpc_channel_arguments=grpc.so_reuseport=1"], "the port is shared by the front ends of this server"),
+        (
+            ["--grpc_channel_arguments=grpc.max_connection_age_ms=1", "--max-connection-age=0"],
+            "--max-connection-age and --grpc_channel_arguments grpc.max_connection_age_ms have the same meaning",
+        ),
+        (
+            ["--grpc_channel_arguments=grpc.max_concurrent_streams=1", "--max-concurrent-streams=2"],
+            "--max-concurrent-streams and --grpc_channel_arguments grpc.max_concurrent_streams have the same meaning",
+        ),
+    ],
+)
+def test_a_setting_of_grpc_that_would_have_no_effect_is_refused(words: list[str], message: str) -> None:
+    with pytest.raises(CannotStart, match=message):
+        parse(["models", *words])
+
+
+@pytest.mark.parametrize(("word", "host"), [("[::]", "::"), ("[::1]", "::1"), ("::", "::"), ("localhost", "localhost")])
+def test_an_ipv6_address_may_stand_in_brackets(word: str, host: str) -> None:
+    assert parse(["models", f"--host={word}"]).options.host == host
+
+
+@pytest.mark.parametrize("word", ["", "[]"])
+def test_an_empty_host_is_refused(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["models", f"--host={word}"])
+    assert "expected a host name or an address" in capsys.readouterr().err
+
+
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         parse(["--version"])

@@ -44,6 +44,7 @@ async def listening(
     timeout_s: float = 30,
     transport: TransportOptions | None = None,
     admin: Admin | None = None,
+    host: str = "127.0.0.1",
 ) -> AsyncIterator[Caller]:
     http = HttpServer(
         table,
@@ -56,7 +57,7 @@ async def listening(
         timeout_s=timeout_s,
         ready=lambda: True,
     )
-    await http.start("127.0.0.1", 0)
+    await http.start(host, 0)
     try:
         async with aiohttp.ClientSession(f"http://127.0.0.1:{http.port}") as session:
             yield Caller(http, session)

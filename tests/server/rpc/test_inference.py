@@ -38,6 +38,24 @@ def test_typed_contents_of_64_bits_keep_every_bit() -> None:
     assert input_tensors(request)["x"].read().tolist() == rows
 
 
+@pytest.mark.parametrize("second", ["fp64_contents", "int_contents", "bool_contents"])
+def test_values_in_two_typed_fields_are_refused(second: str) -> None:
+    request = typed_request()
+    getattr(request.inputs[0].contents, second).append(1)
+    with pytest.raises(grpc.RpcError) as caught:
+        ask("ModelInfer", request)
+    assert caught.value.code() is Code.INVALID_ARGUMENT
+    assert f"values of data-type FP32 are sent in fp32_contents; {second} holds some too" in str(caught.value.details())
+
+
+def test_values_in_the_field_of_another_type_are_refused() -> None:
+    request = typed_request()
+    request.inputs[0].contents.Clear()
+    request.inputs[0].contents.fp64_contents.extend(ROWS.ravel())
+    with pytest.raises(grpc.RpcError, match="fp64_contents holds some too"):
+        ask("ModelInfer", request)
+
+
 def test_raw_contents_are_answered_raw() -> None:
     response = ask("ModelInfer", raw_request())
     (content,) = response.raw_output_contents
