@@ -31,6 +31,16 @@ def output_structure(model: Any) -> Any:
     return model._outputs_struct
 
 
+def fixed_batch(model: Any) -> int | None:
+    """The batch above 1 that a functional model was built on; None where it is dynamic or 1.
+
+    A Sequential without an Input layer is built on the rows that it is first called on, or on `fit`'s batches.
+    """
+    batches = {tensor.shape[0] for tensor in model.inputs if tensor.shape}
+    batch = batches.pop() if len(batches) == 1 else None
+    return None if batch in (None, 1) else int(batch)
+
+
 def calls_in_order(model: Any) -> list[Any]:
     """Every call node of a functional model but its inputs, in an order in which they can be computed."""
     by_depth = model._nodes_by_depth

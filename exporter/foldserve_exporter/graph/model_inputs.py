@@ -30,6 +30,8 @@ def read_inputs(model: Any) -> ModelInputs:
     if inner is not None:
         tensors = private.input_structure(inner)
         names = _names(tensors, [t.name for t in keras.tree.flatten(tensors)])
+        if not isinstance(model, keras.Sequential):  # which has the batch that it was first called on, and takes any
+            _check_batch(tensors, names)
         return _model_inputs(tensors, names)
     shapes = private.build_shapes(model)
     if not shapes:
@@ -72,6 +74,15 @@ def _names(structure: Any, names: list[str]) -> list[str]:
     return names
 
 
+def _check_batch(structure: Any, names: list[str]) -> None:
+    for tensor, name in zip(keras.tree.flatten(structure), names, strict=True):
+        if tensor.shape and tensor.shape[0] not in (None, 1):
+            raise Refused(
+                f"{name}: the batch is fixed to {tensor.shape[0]}. "
+                "Make the model anew with a dynamic batch (None) and load the weights."
+            )
+
+
 def _is_nested(value: Any) -> bool:
     return isinstance(value, Mapping | list | tuple)
 
@@ -91,9 +102,4 @@ def _spec(tensor: Any, name: str) -> TensorInfo:
         raise Refused(f"{name}: string inputs cannot be exported. Encode strings before the model.")
     if getattr(tensor, "sparse", False) or getattr(tensor, "ragged", False):
         raise Refused(f"{name}: sparse and ragged inputs cannot be exported. Feed dense tensors.")
-    if shape and shape[0] not in (None, 1):
-        raise Refused(
-            f"{name}: the batch is fixed to {shape[0]}. "
-            "Make the model anew with a dynamic batch (None) and load the weights."
-        )
     return TensorInfo(name, (None, *shape[1:]), "float32" if "float" in dtype else dtype, private.is_optional(tensor))

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from ..error_text import error_text
 from ..errors import Refused
 from . import keras_private as private
 from . import operations, time_distributed, unreadable_layer
@@ -52,8 +53,7 @@ class Tracer:
         try:
             return self.symbolic(model, (feed,), {}, "")
         except UnreadableCall as error:
-            tensors = self._symbolic_inputs(feed, {}, [])
-            results = model.compute_output_spec(tensors)
+            results = _output_specs(model, self._symbolic_inputs(feed, {}, []))
             specs = tuple(_spec(tensor) for tensor in keras.tree.flatten(results))
             refs = self.record(self.unreadable_op(model, model.name, error), (feed,), {}, specs)
             return keras.tree.pack_sequence_as(results, refs)
@@ -90,7 +90,7 @@ class Tracer:
         """
         ref_of = {id(t): ref for t, ref in zip(model.inputs, self._cast_inputs(model, refs), strict=True)}
         try:
-            self._follow(private.calls_in_order(model), ref_of, scope)
+            self._follow(private.calls_in_order(model), ref_of, scope, private.fixed_batch(model))
         except UnreadableCall as error:
             raise Refused(
                 f"{scope or model.name}: {error}, in which nothing can be seen or folded. Call it in call() of a "
@@ -98,8 +98,11 @@ class Tracer:
             ) from error
         return [ref_of[id(tensor)] for tensor in model.outputs]
 
-    def _follow(self, calls: list[Any], ref_of: dict[int, Ref], scope: str) -> None:
-        """Record Keras calls in order; ``ref_of`` maps ids of symbolic tensors to refs and gains the calls' results."""
+    def _follow(self, calls: list[Any], ref_of: dict[int, Ref], scope: str, batch: int | None = None) -> None:
+        """Record Keras calls in order; ``ref_of`` maps ids of symbolic tensors to refs and gains the calls' results.
+
+        ``batch`` is the number of rows that the model was built on, in whose place any number may come.
+        """
         for call in calls:
             # a call that does not depend on the inputs alone is not part of this model
             if any(id(tensor) not in ref_of for tensor in call.input_tensors):
@@ -109,7 +112,7 @@ class Tracer:
                 (call.arguments.args, call.arguments.kwargs),
             )
             _check_plain(call)
-            specs = tuple(_spec(tensor) for tensor in call.outputs)
+            specs = tuple(_spec(tensor, batch) for tensor in call.outputs)
             for tensor, ref in zip(call.outputs, self.call(call.operation, args, kwargs, specs, scope), strict=True):
                 ref_of[id(tensor)] = ref
 
@@ -253,6 +256,16 @@ class Tracer:
         return op
 
 
+def _output_specs(model: Any, tensors: Any) -> Any:
+    try:
+        return model.compute_output_spec(tensors)
+    except Exception as error:
+        raise Refused(
+            f"{model.name}: the shapes of its outputs cannot be inferred: {error_text(error)} "
+            "Give that layer the output_shape, or call the model's layers on a keras.Input, and save it again."
+        ) from error
+
+
 def _check_size(path: str, source: TensorInfo, result: TensorInfo) -> None:
     if source.shape != result.shape:
         raise Refused(
@@ -285,5 +298,8 @@ def _constant(leaf: Any) -> Any:
     return as_array(leaf) if keras.ops.is_tensor(leaf) or isinstance(leaf, keras.Variable) else leaf
 
 
-def _spec(tensor: Any) -> TensorInfo:
-    return TensorInfo(tensor.name, tuple(tensor.shape), str(tensor.dtype))
+def _spec(tensor: Any, batch: int | None = None) -> TensorInfo:
+    shape = tuple(tensor.shape)
+    if shape and batch is not None and shape[0] == batch:
+        shape = (None, *shape[1:])
+    return TensorInfo(tensor.name, shape, str(tensor.dtype))

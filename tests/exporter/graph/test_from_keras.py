@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -7,6 +9,7 @@ import tensorflow as tf
 
 from foldserve_exporter.errors import Refused
 from foldserve_exporter.graph import Ref, float32_only, rebuild, trace
+from foldserve_exporter.naming import NamedModel
 from tests.exporter.models import flat, randomise, samples, snapshot
 
 L = keras.layers
@@ -252,6 +255,43 @@ def test_a_batch_fixed_above_one_is_refused(shape: tuple[int, int]) -> None:
     else:
         with pytest.raises(Refused, match="x: the batch is fixed to 4"):
             trace(model)
+
+
+def fitted(model: Any, rows: np.ndarray) -> None:
+    model.compile("sgd", "mse")
+    model.fit(rows, np.zeros((len(rows), 3), np.float32), batch_size=4, verbose=0)
+
+
+@pytest.mark.parametrize("build", [lambda model, rows: model(rows[:2]), fitted, lambda model, rows: model(rows[:1])])
+def test_a_sequential_without_an_input_layer_takes_any_batch(build: Callable[[Any, np.ndarray], Any]) -> None:
+    model = keras.Sequential([L.Conv2D(4, (3, 2)), L.BatchNormalization(), L.Flatten(), L.Dense(3)])
+    rows = np.random.default_rng(3).normal(size=(8, 7, 6, 2)).astype(np.float32)
+    build(model, rows)
+    assert [node.outputs[0].shape[0] for node in trace(model).nodes] in ([None] * 4, [1] * 4)
+    assert_rebuilds(model, rows[:5])
+    inputs = keras.Input((7, 6, 2))
+    assert_rebuilds(keras.Model(inputs, L.Dense(2)(model(inputs))), rows[:5])
+
+
+def test_a_sequential_that_counts_on_its_batch_is_refused() -> None:
+    class Pairs(keras.layers.Layer):
+        def call(self, x: Any) -> Any:
+            return keras.ops.reshape(x, (2, 6))
+
+    model = keras.Sequential([L.Dense(6), Pairs(), L.Dense(3)])
+    model(np.zeros((2, 8), np.float32))
+    with pytest.raises(Refused, match="the batch"):
+        graph = trace(model)
+        NamedModel.of(rebuild(graph), graph).signature()
+
+
+def test_a_sequential_without_shapes_is_refused(tmp_path: Path) -> None:
+    pairs = L.Lambda(lambda x: keras.ops.reshape(x, (2, 6)))
+    model = keras.Sequential([L.Dense(6), pairs, L.Dense(3)])
+    model(np.zeros((2, 8), np.float32))
+    model.save(tmp_path / "pairs.keras")
+    with pytest.raises(Refused, match="the shapes of its outputs cannot be inferred"):
+        trace(keras.saving.load_model(tmp_path / "pairs.keras", safe_mode=False))
 
 
 def test_string_inputs_are_refused() -> None:

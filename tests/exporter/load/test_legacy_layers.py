@@ -142,6 +142,17 @@ def test_the_way_of_saving_makes_no_difference(ending: str, tmp_path: Path) -> N
     np.testing.assert_allclose(answers(loaded, x)[0], answers(model, x)[0], atol=1e-5)
 
 
+@pytest.mark.parametrize("ending", [".keras", ".h5", ""])
+def test_a_sequential_without_an_input_layer_takes_any_batch(ending: str, tmp_path: Path) -> None:
+    inner = tf_keras.Sequential([L.Dense(6), L.BatchNormalization()])
+    model = tf_keras.Sequential([inner, L.ReLU(), L.Dense(3)])
+    rows = np.random.default_rng(2).normal(size=(5, 8)).astype(np.float32)
+    model(rows[:2])
+    loaded = load_model(saved(randomise(model), tmp_path / f"model{ending}")).model
+    assert trace(loaded).inputs[0].shape == (None, 8)
+    np.testing.assert_allclose(answers(loaded, [rows])[0], answers(model, [rows])[0], atol=1e-5)
+
+
 def test_tokens_are_looked_up(tmp_path: Path) -> None:
     model = randomise(stack((9,), L.Embedding(20, 6, mask_zero=True), L.LSTM(3)))
     loaded = load_model(saved(model, tmp_path / "model.h5")).model

@@ -68,7 +68,7 @@ class _Conversion:
 
         # inputs of the same names, shapes and dtypes
         old_inputs, old_outputs = private.structure(old)
-        inputs = tf.nest.map_structure(_input, old_inputs)
+        inputs = tf.nest.map_structure(lambda tensor: _input(tensor, private.takes_any_batch(old)), old_inputs)
         converted = {id(o): n for o, n in zip(tf.nest.flatten(old_inputs), tf.nest.flatten(inputs), strict=True)}
         # every call of the old model on the converted tensors
         tensors = []
@@ -167,10 +167,11 @@ class _Conversion:
         return self.translator.make(old, {})
 
 
-def _input(tensor: Any) -> Any:
+def _input(tensor: Any, takes_any_batch: bool) -> Any:
     name = str(tensor._keras_history.layer.name).replace("/", "_")
     dtype = tensor.dtype.name
-    return keras.Input(batch_shape=tuple(tensor.shape), dtype="float32" if "float" in dtype else dtype, name=name)
+    shape = (None if takes_any_batch else tensor.shape[0], *tensor.shape[1:])
+    return keras.Input(batch_shape=shape, dtype="float32" if "float" in dtype else dtype, name=name)
 
 
 def _plain(structure: Any) -> Any:

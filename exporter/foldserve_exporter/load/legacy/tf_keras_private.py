@@ -33,6 +33,13 @@ def is_graph(model: Any) -> bool:
     return bool(getattr(model, "_is_graph_network", False))
 
 
+def takes_any_batch(model: Any) -> bool:
+    """True for a Sequential: without an Input layer it is built on the batch that it is first called on."""
+    import tf_keras
+
+    return isinstance(model, tf_keras.Sequential)
+
+
 def weights_in_file_order(layer: Any) -> list[Any]:
     """A layer's variables in the order in which HDF5 files hold them."""
     from tf_keras.src.saving.legacy.hdf5_format import _legacy_weights
