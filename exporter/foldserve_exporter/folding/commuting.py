@@ -7,6 +7,8 @@ import keras
 import numpy as np
 
 from ..graph import Graph, Node, Op, operations
+from ..graph.open_upsampling import OpenUpSampling2D
+from ..graph.step_layers import MergeSteps, PartSteps
 from .activations import is_activation, is_linear, passes_scale
 from .arithmetic import Affine
 from .refusal import Refusal, RefusalReason
@@ -30,13 +32,13 @@ def _kinds(*stems: str) -> tuple[type[Any], ...]:
     return tuple(getattr(_L, stem + rank) for stem in stems for rank in ("1D", "2D", "3D"))
 
 
-AVERAGING = _kinds("AveragePooling", "UpSampling", "Cropping")
+AVERAGING = (*_kinds("AveragePooling", "UpSampling", "Cropping"), OpenUpSampling2D)
 MAX_POOLING = _kinds("MaxPooling")
 GLOBAL_AVERAGE_POOLING = _kinds("GlobalAveragePooling")
 GLOBAL_MAX_POOLING = _kinds("GlobalMaxPooling")
 PADDING = _kinds("ZeroPadding")
 IDENTITY = (_L.Identity,)
-RESHAPING = (_L.Reshape, _L.Flatten)
+RESHAPING = (_L.Reshape, _L.Flatten, MergeSteps)
 INTERPOLATIONS = ("nearest", "bilinear")
 
 
@@ -49,12 +51,16 @@ def upwards(graph: Graph, node: Node, axis: int, affine: Affine) -> list[list[In
         return sum_up(graph, node, axis, affine)
     if is_product(node):
         return product_up(graph, node, axis, affine)
+    if node.op.kind is PartSteps:
+        _, rows = node.inputs
+        moved = through_reshape(node, axis, affine, node.outputs[0].shape, graph.spec(rows).shape)
+        return moved if isinstance(moved, Refusal) else [[(rows, *moved)]]
     if len(node.inputs) != 1:
         return None
     source = node.inputs[0]
     shapes = (node.outputs[0].shape, graph.spec(source).shape)
-    moved = _single(node, axis, affine, *shapes, up=True)
-    return moved if moved is None or isinstance(moved, Refusal) else [[(source, *moved)]]
+    mapped = _single(node, axis, affine, *shapes, up=True)
+    return mapped if mapped is None or isinstance(mapped, Refusal) else [[(source, *mapped)]]
 
 
 def downwards(graph: Graph, node: Node, position: int, axis: int, affine: Affine) -> list[Crossing] | Refusal | None:
@@ -63,6 +69,8 @@ def downwards(graph: Graph, node: Node, position: int, axis: int, affine: Affine
         return sum_down(graph, node, position, axis, affine)
     if is_product(node):
         return product_down(graph, node, position, axis, affine)
+    if node.op.kind is PartSteps:
+        return _part_steps_down(graph, node, position, axis, affine)
     if node.op.kind is _L.Concatenate:
         moved: MappedAxis | Refusal | None = _concatenate_down(graph, node, position, axis, affine)
     elif len(node.inputs) != 1:
@@ -71,6 +79,14 @@ def downwards(graph: Graph, node: Node, position: int, axis: int, affine: Affine
         shapes = graph.spec(node.inputs[0]).shape, node.outputs[0].shape
         moved = _single(node, axis, affine, *shapes, up=False)
     return moved if moved is None or isinstance(moved, Refusal) else [Crossing((), moved)]
+
+
+def _part_steps_down(graph: Graph, node: Node, position: int, axis: int, affine: Affine) -> list[Crossing] | Refusal:
+    """Across a PartSteps: of its first input the shape alone is read, so that a map on its values ends there."""
+    if position == 0:
+        return [Crossing((), None)]
+    moved = through_reshape(node, axis, affine, graph.spec(node.inputs[1]).shape, node.outputs[0].shape)
+    return moved if isinstance(moved, Refusal) else [Crossing((), moved)]
 
 
 def _single(

@@ -9,6 +9,7 @@ from .ir import INPUT, Graph, Ref, TensorInfo, live_nodes
 from .layout import channels_last
 from .model_checks import check_model, check_output
 from .model_inputs import ModelInputs, read_inputs
+from .open_sizes import with_open_upsampling
 from .tracer import Tracer
 from .unique_names import tensor_names
 
@@ -36,7 +37,7 @@ def trace(model: Any) -> Graph:
     for ref, spec in zip(refs, start.inputs, strict=True):
         tracer.specs[ref] = spec
     outputs, structure, names = tracer.enter(model, start, refs)
-    return channels_last(_graph(model, start, tracer, outputs, structure, names))
+    return with_open_upsampling(channels_last(_graph(model, start, tracer, outputs, structure, names)))
 
 
 def _graph(

@@ -8,6 +8,7 @@ import keras
 from .ir import Graph, Op
 
 _NO_FLOAT64_KERNEL = (keras.layers.AveragePooling3D, keras.layers.MaxPooling3D)
+_KNOWN_CODE = ("keras", __name__.split(".")[0])
 _RESIZING = ("Resize", "Resizing", "CenterCrop")
 
 
@@ -17,8 +18,8 @@ def lacks_float64_kernel(kind: type[Any]) -> bool:
 
 
 def is_custom_code(kind: type[Any]) -> bool:
-    """True if an op runs Python code that is not Keras' own, and so may require float32."""
-    return kind is keras.layers.Lambda or kind.__module__.split(".")[0] != "keras"
+    """True if an op runs Python code that is neither Keras' nor the exporter's own, and so may require float32."""
+    return kind is keras.layers.Lambda or kind.__module__.split(".")[0] not in _KNOWN_CODE
 
 
 def float32_only(graph: Graph) -> tuple[str, ...]:
@@ -27,7 +28,7 @@ def float32_only(graph: Graph) -> tuple[str, ...]:
 
 
 def _is_narrow(op: Op) -> bool:
-    if op.kind is keras.layers.UpSampling2D:
+    if issubclass(op.kind, keras.layers.UpSampling2D):
         return bool(op.config.get("interpolation") != "nearest")
     if is_custom_code(op.kind):
         return True

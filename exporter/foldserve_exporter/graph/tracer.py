@@ -153,7 +153,8 @@ class Tracer:
             UnreadableCall: it would have to be inlined and cannot be read.
         """
         if type(operation) is keras.layers.TimeDistributed:
-            lowered = time_distributed.lower(self, operation, keras.tree.flatten(args)[0], specs, path)
+            source, masked = keras.tree.flatten(args)[0], self._may_be_masked(path, kwargs)
+            lowered = time_distributed.lower(self, operation, source, specs, path, masked=masked)
             if lowered is not None:
                 return lowered
         inner = private.functional(operation)
@@ -161,6 +162,10 @@ class Tracer:
             return self._enter_nested(operation, inner, args, kwargs, path)
         check_leaf(operation)
         return self.record(self.op(operation, path), args, kwargs, specs)
+
+    def _may_be_masked(self, path: str, kwargs: Mapping[str, Any]) -> bool:
+        """True if a mask may reach a call: in a nested model it does not stand among the call's arguments."""
+        return self.masked and (kwargs.get("mask") is not None or "/" in path)
 
     def _enter_nested(self, layer: Any, inner: Any, args: Any, kwargs: dict[str, Any], path: str) -> list[Ref]:
         """Inline a model or layer; a phase baked into its call holds for every layer in it without one of its own."""

@@ -9,6 +9,7 @@ from foldserve_contract.signature import Signature
 from ..class_names import check_class_names, read_class_names
 from ..folding import PlanEntry, fold_graph
 from ..graph import Graph, cut, rebuild, trace
+from ..graph.open_sizes import open_sized_layers
 from ..graph.unreadable_layer import is_savable, unreadable_ops
 from ..load.loader import Loaded
 from ..naming import NamedModel
@@ -33,6 +34,7 @@ class FoldedModel:
         preprocessing: The preprocessing put before it, if any.
         recalibration: The result of recalibrating it, if requested.
         unread: Paths of the layers whose code could not be read, each with whether it may be saved.
+        open_sized: Paths of the layers of the exporter's own, which work where Keras' layers ask for fixed sizes.
     """
 
     graph: Graph
@@ -44,11 +46,12 @@ class FoldedModel:
     preprocessing: str | None = None
     recalibration: RecalibrationResult | None = None
     unread: tuple[tuple[str, bool], ...] = ()
+    open_sized: tuple[str, ...] = ()
 
     @property
-    def is_unread(self) -> bool:
-        """True if layers are left whose code could not be read."""
-        return bool(self.unread)
+    def has_code(self) -> bool:
+        """True if layers are left whose code could not be read, or is the exporter's own."""
+        return bool(self.unread or self.open_sized)
 
     @property
     def unsavable(self) -> str:
@@ -84,6 +87,7 @@ def fold_model(loaded: Loaded, options: ExportOptions = PLAIN) -> FoldedModel:
         preprocessing=options.preprocess,
         recalibration=recalibrated,
         unread=tuple((op.path, is_savable(op)) for op in unreadable_ops(folded_graph)),
+        open_sized=open_sized_layers(folded_graph),
     )
 
 

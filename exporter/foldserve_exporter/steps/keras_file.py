@@ -13,8 +13,14 @@ def require_savable(folded: FoldedModel) -> None:
     """Refuses --keep-keras for a model that would depend on the learning phase again after loading.
 
     Raises:
-        Refused: A layer is left whose code could not be read, and loading the file would create its class again.
+        Refused: A layer is left whose code could not be read, and loading the file would create its class again; or a
+            layer of the exporter's own, which whoever loads the file may not have.
     """
+    if folded.open_sized:
+        raise Refused(
+            f"--keep-keras: {folded.open_sized[0]} works on open sizes, for which Keras has no layer that works in a "
+            "graph. Give the Input fixed sizes, or leave --keep-keras out: SavedModel and ONNX need no layer for it"
+        )
     if folded.unsavable:
         raise Refused(
             f"--keep-keras: {folded.unsavable} stays a class of your own whose call() cannot be read, and model.keras "
@@ -28,7 +34,7 @@ def write_keras(folded: FoldedModel, loaded: Loaded, options: ExportOptions, fol
     Raises:
         Refused: The file is required, by --keep-keras, and could not be read again.
     """
-    if folded.is_unread and not options.keep_keras:
+    if folded.has_code and not options.keep_keras:
         return None
     file = folder / KERAS_FILE
     folded.model.model.save(file)

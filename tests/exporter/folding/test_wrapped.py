@@ -58,13 +58,6 @@ def test_over_a_dynamic_number_of_steps_pointwise_layers_fold() -> None:
     assert actions(folded) == ["backward"] and folded.plan[0].host == "dense"
 
 
-@pytest.mark.parametrize("inner", [cnn, lambda: L.Conv2D(5, 3)], ids=["model", "layer"])
-def test_a_dynamic_number_of_steps_is_refused_where_keras_takes_the_wrong_ones(inner: Any) -> None:
-    inputs = keras.Input((None, *FILM[1:]))
-    with pytest.raises(Refused, match="frames: over an open number of steps Keras computes a TimeDistributed wrongly"):
-        trace(keras.Model(inputs, L.TimeDistributed(inner(), name="frames")(inputs)))
-
-
 def test_masks_travel_past_a_wrapped_normalization() -> None:
     inputs = keras.Input((5, 3))
     x = L.TimeDistributed(L.Dense(4))(L.Masking()(inputs))
