@@ -9,6 +9,7 @@ The formulas are those of `keras.applications.imagenet_utils.preprocess_input`, 
 """
 
 import math
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,7 +89,8 @@ def with_preprocessing(model: Any, preprocessing: Preprocessing) -> Any:
     spec = graph.inputs[0]
     image = keras.Input(spec.shape[1:], dtype="uint8", name=spec.name)
     outputs = keras.tree.flatten(model(_prepared(image, preprocessing, _channel_axis(graph, preprocessing))))
-    return keras.Model(image, dict(zip(graph.output_names, outputs, strict=True)), name=model.name)
+    named = OrderedDict(zip(graph.output_names, outputs, strict=True))  # a dict would be sorted by name
+    return keras.Model(image, named, name=model.name)
 
 
 def _channel_axis(graph: Graph, preprocessing: Preprocessing) -> int:

@@ -141,7 +141,6 @@ def test_golden_samples_come_from_the_samples_and_pass_in_an_engine(exported: Ex
 
 
 def test_tritons_own_message_reads_its_configuration(exported: Exported) -> None:
-    """Triton takes inputs and outputs from the ONNX model of the version it loads; the file names none."""
     from google.protobuf import text_format
     from tritonclient.grpc.model_config_pb2 import ModelConfig
 

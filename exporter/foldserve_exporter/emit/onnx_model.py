@@ -12,7 +12,7 @@ import tensorflow as tf
 import tf2onnx
 from tf2onnx.constants import ENV_TF2ONNX_CATCH_ERRORS
 
-from foldserve_contract.signature import Array, Signature
+from foldserve_contract.signature import Array, Signature, TensorSpec
 
 from ..error_text import error_text
 from ..errors import Refused
@@ -54,13 +54,15 @@ def require_consistent(model: Any) -> None:
 
 
 def finish(model: Any, signature: Signature) -> None:
-    """Changes a converted model in place: applies the passes of `repairs` and names the dynamic dimensions.
+    """Changes a converted model in place: applies the passes of `repairs`, orders inputs and outputs, names dimensions.
 
     Raises:
         Refused: tf2onnx cannot convert an operation.
     """
     repair(model)
     _require_known_operations(model)
+    _order_values(model.graph.input, signature.inputs)
+    _order_values(model.graph.output, signature.outputs)
     _name_dimensions(model, signature)
 
 
@@ -117,6 +119,12 @@ def _require_known_operations(model: Any) -> None:
 
 def _is_known(node: Any, domains: dict[str, int]) -> bool:
     return node.domain in domains and onnx.defs.has(node.op_type, domains[node.domain], node.domain)
+
+
+def _order_values(values: Any, specs: tuple[TensorSpec, ...]) -> None:
+    """Puts inputs or outputs into the order of the signature: TensorFlow's functions sort theirs by name."""
+    position = {spec.name: index for index, spec in enumerate(specs)}
+    values.sort(key=lambda value: position[value.name])
 
 
 def _name_dimensions(model: Any, signature: Signature) -> None:

@@ -69,8 +69,7 @@ def _plain(structure: Any) -> Any:
 def _names(structure: Any, names: list[str]) -> list[str]:
     """The input names: the keys of a flat dict, which callers feed, or else the names of the tensors."""
     if isinstance(structure, Mapping) and not any(map(_is_nested, structure.values())):
-        order = keras.tree.flatten({key: key for key in structure})
-        return [str(key) for key in order]
+        return keys_in_order(structure)
     return names
 
 
@@ -81,6 +80,11 @@ def _check_batch(structure: Any, names: list[str]) -> None:
                 f"{name}: the batch is fixed to {tensor.shape[0]}. "
                 "Make the model anew with a dynamic batch (None) and load the weights."
             )
+
+
+def keys_in_order(structure: Mapping[Any, Any]) -> list[str]:
+    """The key of each tensor as Keras flattens the structure: a dict by its sorted keys, an OrderedDict by its own."""
+    return [str(path[0]) for path, _ in keras.tree.flatten_with_path(structure)]
 
 
 def _is_nested(value: Any) -> bool:

@@ -14,7 +14,7 @@ from . import operations, time_distributed, unreadable_layer
 from .inference_mode import is_training_only, overrides_training_only
 from .inlining import check_leaf, is_inlined, makes_masks
 from .ir import Node, Op, Ref, TensorInfo, as_array, map_refs
-from .model_inputs import ModelInputs
+from .model_inputs import ModelInputs, keys_in_order
 from .random_ops import RANDOM_IN_INFERENCE, recorded_random_ops
 from .read_op import read_op
 from .unreadable_layer import UnreadableCall
@@ -79,7 +79,7 @@ class Tracer:
         if tensors is not None:
             names = [private.input_layer(tensor).name for tensor in keras.tree.flatten(tensors)]
         if isinstance(structure, Mapping) and len(structure) == len(flat):
-            names = [str(key) for key in keras.tree.flatten({key: key for key in structure})]
+            names = keys_in_order(structure)
         return flat, positions, names
 
     def inline(self, model: Any, refs: list[Ref], scope: str) -> list[Ref]:

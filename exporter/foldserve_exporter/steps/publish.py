@@ -32,7 +32,8 @@ def publish(report: Report, options: ExportOptions, staging: Staging) -> Exporte
     """Seals the version directory and moves it into the model repository."""
     published = replace(report, published=True)
     write_reports(published, staging.path)
-    with published_config(staging.path, options.name, options.max_batch_size):  # the version appears last
+    # the version appears last
+    with published_config(staging.path, staging.version, options.name, report.signature, options.max_batch_size):
         manifest = make_manifest(published, staging.seal(), options.max_batch_size)
         return Exported(staging.publish(manifest, force=options.force), published)
 

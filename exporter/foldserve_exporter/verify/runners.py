@@ -33,7 +33,9 @@ def _open_onnx(candidate: Candidate, job: VerificationJob) -> CandidateFunction:
     data = path.with_name(ONNX_DATA)
     external = {ONNX_DATA: data.read_bytes()} if data.exists() else {}
     options = EngineSpec(optimise=candidate.optimise)
-    return OnnxEngine.from_bytes(OnnxFiles(path.read_bytes(), external), job.signature, options).run
+    engine = OnnxEngine.from_bytes(OnnxFiles(path.read_bytes(), external), job.signature, options)
+    engine.require_order()  # engines go by name; other callers of the file may go by position
+    return engine.run
 
 
 def _open_keras(candidate: Candidate, job: VerificationJob) -> CandidateFunction:

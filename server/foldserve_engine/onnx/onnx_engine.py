@@ -18,6 +18,7 @@ from .binding import run_options
 from .cudart import lasting_fault
 from .session import OpenedSession, open_session
 from .session_plan import session_plan
+from .signature_check import require_order
 
 RIVALS = ("onnxruntime", "onnxruntime-gpu")
 
@@ -78,6 +79,14 @@ class OnnxEngine:
                     f" place: {error}"
                 ) from error
             raise RunFailed(f"ONNX Runtime could not compute the batch: {error}") from error
+
+    def require_order(self) -> None:
+        """Compares the order of the model's inputs and outputs with the signature's, which `run` does not depend on.
+
+        Raises:
+            SignatureMismatch: The model has the same names in another order.
+        """
+        require_order(self._session, self.signature)
 
     def allocate(self, size: int) -> Array:
         """Bytes on the host in which batches are best put together."""

@@ -41,6 +41,18 @@ def test_metadata_and_configuration_describe_the_signature() -> None:
     assert [list(tensor.dims) for tensor in (*config.input, *config.output)] == [[2], [3, -1], [4], [-1]]
 
 
+def test_metadata_and_configuration_keep_the_signatures_order() -> None:
+    signature = replace(TWO_BY_TWO, inputs=TWO_BY_TWO.inputs[::-1], outputs=TWO_BY_TWO.outputs[::-1])
+
+    def table() -> RoutingTable:
+        return serving(FakeEngine(manifest(signature=signature)))
+
+    metadata = ask("ModelMetadata", INFERENCE_METHODS["ModelMetadata"].request(name="m"), table)
+    config = ask("ModelConfig", INFERENCE_METHODS["ModelConfig"].request(name="m"), table).config
+    assert [tensor.name for tensor in (*metadata.inputs, *metadata.outputs)] == ["b", "a", "q", "p"]
+    assert [tensor.name for tensor in (*config.input, *config.output)] == ["b", "a", "q", "p"]
+
+
 @pytest.mark.parametrize(
     ("policy", "policy_text"),
     [
