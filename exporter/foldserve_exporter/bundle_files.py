@@ -15,11 +15,13 @@ from .emit.onnx_model import write_onnx
 from .emit.purity import require_pure
 from .emit.saved_model import serving_function, write_saved_model
 from .emit.warmup import write_warmup
+from .errors import DiskFailed
 from .naming import NamedModel
 from .samples.rows import VerificationRows
 from .verify.reference import Reference
 
 KERAS_FILE = "model.keras"
+_OF_THE_MODEL = (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError)
 
 
 def make_golden(rows: VerificationRows, reference: Reference, signature: Signature) -> Golden:
@@ -39,10 +41,10 @@ def write_models(folded: NamedModel, signature: Signature, directory: Path) -> N
     require_pure(function)
     with _disk_errors():
         write_saved_model(function, folded, directory)
-        if weight_bytes(folded) > SINGLE_FILE_BYTES:
-            write_onnx_with_external_data(folded, signature, directory / ONNX)
-        else:
-            write_onnx(function, signature, directory / ONNX)
+    if weight_bytes(folded) > SINGLE_FILE_BYTES:
+        write_onnx_with_external_data(folded, signature, directory / ONNX)
+    else:
+        write_onnx(function, signature, directory / ONNX)
 
 
 def write_golden(golden: Golden, name: str, directory: Path) -> None:
@@ -58,8 +60,10 @@ def write_golden(golden: Golden, name: str, directory: Path) -> None:
 
 @contextmanager
 def _disk_errors() -> Iterator[None]:
-    """Turns TensorFlow's errors into `OSError`: it writes files itself and wraps the system's errors in its own."""
+    """Turns TensorFlow's errors into `DiskFailed`: it writes files itself and wraps the system's errors in its own."""
     try:
         yield
     except tf.errors.OpError as error:
-        raise OSError(f"the artifacts cannot be written: {error.message}") from error
+        if isinstance(error, _OF_THE_MODEL):
+            raise
+        raise DiskFailed(f"the artifacts cannot be written: {error.message}") from error

@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 
 from foldserve_contract.options import values_of
+from foldserve_contract.standard_output import printing
 
 from .commands import print_error, run_command
 from .flags import add_flags
 from .options import ExportOptions
+from .progress import CurrentStep
 
 PROGRAM = "export-model"
 
@@ -33,39 +35,42 @@ exit codes:
   0  verified and published        3  the model cannot be read
   1  the disk failed               4  refused: unsafe or unsupported, and named
   2  usage                         5  an artifact does not answer as the model does
+  70  an error that nobody foresaw: the message names a file with its trace, to be sent
   130, 143  ended by Ctrl-C or SIGTERM
-Nothing is published unless the exit code is 0.
+Nothing is published unless the exit code is 0, or the report alone could not be printed.
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    options = _parse(arguments)
-    return run_command(PROGRAM, lambda: _run(options), "nothing was published")
+    options, step = _parse(arguments), CurrentStep()
+    return run_command(PROGRAM, lambda: _run(options, step), "nothing was published", step)
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace, step: CurrentStep) -> int:
     from .report.verification_failed import VerificationFailed  # with TensorFlow: not for --help
 
     try:
-        return _export(options)
+        return _export(options, step)
     except VerificationFailed as error:
-        _show(error.report, options.json)
+        with printing():
+            _show(error.report, options.json)
         print_error(PROGRAM, str(error))
         return error.exit_code
 
 
-def _export(options: argparse.Namespace) -> int:
+def _export(options: argparse.Namespace, step: CurrentStep) -> int:
     from .pipeline import export_model
     from .report.terminal_progress import TerminalProgress
 
-    with TerminalProgress(enabled=sys.stderr.isatty()) as progress:
+    with TerminalProgress(enabled=sys.stderr.isatty()) as step.listener:
         exported = export_model(
-            options.model, options.output, options.name, progress=progress, **values_of(ExportOptions, options)
+            options.model, options.output, options.name, progress=step, **values_of(ExportOptions, options)
         )
-    _show(exported.report, options.json)
-    if not options.json:
-        print(f"bundle: {exported.path}\nreport: {exported.path / 'report.html'}")
+    with printing():
+        _show(exported.report, options.json)
+        if not options.json:
+            print(f"bundle: {exported.path}\nreport: {exported.path / 'report.html'}")
     return 0
 
 

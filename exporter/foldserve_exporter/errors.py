@@ -1,6 +1,8 @@
 """Errors of an export, each with its exit code.
 
 ```
+OSError
+└── DiskFailed               1   a file cannot be written
 FoldserveError
 └── ExportError
     ├── CannotLoad           3   the file is not a model, or not one that can be read safely
@@ -17,6 +19,10 @@ class ExportError(FoldserveError):
     """The model was not exported; nothing was published."""
 
     exit_code = 1
+
+
+class DiskFailed(OSError):
+    """A file cannot be written, by the word of a library that has errors of its own for it."""
 
 
 class CannotLoad(ExportError):

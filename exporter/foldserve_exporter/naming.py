@@ -1,6 +1,5 @@
 """Tensor names of a rebuilt model, as artifacts, manifest and wire protocols share them."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from foldserve_contract.signature import Array, Arrays, Signature, TensorSpec
 
 from .errors import Refused
 from .graph import Graph
+from .graph.servable_names import servable_names
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +30,7 @@ class NamedModel:
         Raises:
             Refused: Two names become one.
         """
-        return cls(model, _servable(graph.input_names), _servable(graph.output_names))
+        return cls(model, *servable_names(graph.input_names, graph.output_names))
 
     def call(self, inputs: Mapping[str, Any], training: bool = False) -> dict[str, Any]:
         """Calls the model on tensors by name; traceable by `tf.function`."""
@@ -54,14 +54,6 @@ class NamedModel:
             return Signature(_specs(self.inputs, self.model.inputs), _specs(self.outputs, self.model.outputs))
         except TensorError as error:
             raise Refused(f"the model's signature cannot be served: {error}") from error
-
-
-def _servable(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Names turned into identifiers, as TensorFlow does in a signature; all formats and the wire use the result."""
-    servable = tuple(re.sub(r"\W", "_", name, flags=re.ASCII) for name in names)
-    if len(set(servable)) != len(servable):
-        raise Refused(f"the names {list(names)} become {list(servable)} in a SavedModel, which are not distinct")
-    return servable
 
 
 def _specs(names: tuple[str, ...], tensors: Any) -> tuple[TensorSpec, ...]:

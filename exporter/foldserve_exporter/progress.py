@@ -28,6 +28,28 @@ class NoProgress:
 
 
 @dataclass
+class CurrentStep:
+    """Listener that keeps the name of the step in progress, and passes everything on to another.
+
+    Attributes:
+        name: The step's name.
+        listener: The other listener.
+    """
+
+    name: str = "start"
+    listener: ProgressListener = field(default_factory=NoProgress)
+
+    def step(self, name: str) -> None:
+        """Keeps the name."""
+        self.name = name
+        self.listener.step(name)
+
+    def detail(self, text: str) -> None:
+        """Passes the part on."""
+        self.listener.detail(text)
+
+
+@dataclass
 class StepTimer:
     """Announces steps to a listener and measures their duration.
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .graph import Graph, TensorInfo
+from .graph.servable_names import servable_input
 from .options import OptionsError
 
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -40,7 +41,16 @@ class Renames:
         return cls(names)
 
     def of_inputs(self, graph: Graph) -> Graph:
-        """The graph with the new names of its inputs."""
+        """The graph with the new names of its inputs.
+
+        Raises:
+            OptionsError: A new name cannot be an input's.
+        """
+        for new in (self.names[old] for old in graph.input_names if old in self.names):
+            if servable_input(new) != new:
+                raise OptionsError(
+                    f"--rename: an input's name begins with a letter, and is not a word of Python's, received {new!r}"
+                )
         return replace(graph, inputs=self._renamed(graph.inputs))
 
     def of_outputs(self, graph: Graph, inputs: Sequence[str]) -> Graph:

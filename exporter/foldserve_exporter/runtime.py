@@ -24,8 +24,8 @@ def import_quietly() -> None:
     The messages are shown where the import fails.
     """
     sys.stderr.flush()
-    saved = os.dup(2)
     with tempfile.TemporaryFile() as messages:
+        saved = os.dup(2)
         os.dup2(messages.fileno(), 2)
         try:
             importlib.import_module("keras")

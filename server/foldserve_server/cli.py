@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from typing import NoReturn
 
+from foldserve_contract.unforeseen import UNFORESEEN, describe_unforeseen
+
 from .config.parse_flags import parse
 from .errors import CannotStart, FrontEndsFailed
 from .system.allocator import keep_freed_pages
@@ -27,7 +29,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0 after SIGTERM or SIGINT, 2 where a start is not possible, 1 where front ends end again and
-        again.
+        again, 70 after an error that nobody foresaw.
     """
     open_standard_streams()
     with _ending_quietly():
@@ -52,6 +54,9 @@ def _main(words: Sequence[str]) -> int:
     except FrontEndsFailed as error:
         print(f"serve-model: {error}", file=sys.stderr)
         return BROKEN
+    except Exception as error:
+        print(f"serve-model: {describe_unforeseen('serve-model', 'serve', error, '')}", file=sys.stderr)
+        return UNFORESEEN
     return 0
 
 

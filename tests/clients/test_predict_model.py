@@ -198,6 +198,34 @@ def test_an_unreachable_server_has_an_exit_status_of_its_own(
     assert "connect" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (OSError(28, "No space left on device"), 4, "the same command resumes"),
+        (ZeroDivisionError("by rows"), 70, "unforeseen ZeroDivisionError in the step 'predict'"),
+        (MemoryError(), 70, "Memory ran out"),
+    ],
+    ids=repr,
+)
+def test_no_error_reaches_the_user_as_a_trace(
+    error: Exception,
+    status: int,
+    words: str,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def failing(options: object) -> None:
+        raise error
+
+    monkeypatch.setattr("foldserve.predict.cli.run", failing)
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    assert main(["localhost:1/m", "rows.npy", "-o", "out.npz"]) == status
+    page = capsys.readouterr().err
+    assert words in page and "Traceback" not in page
+    assert len(list(folder.glob("predict-model-*.trace.txt"))) == (status == 70)
+
+
 def test_help_explains_files_exit_statuses_and_examples(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--help"])

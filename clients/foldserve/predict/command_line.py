@@ -30,6 +30,8 @@ runs that are interrupted
 exit status
   0 all rows have a prediction    1 some have none; see OUT.errors.jsonl
   2 it cannot be done so          3 the server failed or was not reached; the same command resumes
+  4 the disk failed; the same command resumes
+  70 an error that nobody foresaw: the message names a file with its trace, to be sent
 
 examples
   predict-model localhost:8500/flowers photos/ -o flowers.npz

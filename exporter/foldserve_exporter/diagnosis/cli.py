@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from foldserve_contract.options import values_of
+from foldserve_contract.standard_output import printing
 
 from ..commands import print_error, run_command
 from ..flags import add_flags
+from ..progress import CurrentStep
 from .cli_options import DiagnoseOptions
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ exit codes:
   0  done                          2  usage
   1  --fail-on, or the disk        3  the model cannot be read
                                    4  refused: unsafe or unsupported, and named
+  70  an error that nobody foresaw: the message names a file with its trace, to be sent
   130, 143  ended by Ctrl-C or SIGTERM
 The model file is never changed.
 """
@@ -46,11 +49,11 @@ The model file is never changed.
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    options = _parse(arguments)
-    return run_command(PROGRAM, lambda: _diagnose(options), "nothing was written")
+    options, step = _parse(arguments), CurrentStep()
+    return run_command(PROGRAM, lambda: _diagnose(options, step), "nothing was written", step)
 
 
-def _diagnose(options: DiagnoseOptions) -> int:
+def _diagnose(options: DiagnoseOptions, step: CurrentStep) -> int:
     from ..load.loader import load_model  # with TensorFlow: not for --help
     from ..output_files import write_whole
     from ..predictions.labels import read_labels
@@ -59,16 +62,22 @@ def _diagnose(options: DiagnoseOptions) -> int:
     from .finding import Severity
     from .html import render_diagnosis
 
+    step.step("load")
     loaded = load_model(options.model, trust_code=options.trust_code, custom_objects=options.custom_objects)
     labels = None if options.labels is None else read_labels(options.labels)
+    step.step("diagnose")
     diagnosis = diagnose(loaded.model, options.samples, labels=labels)
     diagnosis = replace(diagnosis, notes=(*loaded.notes, *diagnosis.notes))
-    _show(diagnosis, options.json)
+    step.step("report")
+    with printing():
+        _show(diagnosis, options.json)
     if options.html is not None:
         write_whole(options.html, render_diagnosis(diagnosis))
     if options.fix is not None and options.samples is not None:
+        step.step("fix")
         done = write_fixed(loaded.model, options.samples, labels, options.fix)
-        _show_recalibration(done, sys.stderr if options.json else sys.stdout)
+        with printing():
+            _show_recalibration(done, sys.stderr if options.json else sys.stdout)
     if options.fail_on is not None and diagnosis.has(Severity(options.fail_on)):
         print_error(PROGRAM, f"there are findings of severity {options.fail_on} or above")
         return 1

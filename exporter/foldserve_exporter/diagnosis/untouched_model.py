@@ -1,6 +1,7 @@
 """Runs of the caller's model as it was given, and its layers by path."""
 
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -8,6 +9,8 @@ import numpy as np
 
 from foldserve_contract.signature import Array, Arrays
 
+from ..error_text import error_text
+from ..errors import Refused
 from ..graph import keras_private as private
 from ..graph.inference_mode import is_training_only
 from ..naming import NamedModel
@@ -25,18 +28,36 @@ def predict_untouched(
         inputs: Rows by name.
         batch_size: Rows at a time.
         put_back: True to put back every variable afterwards, whatever the model's layers change.
+
+    Raises:
+        Refused: The model fails.
     """
-    with lent_values(model.variables if put_back else ()):
+    with lent_values(model.variables if put_back else ()), _refusing_failures("predict"):
         outputs = model.predict(structured(named, inputs), batch_size=batch_size, verbose=0)
     return dict(zip(named.outputs, keras.tree.flatten(outputs), strict=True))
 
 
 def call_untouched(model: Any, named: NamedModel, inputs: Arrays, *, put_back: bool = True) -> dict[str, Array]:
-    """The outputs of the model called without a learning phase, as `model.export()` calls it."""
-    with lent_values(model.variables if put_back else ()):
+    """The outputs of the model called without a learning phase, as `model.export()` calls it.
+
+    Raises:
+        Refused: The model fails.
+    """
+    with lent_values(model.variables if put_back else ()), _refusing_failures("a call"):
         outputs = model(keras.tree.map_structure(keras.ops.convert_to_tensor, structured(named, inputs)))
     flat = [np.asarray(output) for output in keras.tree.flatten(outputs)]
     return dict(zip(named.outputs, flat, strict=True))
+
+
+@contextmanager
+def _refusing_failures(what: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise Refused(
+            f"{what} of the model as it was given fails: {error_text(error)} Where it works on real inputs, give them with"
+            " --samples"
+        ) from error
 
 
 def structured(named: NamedModel, inputs: Arrays) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from ..error_text import error_text
 from ..errors import Refused
 from . import keras_private as private
 from .ir import Op
@@ -47,7 +48,7 @@ def instantiate(op: Op, name: str, dtype: str) -> Any:
         raise
     except Exception as error:
         raise Refused(
-            f"{op.path}: a {op.kind.__name__} cannot be made again from its get_config(): {error}. "
+            f"{op.path}: a {op.kind.__name__} cannot be made again from its get_config(): {error_text(error)} "
             "Give the class a get_config() that returns every constructor argument."
         ) from error
 

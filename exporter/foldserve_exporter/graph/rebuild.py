@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from ..error_text import error_text
 from ..errors import Refused
 from . import keras_private as private
 from .instantiate import assign_weights, instantiate
@@ -82,7 +83,8 @@ class _Builder:
         except Exception as error:
             if self.dtype == "float32" or not is_custom_code(op.kind):
                 raise Refused(
-                    f"{op.path}: a {op.kind.__name__} cannot be called in {self.dtype} for inference: {error}"
+                    f"{op.path}: a {op.kind.__name__} cannot be called in {self.dtype} for inference:"
+                    f" {error_text(error)}"
                 ) from error
         del self.layers[id(op)]
         return self._layer(op, "float32")(*args, **kwargs)

@@ -8,6 +8,7 @@ import keras
 
 from foldserve_contract.signature import Array, Arrays
 
+from ..error_text import error_text
 from ..errors import Refused
 from .recalibrate import RecalibrationResult, recalibrate, require_better
 
@@ -34,4 +35,4 @@ def _save(model: Any, path: Path) -> None:
     except OSError:
         raise
     except Exception as error:
-        raise Refused(f"the recalibrated model cannot be saved: {error}") from error
+        raise Refused(f"the recalibrated model cannot be saved: {error_text(error)}") from error

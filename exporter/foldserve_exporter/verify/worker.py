@@ -8,6 +8,7 @@ import sys
 import traceback
 from pathlib import Path
 
+from ..error_text import error_text
 from ..runtime import pin_runtime
 from .batches import run_batches
 from .job import Candidate, VerificationJob, WorkerKind, write_error, write_outputs
@@ -47,7 +48,7 @@ def _answer(folder: Path, job: VerificationJob, candidate: Candidate) -> None:
         )
     except Exception as error:  # whatever an artifact raises is the verdict over it, not a fault of this process
         traceback.print_exc()
-        write_error(folder, candidate, f"{type(error).__name__}: {error}")
+        write_error(folder, candidate, error_text(error))
 
 
 if __name__ == "__main__":

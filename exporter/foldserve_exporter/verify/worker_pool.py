@@ -1,5 +1,6 @@
 """Worker processes of the verification, started while the model is being folded, as importing takes seconds."""
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -10,7 +11,10 @@ from pathlib import Path
 from .job import WorkerKind
 
 TIMEOUT_S = 3600.0
-_TAIL = 2000
+
+
+class WorkerFailed(RuntimeError):
+    """A worker process ended on its own, with an error that is not an artifact's; its output is a note."""
 
 
 class VerificationWorker:
@@ -37,12 +41,18 @@ class VerificationWorker:
             pass
 
     def wait(self) -> str | None:
-        """Waits for the end of the process; None where its exit code is 0, else a message with its last output."""
+        """Waits for the end of the process; None where its exit code is 0, else a message.
+
+        Raises:
+            WorkerFailed: The process ended with an error of its own.
+        """
         try:
             code = self._process.wait(TIMEOUT_S)
         except subprocess.TimeoutExpired:
             return f"the {self.kind} process took longer than {TIMEOUT_S:,.0f} s"
-        return None if code == 0 else f"the {self.kind} process ended with code {code}: {self._tail()}"
+        if code > 0:
+            raise self._failure(code)
+        return _killed(self.kind, -code) if code else None
 
     def close(self) -> None:
         """Kills the process if it still runs."""
@@ -53,9 +63,20 @@ class VerificationWorker:
             self._process.stdin.close()
         self._log.close()
 
-    def _tail(self) -> str:
+    def _failure(self, code: int) -> WorkerFailed:
         self._log.seek(0)
-        return self._log.read().decode(errors="replace")[-_TAIL:].strip()
+        output = self._log.read().decode(errors="replace").strip()
+        last = output.splitlines()[-1] if output else "it printed nothing"
+        failure = WorkerFailed(f"the {self.kind} process ended with code {code}: {last}")
+        failure.add_note(output)
+        return failure
+
+
+def _killed(kind: WorkerKind, number: int) -> str:
+    """The message for a process that a signal ended."""
+    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    hint = ", as the system does where memory runs out" if number == signal.SIGKILL else ""
+    return f"the {kind} process was ended by {name}{hint}"
 
 
 @contextmanager

@@ -38,7 +38,8 @@ asking it:
   curl localhost:8501/monitoring/prometheus/metrics    TensorFlow Serving's metrics, Triton's and foldserve's
 
 A name may be written with - or _, and a switch as --flag or --flag=true. Exit status: 0 after SIGTERM or SIGINT,
-2 where the command line or the machine does not allow a start, 1 where front ends end again and again.
+2 where the command line or the machine does not allow a start, 1 where front ends end again and again, 70 after an
+error that nobody foresaw, with a line that names the file of its trace.
 """
 WITHOUT_MEANING = (
     "rest_api_num_threads",
