@@ -55,8 +55,8 @@ def _refusing_failures(what: str) -> Iterator[None]:
         yield
     except Exception as error:
         raise Refused(
-            f"{what} of the model as it was given fails: {error_text(error)} Where it works on real inputs, give them with"
-            " --samples"
+            f"{what} of the model as it was given fails: {error_text(error)} Where it works on real inputs,"
+            " give them with --samples"
         ) from error
 
 

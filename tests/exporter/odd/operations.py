@@ -1,4 +1,4 @@
-"""Operations that a random model is made of: each takes the drawer and a tensor, and gives what is to be called on it."""
+"""Operations of random models: each takes the drawer and a tensor, and gives what is to be called on it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,8 +19,13 @@ def convolution(drawer: Any, tensor: Any) -> Any:
     rank = len(tensor.shape) - 2
     kinds = {1: (L.Conv1D, L.Conv1DTranspose), 2: (L.Conv2D, L.Conv2DTranspose), 3: (L.Conv3D, L.Conv3DTranspose)}
     kind = drawer.pick(kinds[rank])
-    return kind(drawer.pick((1, 3, 4)), drawer.pick((1, 2, 3)), strides=drawer.pick((1, 1, 2)),
-                padding=drawer.pick(("same", "valid")), activation=drawer.pick((None, "relu", "softmax", "gelu")))  # fmt: skip
+    return kind(
+        drawer.pick((1, 3, 4)),
+        drawer.pick((1, 2, 3)),
+        strides=drawer.pick((1, 1, 2)),
+        padding=drawer.pick(("same", "valid")),
+        activation=drawer.pick((None, "relu", "softmax", "gelu")),
+    )
 
 
 def pooling(drawer: Any, tensor: Any) -> Any:
