@@ -12,11 +12,11 @@ from pathlib import Path
 
 from .bundle import MANIFEST
 from .digest import seal_file
-from .errors import VersionExists
+from .errors import UnsafePath, VersionExists
 from .manifest import Manifest, SealedFile
 from .repository import MAX_VERSION, check_name, versions
 
-_STAGING = ".staging-"
+STAGING = ".staging-"
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 _RENAME_EXCHANGE = 2
@@ -66,17 +66,19 @@ def stage(root: Path, name: str, version: int | None = None, *, force: bool = Fa
         force: True if an existing version may be replaced.
 
     Raises:
-        UnsafePath: The name is not allowed as the name of a folder.
+        UnsafePath: The name is not allowed as the name of a folder, or the version is none.
         VersionExists: The version exists already and `force` was not given.
     """
     model = root / check_name(name)
+    if version is not None and not 0 <= version <= MAX_VERSION:
+        raise UnsafePath(f"a version is a number from 0 to {MAX_VERSION}, received {version}")
     model.mkdir(parents=True, exist_ok=True)
     with _locked(model):  # no other process may sweep a directory that is created but not yet locked
         _sweep(model)
         number = _next_version(root, name) if version is None else version
         if not force and (model / str(number)).exists():
             raise VersionExists(_exists_message(model / str(number)))
-        path = model / f"{_STAGING}{number}-{uuid.uuid4().hex[:8]}"
+        path = model / f"{STAGING}{number}-{uuid.uuid4().hex[:8]}"
         path.mkdir()
         lock = _lock(path)
     try:
@@ -108,7 +110,7 @@ def _locked(directory: Path) -> Iterator[None]:
 
 
 def _next_version(root: Path, name: str) -> int:
-    staged = [int(path.name.split("-")[1]) for path in (root / name).glob(f"{_STAGING}*")]
+    staged = [int(path.name.split("-")[1]) for path in (root / name).glob(f"{STAGING}*")]
     highest = max([*versions(root, name), *staged, 0])
     if highest == MAX_VERSION:
         raise VersionExists(
@@ -119,7 +121,7 @@ def _next_version(root: Path, name: str) -> int:
 
 def _sweep(model: Path) -> None:
     """Removes what killed runs left: staging directories that no process holds a lock on."""
-    for path in model.glob(f"{_STAGING}*"):
+    for path in model.glob(f"{STAGING}*"):
         with suppress(BlockingIOError):
             handle = _lock(path, fcntl.LOCK_NB)
             shutil.rmtree(path, ignore_errors=True)

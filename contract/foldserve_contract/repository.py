@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import stat
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from .errors import UnsafePath
@@ -56,21 +57,37 @@ def read_small(path: Path, most: int) -> bytes:
 
 def models(root: Path) -> list[str]:
     """The names of the folders that may hold versions, sorted."""
-    return sorted(path.name for path in root.iterdir() if _NAME.fullmatch(path.name) and path.is_dir())
+    return sorted(path.name for path in root.iterdir() if _NAME.fullmatch(path.name) and _may_be_folder(path))
 
 
-def passed_over(root: Path) -> list[Path]:
-    """Folders in the repository whose name may not be a model's, sorted; hidden ones are left out."""
-    return sorted(
-        path for path in root.iterdir() if not _NAME.fullmatch(path.name) and not _is_expected(path) and path.is_dir()
-    )
+def passed_over(root: Path) -> dict[Path, str]:
+    """Folders that may not be a model's, and links that lead nowhere, each with the reason; sorted."""
+    return _with_reasons(root, _not_a_model, {root / name for name in models(root)})
 
 
 def passed_over_versions(root: Path, name: str) -> dict[Path, str]:
     """Folders of a model that are no version, and what else is named like one, each with the reason; sorted."""
     taken = versions(root, name)
-    reasons = {path: _not_a_version(path, taken) for path in sorted((root / name).iterdir()) if not _is_expected(path)}
+    return _with_reasons(root / name, lambda path: _not_a_version(path, taken), taken.values())
+
+
+def _with_reasons(folder: Path, judge: Callable[[Path], str], taken: Collection[Path]) -> dict[Path, str]:
+    """The entries for which `judge` gives a reason, or that cannot be read; not those that are taken or expected."""
+    reasons: dict[Path, str] = {}
+    for path in sorted(path for path in folder.iterdir() if path not in taken and not _is_expected(path)):
+        try:
+            path.stat()
+        except OSError as error:
+            reasons[path] = f"it cannot be read: {error.strerror}"
+        else:
+            reasons[path] = judge(path)
     return {path: reason for path, reason in reasons.items() if reason}
+
+
+def _not_a_model(path: Path) -> str:
+    if _NAME.fullmatch(path.name) or not path.is_dir():
+        return ""
+    return "a model's name is letters, digits, '.', '_' and '-', beginning with the first two"
 
 
 def _not_a_version(path: Path, taken: dict[int, Path]) -> str:
@@ -78,9 +95,17 @@ def _not_a_version(path: Path, taken: dict[int, Path]) -> str:
     number = version_of(path.name)
     if number is None:
         return f"its name is not a version, a number from 0 to {MAX_VERSION}" if path.is_dir() else ""
-    if number not in taken or taken[number] == path:
+    if number not in taken:
         return "" if path.is_dir() else "a version is a folder, and this is not one"
     return f"version {number} is {taken[number].name} already"
+
+
+def _may_be_folder(path: Path) -> bool:
+    """Tests whether a path is a folder, or one that may not be read: whoever lists it is told why."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except OSError as error:
+        return error.errno not in (errno.ENOENT, errno.ELOOP)
 
 
 def _is_expected(path: Path) -> bool:
@@ -92,6 +117,6 @@ def versions(root: Path, name: str) -> dict[int, Path]:
     directories: dict[int, Path] = {}
     for path in sorted((root / name).iterdir(), key=lambda path: (len(path.name), path.name)):
         number = version_of(path.name)
-        if number is not None and path.is_dir():
+        if number is not None and _may_be_folder(path):
             directories.setdefault(number, path)
     return dict(sorted(directories.items()))

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from foldserve_contract.errors import VersionExists
+from foldserve_contract.errors import UnsafePath, VersionExists
 from foldserve_contract.publish import stage
 from foldserve_contract.repository import MAX_VERSION, passed_over, passed_over_versions, version_of, versions
 
@@ -55,8 +55,15 @@ def test_what_is_no_version_is_listed_with_the_reason(tmp_path: Path) -> None:
 def test_folders_that_may_not_be_models_are_listed(tmp_path: Path) -> None:
     for name in ("good", "my model", "größe", ".git", "lost+found", "a" * 129):
         (tmp_path / name).mkdir()
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
     (tmp_path / "read me.txt").write_text("a file")
-    assert [path.name for path in passed_over(tmp_path)] == ["a" * 129, "größe", "my model"]
+    assert [path.name for path in passed_over(tmp_path)] == ["a" * 129, "größe", "my model", "nowhere"]
+
+
+@pytest.mark.parametrize("version", [-1, MAX_VERSION + 1])
+def test_a_version_that_no_server_would_serve_is_not_published(tmp_path: Path, version: int) -> None:
+    with pytest.raises(UnsafePath, match="a version is a number from 0 to"), stage(tmp_path, "m", version):
+        pass
 
 
 def test_there_is_no_next_version_behind_the_highest(tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ def test_a_port_is_free_until_a_server_listens_there() -> None:
 def test_a_host_other_than_this_machine_is_refused() -> None:
     with pytest.raises(CannotStart, match=r"--host no\.such\.host\.invalid"):
         check_free("no.such.host.invalid", 0)
+    with pytest.raises(CannotStart, match=r"--host a\.\.b"):
+        check_free("a..b", 0)
 
 
 def test_every_address_of_the_machine_includes_ipv4() -> None:
@@ -59,7 +61,7 @@ def test_every_address_of_the_machine_includes_ipv4() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "addresses"), [("::", ["127.0.0.1", "::1"]), ("::1", ["::1"]), ("0.0.0.0", ["127.0.0.1"])]
+    ("host", "addresses"), [("::", ["127.0.0.1", "::1"]), ("::1", ["::1"]), ("0.0.0.0", ["127.0.0.1", "::1"])]
 )
 def test_the_sockets_of_a_host_are_reached_at_its_addresses(host: str, addresses: list[str]) -> None:
     port, sockets = bind_all(host, 0)

@@ -1,11 +1,13 @@
 """Converters from arguments to values; argparse makes a ValueError a message that names the flag."""
 
 import argparse
+import re
 from pathlib import Path
 
 _UNITS = {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 _LARGEST_MESSAGE = (1 << 31) - 1
 _ENGINES = ("auto", "onnx", "tensorflow")
+_NUMBERS = ("_bytes", "_length", "_ms", "_pings", "_size", "_streams")  # ends of gRPC's names of numbers
 _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no")
 
 
@@ -105,10 +107,28 @@ def host(word: str) -> str:
 
 def channel_arguments(word: str) -> tuple[tuple[str, int | str], ...]:
     """Channel arguments of gRPC, such as `grpc.max_connection_age_ms=2000,grpc.optimization_target=latency`."""
-    parts = [part.partition("=") for part in word.split(",") if part]
-    if not all(key and equals for key, equals, _ in parts):
+    pairs = [tuple(text.strip() for text in part.split("=", 1)) for part in word.split(",") if part.strip()]
+    if not all(len(pair) == 2 and all(pair) for pair in pairs):
         raise argparse.ArgumentTypeError(f"expected name=value, with commas between them, received {word!r}")
-    return tuple((key, int(value) if value.lstrip("-").isdigit() else value) for key, _, value in parts)
+    names = [pair[0] for pair in pairs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise argparse.ArgumentTypeError(f"{twice} is given twice")
+    return tuple((name, _channel_value(name, value)) for name, value in pairs)
+
+
+def _channel_value(name: str, value: str) -> int | str:
+    """The value as gRPC takes it; a text for a number, or a number of more than 32 bits, would have no effect."""
+    if not re.fullmatch(r"-?[0-9]{1,20}", value):
+        if name.endswith(_NUMBERS):
+            raise argparse.ArgumentTypeError(f"{name} takes a whole number, received {value!r}")
+        return value
+    least = -1 if name.endswith("_length") else 0
+    if not least <= int(value) < 1 << 31:
+        raise argparse.ArgumentTypeError(
+            f"{name} takes a whole number from {least} to {(1 << 31) - 1}, received {value}"
+        )
+    return int(value)
 
 
 def sizes(word: str) -> tuple[int, ...]:

@@ -149,7 +149,7 @@ def _add_models(parser: FlagParser) -> None:
 def _add_network(parser: FlagParser) -> None:
     parser.flag(
         "host",
-        "address to listen on (default 127.0.0.1: this machine only; 0.0.0.0: any IPv4 address, [::]: any address)",
+        "address to listen on (default 127.0.0.1: this machine only; 0.0.0.0 or [::]: every address, IPv4 and IPv6)",
         type=converters.host,
         default="127.0.0.1",
         metavar="HOST",

@@ -62,6 +62,8 @@ def parse(words: Sequence[str]) -> ServeCommand:
     options = _options(arguments, source)
     if not options.front_end_timeout_s:
         raise CannotStart("--front-end-timeout must be above 0, received 0: every front end would be ended at once")
+    if options.port and options.port == options.rest_port:
+        raise CannotStart(f"--port and --rest_api_port are both {options.port}; leave --rest_api_port 0 for gRPC alone")
     if options.transport.socket_path is not None:
         check_socket(options.transport.socket_path)
     return ServeCommand(options, arguments.log_format, arguments.log_level, (*_warnings(arguments), *batching))

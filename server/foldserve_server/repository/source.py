@@ -56,10 +56,7 @@ class FolderSource:
         """See `ModelSource.notices`."""
         if self.single or self.only is not None:
             return []
-        return [
-            f"{path} is passed over: a model's name is letters, digits, '.', '_' and '-', beginning with the first two"
-            for path in passed_over(self.path)
-        ]
+        return [f"{path} is passed over: {reason}" for path, reason in passed_over(self.path).items()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from foldserve_contract.bundle import MANIFEST
 from foldserve_contract.plain_saved_model import is_plain
+from foldserve_contract.publish import STAGING
 from foldserve_contract.repository import passed_over_versions, versions
 
 from ..models.model_config import ModelConfig
@@ -23,7 +24,7 @@ class Survey:
     Attributes:
         configs: The models that are to be served; None where they cannot be listed now.
         listings: The version directories of each; a model whose folder cannot be read is left out.
-        notices: What is there and is not served, and what cannot be read: a line each, sorted.
+        notices: What cannot be read, and what is there and is not served: a line each.
     """
 
     configs: Mapping[str, ModelConfig] | None
@@ -34,22 +35,24 @@ class Survey:
 def survey(source: ModelSource, scanner: VersionScanner) -> Survey:
     """Scans every model's folder."""
     try:
-        configs, notices = source.configs(), source.notices()
+        configs, odd = source.configs(), source.notices()
     except OSError as error:
-        return Survey(None, {}, (f"{source} cannot be read: {error}; what serves keeps serving",))
+        return Survey(None, {}, (_printable(f"{source} cannot be read: {error}; what serves keeps serving"),))
+    unread: list[str] = []
     directories: dict[str, Mapping[int, Path]] = {}
     for name, config in configs.items():
         try:
             directories[name] = versions(config.path.parent, config.path.name)
-            notices += _passed_over(config, directories[name])
+            odd += _passed_over(config, directories[name])
         except OSError as error:
-            notices.append(f"{config.path} cannot be read: {error}; what serves of it keeps serving")
+            unread.append(f"{config.path} cannot be read: {error}; what serves of it keeps serving")
     scanner.forget_all_but({path for paths in directories.values() for path in paths.values()})
     listings = {
         name: tuple(scanner.look(version, path) for version, path in paths.items())
         for name, paths in directories.items()
     }
-    return Survey(configs, listings, _limited([*notices, *_missing(source, listings)]))
+    notices = [*sorted(unread), *_missing(source, listings), *_limited(odd)]
+    return Survey(configs, listings, tuple(dict.fromkeys(map(_printable, notices))))
 
 
 def _passed_over(config: ModelConfig, directories: Mapping[int, Path]) -> list[str]:
@@ -58,7 +61,8 @@ def _passed_over(config: ModelConfig, directories: Mapping[int, Path]) -> list[s
         return [f"{config.path} is a bundle itself: serve the folder two levels above it, MODELS_DIR/NAME/VERSION"]
     entries = passed_over_versions(config.path.parent, config.path.name)
     notices = [f"{path} is passed over: {reason}" for path, reason in entries.items()]
-    if not directories and not notices and not any(config.path.glob(".*")):  # not one that an export is writing
+    is_being_written = any(config.path.glob(f"{STAGING}*"))
+    if not directories and not notices and not is_being_written:
         notices.append(f"{config.path} is passed over: it holds no version, a folder named by a number")
     return notices
 
@@ -76,8 +80,12 @@ def _missing(source: ModelSource, listings: Listings) -> list[str]:
     ]
 
 
-def _limited(notices: Iterable[str]) -> tuple[str, ...]:
+def _limited(notices: Iterable[str]) -> list[str]:
     """The first notices, and a line about the others: a folder may hold any number of entries."""
     lines = sorted(notices)
-    more = len(lines) - MOST_NOTICES
-    return tuple(lines if more <= 0 else [*lines[:MOST_NOTICES], f"{more} more entries are passed over"])
+    return lines if len(lines) <= MOST_NOTICES else [*lines[:MOST_NOTICES], "more entries than these are passed over"]
+
+
+def _printable(text: str) -> str:
+    """The text in one line: a folder's name may hold line breaks, a terminal's controls, and bytes that are no text."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

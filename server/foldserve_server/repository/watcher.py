@@ -56,7 +56,8 @@ class Watcher:
         async with self._scanning:
             result = await asyncio.to_thread(survey, source, self._scanner)
         if source is self.source:
-            self._report(result.notices)
+            before = self._managers.context.table.notices if result.configs is None else ()
+            self._report(tuple(dict.fromkeys((*result.notices, *before))))
         return result
 
     def _report(self, notices: tuple[str, ...]) -> None:

@@ -5,16 +5,15 @@ asyncio's own loop logs every refused `accept` of a whole backlog, and schedules
 """
 
 import asyncio
-import errno
 import logging
 import ssl
+import time
 from collections.abc import Callable, Coroutine, Iterable
 from socket import socket
 from typing import Any
 
 RETRY_S = 1.0
 _BACKLOG = 128
-_LACKING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _GONE = (ConnectionError, TimeoutError, ssl.SSLError)  # the caller left, or does not speak TLS
 log = logging.getLogger(__name__)
 
@@ -42,6 +41,7 @@ class Acceptor:
         self._tls = tls
         self._handshake_s = handshake_s
         self._tasks: set[asyncio.Task[None]] = set()
+        self._reported_s = float("-inf")
 
     def start(self) -> None:
         """Begins to listen."""
@@ -64,13 +64,18 @@ class Acceptor:
                 connection, _ = await loop.sock_accept(sock)
             except ConnectionError:
                 continue  # the caller left before it was accepted
-            except OSError as error:
-                if error.errno not in _LACKING:
-                    raise
-                log.error("no connection can be accepted: %s; those that wait are tried again", error.strerror)
+            except OSError as error:  # no descriptor is left; or a firewall, or a network that is down (accept(2))
+                self._report(error)
                 await asyncio.sleep(RETRY_S)
             else:
                 self._spawn(self._connect(connection))
+
+    def _report(self, error: OSError) -> None:
+        """Logs the error, once in a while for all sockets."""
+        now_s = time.monotonic()
+        if now_s - self._reported_s >= RETRY_S:
+            self._reported_s = now_s
+            log.error("no connection can be accepted: %s; those that wait are tried again", error.strerror)
 
     async def _connect(self, connection: socket) -> None:
         handshake_s = None if self._tls is None else self._handshake_s

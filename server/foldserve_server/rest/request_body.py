@@ -35,18 +35,6 @@ def announced_size(request: web.Request) -> int:
     return size
 
 
-async def check_expectation(request: web.Request) -> web.StreamResponse | None:
-    """Answers nothing to a header `Expect: 100-continue`: `read_body` does, once the request is not refused before.
-
-    Raises:
-        web.HTTPExpectationFailed: The header holds something else.
-    """
-    expected = request.headers.get("Expect", "")
-    if expected.lower() != "100-continue":
-        raise web.HTTPExpectationFailed(text=f"Unknown Expect: {expected:.100}")
-    return None
-
-
 async def _invite(request: web.Request) -> None:
     """Asks a caller for the body that it holds back."""
     if "Expect" in request.headers and request.version >= HttpVersion11 and not request.content.is_eof():
@@ -64,9 +52,9 @@ async def read_body(request: web.Request, stalled_s: float = STALLED_S) -> bytes
         QueueFull: The body is larger than its headers say, and does not fit beside those of other requests.
         DeadlineExceeded: Nothing of the body arrived for `stalled_s` seconds.
     """
-    await _invite(request)
     received, content = 0, bytearray()
     decoder = decoder_for(request.headers.get("Content-Encoding", ""))
+    await _invite(request)
     try:
         while chunk := await _next_chunk(request, stalled_s):
             received += len(chunk)

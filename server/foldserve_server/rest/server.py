@@ -103,11 +103,12 @@ class HttpServer:
     def _application(self, routes: list[web.RouteDef]) -> web.Application:
         """The application with these routes besides TensorFlow Serving's, which `PredictRoutes` tells apart itself."""
         app = web.Application(client_max_size=self._transport.max_message_bytes, middlewares=[self._respond])
-        expecting: dict[str, Any] = {"expect_handler": request_body.check_expectation}
+        expecting: dict[str, Any] = {"expect_handler": _check_expectation}
         app.router.add_route("*", "/{v1:[vV]1}/{rest:.*}", self._v1.answer, **expecting)
         app.router.add_routes(
             web.RouteDef(route.method, route.path, route.handler, {**route.kwargs, **expecting}) for route in routes
         )
+        app.router.add_route("*", "/{unknown:.*}", _refuse_unknown, **expecting)  # the library would invite its body
         return app
 
     async def start(self, host: str, port: int) -> None:
@@ -171,6 +172,8 @@ class HttpServer:
         if self._transport.cors and request.method == "OPTIONS":
             return web.Response(headers=_CORS)
         response = await self._answer(request, handler)
+        if "Expect" in request.headers and not request.content.is_eof():
+            response.force_close()  # the body that was not read may come or not
         response.headers["Server"] = NAME
         if self._transport.cors:
             response.headers.update(_CORS)
@@ -200,6 +203,25 @@ class HttpServer:
         with self.admission_gate.admit(request_body.announced_size(request)) as admission:
             request_body.set_admission(admission)
             return await handler(request)
+
+
+async def _check_expectation(request: web.Request) -> web.StreamResponse | None:
+    """Invites no body yet, as a header `Expect: 100-continue` asks for: `read_body` does. Others are refused."""
+    if isinstance(request.protocol, HttpConnection):
+        request.protocol.take(request)
+    expected = request.headers.get("Expect", "")
+    if expected.lower() == "100-continue":
+        return None
+    response = _error(status.EXPECTATION_FAILED, f"Unknown Expect: {expected:.100}")
+    response.headers["Server"] = NAME
+    return response
+
+
+async def _refuse_unknown(request: web.Request) -> web.StreamResponse:
+    """Refuses a path that no route has, or a method that the path's routes do not have."""
+    resources = [resource for resource in request.app.router.resources() if resource.canonical != "/{unknown}"]
+    methods = {method for resource in resources for method in (await resource.resolve(request))[1]}
+    raise web.HTTPMethodNotAllowed(request.method, methods) if methods else web.HTTPNotFound
 
 
 def _headers(request: web.Request) -> dict[str, str]:

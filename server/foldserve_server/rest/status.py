@@ -18,6 +18,7 @@ from ..errors import (
 )
 
 INTERNAL = 500
+EXPECTATION_FAILED = 417
 
 
 class BodyTooLarge(ResourceExhausted):

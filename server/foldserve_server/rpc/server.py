@@ -33,6 +33,7 @@ from .open_inference.servicer import InferenceServicer
 from .prediction_service import PredictionServicer
 
 _SERVICES = (PREDICTION_SERVICE, MODEL_SERVICE, INFERENCE_SERVICE)
+_MOST = (1 << 31) - 1  # a number of gRPC
 _PING_MS = 5_000  # callers may keep idle connections alive; gRPC's default closes such connections
 
 
@@ -143,5 +144,5 @@ def channel_options(transport: TransportOptions) -> list[tuple[str, int | str]]:
     if transport.max_concurrent_streams is not None:
         own["grpc.max_concurrent_streams"] = transport.max_concurrent_streams
     if transport.max_connection_age_s is not None:
-        own["grpc.max_connection_age_ms"] = int(1000 * transport.max_connection_age_s)
+        own["grpc.max_connection_age_ms"] = min(int(1000 * transport.max_connection_age_s), _MOST)
     return list((own | dict(transport.channel_arguments)).items())

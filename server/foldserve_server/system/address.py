@@ -2,14 +2,16 @@
 
 import errno
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ..errors import CannotStart
 
 _NOT_LOCAL = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # `localhost` is ::1 too, also where there is no IPv6
-_ANY = "::"
+_ANY = ("::", "0.0.0.0")
+_MAPPED = "::ffff:"  # an IPv4 address as IPv6
 _Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]  # as `socket.getaddrinfo` gives
 
 
@@ -44,16 +46,17 @@ def reserve(host: str, port: int, flag: str = "--port", instead: str = "0 for an
 
 
 def bind_all(host: str, port: int, flag: str = "--port", instead: str = "0 for any") -> tuple[int, list[socket.socket]]:
-    """Binds every address of the host; `::` stands for every address of the machine, IPv4 included, as in gRPC.
+    """Binds every address of the host; `::` and `0.0.0.0` stand for every address, IPv4 and IPv6, as in gRPC.
 
     Args, Returns, Raises: See `reserve`.
     """
     # 1. every address of the name
     try:
-        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
+        resolved = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
         raise CannotStart(f"--host {host}: {error}; give an address of this machine, such as 127.0.0.1") from error
     # 2. a socket for each
+    addresses = _with_every_address(resolved)
     sockets, errors = _bind_each(addresses, port)
     # 3. addresses that are not this machine's are left out, unless no other is left
     not_local = [error for error in errors if error.errno in _NOT_LOCAL]
@@ -66,6 +69,18 @@ def bind_all(host: str, port: int, flag: str = "--port", instead: str = "0 for a
             f" is another server running? Choose another port with {flag}, or {instead}"
         )
     return int(sockets[0].getsockname()[1]), sockets
+
+
+def _with_every_address(addresses: Sequence[_Address]) -> Sequence[_Address]:
+    """The addresses; for any that stands for every address, a socket of both families, where there is IPv6."""
+    if not any(address[4][0] in _ANY for address in addresses):
+        return addresses
+    port = addresses[0][4][1]
+    for family, every in ((socket.AF_INET6, ("::", port, 0, 0)), (socket.AF_INET, ("0.0.0.0", port))):
+        with suppress(OSError), socket.socket(family) as probe:
+            probe.bind((every[0], 0))
+            return [(family, socket.SOCK_STREAM, 0, "", every)]
+    return addresses
 
 
 def _bind_each(addresses: Iterable[_Address], port: int) -> tuple[list[socket.socket], list[OSError]]:
@@ -86,7 +101,8 @@ def _bind(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket.sock
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was just released is free
         if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address[0] != _ANY))
+            takes_ipv4 = address[0] in _ANY or address[0].startswith(_MAPPED)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not takes_ipv4))
         sock.bind(address)
     except BaseException:
         sock.close()

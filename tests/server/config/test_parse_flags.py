@@ -151,6 +151,34 @@ def test_an_ipv6_address_may_stand_in_brackets(word: str, host: str) -> None:
     assert parse(["models", f"--host={word}"]).options.host == host
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("grpc.max_connection_age_ms=1.5e3", "takes a whole number, received '1.5e3'"),
+        ("grpc.max_connection_age_ms=99999999999", "takes a whole number from 0 to 2147483647"),
+        ("grpc.max_concurrent_streams=-5", "takes a whole number from 0"),
+        ("grpc.keepalive_time_ms=", "expected name=value"),
+        ("a=1,a=2", "a is given twice"),
+    ],
+)
+def test_a_setting_that_grpc_would_not_take_is_refused(
+    words: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parse(["models", f"--grpc_channel_arguments={words}"])
+    assert message in capsys.readouterr().err
+
+
+def test_spaces_around_settings_do_not_count() -> None:
+    with pytest.raises(CannotStart, match=r"grpc\.so_reuseport cannot be set here"):
+        parse(["models", "--grpc_channel_arguments=grpc.optimization_target=latency , grpc.so_reuseport = 1"])
+
+
+def test_one_port_for_both_is_refused() -> None:
+    with pytest.raises(CannotStart, match="--port and --rest_api_port are both 9500"):
+        parse(["models", "--port=9500", "--rest_api_port=9500"])
+
+
 @pytest.mark.parametrize("word", ["", "[]"])
 def test_an_empty_host_is_refused(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):

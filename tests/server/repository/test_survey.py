@@ -1,4 +1,5 @@
 import logging
+import os
 import shutil
 from pathlib import Path
 
@@ -94,7 +95,43 @@ def test_any_number_of_strange_folders_takes_a_few_lines(tmp_path: Path) -> None
     for number in range(MOST_NOTICES + 7):
         (tmp_path / f"folder {number}").mkdir()
     notices = survey(FolderSource(tmp_path), VersionScanner()).notices
-    assert len(notices) == MOST_NOTICES + 1 and notices[-1] == "7 more entries are passed over"
+    assert len(notices) == MOST_NOTICES + 1 and notices[-1] == "more entries than these are passed over"
+
+
+def test_what_cannot_be_read_is_never_among_those_that_are_left_out(tmp_path: Path) -> None:
+    for number in range(MOST_NOTICES + 7):
+        (tmp_path / f"folder {number}").mkdir()
+    listed = ListedSource((ModelConfig("gone", tmp_path / "gone"),), "models.config")
+    assert survey(listed, VersionScanner()).notices[0].startswith(f"{tmp_path / 'gone'} cannot be read")
+    write_version(tmp_path, 1)
+    (tmp_path / "m" / "2").mkdir()
+    assert survey(FolderSource(tmp_path), VersionScanner()).notices[0].endswith("not one yet: it has no bundle.json")
+
+
+def test_a_link_that_leads_nowhere_is_reported_by_itself(tmp_path: Path) -> None:
+    write_version(tmp_path, 1)
+    for place in (tmp_path / "model", tmp_path / "_odd", tmp_path / "m" / "vbroken", tmp_path / "m" / "7"):
+        place.symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    result = survey(FolderSource(tmp_path), VersionScanner())
+    assert result.listings.keys() == {"m"} and len(result.notices) == 5
+    assert all(" is passed over: it cannot be read: " in notice for notice in result.notices)
+
+
+def test_the_names_of_folders_cannot_forge_lines_of_the_log(tmp_path: Path) -> None:
+    write_version(tmp_path, 1)
+    for name in ("new\nline", "esc\x1b[31m", "cr\r", "größe \u202e", os.fsdecode(b"raw \xff")):
+        (tmp_path / name).mkdir()
+    notices = survey(FolderSource(tmp_path), VersionScanner()).notices
+    assert len(notices) == 5 and all(notice.isprintable() for notice in notices)
+    assert any("größe \\u202e is passed over" in notice for notice in notices)
+
+
+def test_two_models_of_one_folder_make_one_notice(tmp_path: Path) -> None:
+    write_version(tmp_path, 1)
+    (tmp_path / "m" / "v2").mkdir()
+    configs = (ModelConfig("a", tmp_path / "m"), ModelConfig("b", tmp_path / "m"))
+    assert len(survey(ListedSource(configs, "models.config"), VersionScanner()).notices) == 1
 
 
 def test_beside_listed_models_nothing_is_looked_at(tmp_path: Path) -> None:

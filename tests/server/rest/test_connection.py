@@ -12,12 +12,14 @@ import time
 import pytest
 
 from foldserve_server.config.transport_options import TransportOptions
+from foldserve_server.predict.request_options import RequestOptions
 from foldserve_server.rest import acceptor
 from tests.server.fakes import FakeEngine, serving
 
 from .calls import MAX_BYTES, Caller, listening
 
 BODY = json.dumps({"instances": [[1, 2]]}).encode()
+NOWHERE = b"POST /nope HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"
 ANSWER = {"predictions": [[2.0, 4.0]]}
 
 
@@ -75,6 +77,65 @@ async def test_a_request_that_is_cut_off_ends_its_connection() -> None:
         writer.close()
 
 
+async def test_an_upload_that_is_cut_off_at_once_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """The end arrives with the beginning, before the library has made a request of it."""
+    engine = FakeEngine()
+    async with listening(serving(engine)) as caller:
+        for content in (post(size=1000), post(b"", size=1000)):
+            for _ in range(20):
+                reader, writer = await half_closed(caller, content)
+                assert await asyncio.wait_for(reader.read(), 5) == b""
+                writer.close()
+        assert not engine.asked and not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+async def test_whole_requests_before_one_that_is_cut_off_are_answered() -> None:
+    async with listening(serving(FakeEngine())) as caller:
+        for cut in (post(size=1000), post()[:40]):
+            reader, writer = await half_closed(caller, post() + post() + cut)
+            assert answers(await asyncio.wait_for(reader.read(), 5)) == [ANSWER] * 2
+            writer.close()
+
+
+@pytest.mark.parametrize("trailing", [b"", b"POST /v1/mod"])
+async def test_a_connection_that_is_half_closed_while_its_answer_is_written_ends_with_the_answer(
+    trailing: bytes,
+) -> None:
+    async with listening(serving(FakeEngine()), RequestOptions(split_large=True)) as caller:
+        loop, sock = asyncio.get_running_loop(), socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect(("127.0.0.1", caller.http.port))
+        sock.setblocking(False)
+        while not (connections := list(caller.http._connections())):
+            await asyncio.sleep(0.01)
+        transport = connections[0].transport
+        assert isinstance(transport, asyncio.Transport)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        await loop.sock_sendall(sock, post(json.dumps({"instances": [[1, 2]] * 4000}).encode()) + trailing)
+        received = await loop.sock_recv(sock, 100)
+        while not transport.get_write_buffer_size():  # the answer is more than the sockets hold
+            await asyncio.sleep(0.01)
+        sock.shutdown(socket.SHUT_WR)
+        async with asyncio.timeout(10):
+            while chunk := await loop.sock_recv(sock, 1000):
+                received += chunk
+        assert received.endswith(b"}") and not caller.http._connections()
+        sock.close()
+
+
+@pytest.mark.parametrize(
+    "head", [post(b"", b"Expect: x", size=5), b"POST /nope HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"]
+)
+async def test_a_refused_upload_ends_with_its_caller(head: bytes) -> None:
+    async with listening(serving(FakeEngine())) as caller:
+        reader, writer = await asyncio.open_connection("127.0.0.1", caller.http.port)
+        writer.write(head)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 4")
+        writer.write_eof()
+        await asyncio.wait_for(reader.read(), 3)  # to the end, long before the library's ten seconds
+        writer.close()
+
+
 async def test_an_idle_connection_ends_with_its_caller() -> None:
     async with listening(serving(FakeEngine())) as caller:
         reader, writer = await asyncio.open_connection("127.0.0.1", caller.http.port)
@@ -116,6 +177,12 @@ async def test_a_body_is_invited_only_where_it_will_be_read() -> None:
         writer.write(post(b"", b"Expect: a-sandwich", size=len(BODY)))
         assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 417 ")
         writer.close()
+        for line, status in ((b"POST /nope", b"404"), (b"DELETE /v2/health/live", b"405")):
+            reader, writer = await asyncio.open_connection("127.0.0.1", caller.http.port)
+            writer.write(line + b" HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n")
+            received = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+            assert received.startswith(b"HTTP/1.1 " + status) and b"Connection: close" in received
+            writer.close()
 
 
 async def test_while_descriptors_are_lacking_a_line_a_second_is_logged_and_nothing_spins(
