@@ -25,6 +25,11 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     return tuple(name.strip() for name in names)
 
 
+def named_outputs(names: tuple[str, ...], signature: Signature) -> frozenset[str]:
+    """The outputs that are vectors of as many scores as there are names."""
+    return frozenset(spec.name for spec in signature.outputs if names and spec.row_shape == (len(names),))
+
+
 def check_class_names(names: tuple[str, ...], signature: Signature) -> None:
     """Checks that there is a name for every class.
 

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 from foldserve_contract.options import values_of
@@ -75,8 +76,7 @@ def _export(options: argparse.Namespace, step: CurrentStep) -> int:
 
 
 def _show(report: object, as_json: bool) -> None:
-    from rich.console import Console
-
+    from .console import show
     from .output_files import as_json as to_json
     from .report.record import Report
     from .report.terminal import print_report
@@ -85,7 +85,7 @@ def _show(report: object, as_json: bool) -> None:
     if as_json:
         print(to_json(report), end="")
     else:
-        print_report(report, Console())
+        show(partial(print_report, report))
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

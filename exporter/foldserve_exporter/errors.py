@@ -9,6 +9,7 @@ FoldserveError
     ├── Refused              4   the model cannot be exported safely; the message names the layer and the remedy
     │   └── NotFinite        4   a value inside the model is not finite
     └── VerificationFailed   5   an artifact does not answer as the model does (`report.verification_failed`)
+        └── BatchDependent   4   the model itself does not: its answers depend on the batch
 ```
 """
 

@@ -16,7 +16,7 @@ from .options import Choices, ExportOptions
 from .progress import NoProgress, ProgressListener, StepTimer
 from .report.record import Report
 from .runtime import require_runtime
-from .steps.diagnose import diagnose_export
+from .steps.diagnose import diagnose_export, explain_failure
 from .steps.fold import FoldedModel, fold_model
 from .steps.keras_file import require_savable, write_keras
 from .steps.load import open_model
@@ -99,6 +99,8 @@ def _make(
     with steps.step("verify"):
         verification = verification_run.finish(folded.model, steps.progress.detail)
         require_unchanged(before, staging.seal())
+        if not verification.passed:
+            diagnosis = explain_failure(diagnosis, folded, expected)
         tf32 = _tf32(staging.path, folded, expected) if options.tf32 and verification.passed else {}
     with steps.step("report"):
         results = StepResults(loaded, folded, expected, diagnosis, verification, tf32)

@@ -36,6 +36,7 @@ REFERENCE = Reference(
     exact(ROWS.judged_inputs),
     {"scores": 1e-7, "top": 0.0},
     {"scores": float(np.abs(exact(ROWS.judged_inputs)["scores"]).max()), "top": 3.0},
+    frozenset({"scores"}),
 )
 
 

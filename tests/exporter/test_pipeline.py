@@ -26,6 +26,7 @@ from foldserve_exporter.diagnosis.finding import FindingKind, Severity
 from foldserve_exporter.errors import Refused
 from foldserve_exporter.options import DEFAULT_MAX_BATCH
 from foldserve_exporter.report.terminal_progress import STEPS
+from foldserve_exporter.report.text_lines import recalibration_lines
 from foldserve_exporter.report.verification_failed import VerificationFailed
 from foldserve_exporter.steps.publish import Exported
 
@@ -237,6 +238,18 @@ def test_statistics_that_are_not_finite_are_refused_by_the_layers_name(tmp_path:
     with pytest.raises(Refused, match="backbone/bn_2"):
         export_model(model, tmp_path, "sick")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_layer_that_never_needed_its_statistics_is_refused_with_the_reason(tmp_path: Path) -> None:
+    model = nested_model()
+    layer = model.layers[0].get_layer("bn_1")  # called with training=True
+    layer.moving_mean.assign(np.full(6, np.nan))
+    with pytest.raises(Refused, match=r"backbone/bn_1: .*called with training=True: it normalised by the batch"):
+        export_model(model, tmp_path, "sick")
+    samples = np.random.default_rng(0).normal(size=(40, 12, 10, 3)).astype(np.float32)
+    report = export_model(model, tmp_path, "sick", recalibrate=samples).report
+    assert report.published
+    assert not any("nan" in line for line in recalibration_lines(report))
 
 
 class TestTheCommand:

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
+from ..predictions.change import Change
 from .evidence import Evidence
 from .finding import DIAGNOSE, EXPORT, REMOVE_PHASE, Finding, FindingKind, Severity
 
 _NAMED = 3
+_NEIGHBOURS = "predict answers a row differently among other rows: a statistic is taken over the batch"
 
 
 def behaviour_faults(evidence: Evidence) -> Iterator[Finding]:
@@ -42,14 +44,18 @@ def _random(evidence: Evidence) -> Iterator[Finding]:
 
 def _neighbours(evidence: Evidence) -> Iterator[Finding]:
     layer, effect = evidence.behaviour.mixing_layer, evidence.behaviour.neighbours
-    if effect is not None:
-        what = "predict answers a row differently among other rows: a statistic is taken over the batch"
-        # a layer that mixes rows in inference too is at fault itself, and no learning phase is
-        remedy = "Let it take its statistics over each row alone, or leave it out: foldserve exports no such layer."
-        if layer is None:
-            calls = (node.op.path for node in evidence.graph.batch_norms if node.training is True)
-            layer, remedy = next(calls, None), f"{REMOVE_PHASE} {EXPORT}"
-        yield Finding(FindingKind.NEIGHBOURS, Severity.ERROR, layer, what, effect, remedy)
+    if effect is not None and layer is not None:
+        yield neighbours_finding(layer, effect)
+    elif effect is not None:
+        calls = (node.op.path for node in evidence.graph.batch_norms if node.training is True)
+        remedy = f"{REMOVE_PHASE} {EXPORT}"
+        yield Finding(FindingKind.NEIGHBOURS, Severity.ERROR, next(calls, None), _NEIGHBOURS, effect, remedy)
+
+
+def neighbours_finding(layer: str | None, effect: Change) -> Finding:
+    """The finding for a layer that mixes rows in inference too: it is at fault itself, and no learning phase is."""
+    remedy = "Let it take its statistics over each row alone, or leave it out: foldserve exports no such layer."
+    return Finding(FindingKind.NEIGHBOURS, Severity.ERROR, layer, _NEIGHBOURS, effect, remedy)
 
 
 def _predict_differs(evidence: Evidence) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -85,15 +86,14 @@ def _diagnose(options: DiagnoseOptions, step: CurrentStep) -> int:
 
 
 def _show(diagnosis: "Diagnosis", as_json: bool) -> None:
-    from rich.console import Console
-
+    from ..console import show
     from ..output_files import as_json as to_json
     from .terminal import print_diagnosis
 
     if as_json:
         print(to_json(diagnosis), end="")
     else:
-        print_diagnosis(diagnosis, Console())
+        show(partial(print_diagnosis, diagnosis))
 
 
 def _show_recalibration(done: "RecalibrationResult", stream: TextIO) -> None:

@@ -17,7 +17,7 @@ from ..recalibration.locate import lent_values
 from ..recalibration.recalibrate import MIN_SAMPLES
 from ..samples.files import fit_samples, read_samples
 from ..samples.synthetic import synthesize
-from .behaviour import Behaviour, run_untouched
+from .behaviour import Behaviour, baked_layers, run_untouched
 from .budget import FULL
 from .evidence import Evidence
 from .full_estimate import full_estimate
@@ -55,7 +55,10 @@ def diagnose(
         fitted = {} if labels is None else fit_labels(labels, named.outputs, rows_of(inputs))
         outputs = predict(named, inputs)
         overflows = _any_not_finite(outputs)
-        behaviour = Behaviour() if overflows else run_untouched(model, graph, named, inputs, outputs)
+        # values that are not numbers compare with nothing; a baked phase is read off the graph all the same
+        behaviour = (
+            Behaviour(baked=baked_layers(graph)) if overflows else run_untouched(model, graph, named, inputs, outputs)
+        )
         evidence = Evidence(FULL, graph, rows_of(inputs) if given else 0, behaviour, overflows)
         if given and graph.batch_norms:
             evidence = _sampled(evidence, model, inputs, fitted, outputs)

@@ -11,6 +11,7 @@ from ..recalibration.statistics import LayerStatistics
 
 TINY = 1e-3  # of epsilon
 _CAP = 10.0
+_LEAST_CHANNELS = 3  # of random drifts, 8 % of one channel point there, 2 % of two, under 1 % of more
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,10 @@ def residue(layer: LayerStatistics, least: float = 0.9) -> float | None:
     """The share r of the initial value that is left, with μ ≈ (1−r)·μ_data and σ² ≈ (1−r)·σ²_data + r.
 
     Least squares over the channels in units of the data's deviation; None where it explains less than `least` of the
-    drift's squares.
+    drift's squares, and for layers of one or two channels, whose drift points there by chance.
     """
+    if layer.mean.size < _LEAST_CHANNELS:
+        return None
     unit = np.sqrt(layer.variance + layer.epsilon)
     toward = np.concatenate([-layer.mean / unit, (1 - layer.variance) / unit**2])
     gone = np.concatenate([(layer.old_mean - layer.mean) / unit, (layer.old_variance - layer.variance) / unit**2])

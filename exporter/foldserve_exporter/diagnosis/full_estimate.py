@@ -9,7 +9,7 @@ from foldserve_contract.signature import Arrays
 from ..graph import Graph
 from ..predictions.change import Change, changes
 from ..predictions.running import copied, predict, predict_in_training, rows_of
-from ..predictions.scores import score
+from ..predictions.scores import classified, score
 from ..recalibration.estimate import estimate
 from .budget import FULL
 from .evidence import Comparison, LayerEvidence, SampleEvidence, layer_evidence
@@ -34,12 +34,14 @@ def full_estimate(model: Any, graph: Graph, inputs: Arrays, labels: Arrays, outp
         Refused: A layer's statistics cannot be estimated.
         NotFinite: The input of a layer is not finite.
     """
+    scores = score(outputs, labels)
+    classes = classified(scores)
 
     def compared(others: Arrays) -> Comparison:
-        return Comparison(changes(outputs, others), score(others, labels))
+        return Comparison(changes(outputs, others, classes), score(others, labels))
 
     estimated = estimate(graph, inputs)
-    probe = WeightProbe.of(estimated.graph, inputs, FULL.effect_rows)
+    probe = WeightProbe.of(estimated.graph, inputs, FULL.effect_rows, classes)
     before, after = unique_ops(graph.batch_norms), unique_ops(estimated.graph.batch_norms)
 
     def effect(index: int) -> Change:
@@ -52,7 +54,7 @@ def full_estimate(model: Any, graph: Graph, inputs: Arrays, labels: Arrays, outp
         budget=FULL,
         inputs=inputs,
         outputs=outputs,
-        scores=score(outputs, labels),
+        scores=scores,
         layers=layers,
         phase_1=compared(predict_in_training(copied(graph), inputs)),
         thawed=compared(predict_in_training(copied(graph, thaw=True), inputs)) if any(map(is_frozen, before)) else None,

@@ -5,13 +5,14 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from ..html.page import page, paragraph, table
+from ..predictions.change_text import change_text
 from .budget import FULL
 from .drift import LayerDrift
 from .explanations import EXPLANATIONS
 from .finding import Finding, Severity
 from .plots import drift_plot
 from .result import Diagnosis
-from .summary import effect_line, verdict
+from .summary import verdict
 
 STYLE = """<style>
 svg.drift { width: 100%; min-width: 46rem; height: auto; }
@@ -98,7 +99,7 @@ def finding_block(finding: Finding) -> str:
     """A finding with its layer, its effect on the predictions, its remedy and its explanation."""
     where = f" in {finding.layer}" if finding.layer else ""
     effect = (
-        "" if finding.effect is None else f"<p><b>Predictions change by</b> {escape(effect_line(finding.effect))}.</p>"
+        "" if finding.effect is None else f"<p><b>Predictions change by</b> {escape(change_text(finding.effect))}.</p>"
     )
     return (
         f'<div class="finding {finding.severity}"><h3>{escape(finding.severity)}: {escape(finding.kind + where)}</h3>'

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from ..predictions.change import Change
+from ..predictions.change_text import same_class_text
 from ..predictions.scores import PredictionTask, Scores
 from .drift import LayerDrift
 from .evidence import Comparison, SampleEvidence
@@ -12,7 +13,7 @@ from .finding import GRAVE, RECALIBRATE, Finding, FindingKind, Severity, severit
 
 _POINTS = 0.02
 _MUCH = 0.1
-_APART = 0.15
+APART = 0.15
 _BLIND = 0.6  # AUC
 
 
@@ -75,7 +76,7 @@ def _labelled_gap(name: str, gap: Change, scores: Scores, phase_1: Comparison) -
 
 def _unlabelled_gap(name: str, gap: Change, rows: int) -> Iterator[Finding]:
     """Learning phases of one output that are further apart than so many samples leave them by chance."""
-    if gap.size > _APART + 2 / np.sqrt(rows) and np.isfinite(gap.largest):
+    if gap.size > APART + 2 / np.sqrt(rows) and np.isfinite(gap.largest):
         severity = Severity.ERROR if gap.size >= GRAVE else Severity.WARNING
         yield Finding(FindingKind.PHASE_GAP, severity, None, _apart(name, gap), gap, RECALIBRATE)
 
@@ -91,8 +92,8 @@ def _drifts_explain_a_gap(drifts: Sequence[LayerDrift], limit: float) -> bool:
 
 
 def _apart(name: str, gap: Change) -> str:
-    same = "" if gap.agreement is None else f"; the same class for {gap.agreement:.0%} of the samples"
-    return f"output {name!r} differs by up to {gap.largest:.3g}, {gap.mean:.3g} on average, between phase 0 and 1{same}"
+    size = f"up to {gap.largest:.3g}, {gap.mean:.3g} on average"
+    return f"output {name!r} differs by {size}, between phase 0 and 1{same_class_text(gap)}"
 
 
 def _frozen_on_other_data(sampled: SampleEvidence, frozen: Sequence[LayerDrift]) -> Iterator[Finding]:

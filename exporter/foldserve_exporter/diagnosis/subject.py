@@ -1,6 +1,6 @@
 """The diagnosis of a model that is being exported, on the rows that the export is verified with."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,7 @@ class Subject:
         limits: By output, the largest deviation that `predict` may have.
         samples: True for every row that is one of the user's samples.
         unfolded: A copy of the model, in float32.
+        classes: The outputs that are of class scores, where names of the classes were given.
     """
 
     graph: Graph
@@ -49,6 +50,7 @@ class Subject:
     limits: Mapping[str, float]
     samples: Array
     unfolded: Unfolded
+    classes: Collection[str] = ()
 
     @property
     def sample_count(self) -> int:
@@ -92,7 +94,7 @@ def _sampled(subject: Subject) -> SampleEvidence | None:
         return None
     inputs, outputs = _chosen(subject.inputs, subject.samples), _chosen(subject.outputs, subject.samples)
     batch = batch_statistics_pass(subject.graph, subject.unfolded.named, inputs)
-    comparison = Comparison(changes(outputs, batch.outputs), {})
+    comparison = Comparison(changes(outputs, batch.outputs, subject.classes), {})
     probe = _probe(subject)
 
     def effect(index: int) -> Change:
@@ -108,7 +110,8 @@ def _sampled(subject: Subject) -> SampleEvidence | None:
 def _probe(subject: Subject) -> WeightProbe:
     few = np.flatnonzero(subject.samples)[: ONE_PASS.effect_rows]
     inputs, outputs = _chosen(subject.inputs, few), _chosen(subject.outputs, few)
-    return WeightProbe(subject.unfolded.named, subject.unfolded.run, op_names(subject.graph), inputs, outputs)
+    named, run = subject.unfolded.named, subject.unfolded.run
+    return WeightProbe(named, run, op_names(subject.graph), inputs, outputs, subject.classes)
 
 
 def _phases(subject: Subject, sampled: SampleEvidence | None) -> Mapping[str, Change]:
@@ -116,7 +119,7 @@ def _phases(subject: Subject, sampled: SampleEvidence | None) -> Mapping[str, Ch
     if sampled is not None and sampled.phase_1 is not None:
         return sampled.phase_1.changes
     inputs, outputs = first_rows(subject.inputs, _PHASE_ROWS), first_rows(subject.outputs, _PHASE_ROWS)
-    return changes(outputs, predict_in_training(copied(subject.graph), inputs))
+    return changes(outputs, predict_in_training(copied(subject.graph), inputs), subject.classes)
 
 
 def _deviations(subject: Subject) -> dict[str, float]:

@@ -3,35 +3,34 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-import numpy as np
-
-from ..predictions.change import Change
+from ..predictions.change_text import change_text
 from .finding import Finding, Severity
 from .result import Diagnosis
 
 
 def verdict(diagnosis: Diagnosis) -> str:
     """The verdict in one line."""
-    seen = f"{diagnosis.samples:,} samples" if diagnosis.samples else "no samples: what needs data was not looked for"
+    seen = (
+        counted_noun(diagnosis.samples, "sample")
+        if diagnosis.samples
+        else "no samples: what needs data was not looked for"
+    )
     return (
         f"{diagnosis.model}: {counted(diagnosis.findings) or 'nothing found'}"
         f" ({diagnosis.batch_norms} BatchNormalization, {seen})"
     )
 
 
+def counted_noun(count: int, noun: str) -> str:
+    """The count with its noun: "1 sample", "3 samples"."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
 def counted(findings: Iterable[Finding]) -> str:
     """The number of findings of each severity."""
     counts = Counter(finding.severity for finding in findings)
     present = ((severity, counts[severity]) for severity in Severity if counts[severity])
-    return ", ".join(f"{count} {severity}{'s' if count > 1 else ''}" for severity, count in present)
-
-
-def effect_line(effect: Change) -> str:
-    """The effect of a fault on the predictions."""
-    if not np.isfinite(effect.largest):
-        return "beyond measure: some of them are no numbers"
-    agreement = "" if effect.agreement is None else f"; {1 - effect.agreement:.0%} of the samples change their class"
-    return f"up to {effect.largest:.3g}, {effect.mean:.3g} on average (scale {effect.scale:.3g}){agreement}"
+    return ", ".join(counted_noun(count, severity) for severity, count in present)
 
 
 def prediction_lines(diagnosis: Diagnosis) -> Iterator[str]:
@@ -44,4 +43,4 @@ def prediction_lines(diagnosis: Diagnosis) -> Iterator[str]:
             continue
         for name, change in compared.changes.items():
             scored = f"{compared.scores[name]}; " if name in compared.scores else ""
-            yield f"{name}, {label}: {scored}differs from phase 0 by {effect_line(change)}"
+            yield f"{name}, {label}: {scored}differs from phase 0 by {change_text(change)}"

@@ -4,9 +4,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..predictions.change_text import change_text
 from .finding import Finding, Severity
 from .result import Diagnosis
-from .summary import effect_line, prediction_lines, verdict
+from .summary import prediction_lines, verdict
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
@@ -36,6 +37,6 @@ def print_finding(finding: Finding, console: Console) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_row("  found", Text(finding.what))
     if finding.effect is not None:
-        table.add_row("  effect", Text(f"predictions change by {effect_line(finding.effect)}"))
+        table.add_row("  effect", Text(f"predictions change by {change_text(finding.effect)}"))
     table.add_row("  remedy", Text(finding.remedy))
     console.print(table)

@@ -1,6 +1,6 @@
 """A probe of single weights: their effect on the predictions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,6 +27,7 @@ class WeightProbe:
         layers: The names of its layers, by the id of the graph's op.
         inputs: Rows by input.
         outputs: The predictions for these rows, by output.
+        classes: The outputs that are of class scores, where labels show it.
     """
 
     named: NamedModel
@@ -34,13 +35,14 @@ class WeightProbe:
     layers: dict[int, str]
     inputs: dict[str, Array]
     outputs: dict[str, Array]
+    classes: Collection[str] = ()
 
     @classmethod
-    def of(cls, graph: Graph, inputs: Arrays, most: int) -> "WeightProbe":
+    def of(cls, graph: Graph, inputs: Arrays, most: int, classes: Collection[str] = ()) -> "WeightProbe":
         """A probe for a graph, on at most `most` rows spread evenly over the samples."""
         named, rows = copied(graph), spread_rows(inputs, most)
         run = partial(predict, named)
-        return cls(named, run, op_names(graph), rows, run(rows))
+        return cls(named, run, op_names(graph), rows, run(rows), classes)
 
     def effect(self, op: Op, values: Mapping[str, Array]) -> Change:
         """The change of the predictions by other values in some weights of one layer, by the weights' names."""
@@ -49,7 +51,7 @@ class WeightProbe:
             for variable in layer.weights:
                 if variable.name in values:
                     variable.assign(values[variable.name])
-            changed = changes(self.outputs, self.run(self.inputs))
+            changed = changes(self.outputs, self.run(self.inputs), self.classes)
         return max(changed.values(), key=lambda change: (change.size, change.mean))
 
     def silenced(self, op: Op, channels: Callable[[Op], Array]) -> Change | None:

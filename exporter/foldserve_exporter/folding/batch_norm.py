@@ -16,10 +16,23 @@ def as_affine_op(node: Node) -> Op:
     Raises:
         Refused: a statistic or a gain is not finite, or a variance is such that its root cannot be taken.
     """
-    op = affine_op(node.op.path, affine_of_statistics(node.op), _axis(node), _magnitude(node.op))
+    op = affine_op(node.op.path, _affine(node), _axis(node), _magnitude(node.op))
     if node.op.kind.call is not keras.layers.BatchNormalization.call:
         _check_call(node, op)
     return op
+
+
+def _affine(node: Node) -> Affine:
+    """Scale and shift; where that fails for a call with training=True, the message says why nobody noticed before."""
+    try:
+        return affine_of_statistics(node.op)
+    except Refused as refused:
+        if node.training is not True:
+            raise
+        raise Refused(
+            f"{refused} The layer is called with training=True: it normalised by the batch at hand, so that its moving"
+            " statistics were never needed. In service they are: estimate them anew with --recalibrate FILE."
+        ) from refused
 
 
 def _magnitude(op: Op) -> Floats:

@@ -1,11 +1,14 @@
 """Difference between two sets of predictions."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
 from foldserve_contract import tolerance
 from foldserve_contract.signature import Array, Arrays
+
+from ..class_scores import are_probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,7 @@ class Change:
         mean: mean|before − after|.
         scale: max|before|.
         spread: Standard deviation of the output over the rows, before or after, whichever varies more.
-        agreement: Share of the rows with the same top-1 class; None where the output is not a vector of scores.
+        agreement: Share of the rows with the same top-1 class; None where the output is not a classifier's.
     """
 
     largest: float
@@ -35,11 +38,11 @@ class Change:
         return min(1.0, max(moved, 0.0 if self.agreement is None else 1 - self.agreement))
 
 
-def change(before: Array, after: Array) -> Change:
-    """Compares an output before and after."""
+def change(before: Array, after: Array, *, are_classes: bool = False) -> Change:
+    """Compares an output before and after; `are_classes`: whether it is of class scores, whatever its values."""
     wide_before, wide_after = before.astype(np.float64), after.astype(np.float64)
     agreement = None
-    if before.ndim == 2 and before.shape[1] > 1:
+    if are_probabilities(before) or (are_classes and before.ndim == 2 and before.shape[1] > 1):
         agreement = float(np.mean(before.argmax(axis=1) == after.argmax(axis=1)))
     with np.errstate(invalid="ignore", over="ignore"):
         mean = float(np.mean(np.abs(wide_before - wide_after)))
@@ -47,9 +50,9 @@ def change(before: Array, after: Array) -> Change:
     return Change(tolerance.deviation(after, before), mean, tolerance.scale(before), spread, agreement)
 
 
-def changes(before: Arrays, after: Arrays) -> dict[str, Change]:
-    """Compares every output."""
-    return {name: change(before[name], after[name]) for name in before}
+def changes(before: Arrays, after: Arrays, classes: Collection[str] = ()) -> dict[str, Change]:
+    """Compares every output; `classes` are outputs of class scores, where labels show that they are."""
+    return {name: change(before[name], after[name], are_classes=name in classes) for name in before}
 
 
 def _spread(array: Array) -> float:

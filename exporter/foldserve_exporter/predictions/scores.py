@@ -119,6 +119,11 @@ def score(outputs: Arrays, labels: Arrays) -> dict[str, Scores]:
     return {name: _score(name, outputs[name].astype(np.float64), labels[name]) for name in labels}
 
 
+def classified(scores: Mapping[str, Scores]) -> frozenset[str]:
+    """The outputs whose labels are classes."""
+    return frozenset(name for name, score in scores.items() if score.task is PredictionTask.CLASSIFICATION)
+
+
 def _score(name: str, predicted: Array, labels: Array) -> Scores:
     if not _are_classes(predicted, labels):
         return _regression(name, predicted, labels)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from ..predictions.change import Change
+from ..predictions.change_text import change_text
 from ..predictions.scores import Scores
 from .recalibrate import RecalibrationResult
 
@@ -18,9 +19,6 @@ def effect_lines(
 ) -> Iterator[str]:
     """Describes the effect on every output's predictions, and on its scores where there are any."""
     for name, change in changes.items():
-        agreement = (
-            "" if change.agreement is None else f"; {1 - change.agreement:.0%} of the samples change their class"
-        )
-        yield f"{name}: predictions change by up to {change.largest:.3g}, {change.mean:.3g} on average{agreement}"
+        yield f"{name}: predictions change by {change_text(change)}"
     for name, scores in before.items():
         yield f"{name}: {scores} before, {after[name]} after"

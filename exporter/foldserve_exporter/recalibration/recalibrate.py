@@ -16,7 +16,7 @@ from ..graph import Graph, trace
 from ..graph.unreadable_layer import unreadable_ops
 from ..predictions.change import Change, changes
 from ..predictions.running import copied, predict, rows_of
-from ..predictions.scores import PredictionTask, Scores, fit_labels, score
+from ..predictions.scores import PredictionTask, Scores, classified, fit_labels, score
 from ..samples.files import fit_samples, read_samples
 from .estimate import BATCH, MEMORY, estimate
 from .locate import assign_all, batch_norms_by_path
@@ -157,13 +157,14 @@ def recalibrate_graph(
     fitted = {} if labels is None else fit_labels(labels, named.outputs, rows)
     estimated = estimate(graph, inputs, batch_size=batch_size, memory=memory)
     before, after = predict(named, inputs), predict(copied(estimated.graph), inputs)
+    scores = score(before, fitted)
     return RecalibrationResult(
         estimated.graph,
         estimated.layers,
         rows,
         digest_of(inputs),
-        changes(before, after),
-        score(before, fitted),
+        changes(before, after, classified(scores)),
+        scores,
         score(after, fitted),
     )
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from foldserve_contract.manifest import FoldEntry, GoldenInfo, OutputTolerance, Recalibration, Source
 from foldserve_contract.signature import Signature
 
+from ..diagnosis.budget import ONE_PASS
 from ..diagnosis.drift import LayerDrift
-from ..diagnosis.finding import Finding
+from ..diagnosis.finding import Finding, FindingKind
 from ..predictions.change import Change
 from ..predictions.scores import Scores
 from ..verify.verdict import Verification
+from .golden_check import GoldenCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,23 @@ class Report:
     recalibration: RecalibrationEffect | None
     warnings: tuple[str, ...]
     seconds: Mapping[str, float]
+
+    @property
+    def golden_check(self) -> GoldenCheck:
+        """What the golden samples notice, by layer."""
+        return GoldenCheck.of(self.golden, self.sensitivity)
+
+    @property
+    def compared(self) -> bool:
+        """True if there were enough samples to compare the statistics with theirs."""
+        return self.examined >= ONE_PASS.least_rows
+
+    @property
+    def batch_dependence(self) -> Finding | None:
+        """The finding that the model's own answers depend on the batch, which is why the export failed; else None."""
+        if self.verification.passed:
+            return None
+        return next((finding for finding in self.findings if finding.kind is FindingKind.NEIGHBOURS), None)
 
     @property
     def folded(self) -> int:

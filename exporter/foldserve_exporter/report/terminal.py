@@ -13,6 +13,7 @@ from .text_lines import (
     fold_summary,
     golden_line,
     phase_lines,
+    phase_note,
     recalibration_lines,
     verdict,
 )
@@ -22,23 +23,25 @@ _NAMED = 3
 
 def print_report(report: Report, console: Console) -> None:
     """Prints the verdict first, then its evidence."""
-    console.print(verdict(report), style="bold green" if report.published else "bold red", highlight=False)
-    console.print(diagnosis_line(report), highlight=False)
+    console.print(Text(verdict(report), style="bold green" if report.published else "bold red"))
+    console.print(Text(diagnosis_line(report)))
     for finding in report.findings[:_NAMED]:
         print_finding(finding, console)
     if len(report.findings) > _NAMED:
         console.print(f"  … and {len(report.findings) - _NAMED} more, in report.html", highlight=False)
     console.print(fold_summary(report))
     for line in recalibration_lines(report):
-        console.print(f"  {line}", highlight=False)
+        console.print(Text(f"  {line}"))
     for line in phase_lines(report):
-        console.print(f"  {line}")
+        console.print(Text(f"  {line}"))
+    if note := phase_note(report):
+        console.print(Text(f"  {note}", style="yellow"))
     if report.fold:
         console.print(_fold_table(report))
     console.print(_candidate_table(report))
     console.print(golden_line(report))
     for warning in report.warnings:
-        console.print(f"warning: {warning}", style="yellow", highlight=False)
+        console.print(Text(f"warning: {warning}", style="yellow"))
 
 
 def _fold_table(report: Report) -> Table:
@@ -46,7 +49,7 @@ def _fold_table(report: Report) -> Table:
     for heading in ("BatchNormalization", "call", "action", "reason"):
         table.add_column(heading, overflow="fold")
     for entry in report.fold:
-        table.add_row(entry.bn, str(entry.call), entry.action, entry.reason)
+        table.add_row(*map(Text, (entry.bn, str(entry.call), entry.action, entry.reason)))
     return table
 
 
@@ -66,4 +69,4 @@ def _add_rows(table: Table, candidate: CandidateVerdict) -> None:
         table.add_row(candidate.name, "", "", "", "", result, style=style)
     for name, output in candidate.outputs.items():
         numbers = (f"{output.deviation:.2e}", f"{output.limit:.2e}", f"{output.composition:.2e}")
-        table.add_row(candidate.name, name, *numbers, result)
+        table.add_row(candidate.name, Text(name), *numbers, result)

@@ -1,9 +1,14 @@
 """Text of the report that the terminal and the HTML page share."""
 
-from ..diagnosis.summary import counted
+from ..diagnosis.finding import FindingKind
+from ..diagnosis.prediction_checks import APART
+from ..diagnosis.summary import counted, counted_noun
+from ..predictions.change_text import same_class_text
 from ..recalibration.effect_text import effect_lines
 from ..verify.verdict import CandidateVerdict
 from .record import Report
+
+_ABOUT_PHASES = (FindingKind.PHASE_GAP, FindingKind.FROZEN_BUT_TRAINED, FindingKind.NEIGHBOURS)
 
 
 def verdict(report: Report) -> str:
@@ -16,8 +21,16 @@ def verdict(report: Report) -> str:
 def diagnosis_line(report: Report) -> str:
     """A summary of the findings in the model as it was given, or as it is after recalibration, in one line."""
     which = "the model as given" if report.recalibration is None else "the model, recalibrated"
-    seen = f"{report.examined:,} samples" if report.examined else "no samples: what needs data was not looked for"
-    return f"{which}: {counted(report.findings) or 'nothing found'} ({seen})"
+    nothing = "nothing found, but its learning phases are apart" if phases_apart(report) else "nothing found"
+    return f"{which}: {counted(report.findings) or nothing} ({_seen(report)})"
+
+
+def _seen(report: Report) -> str:
+    if not report.examined:
+        return "no samples: what needs data was not looked for"
+    if not report.compared:
+        return f"{counted_noun(report.examined, 'sample')}: too few to look for what needs data"
+    return f"{report.examined:,} samples"
 
 
 def fold_summary(report: Report) -> str:
@@ -35,11 +48,34 @@ def phase_lines(report: Report) -> list[str]:
     """The predictions' difference between learning phases, a line for each output."""
     lines = []
     for name, gap in report.phases.items():
-        agreement = "" if gap.agreement is None else f"; the same class for {gap.agreement:.0%} of the samples"
         lines.append(
-            f"{name}: phase 0 and phase 1 differ by up to {gap.largest:.3g} (scale {gap.scale:.3g}){agreement}"
+            f"{name}: phase 0 and phase 1 differ by up to {gap.largest:.3g} (scale {gap.scale:.3g})"
+            f"{same_class_text(gap)}"
         )
     return lines
+
+
+def phases_apart(report: Report) -> bool:
+    """Tests whether the predictions of the two phases differ as much as a fault would make them."""
+    return any(gap.size > APART for gap in report.phases.values())
+
+
+def phase_note(report: Report) -> str:
+    """What phases that are apart mean where no finding explains them; empty where nothing needs a word."""
+    if not phases_apart(report) or any(finding.kind in _ABOUT_PHASES for finding in report.findings):
+        return ""
+    if not report.compared:
+        inputs = "inputs that were drawn at random" if not report.examined else "a few samples and mixtures of them"
+        return (
+            f"the phases were compared on {inputs}. That they differ there is a fault, or due to inputs which are not"
+            " what the model was trained on: real samples decide. Give --samples of 32 or more"
+        )
+    if report.findings:
+        return ""
+    return (
+        f"no layer's statistics are off by more than chance leaves on {report.examined} samples: predictions that"
+        " hardly vary change with the least. diagnose-model on more samples decides"
+    )
 
 
 def recalibration_lines(report: Report) -> list[str]:
@@ -52,16 +88,8 @@ def recalibration_lines(report: Report) -> list[str]:
 
 
 def golden_line(report: Report) -> str:
-    """The origin of the golden samples and their sensitivity, in one line."""
-    kind = "synthetic" if report.golden.synthetic else "from the given samples"
-    noticed = [value for value in report.sensitivity.values() if value is not None]
-    if not noticed:
-        return f"{report.golden.samples} golden samples, {kind}"
-    blind = len(report.sensitivity) - len(noticed)
-    return (
-        f"{report.golden.samples} golden samples, {kind}: they notice a change of {max(noticed):.2g} (relative) in one"
-        " median weight of any layer" + (f" but {blind}" if blind else "")
-    )
+    """The origin of the golden samples and what they notice, in one line."""
+    return report.golden_check.line()
 
 
 def reference_line(report: Report) -> str:

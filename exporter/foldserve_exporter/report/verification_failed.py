@@ -16,3 +16,9 @@ class VerificationFailed(ExportError):
     def __init__(self, message: str, report: Report) -> None:
         super().__init__(message)
         self.report = report
+
+
+class BatchDependent(VerificationFailed):
+    """The model itself answers a row differently among other rows, so that no artifact could be right."""
+
+    exit_code = 4

@@ -10,6 +10,7 @@ from foldserve_contract.signature import Array, Arrays
 MIN_JUDGED = 32
 STRETCHED_SHARE = 4  # golden rows for each stretched one
 STRETCH = 3
+_CONSIDERED = 4  # samples for each golden row
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +63,22 @@ class VerificationRows:
         )
 
 
-def choose_rows(samples: Arrays, golden: int, seed: int, public: Arrays | None = None) -> VerificationRows:
+@dataclass(frozen=True, slots=True)
+class RowRanking:
+    """Ranking of samples by how much they notice, for the choice of golden rows.
+
+    Attributes:
+        sensitivity: The sensitivity of rows, a number for each.
+        most: The most rows it may be asked for.
+    """
+
+    sensitivity: Callable[[Arrays], Array]
+    most: int
+
+
+def choose_rows(
+    samples: Arrays, golden: int, seed: int, public: Arrays | None = None, ranking: RowRanking | None = None
+) -> VerificationRows:
     """Draws the rows to judge by seed, and mixes more from them where fewer than `MIN_JUDGED` samples were given.
 
     Args:
@@ -70,10 +86,11 @@ def choose_rows(samples: Arrays, golden: int, seed: int, public: Arrays | None =
         golden: The number of golden rows; a quarter as many stretched ones are added.
         seed: Seed of the draw.
         public: Golden rows in place of samples, which then never leave this process.
+        ranking: Chooses half of the golden rows, the first ones, as the most sensitive of several times as many; the
+            other half is drawn, so that units stay covered that the most sensitive rows leave silent.
     """
     generator = np.random.default_rng(seed)
-    order = np.sort(generator.permutation(_rows(samples))[: max(golden, MIN_JUDGED)])
-    drawn = {name: array[order] for name, array in samples.items()}
+    drawn = _drawn(samples, golden, generator, ranking if public is None else None)
     if public is None:
         public, others = _part(drawn, 0, golden), _part(drawn, golden, None)
     else:
@@ -84,6 +101,25 @@ def choose_rows(samples: Arrays, golden: int, seed: int, public: Arrays | None =
     inputs = _joined(chosen, _map(chosen, _near, generator), _map(chosen, _outliers, generator))
     golden_rows = _rows(public) + _rows(stretched)
     return VerificationRows(inputs, _rows(chosen), golden_rows, _rows(stretched), max(missing, 0))
+
+
+def _drawn(
+    samples: Arrays, golden: int, generator: np.random.Generator, ranking: RowRanking | None
+) -> dict[str, Array]:
+    """Distinct samples, at least as many as are golden, with the most sensitive ones first."""
+    order, wanted = generator.permutation(_rows(samples)), max(golden, MIN_JUDGED)
+    considered = 0 if ranking is None else min(_CONSIDERED * golden, ranking.most, len(order))
+    if ranking is None or considered <= golden:
+        return _taken(samples, np.sort(order[:wanted]))
+    candidates = order[:considered]
+    notice = ranking.sensitivity(_taken(samples, candidates))
+    first = candidates[np.argsort(-notice, kind="stable")[: -(-golden // 2)]]
+    others = order[~np.isin(order, first)]
+    return _taken(samples, np.concatenate([first, np.sort(others[: wanted - len(first)])]))
+
+
+def _taken(arrays: Arrays, rows: Array) -> dict[str, Array]:
+    return {name: array[rows] for name, array in arrays.items()}
 
 
 def _rows(arrays: Arrays) -> int:

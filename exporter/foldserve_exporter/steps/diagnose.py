@@ -1,7 +1,9 @@
 """Fifth step: diagnosis of the model as it was given, for the top of the report."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ..diagnosis.export_batch_dependence import batch_dependence
+from ..diagnosis.finding import ranked
 from ..diagnosis.result import Diagnosis
 from ..diagnosis.subject import PhaseBehaviour, Subject, diagnose_subject
 from ..load.loader import Loaded
@@ -37,7 +39,18 @@ def diagnose_export(loaded: Loaded, folded: FoldedModel, expected: ReferenceSet)
         limits,
         expected.given,
         expected.unfolded,
+        folded.classified,
     )
     diagnosis, phases = diagnose_subject(subject)
     noticed = sensitivity(folded.model, expected.rows.golden_inputs, expected.promised)
     return ExportDiagnosis(diagnosis, phases, noticed)
+
+
+def explain_failure(diagnosed: ExportDiagnosis, folded: FoldedModel, expected: ReferenceSet) -> ExportDiagnosis:
+    """Adds the finding that the model's own answers depend on the batch, where that is why its artifacts failed."""
+    finding = batch_dependence(folded.graph, expected.unfolded.run, expected.rows, expected.reference)
+    if finding is None:
+        return diagnosed
+    diagnosis = diagnosed.diagnosis
+    findings = ranked((finding, *diagnosis.findings))
+    return replace(diagnosed, diagnosis=replace(diagnosis, findings=findings))

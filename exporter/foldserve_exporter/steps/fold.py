@@ -6,7 +6,7 @@ from typing import Any
 
 from foldserve_contract.signature import Signature
 
-from ..class_names import check_class_names, read_class_names
+from ..class_names import check_class_names, named_outputs, read_class_names
 from ..folding import PlanEntry, fold_graph
 from ..graph import Graph, cut, rebuild, trace
 from ..graph.open_sizes import open_sized_layers
@@ -47,6 +47,11 @@ class FoldedModel:
     recalibration: RecalibrationResult | None = None
     unread: tuple[tuple[str, bool], ...] = ()
     open_sized: tuple[str, ...] = ()
+
+    @property
+    def classified(self) -> frozenset[str]:
+        """The outputs that are vectors of as many scores as there are names of classes."""
+        return named_outputs(self.labels or (), self.signature)
 
     @property
     def has_code(self) -> bool:

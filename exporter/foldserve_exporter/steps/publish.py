@@ -5,12 +5,13 @@ from pathlib import Path
 
 from foldserve_contract.publish import Staging
 
+from ..diagnosis.finding import Finding
 from ..emit.triton import published_config
 from ..manifest import make_manifest
 from ..options import ExportOptions
 from ..report.record import Report
 from ..report.report_files import write_json, write_page, write_reports
-from ..report.verification_failed import VerificationFailed
+from ..report.verification_failed import BatchDependent, VerificationFailed
 
 FAILED = "failed"
 
@@ -43,9 +44,20 @@ def refuse(report: Report, output: Path) -> VerificationFailed:
     page = output / f"{report.model}-{report.version}.{FAILED}.html"
     write_page(report, page)
     write_json(report, page.with_suffix(".json"))
+    if report.batch_dependence is not None:
+        return BatchDependent(f"{_dependence(report.batch_dependence)}\nThe report: {page}", report)
     reasons = "".join(f"\n  {failure}" for failure in report.verification.failures)
     return VerificationFailed(
         f"the export of {report.model}/{report.version} does not answer as the model does; nothing was published."
         f"{reasons}\nThe report: {page}",
         report,
+    )
+
+
+def _dependence(finding: Finding) -> str:
+    where = finding.layer or "a layer that could not be named"
+    size = "" if finding.effect is None else f", by up to {finding.effect.largest:.3g}"
+    return (
+        f"{where}: the model itself answers a row differently among other rows{size}: a"
+        f" statistic is taken over the batch, and servers batch rows of strangers. {finding.remedy}"
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from foldserve_contract.golden import Golden
 from foldserve_contract.manifest import GoldenInfo
@@ -11,10 +12,11 @@ from foldserve_contract.signature import Array, Arrays, Signature
 from ..bundle_files import make_golden
 from ..options import ExportOptions
 from ..samples.files import load_samples
-from ..samples.rows import MIN_JUDGED, VerificationRows, choose_rows
+from ..samples.rows import MIN_JUDGED, RowRanking, VerificationRows, choose_rows
 from ..samples.synthetic import synthesize
 from ..verify.evaluation import Evaluation, Unfolded
 from ..verify.reference import Reference, finish_reference, start_reference
+from ..verify.row_sensitivity import affordable_rows, row_sensitivity
 from .fold import FoldedModel
 
 
@@ -55,6 +57,7 @@ class ReferenceRun:
         seed: Seed of the draw.
         signature: The model's.
         evaluation: The evaluation of the graph in float64 and in float32.
+        classes: The outputs that are of class scores, where names of the classes were given.
     """
 
     drawn: VerificationRows
@@ -63,6 +66,7 @@ class ReferenceRun:
     seed: int
     signature: Signature
     evaluation: Evaluation
+    classes: frozenset[str]
 
     def result(self) -> ReferenceSet:
         """Waits for the right outputs.
@@ -70,7 +74,7 @@ class ReferenceRun:
         Raises:
             Refused: The model's own outputs are not finite, or cannot be computed on this machine.
         """
-        reference, rows = finish_reference(self.evaluation, self.drawn)
+        reference, rows = finish_reference(self.evaluation, self.drawn, self.classes)
         info = GoldenInfo(rows.golden, rows.stretched, self.synthetic, self.seed)
         given = rows.are_samples(golden=not self.synthetic) & self.given
         golden = make_golden(rows, reference, self.signature)
@@ -87,7 +91,8 @@ def reference_run(folded: FoldedModel, options: ExportOptions) -> Iterator[Refer
     drawn, synthetic = _draw_rows(folded, options)
     with Evaluation(folded.graph, drawn.judged_inputs) as evaluation:
         start_reference(evaluation)
-        yield ReferenceRun(drawn, synthetic, options.samples is not None, options.seed, folded.signature, evaluation)
+        given, seed = options.samples is not None, options.seed
+        yield ReferenceRun(drawn, synthetic, given, seed, folded.signature, evaluation, folded.classified)
 
 
 def make_reference(folded: FoldedModel, options: ExportOptions) -> ReferenceSet:
@@ -110,10 +115,16 @@ def _draw_rows(folded: FoldedModel, options: ExportOptions) -> tuple[Verificatio
         rows = choose_rows(drawn, options.golden, options.seed)
     else:
         assert options.samples is not None
-        rows = choose_rows(
-            load_samples(options.samples, folded.signature), options.golden, options.seed, _head(drawn, options.golden)
-        )
+        samples = load_samples(options.samples, folded.signature)
+        head, ranking = _head(drawn, options.golden), _ranking(folded, samples, options.seed)
+        rows = choose_rows(samples, options.golden, options.seed, head, ranking)
     return rows, synthetic
+
+
+def _ranking(folded: FoldedModel, samples: Arrays, seed: int) -> RowRanking:
+    """The ranking of samples by the folded model: served, and already without dropout."""
+    most = affordable_rows(folded.graph, samples)
+    return RowRanking(partial(row_sensitivity, folded.model, seed=seed), most)
 
 
 def _head(drawn: Arrays | None, rows: int) -> Arrays | None:

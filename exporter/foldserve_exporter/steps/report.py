@@ -11,6 +11,7 @@ from ..folding import PlanEntry
 from ..graph import float32_only
 from ..load.loader import Loaded
 from ..recalibration.recalibrate import RecalibrationResult
+from ..report.golden_check import GoldenCheck
 from ..report.record import RecalibrationEffect, Report
 from ..report.warnings import golden_warnings, input_warnings, sample_warnings
 from ..runtime import tools
@@ -41,6 +42,7 @@ def make_report(name: str, version: int, results: StepResults, seconds: Mapping[
     """Makes the report of an export that is verified or refused, but not published yet."""
     loaded, folded, expected = results.loaded, results.folded, results.expected
     diagnosis, phases = results.diagnosis.diagnosis, results.diagnosis.phases
+    sensitivity = results.diagnosis.sensitivity
     return Report(
         model=name,
         version=version,
@@ -61,7 +63,7 @@ def make_report(name: str, version: int, results: StepResults, seconds: Mapping[
         tolerances=_tolerances(expected.reference, results.verification, results.tf32),
         verification=results.verification,
         golden=expected.golden_info,
-        sensitivity=results.diagnosis.sensitivity,
+        sensitivity=sensitivity,
         labels=folded.labels,
         preprocessing=folded.preprocessing,
         recalibration=_effect(folded.recalibration),
@@ -70,6 +72,7 @@ def make_report(name: str, version: int, results: StepResults, seconds: Mapping[
             *input_warnings(folded.graph),
             *sample_warnings(int(expected.given.sum())),
             *golden_warnings(expected.golden, expected.golden_info, expected.promised),
+            *GoldenCheck.of(expected.golden_info, sensitivity).warning(has_samples=bool(expected.given.any())),
         ),
         seconds=dict(seconds),
     )

@@ -52,6 +52,7 @@ def _judge_output(
     output: str, answers: CandidateOutputs, batches: tuple[VerificationBatch, ...], reference: Reference
 ) -> OutputComparison:
     expected, limit = reference.outputs[output], reference.limit(output)
+    has_classes = reference.has_classes(output)
     worst, worst_sample, worst_batch, composition = 0.0, 0, "", 0.0
     flips: set[int] = set()
     close: set[int] = set()
@@ -62,7 +63,7 @@ def _judge_output(
         if not math.isnan(worst) and (math.isnan(deviation) or deviation > worst):
             worst, worst_sample, worst_batch = deviation, row, kind
         composition = np.fmax(composition, _row_deviation(answer, first.setdefault(row, answer)))
-        if (margin := _flip_margin(answer, expected[row])) is not None:
+        if has_classes and (margin := _flip_margin(answer, expected[row])) is not None:
             (flips if margin > 2 * limit else close).add(row)  # within twice the limit both may be right
     return OutputComparison(worst, limit, worst_sample, worst_batch, float(composition), len(flips), len(close))
 

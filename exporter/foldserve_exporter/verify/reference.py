@@ -8,6 +8,7 @@ import numpy as np
 from foldserve_contract import tolerance
 from foldserve_contract.signature import Array, Arrays
 
+from ..class_scores import are_probabilities
 from ..errors import Refused
 from ..samples.rows import VerificationRows
 from .evaluation import Evaluation
@@ -21,11 +22,17 @@ class Reference:
         outputs: The float64 model's outputs for the judged rows, by name.
         noise: max|float32 − reference|, by output.
         scale: max|reference|, by output.
+        classes: The outputs that are of class scores, by the names given for them.
     """
 
     outputs: Arrays
     noise: dict[str, float]
     scale: dict[str, float]
+    classes: frozenset[str] = frozenset()
+
+    def has_classes(self, output: str) -> bool:
+        """Tests whether the largest element of an output is its answer: by its names or as a distribution."""
+        return output in self.classes or are_probabilities(self.outputs[output])
 
     def limit(self, output: str) -> float:
         """The largest deviation from the reference that a candidate may have on the judged rows; 0 for integers."""
@@ -49,7 +56,9 @@ def start_reference(evaluation: Evaluation) -> None:
     evaluation.start("float32")
 
 
-def finish_reference(evaluation: Evaluation, rows: VerificationRows) -> tuple[Reference, VerificationRows]:
+def finish_reference(
+    evaluation: Evaluation, rows: VerificationRows, classes: frozenset[str] = frozenset()
+) -> tuple[Reference, VerificationRows]:
     """Waits for the reference; returns it and the rows without the stretched ones that would need other tolerances.
 
     Raises:
@@ -62,7 +71,7 @@ def finish_reference(evaluation: Evaluation, rows: VerificationRows) -> tuple[Re
     noise = {name: tolerance.deviation(float32[name][plain], outputs[name][plain]) for name in outputs}
     scale = {name: tolerance.scale(array[plain]) for name, array in outputs.items()}
     kept: Array = np.logical_or(plain, _as_exact(outputs, float32, noise, scale))
-    return Reference(_select(outputs, kept), noise, scale), rows.keep(kept)
+    return Reference(_select(outputs, kept), noise, scale, classes), rows.keep(kept)
 
 
 def _as_exact(outputs: Arrays, float32: Arrays, noise: dict[str, float], scale: dict[str, float]) -> Array:

@@ -10,8 +10,9 @@ from foldserve_contract.signature import Array, Arrays
 
 from ..graph import rebuild, trace
 from ..naming import NamedModel
+from .perturbation import Perturbation
 
-_SAMPLES = 1
+_FIRST = 3  # samples, which are the most sensitive ones; and the last, which is a stretched one where there are any
 Sensitivity = Mapping[str, float | None]
 
 
@@ -19,8 +20,9 @@ def sensitivity(model: NamedModel, golden: Arrays, promised: Mapping[str, float]
     """The relative change of a weight of median influence that moves an output beyond its tolerance, by kernel.
 
     To first order a change of weight w by the share δ moves output y by |∂y/∂w|·|w|·δ, so that the smallest δ noticed
-    is promised / (|∂y/∂w|·|w|). The largest element of every output of one sample is examined. None where
-    no change of such a weight is noticed.
+    is promised / (|∂y/∂w|·|w|). Of a few samples, that element of every output is examined which moves most where all
+    weights do: the largest one of a softmax or a tanh is saturated and says nothing. None where no change of such a
+    weight is noticed.
 
     It is computed in float64, for which TensorFlow does not use oneDNN: oneDNN's gradient of a pointwise
     convolution with strides and few channels writes past its memory (oneDNN issue 6035) and ends the process.
@@ -31,7 +33,7 @@ def sensitivity(model: NamedModel, golden: Arrays, promised: Mapping[str, float]
     for gradients in _gradients(model, golden, promised, kernels):
         for index, gradient in enumerate(gradients):
             if gradient is not None:
-                influence[index] = np.maximum(influence[index], np.abs(gradient * np.array(kernels[index])))
+                influence[index] = np.maximum(influence[index], np.abs(gradient * kernels[index].numpy()))
     return {kernel.path: _smallest(values) for kernel, values in zip(kernels, influence, strict=True)}
 
 
@@ -39,19 +41,29 @@ def _gradients(
     model: NamedModel, golden: Arrays, promised: Mapping[str, float], kernels: list[Any]
 ) -> Iterator[list[Array | None]]:
     """Gradients of single elements of the outputs, each in units of its promised tolerance."""
-    rows = next(iter(golden.values())).shape[0]
-    for row in range(min(rows, _SAMPLES)):
+    perturbation = Perturbation(kernels, seed=0)
+    judged = [name for name, tolerance in promised.items() if tolerance > 0]
+    for row in _examined(golden):
         inputs = {name: tf.constant(array[row : row + 1]) for name, array in golden.items()}
+        with perturbation.applied():
+            moved = model.call(inputs)
         with tf.GradientTape(persistent=True) as tape:
             outputs = model.call(inputs)
-            peaks = [
-                tf.reduce_max(output) / promised[name]
-                for name, output in outputs.items()
-                if output.dtype.is_floating and promised[name] > 0
-            ]
-        for peak in peaks:
-            by_kernel = tape.gradient(peak, [kernel.value for kernel in kernels])
+            elements = [_element(outputs[name], moved[name]) / promised[name] for name in judged]
+        for element in elements:
+            by_kernel = tape.gradient(element, [kernel.value for kernel in kernels])
             yield [None if gradient is None else np.asarray(tf.convert_to_tensor(gradient)) for gradient in by_kernel]
+
+
+def _examined(golden: Arrays) -> list[int]:
+    rows = len(next(iter(golden.values())))
+    return sorted({*range(min(_FIRST, rows)), rows - 1})
+
+
+def _element(output: Any, moved: Any) -> Any:
+    """The element of an output that moves most."""
+    apart = tf.abs(tf.reshape(output - moved, [-1]))
+    return tf.reshape(output, [-1])[tf.argmax(apart)]
 
 
 def _smallest(influence: Array) -> float | None:

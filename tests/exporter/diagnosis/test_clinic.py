@@ -196,6 +196,18 @@ def test_a_frozen_layer_that_was_never_updated_is_noted_and_chance_does_not_spea
     assert {(finding.kind, finding.severity) for finding in findings} == {(FindingKind.UNTOUCHED, Severity.NOTE)}
 
 
+def test_a_baked_phase_is_named_although_its_statistics_are_not_numbers() -> None:
+    """Whoever trains on batch statistics alone never sees them: they may be anything."""
+    model = healthy(training=True)
+    for name in ("bn_1", "bn_2"):
+        layer = bn(model, name)
+        layer.moving_mean.assign(np.full(layer.moving_mean.shape, np.nan))
+        layer.moving_variance.assign(np.full(layer.moving_variance.shape, np.nan))
+    for samples in (None, held_back()[0]):
+        kinds = {finding.kind for finding in diagnose(model, samples).findings}
+        assert {FindingKind.NON_FINITE, FindingKind.BAKED_PHASE} <= kinds
+
+
 def test_few_samples_are_noted_as_showing_little() -> None:
     samples, _ = held_back()
     few, enough = diagnose(healthy(), samples[:3]), diagnose(healthy(), samples[:32])
