@@ -65,15 +65,14 @@ def golden(synthetic: bool, **noticed: float | None) -> GoldenCheck:
 def test_golden_samples_that_notice_everything_say_how_little_is_noticed() -> None:
     check = golden(False, conv=0.002, head=0.031)
     assert check.line() == (
-        "40 golden samples, from the given samples: "
-        "they notice a typical weight that is off by 3.1 % in any of 2 layers"
+        "40 golden samples, from the given samples: they notice a typical weight that is off by 3.1% in any of 2 layers"
     )
     assert list(check.warning(has_samples=True)) == []
 
 
 def test_golden_samples_that_are_too_weak_say_so_with_the_layers_and_what_to_give() -> None:
     check = golden(True, stem=31_000.0, conv=None, head=0.05)
-    assert check.line().endswith("off by 5 % in 1 of 3 layers, and none in the others")
+    assert check.line().endswith("off by 5% in 1 of 3 layers, and none in the others")
     [warning] = check.warning(has_samples=False)
     assert "too weak to notice a wrong weight in 2 layers (stem, conv)" in warning
     assert "e+0" not in warning

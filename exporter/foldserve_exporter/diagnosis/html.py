@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from ..html.page import page, paragraph, table
+from ..html.page import folded, page, paragraph, scrolling, table
 from ..predictions.change_text import change_text
 from .budget import FULL
 from .drift import LayerDrift
@@ -20,11 +20,14 @@ svg .good { fill: var(--good); } svg .bad { fill: var(--bad); }
 svg .limit { stroke: var(--bad); }
 .finding { border-left: .3rem solid var(--line); padding: .1rem 0 .1rem .9rem; margin: 1.1rem 0; }
 .finding p { margin: .25rem 0; } .finding h3 { margin: 0; font-size: 1rem; }
-.finding.error { border-color: var(--bad); } .finding.warning { border-color: #bf8700; }
-.finding.note { border-color: #0969da; } .finding b { font-weight: 600; }
-.lesson { opacity: .75; } h1.warning { border: 0; padding: 0; color: #9a6700; } h1.note { color: inherit; }
-code { white-space: nowrap; background: var(--line); border-radius: .2rem; padding: 0 .25rem; font-size: .9em; }
+.finding.error { border-color: var(--bad); } .finding.warning { border-color: var(--warn); }
+.finding.note { border-color: var(--note); color: inherit; } .finding b { font-weight: 600; }
+.lesson { color: var(--quiet); } h1.warning { border: 0; padding: 0; color: var(--warn); } h1.note { color: inherit; }
+code { white-space: nowrap; background: var(--track); border-radius: .2rem; padding: 0 .25rem; font-size: .9em; }
+@media (max-width: 40rem) { code { white-space: normal; } }
 </style>"""
+_SHOWN = 40  # layers in the plot that is seen at once; of more, as many as drift most
+_DRIFTING = 25
 _FLAG = r"--[a-z]+(?:-[a-z]+)*(?: [A-Z]+(?:\.[a-z]+)?)?"
 _COMMAND = re.compile(rf"(?:diagnose-model|export-model)(?: {_FLAG})*|{_FLAG}|training=True")
 
@@ -77,15 +80,35 @@ def _prediction_rows(diagnosis: Diagnosis) -> Iterator[Sequence[object]]:
 
 
 def drift_parts(drifts: Sequence[LayerDrift], limit: float) -> Iterator[str]:
-    """The parts on drift: how to read it, the plot, and the numbers."""
+    """The parts on drift: how to read it, the plot, and the numbers; of many layers those that drift most first."""
     yield paragraph(
         "The moving statistics against those of the samples, all layers before being right. A layer is off by 1"
         " where its output is off by as much as it varies; the dashed line is what chance and a healthy training"
         " leave. The last column tells how much of the predictions changes by this layer alone, where that was"
-        " measured. ❄ marks layers that are not trainable."
+        " measured. ❄ marks layers that are not trainable.",
+        "quiet",
     )
-    yield f'<div class="wide">{drift_plot(drifts, limit)}</div>'
-    yield table(
+    everything = [_drift_table(drifts)]
+    if len(drifts) > _SHOWN:
+        yield paragraph(f"Of {len(drifts)} layers, the {_DRIFTING} that drift most, from input to output:")
+        yield _plot(_most_drifting(drifts), limit)
+        everything.insert(0, _plot(drifts, limit))
+    else:
+        yield _plot(drifts, limit)
+    yield folded(f"The numbers of all {len(drifts)} layers", everything)
+
+
+def _plot(drifts: Sequence[LayerDrift], limit: float) -> str:
+    return scrolling("Drift by layer", drift_plot(drifts, limit))
+
+
+def _most_drifting(drifts: Sequence[LayerDrift]) -> list[LayerDrift]:
+    worst = sorted(range(len(drifts)), key=lambda index: -drifts[index].drift)[:_DRIFTING]
+    return [drifts[index] for index in sorted(worst)]
+
+
+def _drift_table(drifts: Sequence[LayerDrift]) -> str:
+    return table(
         ("layer", "channels", "off by", "shift", "largest shift", "|log variance ratio|", "initial value left"),
         [(d.layer, d.channels, d.drift, d.shift, d.largest_shift, d.log_ratio, _share(d.residue)) for d in drifts],
     )
@@ -104,7 +127,7 @@ def finding_block(finding: Finding) -> str:
     return (
         f'<div class="finding {finding.severity}"><h3>{escape(finding.severity)}: {escape(finding.kind + where)}</h3>'
         f"<p>{_with_commands(finding.what)}.</p>{effect}"
-        f"<p><b>Remedy</b> {_with_commands(finding.remedy)}</p>"
+        f"<p><b>Remedy:</b> {_with_commands(finding.remedy)}</p>"
         f'<p class="lesson">{escape(EXPLANATIONS[finding.kind])}</p></div>'
     )
 

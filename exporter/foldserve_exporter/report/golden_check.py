@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from foldserve_contract.manifest import GoldenInfo
 
+from .shares import percent
+
 _NAMED = 5
 _NOT_NOTICED = 1.0  # a weight may double, or be missing
 
@@ -43,6 +45,11 @@ class GoldenCheck:
         return max(values, default=None)
 
     @property
+    def sharpness(self) -> str:
+        """The largest change that may go unnoticed in the layers that are not weak, in words."""
+        return "nothing" if self.worst is None else percent(self.worst)
+
+    @property
     def origin(self) -> str:
         """Their number and origin."""
         kind = "drawn at random" if self.info.synthetic else "from the given samples"
@@ -56,14 +63,14 @@ class GoldenCheck:
         if weak == layers:
             return f"{self.origin}: too weak to notice a wrong weight in any layer"
         where = f"any of {layers} layers" if not weak else f"{layers - weak} of {layers} layers, and none in the others"
-        return f"{self.origin}: they notice a typical weight that is off by {_percent(self.worst)} in {where}"
+        return f"{self.origin}: they notice a typical weight that is off by {self.sharpness} in {where}"
 
     def warning(self, *, has_samples: bool) -> Iterator[str]:
         """Says where they are too weak, and what to give; `has_samples`: whether there are samples to choose from."""
         if self.weak:
             yield (
-                f"the golden samples are too weak to notice a wrong weight in {_some(self.weak)}: a typical weight"
-                " there may double or be missing, and every golden answer stays within its tolerance. "
+                f"the golden samples are too weak to notice a wrong weight in {_some(self.weak)}: by the"
+                " derivatives of their answers, a typical weight there may double or be missing unnoticed. "
                 + self._advice(has_samples)
             )
 
@@ -74,16 +81,13 @@ class GoldenCheck:
             return "Leave out --golden-synthetic, or raise --golden: real inputs reach what drawn ones do not"
         return (
             "Give more --samples, of every kind that the model will meet, and raise --golden. What stays blind then has"
-            " units that no sample activates, or answers that are saturated"
+            " units that no sample activates, answers that are saturated, or weights that are each too small a part"
+            " of a large layer"
         )
 
 
 def _blunter(first: float | None, second: float | None) -> float | None:
     return None if first is None or second is None else max(first, second)
-
-
-def _percent(share: float | None) -> str:
-    return "nothing" if share is None else f"{100 * share:.2g} %"
 
 
 def _some(layers: tuple[str, ...]) -> str:

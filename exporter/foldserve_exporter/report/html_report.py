@@ -1,19 +1,24 @@
-"""The report as one self-contained HTML page."""
+"""The report as one self-contained HTML page: the answer, its evidence, and the long tables folded away."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from html import escape
 
 from ..diagnosis.budget import ONE_PASS
 from ..diagnosis.html import STYLE, drift_parts, finding_block
-from ..html.page import bullets, cell, framed, page, paragraph, table
-from ..verify.verdict import CandidateVerdict, OutputComparison
+from ..html.bars import Bar, Tone, bar_rows
+from ..html.page import bullets, cell, folded, framed, page, paragraph, table
+from ..verify.batches import BATCH_WORDS
+from ..verify.verdict import CandidateVerdict
+from .answer import answer_parts
+from .golden_plot import golden_parts
 from .record import Report
+from .shares import limit_share, output_share, share_text
 from .text_lines import (
     candidate_result,
     diagnosis_line,
     fold_summary,
-    golden_line,
     phase_lines,
+    phase_note,
     recalibration_lines,
     reference_line,
     verdict,
@@ -22,39 +27,75 @@ from .text_lines import (
 
 def render(report: Report) -> str:
     """Renders the whole page, with every name from the model escaped."""
-    parts = [
-        f'<h1 class="{"good" if report.published else "bad"}">{escape(verdict(report))}</h1>',
-        paragraph(f"{report.source.file} (SHA-256 {report.source.sha256[:16]}…), {report.created}"),
+    parts = (
+        *answer_parts(report),
+        *(paragraph(warning, "warning") for warning in report.warnings),
+        *_verification(report),
         *_diagnosis(report),
-        *(f'<p class="warning">{escape(warning)}</p>' for warning in report.warnings),
         *_recalibration(report),
-        "<h2>Learning phase</h2>",
-        bullets([*phase_lines(report), *report.baked]),
-        "<h2>Folding</h2>",
-        paragraph(fold_summary(report)),
-        table(("layer", "call", "action", "reason"), [(e.bn, e.call, e.action, e.reason) for e in report.fold]),
-        "<h2>Verification</h2>",
-        paragraph(f"{report.verification.rows} samples, each alone, in threes, all together, and among near copies"
-                   f" and outliers. {reference_line(report)} The bar shows deviation / limit."),
-        _candidates(report),
-        "<h2>Tolerances</h2>",
-        table(
-            ("output", "scale", "float32 noise", "limit", "measured", "promised", "predict of the file"),
-            [(n, t.scale, t.noise, t.limit, t.measured, t.promised, report.predict.get(n, ""))
-             for n, t in report.tolerances.items()],
-        ),
+        *_phases(report),
+        *_folding(report),
         "<h2>Golden samples</h2>",
-        paragraph(golden_line(report)),
-        table(("kernel", "smallest relative change noticed"), [(k, "none" if v is None else v)
-                                                                 for k, v in report.sensitivity.items()]),
-        "<h2>Made with</h2>",
-        table(("tool", "version"), [*report.tools.items(), ("CPU", report.host)]),
-        table(("step", "seconds"), report.seconds.items()),
-    ]  # fmt: skip
+        *golden_parts(report.golden_check),
+        *_origin(report),
+    )
     return page(verdict(report), parts)
 
 
-def _diagnosis(report: Report) -> Iterable[str]:
+def _verification(report: Report) -> Iterator[str]:
+    """A bar for each candidate, what failed, and the numbers."""
+    candidates = report.verification.candidates
+    yield "<h2>Deviation of each artifact, against what is allowed</h2>"
+    yield bar_rows("Deviation of each artifact", map(_candidate_bar, candidates))
+    yield from _reasons(report)
+    rows = (row for candidate in candidates for row in _candidate_rows(candidate))
+    heads = ("candidate", "output", "deviation", "limit", "among others", "worst", "verdict")
+    how = (
+        f"{report.verification.rows} samples, each alone, in threes, all together, and among near copies and outliers."
+        f" {reference_line(report)} A full bar is the limit, 8·noise + 16·ε·scale."
+    )
+    yield folded("Every output, and how it was compared", (paragraph(how), framed(heads, rows), _tolerances(report)))
+
+
+def _reasons(report: Report) -> Iterator[str]:
+    """Why candidates failed, each reason once; not where the model itself is at fault, which the diagnosis says."""
+    verification = report.verification
+    if report.batch_dependence is None:
+        reasons: dict[str, list[str]] = {}
+        for candidate in verification.candidates:
+            for failure in candidate.failures:
+                reasons.setdefault(failure, []).append(candidate.name)
+        yield from (paragraph(f"{' and '.join(names)}: {failure}.", "bad") for failure, names in reasons.items())
+    if verification.explanation:
+        yield paragraph(verification.explanation, "warning")
+
+
+def _candidate_bar(candidate: CandidateVerdict) -> Bar:
+    share, mark = limit_share(candidate), "✓" if candidate.passed else "✗"
+    tone = Tone.GOOD if candidate.passed else Tone.BAD
+    return Bar(candidate.name, share, tone, f"{mark} {share_text(share)}")
+
+
+def _candidate_rows(candidate: CandidateVerdict) -> Iterable[str]:
+    result = f'<td class="{"good" if candidate.passed else "bad"}">{escape(candidate_result(candidate))}</td>'
+    if not candidate.outputs:
+        yield f"<tr>{cell(candidate.name)}{'<td></td>' * 5}{result}</tr>"
+    for name, output in candidate.outputs.items():
+        worst = f"sample {output.worst_sample} {BATCH_WORDS[output.worst_batch]}" if output.worst_batch else ""
+        values = (candidate.name, name, output.deviation, output.limit, output.composition, worst)
+        mark = f"{share_text(output_share(output))} of the limit"
+        yield f'<tr title="{escape(mark)}">{"".join(map(cell, values))}{result}</tr>'
+
+
+def _tolerances(report: Report) -> str:
+    return table(
+        ("output", "scale", "float32 noise", "limit", "measured", "promised", "predict of the file"),
+        [(n, t.scale, t.noise, t.limit, t.measured, t.promised, report.predict.get(n, ""))
+         for n, t in report.tolerances.items()],
+    )  # fmt: skip
+
+
+def _diagnosis(report: Report) -> Iterator[str]:
     yield STYLE
     yield "<h2>Diagnosis</h2>"
     yield paragraph(diagnosis_line(report))
@@ -63,31 +104,33 @@ def _diagnosis(report: Report) -> Iterable[str]:
         yield from drift_parts(report.drifts, ONE_PASS.limit(report.examined))
 
 
-def _recalibration(report: Report) -> list[str]:
+def _recalibration(report: Report) -> Iterator[str]:
     lines = recalibration_lines(report)
-    return ["<h2>Recalibration</h2>", bullets(lines)] if lines else []
+    if lines:
+        yield "<h2>Recalibration</h2>"
+        yield bullets(lines)
 
 
-def _candidates(report: Report) -> str:
-    rows = [row for candidate in report.verification.candidates for row in _candidate_rows(candidate)]
-    heads = "".join(
-        f"<th>{head}</th>" for head in ("candidate", "output", "deviation", "limit", "", "worst", "verdict")
+def _phases(report: Report) -> Iterator[str]:
+    yield "<h2>Learning phase</h2>"
+    note = phase_note(report)
+    yield bullets([*phase_lines(report), *([note] if note else [])])
+    if report.baked:
+        yield folded(f"{len(report.baked)} calls with a learning phase baked in", (bullets(report.baked),))
+
+
+def _folding(report: Report) -> Iterator[str]:
+    yield "<h2>Folding</h2>"
+    yield paragraph(fold_summary(report))
+    if report.fold:
+        rows = [(entry.bn, entry.call, entry.action, entry.reason) for entry in report.fold]
+        yield folded("Where each went, and why", (table(("layer", "call", "action", "reason"), rows),))
+
+
+def _origin(report: Report) -> Iterator[str]:
+    made = (
+        table(("tool", "version"), [*report.tools.items(), ("CPU", report.host)]),
+        table(("step", "seconds"), report.seconds.items()),
     )
-    return framed(f"<tr>{heads}</tr>{''.join(rows)}")
-
-
-def _candidate_rows(candidate: CandidateVerdict) -> Iterable[str]:
-    result = f'<td class="{"good" if candidate.passed else "bad"}">{escape(candidate_result(candidate))}</td>'
-    if not candidate.outputs:
-        yield f"<tr>{cell(candidate.name)}<td></td><td></td><td></td><td></td><td></td>{result}</tr>"
-    for name, output in candidate.outputs.items():
-        worst = f"sample {output.worst_sample}, {output.worst_batch}" if output.worst_batch else ""
-        cells = "".join(map(cell, (candidate.name, name, output.deviation, output.limit)))
-        yield f"<tr>{cells}<td>{_bar(output)}</td>{cell(worst)}{result}</tr>"
-
-
-def _bar(output: OutputComparison) -> str:
-    share = output.deviation / output.limit if output.limit else float(output.deviation > 0)
-    bad = not share <= 1
-    width = 100 if bad else 100 * share
-    return f'<div class="bar"><i class="{"bad" if bad else "good"}" style="width:{width:.0f}%"></i></div>'
+    yield "<h2>Made with</h2>"
+    yield folded("Tools, versions and durations", made)

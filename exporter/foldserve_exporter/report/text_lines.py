@@ -15,14 +15,20 @@ def verdict(report: Report) -> str:
     """The result of the export, in one line."""
     if report.published:
         return f"{report.model}/{report.version}: verified and published"
-    return f"{report.model}/{report.version}: refused, nothing was published"
+    why = ": its answers depend on the batch" if report.batch_dependence else ""
+    return f"{report.model}/{report.version}: refused{why}; nothing was published"
 
 
 def diagnosis_line(report: Report) -> str:
     """A summary of the findings in the model as it was given, or as it is after recalibration, in one line."""
     which = "the model as given" if report.recalibration is None else "the model, recalibrated"
-    nothing = "nothing found, but its learning phases are apart" if phases_apart(report) else "nothing found"
-    return f"{which}: {counted(report.findings) or nothing} ({_seen(report)})"
+    nothing = ", but its learning phases are apart" if not report.findings and phases_apart(report) else ""
+    return f"{which}: {counted_findings(report)}{nothing} ({_seen(report)})"
+
+
+def counted_findings(report: Report) -> str:
+    """The number of findings of each severity, or that there are none."""
+    return counted(report.findings) or "nothing found"
 
 
 def _seen(report: Report) -> str:
@@ -76,6 +82,13 @@ def phase_note(report: Report) -> str:
         f"no layer's statistics are off by more than chance leaves on {report.examined} samples: predictions that"
         " hardly vary change with the least. diagnose-model on more samples decides"
     )
+
+
+def phase_hint(report: Report) -> str:
+    """The same in a few words."""
+    if not phase_note(report):
+        return ""
+    return "That may be chance: see below" if report.compared else "Compared on inputs that are not yours: see below"
 
 
 def recalibration_lines(report: Report) -> list[str]:

@@ -10,6 +10,7 @@ from foldserve_contract.signature import Array, Arrays
 MIN_JUDGED = 32
 STRETCHED_SHARE = 4  # golden rows for each stretched one
 STRETCH = 3
+CHOSEN_SHARE = 4  # golden rows for each that is chosen for what it notices
 _CONSIDERED = 4  # samples for each golden row
 
 
@@ -24,6 +25,8 @@ class VerificationRows:
         stretched: The number of golden samples, the last ones, that are samples moved three times as far from their
             mean: they activate units that are inactive on most inputs, so that a fault in their weights shows.
         mixed: The number of judged rows, the last ones, that lie between two samples.
+        chosen: The number of golden samples, the first ones, that were chosen for what they notice: they are not a fair
+            draw, and nothing may be concluded from them about the others.
     """
 
     inputs: Arrays
@@ -31,6 +34,7 @@ class VerificationRows:
     golden: int
     stretched: int = 0
     mixed: int = 0
+    chosen: int = 0
 
     @property
     def judged_inputs(self) -> dict[str, Array]:
@@ -49,8 +53,9 @@ class VerificationRows:
         return (rows >= self.golden - self.stretched) & (rows < self.golden)
 
     def are_samples(self, *, golden: bool) -> Array:
-        """Mask of the rows that are unchanged samples, by judged row; `golden`: whether golden rows are samples."""
+        """Mask of the rows that are samples as they were drawn; `golden`: whether golden rows are samples."""
         rows = np.arange(self.judged)
+        golden &= rows >= self.chosen
         given: Array = (rows < self.judged - self.mixed) & ~self.is_stretched & (golden | (rows >= self.golden))
         return given
 
@@ -59,7 +64,7 @@ class VerificationRows:
         kept = {name: array[np.tile(judged, 3)] for name, array in self.inputs.items()}
         dropped = int(np.sum(~judged))
         return VerificationRows(
-            kept, self.judged - dropped, self.golden - dropped, self.stretched - dropped, self.mixed
+            kept, self.judged - dropped, self.golden - dropped, self.stretched - dropped, self.mixed, self.chosen
         )
 
 
@@ -86,36 +91,37 @@ def choose_rows(
         golden: The number of golden rows; a quarter as many stretched ones are added.
         seed: Seed of the draw.
         public: Golden rows in place of samples, which then never leave this process.
-        ranking: Chooses half of the golden rows, the first ones, as the most sensitive of several times as many; the
-            other half is drawn, so that units stay covered that the most sensitive rows leave silent.
+        ranking: Chooses a part of the golden rows, the first ones, as the most sensitive of several times as many; the
+            others are drawn, so that units stay covered that the most sensitive rows leave silent.
     """
     generator = np.random.default_rng(seed)
-    drawn = _drawn(samples, golden, generator, ranking if public is None else None)
+    order, chosen = _ordered(samples, golden, generator, ranking if public is None else None)
+    drawn = _taken(samples, order[: max(golden, MIN_JUDGED)])
     if public is None:
         public, others = _part(drawn, 0, golden), _part(drawn, golden, None)
     else:
         others = drawn
     stretched = _stretched(_part(public, 0, -(-golden // STRETCHED_SHARE)), generator)
     missing = MIN_JUDGED - _rows(public) - _rows(others)
-    chosen = _joined(public, stretched, others, *([_mix(drawn, missing, generator)] if missing > 0 else []))
-    inputs = _joined(chosen, _map(chosen, _near, generator), _map(chosen, _outliers, generator))
+    made = _joined(public, stretched, others, *([_mix(drawn, missing, generator)] if missing > 0 else []))
+    inputs = _joined(made, _map(made, _near, generator), _map(made, _outliers, generator))
     golden_rows = _rows(public) + _rows(stretched)
-    return VerificationRows(inputs, _rows(chosen), golden_rows, _rows(stretched), max(missing, 0))
+    return VerificationRows(inputs, _rows(made), golden_rows, _rows(stretched), max(missing, 0), chosen)
 
 
-def _drawn(
+def _ordered(
     samples: Arrays, golden: int, generator: np.random.Generator, ranking: RowRanking | None
-) -> dict[str, Array]:
-    """Distinct samples, at least as many as are golden, with the most sensitive ones first."""
+) -> tuple[Array, int]:
+    """The order in which samples are taken, with the most sensitive ones first; and the number of these."""
     order, wanted = generator.permutation(_rows(samples)), max(golden, MIN_JUDGED)
     considered = 0 if ranking is None else min(_CONSIDERED * golden, ranking.most, len(order))
     if ranking is None or considered <= golden:
-        return _taken(samples, np.sort(order[:wanted]))
+        return np.sort(order[:wanted]), 0
     candidates = order[:considered]
-    notice = ranking.sensitivity(_taken(samples, candidates))
-    first = candidates[np.argsort(-notice, kind="stable")[: -(-golden // 2)]]
+    by_sensitivity = np.argsort(-ranking.sensitivity(_taken(samples, candidates)), kind="stable")
+    first = candidates[by_sensitivity[: -(-golden // CHOSEN_SHARE)]]
     others = order[~np.isin(order, first)]
-    return _taken(samples, np.concatenate([first, np.sort(others[: wanted - len(first)])]))
+    return np.concatenate([first, np.sort(others[: wanted - len(first)])]), len(first)
 
 
 def _taken(arrays: Arrays, rows: Array) -> dict[str, Array]:

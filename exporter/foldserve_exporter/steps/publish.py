@@ -46,7 +46,8 @@ def refuse(report: Report, output: Path) -> VerificationFailed:
     write_json(report, page.with_suffix(".json"))
     if report.batch_dependence is not None:
         return BatchDependent(f"{_dependence(report.batch_dependence)}\nThe report: {page}", report)
-    reasons = "".join(f"\n  {failure}" for failure in report.verification.failures)
+    causes = (*report.verification.failures, report.verification.explanation)
+    reasons = "".join(f"\n  {reason}" for reason in causes if reason)
     return VerificationFailed(
         f"the export of {report.model}/{report.version} does not answer as the model does; nothing was published."
         f"{reasons}\nThe report: {page}",

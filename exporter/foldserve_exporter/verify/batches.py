@@ -13,6 +13,12 @@ THREE = 3
 FULL = 32
 EXTRA_ROWS = 2  # near copies, and as many outliers, in every full batch
 _OWN = FULL - 2 * EXTRA_ROWS
+BATCH_WORDS = {
+    "alone": "alone",
+    "three": "in a batch of three",
+    "mixed": "in a batch among near copies and outliers",
+    "": "in no batch",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import numpy as np
 from foldserve_contract import tolerance
 from foldserve_contract.signature import Array, Signature
 
-from .batches import CandidateOutputs, VerificationBatch
+from .batches import BATCH_WORDS, CandidateOutputs, VerificationBatch
 from .reference import Reference
 from .verdict import CandidateVerdict, OutputComparison
 
@@ -103,7 +103,7 @@ def _failures(output: str, verdict: OutputComparison) -> Iterator[str]:
     if not tolerance.within(verdict.deviation, verdict.limit):
         yield (
             f"output {output!r} deviates by {verdict.deviation:.3g} for sample {verdict.worst_sample}"
-            f" in a batch of kind {verdict.worst_batch!r}; {verdict.limit:.3g} is allowed"
+            f" {BATCH_WORDS[verdict.worst_batch]}; {verdict.limit:.3g} is allowed"
         )
     if verdict.flips:
         yield f"output {output!r} answers another class for {verdict.flips} samples with a clear margin"

@@ -17,10 +17,15 @@ _STEPS = 50  # by which a factor e is divided, so that rows rank alike on machin
 
 
 def affordable_rows(graph: Graph, rows: Arrays) -> int:
-    """The number of rows whose sensitivity takes seconds, by the size of all layers' results for one of them."""
+    """The number of rows whose sensitivity takes seconds."""
+    return int(_ELEMENTS / row_elements(graph, rows))
+
+
+def row_elements(graph: Graph, rows: Arrays) -> float:
+    """The size of all layers' results for one row; a size that the graph leaves open counts as the rows' largest."""
     free = max(size for array in rows.values() for size in (1, *array.shape[1:]))
     sizes = (np.prod([size or free for size in tensor.shape[1:]]) for node in graph.nodes for tensor in node.outputs)
-    return int(_ELEMENTS / max(1.0, float(sum(sizes))))
+    return max(1.0, float(sum(sizes)))
 
 
 def row_sensitivity(model: NamedModel, rows: Arrays, seed: int) -> Array:

@@ -51,10 +51,17 @@ class CandidateVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Verdicts over all candidates of an export."""
+    """Verdicts over all candidates of an export.
+
+    Attributes:
+        candidates: A verdict for each.
+        rows: The number of judged rows.
+        explanation: The cause of a failure in words, where a second run showed it; else empty.
+    """
 
     candidates: tuple[CandidateVerdict, ...]
     rows: int
+    explanation: str = ""
 
     @property
     def passed(self) -> bool:

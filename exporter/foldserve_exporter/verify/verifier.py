@@ -14,6 +14,7 @@ from ..tracing import traced
 from .batches import CandidateOutputs, VerificationBatch, plan_core_batches, run_batches
 from .job import Candidate, CandidateKind, VerificationJob, read_error, read_outputs
 from .judge import judge
+from .onednn import onednn_explanation
 from .reference import Reference
 from .verdict import CandidateVerdict, Verification
 from .worker_pool import VerificationWorker
@@ -61,14 +62,15 @@ class Verifier:
         return judge(name, answers, batches, self.reference, self.signature, exact_as)
 
     def judge_reload(
-        self, folder: Path, candidate: Candidate, phase_0: CandidateOutputs, end: str | None
+        self, folder: Path, candidate: Candidate, phase_0: CandidateOutputs | None, end: str | None
     ) -> CandidateVerdict:
         """Judges the outputs that a worker process left in the folder.
 
         Args:
             folder: The folder of the job.
             candidate: The reloaded artifact.
-            phase_0: The folded model's outputs in phase 0, which a reload in the same runtime must equal bit for bit.
+            phase_0: The folded model's outputs in phase 0, which a reload in the same runtime must equal bit for bit;
+                None where it need not.
             end: The message of a process that ended badly.
         """
         batches = candidate.batches(self.rows)
@@ -106,7 +108,11 @@ class VerificationRun:
             # a process may die after some outputs: its other candidates are refused with the reason of its end
             end = ends.get(candidate.kind.worker, "no process was started for it")
             verdicts.append(verifier.judge_reload(self.folder, candidate, phase_0, end))
-        return Verification(tuple(verdicts), verifier.rows.judged)
+        return Verification(tuple(verdicts), verifier.rows.judged, self._explanation(tuple(verdicts)))
+
+    def _explanation(self, verdicts: tuple[CandidateVerdict, ...]) -> str:
+        folder = self.folder.with_name(f"{self.folder.name}-again")
+        return onednn_explanation(self.verifier, self.candidates, verdicts, folder)
 
 
 def candidates_of(artifacts: Path, keras_file: Path | None) -> tuple[Candidate, ...]:

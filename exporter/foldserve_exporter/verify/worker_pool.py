@@ -1,10 +1,11 @@
 """Worker processes of the verification, started while the model is being folded, as importing takes seconds."""
 
+import os
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,8 +21,8 @@ class WorkerFailed(RuntimeError):
 class VerificationWorker:
     """A worker process, which does one job."""
 
-    def __init__(self, kind: WorkerKind) -> None:
-        """Starts the process, which imports its libraries and waits."""
+    def __init__(self, kind: WorkerKind, environment: Mapping[str, str] | None = None) -> None:
+        """Starts the process, which imports its libraries and waits; `environment` is set for it in addition."""
         self.kind = kind
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
         self._process = subprocess.Popen(
@@ -29,6 +30,7 @@ class VerificationWorker:
             stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=self._log,
+            env=os.environ | dict(environment or {}),
         )
 
     def send_job(self, folder: Path) -> None:

@@ -51,7 +51,7 @@ def diagnosed(model: Any, samples: Any, **choices: Any) -> Diagnosis:
 def test_a_healthy_model_has_no_errors_or_warnings() -> None:
     diagnosis = diagnosed(healthy(), held_back()[0])
     assert [finding for finding in diagnosis.findings if finding.severity is not Severity.NOTE] == []
-    assert diagnosis.samples == 32
+    assert diagnosis.samples == 24  # the others were chosen for what they notice
     assert [drift.layer for drift in diagnosis.drifts] == ["backbone/bn_1", "backbone/bn_2", "backbone/bn_3"]
 
 
@@ -123,7 +123,8 @@ def test_the_page_and_terminal_of_an_export_begin_with_its_faults(tmp_path: Path
     patient = clinic.stale(tmp_path)
     exported = export_model(patient.model, tmp_path, "stale", samples=patient.samples, golden=4)
     page = (exported.path / "report.html").read_text()
-    at = [page.index(text) for text in ("<h2>Diagnosis", "stale statistics in backbone/bn_2", "<svg", "<h2>Folding")]
+    places = ("The gravest: stale statistics in backbone/bn_2", "<h2>Diagnosis", "<svg", "<h2>Folding")
+    at = [page.index(text) for text in places]
     assert at == sorted(at)
     assert "src=" not in page
     console = Console(record=True, width=200)
