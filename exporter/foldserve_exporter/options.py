@@ -61,7 +61,7 @@ class ExportOptions:
         labels: Names of the classes, or a file of them.
         rename: `OLD=NEW` for inputs and outputs; samples by name go by the new ones.
         trust_code: Whether code in the model file (Lambda layers) may run.
-        custom_objects: Modules to import before loading.
+        custom_objects: Modules to import before loading, or `NAME=package.module:object` for what a file calls NAME.
         tf32: Whether the bundle also promises a tolerance for GPUs that round to TF32.
         recalibrate: Samples, as `samples`, from which the moving statistics are estimated anew before the fold.
         recalibrate_labels: Their labels, a file or arrays; an export with worse scores is refused.
@@ -120,7 +120,7 @@ class ExportOptions:
     )
     custom_objects: tuple[str, ...] = option(
         (),
-        "a module to import first; its classes register themselves with Keras; repeatable",
+        "a module of the file's own classes and functions, or NAME=package.module:object; repeatable",
         name="custom-objects",
         metavar="MODULE",
         repeatable=True,

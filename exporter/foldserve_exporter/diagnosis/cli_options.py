@@ -19,7 +19,7 @@ class DiagnoseOptions:
         fail_on: The least severity that makes the command fail; None for none.
         fix: The file to write the recalibrated model into; None for none.
         trust_code: True if code in the model file (Lambda layers) may run.
-        custom_objects: Modules to import before loading.
+        custom_objects: Modules to import before loading, or `NAME=package.module:object` for what a file calls NAME.
     """
 
     model: Path
@@ -45,7 +45,7 @@ class DiagnoseOptions:
     )
     custom_objects: tuple[str, ...] = option(
         (),
-        "a module to import first; its classes register themselves with Keras; repeatable",
+        "a module of the file's own classes and functions, or NAME=package.module:object; repeatable",
         name="custom-objects",
         metavar="MODULE",
         repeatable=True,

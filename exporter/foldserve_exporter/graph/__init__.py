@@ -10,6 +10,7 @@ from .from_keras import trace
 from .ir import ChannelAffine, Graph, Node, Op, Ref, TensorInfo, Use, Weight
 from .precision import float32_only
 from .rebuild import rebuild
+from .tensorflow_function import TensorFlowFunction
 
 __all__ = [
     "ChannelAffine",
@@ -17,6 +18,7 @@ __all__ = [
     "Node",
     "Op",
     "Ref",
+    "TensorFlowFunction",
     "TensorInfo",
     "Use",
     "Weight",

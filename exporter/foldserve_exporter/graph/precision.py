@@ -5,7 +5,8 @@ from typing import Any
 
 import keras
 
-from .ir import Graph, Op
+from .ir import Graph, Node, Op
+from .tensorflow_function import TensorFlowFunction, is_narrow
 
 _NO_FLOAT64_KERNEL = (keras.layers.AveragePooling3D, keras.layers.MaxPooling3D)
 _KNOWN_CODE = ("keras", __name__.split(".")[0])
@@ -24,7 +25,14 @@ def is_custom_code(kind: type[Any]) -> bool:
 
 def float32_only(graph: Graph) -> tuple[str, ...]:
     """Paths of the ops that compute, or may compute, in float32 whatever dtype the graph is rebuilt in."""
-    return tuple(dict.fromkeys(node.op.path for node in graph.nodes if _is_narrow(node.op)))
+    return tuple(dict.fromkeys(node.op.path for node in graph.nodes if _computes_narrow(graph, node)))
+
+
+def _computes_narrow(graph: Graph, node: Node) -> bool:
+    if node.op.kind is not TensorFlowFunction:
+        return _is_narrow(node.op)
+    specs = [graph.spec(ref) for ref in node.inputs]
+    return is_narrow(node.op.config, [(spec.shape, spec.dtype) for spec in specs])
 
 
 def _is_narrow(op: Op) -> bool:

@@ -14,8 +14,10 @@ RANDOM_IN_INFERENCE = (
     "it draws random numbers in inference, so that no answer could be given twice. Let it draw in training alone, or "
     "give the numbers to the model as an input."
 )
-RANDOM_OP = re.compile(r"^(Stateless)?(Random|Truncated|Multinomial|ParameterizedTruncated)|^StatelessMultinomial$")
-"""Pattern of the types of TensorFlow's operations that draw random numbers."""
+RANDOM_OP = re.compile(
+    r"^(Stateless)?(Random|Truncated|Multinomial|ParameterizedTruncated)|^Fractional(Avg|Max)Pool$|^ExtractGlimpse"
+)
+"""Pattern of the types of TensorFlow's operations that draw random numbers, also where they count as stateless."""
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from foldserve_contract.manifest import Source
 
 from ..error_text import error_text
 from ..errors import CannotLoad, ExportError
+from ..graph.tensorflow_function import OWN_LAYER
 from .digest import digest, weights_digest
 from .legacy.archive import read_archive
 from .legacy.directory import read_directory
@@ -47,7 +48,8 @@ def load_model(path: Path, *, trust_code: bool = False, custom_objects: Sequence
     Args:
         path: The file or directory, or `package.module:function`, a function that returns a model.
         trust_code: True if code may run: Lambda layers of the file, or that function.
-        custom_objects: Modules to import first; their classes register themselves with Keras.
+        custom_objects: Modules to import first, whose classes and functions the file may name; or
+            `NAME=package.module:object` for an object that the file calls NAME.
 
     Raises:
         CannotLoad: The path is not such a file, is damaged, or a module cannot be imported.
@@ -67,10 +69,11 @@ def load_model(path: Path, *, trust_code: bool = False, custom_objects: Sequence
         return Loaded(_load_keras_3(path, stored.config, trust_code, modules), source, modules=modules)
     # a file of Keras 2, which tf-keras reads
     _require_tf_keras(path)
+    from .legacy import custom_objects as of_keras_2
     from .legacy import open_legacy
 
     import_modules(modules)
-    model, notes = open_legacy(stored, trust_code=trust_code, custom=_registered_with_both(modules))
+    model, notes = open_legacy(stored, trust_code=trust_code, custom=of_keras_2(modules))
     return Loaded(model, source, notes, ("tf-keras",), modules)
 
 
@@ -114,17 +117,7 @@ def require_readable(path: Path, modules: tuple[str, ...], trust_code: bool) -> 
 
 def _names(named: Mapping[str, Any], modules: tuple[str, ...], trust_code: bool) -> frozenset[str]:
     registered = keras.saving.get_custom_objects() if modules or trust_code else {}
-    return frozenset((*named, *registered))
-
-
-def _registered_with_both(custom_objects: Sequence[str]) -> frozenset[str]:
-    """Names under which the imported custom modules registered classes both with Keras 3 and with tf-keras."""
-    if not custom_objects:
-        return frozenset()
-    import tf_keras
-
-    both = keras.saving.get_custom_objects().keys() & tf_keras.saving.get_custom_objects().keys()
-    return frozenset(both)
+    return frozenset((*named, *registered, OWN_LAYER))
 
 
 def _require_tf_keras(path: Path) -> None:

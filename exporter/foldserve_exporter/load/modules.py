@@ -34,24 +34,45 @@ def extend_search_path(entries: Sequence[str]) -> None:
     sys.path.extend(entry for entry in entries if entry not in sys.path)
 
 
-def import_modules(names: Sequence[str]) -> None:
-    """Imports modules whose classes register themselves with Keras.
+def import_modules(entries: Sequence[str]) -> None:
+    """Imports modules whose classes register themselves with Keras, and those of `NAME=package.module:object`.
 
     Raises:
-        CannotLoad: A module cannot be imported.
+        CannotLoad: A module cannot be imported, or has no such object.
     """
-    for name in names:
-        _import(name, f"--custom-objects {name}")
+    for entry in entries:
+        custom = CustomObject.parse(entry)
+        module = _import(custom.module if custom else entry, f"--custom-objects {entry}")
+        if custom is not None:
+            custom.find(module)
 
 
-def objects_of(names: Sequence[str]) -> dict[str, Any]:
-    """The classes and functions that imported modules define, by name; Keras itself finds registered ones."""
-    return {
-        key: value
-        for name in names
-        for key, value in vars(importlib.import_module(name)).items()
-        if callable(value) and getattr(value, "__module__", None) == name
-    }
+def objects_of(entries: Sequence[str]) -> dict[str, Any]:
+    """The classes and functions that names in a file of Keras 3 stand for; Keras itself finds registered ones."""
+    pairs = (*defined_objects(entries), *given_objects(entries))
+    return {name: value for name, value in pairs if class_of(value) != "tf_keras"}
+
+
+def defined_objects(entries: Sequence[str]) -> list[tuple[str, Any]]:
+    """The classes and functions that imported modules define, by name."""
+    return [pair for entry in entries if CustomObject.parse(entry) is None for pair in _defined_in(entry)]
+
+
+def given_objects(entries: Sequence[str]) -> list[tuple[str, Any]]:
+    """The objects of `NAME=package.module:object`. A name may be given a class of tf-keras and one of Keras 3."""
+    given = [custom for custom in map(CustomObject.parse, entries) if custom is not None]
+    return [(custom.name, custom.find(importlib.import_module(custom.module))) for custom in given]
+
+
+def class_of(value: Any) -> str:
+    """The library that a layer class belongs to, `keras` or `tf_keras`; empty for functions and for all else."""
+    packages = [base.__module__.split(".")[0] for base in value.__mro__] if isinstance(value, type) else []
+    return next((name for name in packages if name in ("keras", "tf_keras")), "")
+
+
+def _defined_in(module: str) -> list[tuple[str, Any]]:
+    items = vars(importlib.import_module(module)).items()
+    return [(key, value) for key, value in items if callable(value) and getattr(value, "__module__", None) == module]
 
 
 def _import(name: str, requested_as: str) -> ModuleType:
@@ -62,6 +83,44 @@ def _import(name: str, requested_as: str) -> ModuleType:
             f"{requested_as}: the module cannot be imported: {error_text(error)}; it is looked for in the working"
             " directory and where PYTHONPATH says"
         ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class CustomObject:
+    """An object `package.module:object` and the name that files have for it."""
+
+    name: str
+    module: str
+    attribute: str
+
+    @classmethod
+    def parse(cls, entry: str) -> "CustomObject | None":
+        """The object of `NAME=package.module:object`; None where the entry names a module.
+
+        Raises:
+            CannotLoad: It is neither.
+        """
+        name, equals, path = entry.rpartition("=")
+        match = _FUNCTION.fullmatch(path)
+        if equals and name and match is not None:
+            return cls(name, match[1], match[2])
+        if equals or ":" in entry:
+            raise CannotLoad(f"--custom-objects {entry}: give a MODULE, or NAME=package.module:object")
+        return None
+
+    def find(self, module: ModuleType) -> Any:
+        """The object in its module.
+
+        Raises:
+            CannotLoad: The module has no such object.
+        """
+        value = getattr(module, self.attribute, None)
+        if not callable(value):
+            raise CannotLoad(
+                f"--custom-objects {self.name}={self.module}:{self.attribute}: the module {self.module} has no class or"
+                f" function {self.attribute!r}"
+            )
+        return value
 
 
 @dataclass(frozen=True, slots=True)

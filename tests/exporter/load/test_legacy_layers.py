@@ -12,6 +12,7 @@ from foldserve_exporter.errors import CannotLoad, Refused
 from foldserve_exporter.graph import trace
 from foldserve_exporter.load.legacy.agreement import require_agreement
 from foldserve_exporter.load.legacy.convert import convert
+from foldserve_exporter.load.legacy.custom import CustomObjects
 from foldserve_exporter.load.loader import load_model
 
 from .old_files import old_keras, randomise, saved
@@ -216,7 +217,7 @@ def test_a_conversion_that_computes_anything_else_is_detected(spoil: Callable[[A
     """The only output is saturated, so that most faults do not show there."""
     layers = [L.Conv2D(4, 3, name="conv"), L.BatchNormalization(name="bn"), L.Flatten(), L.Dense(1), L.Softmax()]
     old = randomise(stack((6, 7, 2), *layers))
-    converted = convert(old, Path("model.h5"), frozenset())
+    converted = convert(old, Path("model.h5"), CustomObjects())
     if spoil is None:
         require_agreement(old, converted, Path("model.h5"))
         return

@@ -53,13 +53,13 @@ def replace_head(**entry: Any) -> Any:
     [
         {"class_name": "Shift"},
         {"class_name": "TFSMLayer", "config": {"name": "head", "filepath": "/etc"}},
-        {"class_name": "Dense", "config": {"name": "head", "units": 5, "activation": {"class_name": "function"}}},
+        {"class_name": "Dense", "config": {"name": "head", "units": 5, "activation": {"class_name": "Shift"}}},
         {"class_name": "TimeDistributed", "config": {"name": "head", "layer": {"class_name": "Shift", "config": {}}}},
     ],
 )
 def test_an_unknown_class_is_refused_at_any_depth(tmp_path: Path, entry: dict[str, Any]) -> None:
     path = edited(NESTED, tmp_path / "unknown.h5", replace_head(**entry))
-    with pytest.raises(Refused, match="foldserve does not know"):
+    with pytest.raises(Refused, match=r"layer '\w+' is of the class \w+, which foldserve does not know"):
         load_model(path)
 
 

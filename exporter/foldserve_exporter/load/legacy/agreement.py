@@ -58,7 +58,7 @@ def _compare(ours: Array, theirs: Array) -> tuple[float, float]:
     finite = np.isfinite(theirs)
     if not np.array_equal(finite, np.isfinite(ours)):
         return float("inf"), 0.0
-    wide, other = ours[finite].astype(np.float64), theirs[finite].astype(np.float64)
+    wide, other = (array[finite].astype(np.result_type(array.dtype, np.float64)) for array in (ours, theirs))
     return float(np.abs(wide - other).max(initial=0)), float(np.abs(other).max(initial=0))
 
 

@@ -4,6 +4,8 @@ Each layer is constructed once and called as often as the old one was, nested mo
 its weights from the layer that it was converted from: no order over several layers is involved.
 """
 
+import inspect
+import warnings
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +19,11 @@ from ...errors import CannotLoad, ExportError, Refused
 from ...graph.keras_private import calls_between
 from . import tf_keras_private as private
 from .copy_weights import copy_weights
+from .custom import CustomObjects
 from .layers import Translator, ends_in_hard_sigmoid, keras_name
-from .operators import apply_operator, apply_slice
+from .operators import apply_operator, is_slice, slices
+from .sanitize import OPERATORS
+from .tensor_functions import call_function, is_as_certain
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,20 +34,22 @@ class Converted:
     tensors: tuple[tuple[Any, Any], ...]
 
 
-def convert(model: Any, path: Path, custom: frozenset[str]) -> Converted:
+def convert(model: Any, path: Path, custom: CustomObjects) -> Converted:
     """Converts a functional tf-keras model to Keras 3, with its weights and flags.
 
     Args:
         model: The tf-keras model, with its weights.
         path: The file it comes from, for messages.
-        custom: Names under which custom classes are registered both with Keras 3 and with tf-keras.
+        custom: The custom classes and functions, and their counterparts.
 
     Raises:
         Refused: A layer, a setting or an operator has no counterpart; the message names it.
         CannotLoad: A call cannot be repeated, or weights do not pair up.
     """
     conversion = _Conversion(path, Translator(path, custom))
-    new, tensors = conversion.model(model)
+    with warnings.catch_warnings():  # of lambda functions in layers, which are not going to be saved
+        warnings.simplefilter("ignore")
+        new, tensors = conversion.model(model)
     for old_layer, new_layer in conversion.pairs:
         copy_weights(old_layer, new_layer)
     return Converted(new, tensors)
@@ -60,6 +67,7 @@ class _Conversion:
         self.translator = translator
         self.pairs: list[tuple[Any, Any]] = []
         self._layers: dict[int, Any] = {}
+        self._fixed_batch = False
         self._names: Counter[str] = Counter()
 
     def model(self, old: Any) -> tuple[Any, tuple[tuple[Any, Any], ...]]:
@@ -69,6 +77,7 @@ class _Conversion:
         # inputs of the same names, shapes and dtypes
         old_inputs, old_outputs = private.structure(old)
         inputs = tf.nest.map_structure(lambda tensor: _input(tensor, private.takes_any_batch(old)), old_inputs)
+        self._fixed_batch |= any(tensor.shape[0] is not None for tensor in tf.nest.flatten(old_inputs))
         converted = {id(o): n for o, n in zip(tf.nest.flatten(old_inputs), tf.nest.flatten(inputs), strict=True)}
         # every call of the old model on the converted tensors
         tensors = []
@@ -91,20 +100,20 @@ class _Conversion:
         args, kwargs = tf.nest.map_structure(counterpart, (call.args, call.kwargs))
         place = f"{self.path}: layer {call.layer.name!r}"
         try:
-            return self._call(call.layer, _plain(args), {key: _plain(value) for key, value in kwargs.items()})
+            return self._call(call, _plain(args), {key: _plain(value) for key, value in kwargs.items()})
         except ExportError:
             raise
         except Exception as error:
+            if self.translator.custom.counterpart(type(call.layer)) is not None:
+                _require_a_first_argument(self.translator.kind(call.layer), place)
             place = f"{place} ({type(call.layer).__name__})"
             raise CannotLoad(f"{place} cannot be called in Keras 3: {error_text(error)}") from error
 
-    def _call(self, old: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        kind = type(old).__name__
+    def _call(self, call: private.LayerCall, args: Any, kwargs: dict[str, Any]) -> Any:
+        old, kind = call.layer, type(call.layer).__name__
         # operators, and layers that Keras 3 lacks, become operations
-        if kind == "SlicingOpLambda":
-            return self._named(old, args, kwargs, apply_slice(args[0], kwargs["slice_spec"]))
-        if kind == "TFOpLambda":
-            return self._named(old, args, kwargs, apply_operator(old.get_config()["function"], tuple(args), kwargs))
+        if kind in OPERATORS:
+            return self._operator(call, args, kwargs)
         if kind == "ThresholdedReLU":
             (x,) = args
             kept = keras.ops.cast(keras.ops.greater(x, float(old.theta)), x.dtype)
@@ -116,14 +125,28 @@ class _Conversion:
         result = self.layer(old)(*args, **arguments)
         return self._named(old, result, {}, _hard_sigmoid(result)) if ends_in_hard_sigmoid(old) else result
 
+    def _operator(self, call: private.LayerCall, args: Any, kwargs: dict[str, Any]) -> Any:
+        """The result of a TensorFlow function: by `keras.ops` where they compute the same, else by the function."""
+        name = call.layer.get_config()["function"]
+        if is_slice(name):
+            args, kwargs = slices(args), {key: slices(value) for key, value in kwargs.items()}
+        specs = private.result_specs(call)
+        result = apply_operator(name, args, kwargs, [None if self._fixed_batch else shape for shape, _ in specs])
+        if result is not None and is_as_certain(result, specs):
+            return self._named(call.layer, args, kwargs, result)
+        place = f"{self.path}: layer {call.layer.name!r}"
+        return call_function(name, args, kwargs, None if self._fixed_batch else specs, self._name(call.layer), place)
+
+    def _name(self, old: Any) -> str:
+        self._names[keras_name(old)] += 1
+        return f"{keras_name(old)}_operation_{self._names[keras_name(old)]}"
+
     def _named(self, old: Any, args: Any, kwargs: Mapping[str, Any], result: Any) -> Any:
         """The result, with its operations renamed to names that no layer of the model has, as Keras' own may be."""
         inputs = [leaf for leaf in keras.tree.flatten((args, dict(kwargs))) if isinstance(leaf, keras.KerasTensor)]
         outputs = [tensor for tensor in keras.tree.flatten(result) if all(tensor is not x for x in inputs)]
         for call in calls_between(inputs, outputs):
-            name = f"{keras_name(old)}_operation"
-            self._names[name] += 1
-            call.operation.name = f"{name}_{self._names[name]}"
+            call.operation.name = self._name(old)
         return result
 
     def layer(self, old: Any) -> Any:
@@ -165,6 +188,16 @@ class _Conversion:
                 " take it out of the wrapper, and save the model again"
             )
         return self.translator.make(old, {})
+
+
+def _require_a_first_argument(kind: Any, place: str) -> None:
+    """Refuses a class of Keras 3 whose ``call`` names no input: Keras cannot tell what such a layer is built for."""
+    parameters = inspect.signature(kind.call).parameters if kind is not None else {}
+    if parameters and list(parameters.values())[1].kind is inspect.Parameter.VAR_POSITIONAL:
+        raise Refused(
+            f"{place}: {kind.__module__}.{kind.__name__} has the signature call{inspect.signature(kind.call)}, in which"
+            " Keras 3 finds no input; name its input there, as in call(self, inputs, **kwargs)"
+        )
 
 
 def _input(tensor: Any, takes_any_batch: bool) -> Any:

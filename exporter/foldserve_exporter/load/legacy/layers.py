@@ -9,6 +9,7 @@ import keras
 
 from ...error_text import error_text
 from ...errors import Refused
+from .custom import CustomObjects
 
 _UNUSED = ("_initializer", "_regularizer", "_constraint")
 _ALWAYS_DROPPED = frozenset(
@@ -39,9 +40,9 @@ HARD_SIGMOID = "hard_sigmoid"
 
 
 class Translator:
-    """Constructs Keras 3 layers from tf-keras layers of the model in ``path``; ``custom`` names registered classes."""
+    """Constructs Keras 3 layers from tf-keras layers of the model in ``path``; ``custom`` has those of its author."""
 
-    def __init__(self, path: Path, custom: frozenset[str]) -> None:
+    def __init__(self, path: Path, custom: CustomObjects) -> None:
         self.path = path
         self.custom = custom
 
@@ -55,7 +56,7 @@ class Translator:
         Raises:
             Refused: It has an argument without a counterpart; the message names layer, argument and value.
         """
-        kind = self._class(old)
+        kind = self.kind(old)
         if kind.__name__ == "Lambda":
             return keras.layers.Lambda(old.function, arguments=old.arguments, name=keras_name(old))
         arguments = self._arguments(old, kind)
@@ -64,13 +65,12 @@ class Translator:
         except (TypeError, ValueError) as error:
             raise Refused(f"{self.path}: layer {old.name!r} cannot be made in Keras 3: {error_text(error)}") from error
 
-    def _class(self, old: Any) -> Any:
-        import tf_keras
-
+    def kind(self, old: Any) -> Any:
+        """The class of Keras 3 that a layer is converted to."""
+        counterpart = self.custom.counterpart(type(old))
+        if counterpart is not None:
+            return counterpart
         name = type(old).__name__
-        registered = tf_keras.saving.get_registered_name(type(old))
-        if registered in self.custom:
-            return keras.saving.get_registered_object(registered)
         if name == "SyncBatchNormalization":
             name = "BatchNormalization"
         return getattr(keras.layers, name)
@@ -106,6 +106,9 @@ class Translator:
         function = getattr(old, key)
         if hasattr(function, "get_config"):
             return self.make(function, {})
+        custom = self.custom.counterpart(function)
+        if custom is not None or is_lambda(function):
+            return custom or function
         name = getattr(function, "__name__", str(function))
         if key == "activation" and name == HARD_SIGMOID:
             return self._without_hard_sigmoid(old)
@@ -120,6 +123,11 @@ class Translator:
                 f"{self.path}: layer {old.name!r} has Keras 2's hard_sigmoid inside, which Keras 3 lacks;"
                 " retrain it with activation='tanh' or 'sigmoid'"
             )
+
+
+def is_lambda(function: Any) -> bool:
+    """True for a function of the file itself, which was made only because code in it is trusted."""
+    return getattr(function, "__name__", "") == "<lambda>"
 
 
 def ends_in_hard_sigmoid(old: Any) -> bool:

@@ -8,13 +8,14 @@ from ...errors import CannotLoad, ExportError
 from . import tf_keras_private as private
 from .agreement import require_agreement
 from .convert import convert
+from .custom import CustomObjects
 from .epsilon import apply_floor
 from .sanitize import sanitize_config, without_training_arguments
 from .stored_model import StoredModel
 
 
 def open_legacy(
-    stored: StoredModel, *, trust_code: bool = False, custom: frozenset[str] = frozenset()
+    stored: StoredModel, *, trust_code: bool = False, custom: CustomObjects | None = None
 ) -> tuple[Any, tuple[str, ...]]:
     """The Keras 3 model, and notes for the user.
 
@@ -24,25 +25,25 @@ def open_legacy(
         CannotLoad: The file is damaged, or the converted model does not answer as tf-keras does.
         Refused: It needs code that is not allowed, or something that Keras 3 lacks.
     """
+    custom = custom or CustomObjects()
     config = sanitize_config(stored.config, stored.path, trust_code=trust_code, custom=custom)
     free = without_training_arguments(config)
-    old, notes = _make(stored, free, custom)
+    old, notes = _make(stored, free, custom, trust_code)
     converted = convert(old, stored.path, custom)
     require_agreement(old, converted, stored.path)
     if free != config:
-        converted = convert(_make(stored, config, custom)[0], stored.path, custom)
+        converted = convert(_make(stored, config, custom, trust_code)[0], stored.path, custom)
     return converted.model, notes
 
 
-def _make(stored: StoredModel, config: Any, custom: frozenset[str]) -> tuple[Any, tuple[str, ...]]:
+def _make(stored: StoredModel, config: Any, custom: CustomObjects, trust_code: bool) -> tuple[Any, tuple[str, ...]]:
     """Constructs the model in tf-keras, with its weights and the epsilon that its Keras computed with; and notes."""
     import tf_keras
 
-    classes = {name: private.custom_class(name) for name in custom}
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), private.deserialization(custom.old, trust_code=trust_code):
             warnings.simplefilter("ignore")
-            model = tf_keras.models.model_from_config(config, custom_objects=classes)
+            model = tf_keras.models.model_from_config(config, custom_objects=dict(custom.old))
             if not private.is_graph(model):
                 raise CannotLoad(
                     f"{stored.path}: {model.name!r} is a {type(model).__name__} whose input shape is not in the file;"

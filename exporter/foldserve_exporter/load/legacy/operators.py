@@ -1,41 +1,91 @@
 """TensorFlow operators on a model's tensors, which tf.keras kept as layers, mapped to `keras.ops`."""
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 _ops = keras.ops
-SLICE = "__operators__.getitem"
+_SLICING = ("__operators__.getitem", "boolean_mask", "compat.v1.boolean_mask")
+Shapes = Sequence[tuple[int | None, ...] | None]
 
 
-def is_known(name: object) -> bool:
-    """True if `tf.NAME` is a supported operator: tf-keras would call any other at once, `tf.io.write_file` too."""
-    return name in _BINARY or name in _UNARY or name in _OTHERS or name == SLICE
+def apply_operator(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], shapes: Shapes) -> Any | None:
+    """Applies the counterpart of `tf.NAME` in `keras.ops`.
 
+    Args:
+        name: The function's name below `tf`.
+        args: Its positional arguments, with the tensors of Keras 3.
+        kwargs: Its keyword arguments.
+        shapes: The shapes that tf-keras knows of its results.
 
-def apply_operator(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """Applies the counterpart of `tf.NAME`, which must be a supported operator."""
+    Returns:
+        The results; None where Keras 3 has no counterpart that takes these arguments and makes as much of them.
+    """
+    operator = _BINARY.get(name) or _UNARY.get(name) or _OTHERS.get(name)
     arguments = {key: value for key, value in kwargs.items() if key != "name" and value is not None}
-    operator = _BINARY.get(name) or _UNARY.get(name) or _OTHERS[name]
-    return operator(*args, **arguments)
+    if operator is None:
+        return None
+    if name == "reshape":
+        args, arguments = _with_fixed_shape(args, arguments, shapes[0])
+    try:
+        bound = inspect.signature(operator).bind(*args, **arguments)
+    except TypeError:
+        return None
+    settings = [value for key, value in bound.arguments.items() if key not in _TENSORS]
+    if any(map(_is_symbolic, keras.tree.flatten(settings))):
+        return None
+    try:
+        return operator(*bound.args, **bound.kwargs)
+    except Exception:  # keras.ops take less than TensorFlow does, which is asked instead and names its own errors
+        return None
 
 
-def apply_slice(tensor: Any, slice_spec: Any) -> Any:
-    """Applies `tensor[...]`, with slices in tf.keras' serialized form."""
-    return tensor[_slices(slice_spec)]
+_TENSORS = frozenset(
+    ("x", "y", "a", "b", "t", "features", "logits", "input_tensor", "input", "tensor", "values", "value")
+)
 
 
-def _slices(spec: Any) -> Any:
-    if isinstance(spec, Mapping):
-        return slice(spec.get("start"), spec.get("stop"), spec.get("step"))
-    if isinstance(spec, list | tuple):
-        return tuple(_slices(item) for item in spec)
-    return spec
+def is_slice(name: str) -> bool:
+    """True for the functions that take slices among their arguments."""
+    return name in _SLICING
+
+
+def slices(spec: Any) -> Any:
+    """Arguments with slices in the place of what tf.keras writes for them."""
+    if isinstance(spec, Mapping) and spec.keys() == {"start", "stop", "step"}:
+        return slice(spec["start"], spec["stop"], spec["step"])
+    return type(spec)(slices(item) for item in spec) if type(spec) in (list, tuple) else spec
+
+
+def _getitem(tensor: Any, slice_spec: Any) -> Any:
+    return tensor[tuple(slice_spec) if isinstance(slice_spec, list) else slice_spec]
+
+
+def _with_fixed_shape(args: Any, arguments: Any, shape: Any) -> tuple[Any, Any]:
+    """The arguments of a reshape to a shape in which at most one size is unknown: the shape itself, with -1 there."""
+    if shape is None or sum(size is None for size in shape) > 1:
+        return args, arguments
+    tensor = args[0] if args else arguments["tensor"]
+    return (tensor, [-1 if size is None else size for size in shape]), {}
+
+
+def _is_symbolic(value: Any) -> bool:
+    return isinstance(value, keras.KerasTensor)
+
+
+def _number(value: Any) -> Any:
+    """The operand of an operator; a list of numbers is an array."""
+    if not isinstance(value, list | tuple) or any(map(_is_symbolic, keras.tree.flatten(value))):
+        return value
+    array = np.asarray(value)
+    return array.astype("float32") if array.dtype.kind == "f" else array.astype("int32")
 
 
 def _binary(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
-    return lambda x, y: function(x, y)
+    return lambda x, y: function(_number(x), _number(y))
 
 
 def _unary(function: Callable[[Any], Any]) -> Callable[..., Any]:
@@ -75,6 +125,17 @@ def _softmax(logits: Any, axis: int = -1) -> Any:
 
 def _matmul(a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False) -> Any:
     return _ops.matmul(_ops.swapaxes(a, -1, -2) if transpose_a else a, _ops.swapaxes(b, -1, -2) if transpose_b else b)
+
+
+def _transpose(a: Any, perm: Any = None) -> Any:
+    return _ops.transpose(a, _plain(perm))
+
+
+def _split(value: Any, num_or_size_splits: Any, axis: int = 0) -> Any:
+    """Equal parts, or parts of given sizes, of which keras.ops takes the ends."""
+    if isinstance(num_or_size_splits, int):
+        return _ops.split(value, num_or_size_splits, axis=axis)
+    return _ops.split(value, [int(end) for end in np.cumsum(num_or_size_splits)[:-1]], axis=axis)
 
 
 _BINARY: Mapping[str, Callable[..., Any]] = {
@@ -126,7 +187,11 @@ _OTHERS: Mapping[str, Callable[..., Any]] = {
     "concat": lambda values, axis: _ops.concatenate(values, axis=axis),
     "expand_dims": lambda input, axis: _ops.expand_dims(input, axis),
     "reshape": lambda tensor, shape: _ops.reshape(tensor, _plain(shape)),
+    "repeat": lambda input, repeats, axis=None: _ops.repeat(input, _plain(repeats), axis=axis),
+    "split": _split,
     "squeeze": lambda input, axis=None: _ops.squeeze(input, axis=_plain(axis)),
     "stack": lambda values, axis=0: _ops.stack(values, axis=axis),
-    "transpose": lambda a, perm=None: _ops.transpose(a, _plain(perm)),
+    "transpose": _transpose,
+    "compat.v1.transpose": _transpose,
+    "__operators__.getitem": _getitem,
 }

@@ -1,6 +1,7 @@
 """Accessors of tf-keras' private attributes, which no other module reads."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,14 @@ def calls_in_order(model: Any) -> Iterator[LayerCall]:
         for node in model._nodes_by_depth[depth]:
             if not node.is_input:
                 yield LayerCall(node.layer, tuple(node.call_args), dict(node.call_kwargs), node.outputs)
+
+
+def result_specs(call: LayerCall) -> list[tuple[tuple[int | None, ...] | None, str]]:
+    """Shape (None where not even the rank is certain) and dtype of every result of a call."""
+    import tensorflow as tf
+
+    results = tf.nest.flatten(call.outputs)
+    return [(None if r.shape.rank is None else tuple(r.shape.as_list()), r.dtype.name) for r in results]
 
 
 def structure(model: Any) -> tuple[Any, Any]:
@@ -61,8 +70,27 @@ def saved_metadata(content: bytes) -> Any:
     return SavedMetadata.FromString(content)
 
 
-def custom_class(name: str) -> Any:
-    """A class that registered itself with tf-keras, or None."""
+@contextmanager
+def deserialization(objects: Mapping[str, Any], *, trust_code: bool) -> Iterator[None]:
+    """Scope in which tf-keras finds custom objects by their names, and runs code of the file only if it is trusted."""
     import tf_keras
+    from tf_keras.src.saving.serialization_lib import SafeModeScope
 
-    return tf_keras.saving.get_registered_object(name)
+    with tf_keras.saving.custom_object_scope(dict(objects)), SafeModeScope(safe_mode=not trust_code):
+        yield
+
+
+def function_of_code(code: Any, objects: Mapping[str, Any]) -> Any:
+    """A lambda function of a file, from code that is trusted.
+
+    Args:
+        code: The code, defaults and closure, as tf-keras serializes them.
+        objects: What its names stand for, beside those that TensorFlow, NumPy and Keras usually have.
+    """
+    import numpy as np
+    import tensorflow as tf
+    import tf_keras
+    from tf_keras.src.utils.generic_utils import func_load
+
+    names = {"tf": tf, "np": np, "K": tf_keras.backend, "keras": tf_keras, "tf_keras": tf_keras}
+    return func_load(code, globs={**names, **objects})
