@@ -55,8 +55,8 @@ class VerificationRows:
     def are_samples(self, *, golden: bool) -> Array:
         """Mask of the rows that are samples as they were drawn; `golden`: whether golden rows are samples."""
         rows = np.arange(self.judged)
-        golden &= rows >= self.chosen
-        given: Array = (rows < self.judged - self.mixed) & ~self.is_stretched & (golden | (rows >= self.golden))
+        from_golden = golden & (rows >= self.chosen)
+        given: Array = (rows < self.judged - self.mixed) & ~self.is_stretched & (from_golden | (rows >= self.golden))
         return given
 
     def keep(self, judged: Array) -> "VerificationRows":
