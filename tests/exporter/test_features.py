@@ -74,10 +74,15 @@ def test_layers_that_cannot_be_cut_at_are_refused_by_name(model: Any) -> None:
     x = keras.Input((3,), name="x")
     with pytest.raises(Refused, match="called 2 times"):
         cut(trace(keras.Model(x, shared(shared(x)))), "shared")
-    y = keras.Input((3,), name="y")
-    both = keras.Model([x, y], layers.Add()([layers.Dense(3, name="left")(x), y]))
-    with pytest.raises(Refused, match=r"does not depend on the inputs \['y'\]"):
-        cut(trace(both), "left")
+
+
+def test_a_cut_leaves_out_the_inputs_that_its_layer_does_not_need() -> None:
+    x, y = keras.Input((3,), name="x"), keras.Input((3,), name="y")
+    graph = cut(trace(keras.Model({"x": x, "y": y}, layers.Add()([layers.Dense(3, name="right")(y), x]))), "right")
+    assert graph.input_names == ("y",) and graph.notes == (
+        "input 'x': no answer depends on it, and the bundle lacks it",
+    )
+    assert rebuild(graph)({"y": np.ones((2, 3), np.float32)}).shape == (2, 3)
 
 
 def test_features_with_raw_bytes_are_exported_verified_and_recorded(model: Any, tmp_path: Path) -> None:

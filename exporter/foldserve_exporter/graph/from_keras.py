@@ -7,14 +7,15 @@ import keras
 from ..errors import Refused
 from .ir import INPUT, Graph, Ref, TensorInfo, live_nodes
 from .layout import channels_last
-from .model_checks import check_model, check_output
+from .losses import servable_outputs
+from .model_checks import check_model
 from .model_inputs import ModelInputs, read_inputs
 from .open_sizes import with_open_upsampling
 from .tracer import Tracer
 from .unique_names import tensor_names
 
 
-def trace(model: Any) -> Graph:
+def trace(model: Any, *, servable: bool = True) -> Graph:
     """Read a Keras 3 model into a graph for inference.
 
     Nested models are inlined, at any depth; layers that act in training alone (dropout, noise, augmentation) are
@@ -24,6 +25,8 @@ def trace(model: Any) -> Graph:
 
     Args:
         model: a built `keras.Model`. It is not changed: no weight, flag, name or call history.
+        servable: True to leave out outputs that are losses, and to refuse others that cannot be served; False for a
+            graph that is going to be cut.
 
     Raises:
         Refused: the model holds something that cannot be served safely; the message names the layer and the remedy.
@@ -37,7 +40,8 @@ def trace(model: Any) -> Graph:
     for ref, spec in zip(refs, start.inputs, strict=True):
         tracer.specs[ref] = spec
     outputs, structure, names = tracer.enter(model, start, refs)
-    return with_open_upsampling(channels_last(_graph(model, start, tracer, outputs, structure, names)))
+    graph = with_open_upsampling(channels_last(_graph(model, start, tracer, outputs, structure, names)))
+    return servable_outputs(graph) if servable else graph
 
 
 def _graph(
@@ -45,8 +49,6 @@ def _graph(
 ) -> Graph:
     specs = [tracer.specs[ref] for ref in outputs]
     named = tensor_names(names, "output", [spec.name for spec in start.inputs])  # ONNX has a single name space
-    for name, spec in zip(named, specs, strict=True):
-        check_output(name, spec)
     return Graph(
         name=model.name,
         nodes=live_nodes(tracer.nodes, outputs),

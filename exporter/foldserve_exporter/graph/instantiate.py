@@ -72,6 +72,8 @@ def assign_weights(layer: Any, op: Op) -> None:
 
 def _in_inference_mode(op: Op, layer: Any) -> Any:
     """The new layer, changed so that no learning phase reaches what is hidden in its ``call``."""
+    if not is_stock(op.kind):
+        private.mute_losses_and_metrics(layer)
     if op.unreadable is None:
         return _frozen(layer)
     build_like(layer, op.unreadable.layer)

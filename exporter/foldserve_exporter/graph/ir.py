@@ -92,6 +92,11 @@ class Op:
     """The callee of a node: a layer as class, config and weights, or a weightless Keras operation as ``template``.
 
     Several nodes that call one shared layer hold the same `Op` object.
+
+    Attributes:
+        is_loss: True if the layer computes one of TensorFlow's losses.
+        refusal: The reason why no model may hold the layer; empty where one may. A graph that was cut before it, or of
+            which no answer depends on it, does not hold it any more.
     """
 
     path: str
@@ -100,6 +105,8 @@ class Op:
     weights: tuple[Weight, ...] = ()
     template: Any = None
     unreadable: UnreadableLayer | None = None
+    is_loss: bool = False
+    refusal: str = ""
 
     @property
     def name(self) -> str:
@@ -148,7 +155,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """A whole model. Nodes stand in topological order; the structures hold positions in ``inputs`` and ``outputs``."""
+    """A whole model. Nodes stand in topological order; the structures hold positions in ``inputs`` and ``outputs``.
+
+    ``notes`` tell the user which inputs and outputs of the model it lacks.
+    """
 
     name: str
     nodes: tuple[Node, ...]
@@ -157,6 +167,7 @@ class Graph:
     output_refs: tuple[Ref, ...]
     input_structure: Any
     output_structure: Any
+    notes: tuple[str, ...] = ()
     _by_key: Mapping[int, Node] = field(init=False, repr=False)
     _readers: Mapping[Ref, tuple[Node, ...]] = field(init=False, repr=False)
 

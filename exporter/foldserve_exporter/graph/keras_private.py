@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import keras
+from keras.src.backend.common.symbolic_scope import SymbolicScope
 from keras.src.models.functional import Functional
 
 
@@ -171,3 +172,44 @@ def restored_call_history(layer: Any) -> Iterator[None]:
         for op, inbound, outbound in before:
             op._inbound_nodes[:] = inbound
             op._outbound_nodes[:] = outbound
+
+
+@contextmanager
+def restored_attributes(layer: Any) -> Iterator[None]:
+    """Restore the attributes of a layer, of all below it and of their metrics afterwards, whatever a call assigns."""
+    layers = [layer, *sublayers(layer)]
+    holders = [*layers, *(metric for each in layers for metric in each._metrics)]
+    before = [(holder, dict(vars(holder))) for holder in holders]
+    try:
+        yield
+    finally:
+        for holder, attributes in before:
+            vars(holder).clear()
+            vars(holder).update(attributes)
+
+
+@contextmanager
+def scratch_call(layer: Any) -> Iterator[None]:
+    """Let a layer be called in a graph that is thrown away: no variable is written, and nothing stays on the layer."""
+    with restored_call_history(layer), restored_attributes(layer), keras.StatelessScope(), SymbolicScope():
+        yield
+
+
+@contextmanager
+def without_losses_and_metrics(layer: Any) -> Iterator[None]:
+    """Let a layer, and all below it, add no losses and update no metrics meanwhile."""
+    with restored_attributes(layer):
+        mute_losses_and_metrics(layer)
+        yield
+
+
+def mute_losses_and_metrics(layer: Any) -> None:
+    """Change a layer, and all below it, so that no call adds a loss or updates a metric."""
+    for each in (layer, *sublayers(layer)):
+        vars(each)["add_loss"] = _ignore
+        for metric in each._metrics:
+            vars(metric)["update_state"] = _ignore
+
+
+def _ignore(*_: Any, **__: Any) -> None:
+    pass

@@ -34,8 +34,13 @@ def check_output(name: str, spec: TensorInfo) -> None:
     Raises:
         Refused: the first dimension of the output is not the batch.
     """
-    if not spec.shape or spec.shape[0] not in (None, 1):
+    if not is_servable(spec):
         raise Refused(
             f"{name}: the output has shape {spec.shape}, whose first dimension is not the batch, so requests cannot be "
             "batched. Keep one row for each sample, or cut the model before it."
         )
+
+
+def is_servable(spec: TensorInfo) -> bool:
+    """True if a tensor has one row for each row of the input."""
+    return bool(spec.shape) and spec.shape[0] in (None, 1)

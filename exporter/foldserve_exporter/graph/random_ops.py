@@ -11,8 +11,8 @@ from typing import Any
 from tensorflow.python.framework import op_callbacks
 
 RANDOM_IN_INFERENCE = (
-    "it draws random numbers in inference, so that no answer could be given twice. Let it draw in training alone, or "
-    "give the numbers to the model as an input."
+    "it draws random numbers in inference, so that no answer could be given twice. Let it draw in training alone, "
+    "give the numbers to the model as an input, or export the layer before it with --features."
 )
 RANDOM_OP = re.compile(
     r"^(Stateless)?(Random|Truncated|Multinomial|ParameterizedTruncated)|^Fractional(Avg|Max)Pool$|^ExtractGlimpse"

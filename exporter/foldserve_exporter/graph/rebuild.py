@@ -78,6 +78,8 @@ class _Builder:
 
     def _result_of(self, op: Op, args: Any, kwargs: Any) -> Any:
         """Call a layer; custom code that takes float32 alone runs in float32, in a float64 model too."""
+        if op.refusal:
+            raise Refused(op.refusal)
         try:
             return self._layer(op, self.dtype)(*args, **kwargs)
         except Exception as error:

@@ -1,23 +1,25 @@
 """Tracer: follows a model call by call and records one node for each call that inference needs."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import keras
 
-from ..error_text import error_text
 from ..errors import Refused
 from . import keras_private as private
 from . import operations, time_distributed, unreadable_layer
+from .call_checks import check_plain, check_size
 from .inference_mode import is_training_only, overrides_training_only
 from .inlining import check_leaf, is_inlined, makes_masks
-from .ir import Node, Op, Ref, TensorInfo, as_array, map_refs
+from .ir import Node, Op, Ref, TensorInfo, map_refs
 from .model_inputs import ModelInputs, keys_in_order
+from .own_calls import is_own_layer, record_own_call
 from .random_ops import RANDOM_IN_INFERENCE, recorded_random_ops
 from .read_op import read_op
-from .unreadable_layer import UnreadableCall
+from .symbolic_tensors import constant_of, output_specs, tensor_info, without_phase
+from .unreadable_layer import RandomCall, UnreadableCall
 
 
 class Tracer:
@@ -25,13 +27,15 @@ class Tracer:
 
     Attributes:
         masked: True if masks travel beside the tensors of the model.
+        float_dtype: The dtype of the symbolic tensors that a layer's ``call`` is followed with.
         nodes: The nodes recorded so far; a node's key is its position here.
         specs: Name, shape and dtype of every tensor recorded so far.
         rows: For a tensor of steps that was made by a reshape of rows, the tensor of rows (see `time_distributed`).
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, float_dtype: str = "float32") -> None:
         self.masked = makes_masks(model)
+        self.float_dtype = float_dtype
         self.nodes: list[Node] = []
         self.specs: dict[Ref, TensorInfo] = {}
         self.rows: dict[Ref, Ref] = {}
@@ -53,8 +57,8 @@ class Tracer:
         try:
             return self.symbolic(model, (feed,), {}, "")
         except UnreadableCall as error:
-            results = _output_specs(model, self._symbolic_inputs(feed, {}, []))
-            specs = tuple(_spec(tensor) for tensor in keras.tree.flatten(results))
+            results = output_specs(model, self._symbolic_inputs(feed, {}, []))
+            specs = tuple(tensor_info(tensor) for tensor in keras.tree.flatten(results))
             refs = self.record(self.unreadable_op(model, model.name, error), (feed,), {}, specs)
             return keras.tree.pack_sequence_as(results, refs)
 
@@ -63,7 +67,7 @@ class Tracer:
 
         def symbolic_input(ref: Ref) -> Any:
             spec = self.specs[ref]
-            tensor = keras.KerasTensor(spec.shape, "float32" if spec.is_float else spec.dtype)
+            tensor = keras.KerasTensor(spec.shape, self.float_dtype if spec.is_float else spec.dtype)
             ref_of[id(tensor)] = ref
             inputs.append(tensor)
             return tensor
@@ -108,11 +112,11 @@ class Tracer:
             if any(id(tensor) not in ref_of for tensor in call.input_tensors):
                 continue
             args, kwargs = keras.tree.map_structure(
-                lambda leaf: ref_of[id(leaf)] if isinstance(leaf, keras.KerasTensor) else _constant(leaf),
+                lambda leaf: ref_of[id(leaf)] if isinstance(leaf, keras.KerasTensor) else constant_of(leaf),
                 (call.arguments.args, call.arguments.kwargs),
             )
-            _check_plain(call)
-            specs = tuple(_spec(tensor, batch) for tensor in call.outputs)
+            check_plain(call)
+            specs = tuple(tensor_info(tensor, batch) for tensor in call.outputs)
             for tensor, ref in zip(call.outputs, self.call(call.operation, args, kwargs, specs, scope), strict=True):
                 ref_of[id(tensor)] = ref
 
@@ -135,14 +139,17 @@ class Tracer:
             return self._bypass(keras.tree.flatten(args)[:1], specs, path)
         # a wrapper whose kernel is normalized already: the layer in it is called instead
         if isinstance(operation, keras.layers.SpectralNormalization):
-            return self.call(operation.layer, args, _without_phase(kwargs), specs, scope, name or operation.name)
+            return self.call(operation.layer, args, without_phase(kwargs), specs, scope, name or operation.name)
         try:
             return self._read(operation, args, kwargs, specs, path)
         # the layer becomes a single node of which copies run its own code, unless that may be random
         except UnreadableCall as error:
             if overrides_training_only(operation):
                 raise Refused(unreadable_layer.custom_training_layer_error(operation, path)) from error
-            return self.record(self.unreadable_op(operation, path, error), args, kwargs, specs)
+            refused = error  # the name of a caught exception ends with its block
+            return self._leaf(
+                operation, lambda: self.unreadable_op(operation, path, refused), args, kwargs, specs, path
+            )
 
     def _read(
         self, operation: Any, args: Any, kwargs: dict[str, Any], specs: tuple[TensorInfo, ...], path: str
@@ -161,7 +168,21 @@ class Tracer:
         if inner is not None or is_inlined(operation, self.masked):
             return self._enter_nested(operation, inner, args, kwargs, path)
         check_leaf(operation)
-        return self.record(self.op(operation, path), args, kwargs, specs)
+        return self._leaf(operation, lambda: self.op(operation, path), args, kwargs, specs, path)
+
+    def _leaf(
+        self,
+        operation: Any,
+        make_op: Callable[[], Op],
+        args: Any,
+        kwargs: dict[str, Any],
+        specs: tuple[TensorInfo, ...],
+        path: str,
+    ) -> list[Ref]:
+        """Record a call as a single node, unless it is a layer of the user's own that passes its inputs on."""
+        if is_own_layer(operation):
+            return record_own_call(self, operation, make_op, args, kwargs, specs, path)
+        return self.record(make_op(), args, kwargs, specs)
 
     def _may_be_masked(self, path: str, kwargs: Mapping[str, Any]) -> bool:
         """True if a mask may reach a call: in a nested model it does not stand among the call's arguments."""
@@ -183,7 +204,7 @@ class Tracer:
             key=len(self.nodes),
             op=op,
             args=tuple(args),
-            kwargs=_without_phase(kwargs),
+            kwargs=without_phase(kwargs),
             outputs=specs,
             call=self._calls[id(op)],
             training=self._phases[-1] if kwargs.get("training") is None else kwargs["training"],
@@ -203,11 +224,12 @@ class Tracer:
         ref_of: dict[int, Ref] = {}
         inputs: list[Any] = []
         # symbolic tensors for the refs among the arguments, and learning phase 0 where the call takes a phase
-        call_args, call_kwargs = self._symbolic_inputs((tuple(args), _without_phase(kwargs)), ref_of, inputs)
+        call_args, call_kwargs = self._symbolic_inputs((tuple(args), without_phase(kwargs)), ref_of, inputs)
         if private.accepts(layer, "training"):
             call_kwargs["training"] = False
         # the call itself: nothing that it assigns or appends stays on the layer
-        with private.restored_call_history(layer), keras.StatelessScope():
+        quiet = private.without_losses_and_metrics(layer)
+        with private.restored_call_history(layer), quiet, keras.StatelessScope():
             try:
                 with recorded_random_ops() as random_ops:
                     results = layer.call(*call_args, **call_kwargs)
@@ -215,7 +237,7 @@ class Tracer:
                 raise UnreadableCall(unreadable_layer.failure_reason(error)) from error
             # a number drawn now would be a constant of the graph
             if random_ops:
-                raise Refused(f"{scope or layer.name}: {RANDOM_IN_INFERENCE}")
+                raise RandomCall(f"{scope or layer.name}: {RANDOM_IN_INFERENCE}")
             # the calls that lead from its inputs to its results, while the history is there
             self._alive.append(results)
             self._follow(private.calls_between(inputs, keras.tree.flatten(results)), ref_of, scope)
@@ -230,14 +252,15 @@ class Tracer:
 
     def _cast_inputs(self, model: Any, refs: list[Ref]) -> list[Ref]:
         """Cast between integers and floats where a nested model takes the other kind, as Keras does."""
-        expected = [_spec(tensor) for tensor in model.inputs]
-        return [self._cast(ref, spec) for ref, spec in zip(refs, expected, strict=True)]
+        expected = [tensor_info(tensor) for tensor in model.inputs]
+        return [self.as_specified(ref, spec) for ref, spec in zip(refs, expected, strict=True)]
 
     def _bypass(self, refs: list[Ref], specs: tuple[TensorInfo, ...], path: str) -> list[Ref]:
-        _check_size(path, self.specs[refs[0]], specs[0])
-        return [self._cast(ref, spec) for ref, spec in zip(refs, specs, strict=True)]
+        check_size(path, self.specs[refs[0]], specs[0])
+        return [self.as_specified(ref, spec) for ref, spec in zip(refs, specs, strict=True)]
 
-    def _cast(self, ref: Ref, expected: TensorInfo) -> Ref:
+    def as_specified(self, ref: Ref, expected: TensorInfo) -> Ref:
+        """The tensor, cast where the other kind of number, integers or floats, is expected."""
         source = self.specs[ref]
         if source.dtype == expected.dtype or (source.is_float and expected.is_float):
             return ref
@@ -256,55 +279,8 @@ class Tracer:
         """The op for a layer whose ``call`` cannot be read, one for all of its calls."""
         op = self.op(layer, path)
         if op.unreadable is None:
-            op = replace(op, unreadable=unreadable_layer.read_unreadable(layer, path, str(error)))
+            refusal = str(error) if isinstance(error, RandomCall) else ""
+            unreadable = unreadable_layer.read_unreadable(layer, path, str(error))
+            op = replace(op, unreadable=unreadable, refusal=refusal)
             self._ops[id(layer)] = op
         return op
-
-
-def _output_specs(model: Any, tensors: Any) -> Any:
-    try:
-        return model.compute_output_spec(tensors)
-    except Exception as error:
-        raise Refused(
-            f"{model.name}: the shapes of its outputs cannot be inferred: {error_text(error)} "
-            "Give that layer the output_shape, or call the model's layers on a keras.Input, and save it again."
-        ) from error
-
-
-def _check_size(path: str, source: TensorInfo, result: TensorInfo) -> None:
-    if source.shape != result.shape:
-        raise Refused(
-            f"{path}: outside of training it lets tensors of {source.shape} through whole, though the layers "
-            f"behind it are made for {result.shape}. Put a CenterCrop or a Resizing in the place of a RandomCrop."
-        )
-
-
-def _check_plain(call: Any) -> None:
-    """Refuse an operation that takes functions, such as ``keras.ops.cond``: the tensors they capture stay unseen.
-
-    Raises:
-        UnreadableCall: an argument, or something that the operation was made with, is a function.
-    """
-    if isinstance(call.operation, keras.layers.Layer):
-        return
-    leaves = [*keras.tree.flatten((call.arguments.args, call.arguments.kwargs)), *private.functions_of(call.operation)]
-    if any(callable(leaf) for leaf in leaves):
-        raise UnreadableCall(
-            f"it gives functions to {call.operation.name!r}, a {type(call.operation).__name__} of keras.ops"
-        )
-
-
-def _without_phase(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in kwargs.items() if key != "training"}
-
-
-def _constant(leaf: Any) -> Any:
-    """The value of a tensor or variable that a call captured, as an array; anything else as it is."""
-    return as_array(leaf) if keras.ops.is_tensor(leaf) or isinstance(leaf, keras.Variable) else leaf
-
-
-def _spec(tensor: Any, batch: int | None = None) -> TensorInfo:
-    shape = tuple(tensor.shape)
-    if shape and batch is not None and shape[0] == batch:
-        shape = (None, *shape[1:])
-    return TensorInfo(tensor.name, shape, str(tensor.dtype))

@@ -23,6 +23,10 @@ class UnreadableCall(Exception):
     """A ``call`` that symbolic tensors cannot go through; the message names the operation that stands in the way."""
 
 
+class RandomCall(UnreadableCall):
+    """A ``call`` that draws random numbers in inference; the message is that of the refusal."""
+
+
 def read_unreadable(layer: Any, path: str, reason: str) -> UnreadableLayer:
     """Record what a copy of a layer needs: the layer, its normalizations, and the ``reason`` for messages."""
     paths = {id(sublayer): below for sublayer, below in _paths(layer, path)}

@@ -1,7 +1,7 @@
 """Samples from files: `.npz`, `.npy`, or a folder of images."""
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +34,22 @@ def fit_samples(samples: Array | Arrays, signature: Signature) -> dict[str, Arra
     return _fit_all(arrays, signature, "samples")
 
 
-def load_samples(samples: Path | str | Array | Arrays, signature: Signature) -> Arrays:
-    """Reads samples from a file, or fits those given as arrays; see `read_samples` and `fit_samples`."""
+def load_samples(samples: Path | str | Array | Arrays, signature: Signature, unused: Collection[str] = ()) -> Arrays:
+    """Reads samples from a file, or fits those given as arrays; see `read_samples` and `fit_samples`.
+
+    Args:
+        samples: A file, a folder of images, an array, or arrays by name.
+        signature: The inputs that they are for.
+        unused: Names of arrays that may be there as well, and are left out.
+    """
     if isinstance(samples, str | Path):
-        return read_samples(Path(samples), signature)
-    return fit_samples(samples, signature)
+        path = Path(samples)
+        return _fit_all(_without(_read(path, signature.inputs), unused), signature, str(path))
+    return fit_samples(_without(samples, unused) if isinstance(samples, Mapping) else samples, signature)
+
+
+def _without(arrays: Arrays, unused: Collection[str]) -> dict[str, Array]:
+    return {name: array for name, array in arrays.items() if name not in unused}
 
 
 def unreadable_reason(error: Exception) -> str:

@@ -9,8 +9,11 @@ from foldserve_contract.signature import Signature
 from ..class_names import check_class_names, named_outputs, read_class_names
 from ..folding import PlanEntry, fold_graph
 from ..graph import Graph, cut, rebuild, trace
+from ..graph.model_checks import is_servable
 from ..graph.open_sizes import open_sized_layers
+from ..graph.servable_names import servable_input
 from ..graph.unreadable_layer import is_savable, unreadable_ops
+from ..graph.unused_inputs import without_unused_inputs
 from ..load.loader import Loaded
 from ..naming import NamedModel
 from ..options import ExportOptions
@@ -34,6 +37,7 @@ class FoldedModel:
         preprocessing: The preprocessing put before it, if any.
         recalibration: The result of recalibrating it, if requested.
         unread: Paths of the layers whose code could not be read, each with whether it may be saved.
+        unused: Names of the given model's inputs that it lacks, since no answer depends on them.
         open_sized: Paths of the layers of the exporter's own, which work where Keras' layers ask for fixed sizes.
     """
 
@@ -47,6 +51,7 @@ class FoldedModel:
     recalibration: RecalibrationResult | None = None
     unread: tuple[tuple[str, bool], ...] = ()
     open_sized: tuple[str, ...] = ()
+    unused: frozenset[str] = frozenset()
 
     @property
     def classified(self) -> frozenset[str]:
@@ -72,10 +77,9 @@ def fold_model(loaded: Loaded, options: ExportOptions = PLAIN) -> FoldedModel:
         Refused: The model cannot be folded or served safely, or would be worse recalibrated.
     """
     renames = Renames.parse(options.rename)
-    traced = trace(_with_preprocessing(loaded.model, options))
-    graph = renames.of_inputs(traced)
-    recalibrated = _recalibrated(graph, options)
-    graph = graph if recalibrated is None else recalibrated.graph
+    traced = trace(_with_preprocessing(loaded.model, options), servable=options.features is None)
+    named = renames.of_inputs(traced)
+    graph, recalibrated = _recalibrated(named, options)
     if options.features is not None:
         graph = cut(graph, options.features)
     graph = renames.of_outputs(graph, traced.input_names)
@@ -87,24 +91,40 @@ def fold_model(loaded: Loaded, options: ExportOptions = PLAIN) -> FoldedModel:
         model,
         plan,
         signature,
-        as_given=options.features is None and options.preprocess is None and recalibrated is None,
+        as_given=not (options.features or options.preprocess or recalibrated or graph.notes),
         labels=_class_names(signature, options),
         preprocessing=options.preprocess,
         recalibration=recalibrated,
         unread=tuple((op.path, is_savable(op)) for op in unreadable_ops(folded_graph)),
         open_sized=open_sized_layers(folded_graph),
+        unused=_dropped(named, graph),
     )
 
 
-def _recalibrated(graph: Graph, options: ExportOptions) -> RecalibrationResult | None:
+def _whole(graph: Graph, options: ExportOptions) -> Graph:
+    """The graph before the cut; one whose outputs cannot be served, such as a loss alone, is cut at once."""
+    if options.features is not None and not all(map(is_servable, graph.outputs)):
+        graph = cut(graph, options.features)
+    return without_unused_inputs(graph)
+
+
+def _recalibrated(given: Graph, options: ExportOptions) -> tuple[Graph, RecalibrationResult | None]:
+    graph = _whole(given, options)
     if options.recalibrate is None:
-        return None
-    given = options.recalibrate_labels
-    labels = read_labels(Path(given)) if isinstance(given, str | Path) else given
+        return graph, None
+    labels = options.recalibrate_labels
+    labels = read_labels(Path(labels)) if isinstance(labels, str | Path) else labels
     signature = NamedModel.of(rebuild(graph), graph).signature()
-    result = recalibrate_graph(graph, load_samples(options.recalibrate, signature), labels)
+    samples = load_samples(options.recalibrate, signature, _dropped(given, graph))
+    result = recalibrate_graph(graph, samples, labels)
     require_better(result)
-    return result
+    return result.graph, result
+
+
+def _dropped(given: Graph, graph: Graph) -> frozenset[str]:
+    """The names of the inputs that a graph lacks, in the model and as a signature would have them."""
+    names = set(given.input_names) - set(graph.input_names)
+    return frozenset(names | {servable_input(name) for name in names})
 
 
 def _with_preprocessing(model: Any, options: ExportOptions) -> Any:

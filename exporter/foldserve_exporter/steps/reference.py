@@ -115,7 +115,7 @@ def _draw_rows(folded: FoldedModel, options: ExportOptions) -> tuple[Verificatio
         rows = choose_rows(drawn, options.golden, options.seed)
     else:
         assert options.samples is not None
-        samples = load_samples(options.samples, folded.signature)
+        samples = load_samples(options.samples, folded.signature, folded.unused)
         head, ranking = _head(drawn, options.golden), _ranking(folded, samples, options.seed)
         rows = choose_rows(samples, options.golden, options.seed, head, ranking)
     return rows, synthetic

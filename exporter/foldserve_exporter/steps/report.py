@@ -9,6 +9,7 @@ from foldserve_contract.manifest import FoldEntry, OutputTolerance, Recalibratio
 
 from ..folding import PlanEntry
 from ..graph import float32_only
+from ..graph.labels import label_notes
 from ..load.loader import Loaded
 from ..recalibration.recalibrate import RecalibrationResult
 from ..report.golden_check import GoldenCheck
@@ -69,6 +70,8 @@ def make_report(name: str, version: int, results: StepResults, seconds: Mapping[
         recalibration=_effect(folded.recalibration),
         warnings=(
             *loaded.notes,
+            *folded.graph.notes,
+            *label_notes(folded.graph),
             *input_warnings(folded.graph),
             *sample_warnings(int(expected.given.sum())),
             *golden_warnings(expected.golden, expected.golden_info, expected.promised),

@@ -334,7 +334,7 @@ def test_a_layer_without_configuration_is_refused_by_name() -> None:
             super().__init__(name="odd")
 
         def call(self, x: Any) -> Any:
-            return x
+            return x * 2
 
     inputs = keras.Input((4,))
     with pytest.raises(Refused, match=r"odd.*get_config"):
