@@ -1,6 +1,7 @@
 """Stock layers other than BatchNormalization that compute affine maps, which a BatchNormalization may merge with."""
 
 from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -55,7 +56,7 @@ def _arithmetic(name: str | None, left: object, right: object, channels: int) ->
     constant = left if is_reversed else right
     if not isinstance(constant, int | float | np.ndarray | np.number):
         return None
-    value = np.asarray(constant, np.float64)
+    value = _without_leading_ones(np.asarray(constant, np.float64))
     if name == "Add":
         return _per_channel(1.0, value, channels)
     if name == "Multiply":
@@ -65,6 +66,11 @@ def _arithmetic(name: str | None, left: object, right: object, channels: int) ->
     if name in ("Divide", "TrueDivide") and not is_reversed and np.all(value != 0):
         return _per_channel(1 / value, 0.0, channels)
     return None
+
+
+def _without_leading_ones(value: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """A constant of shape (1, …, 1, n) as a vector, as which it is broadcast."""
+    return value.reshape(-1) if value.ndim > 1 and value.size == value.shape[-1] else value
 
 
 def _per_channel(scale: object, shift: object, channels: int) -> Affine | None:

@@ -12,7 +12,7 @@ from .activations import activation, is_activation, is_linear, passes_scale
 from .arithmetic import Affine, Array
 from .attention import ATTENTION, absorb_attention
 from .einsum import absorb_einsum
-from .refusal import Refusal, RefusalReason
+from .refusal import Refusal, RefusalReason, no_host
 from .wrappers import absorb_wrapped
 
 _L = keras.layers
@@ -24,7 +24,7 @@ def absorb_backward(node: Node, axis: int, affine: Affine) -> Op | Refusal:
         return absorb_wrapped(node, lambda inner: absorb_backward(inner, axis, affine))
     rule = _RULES.get(node.op.kind)
     if rule is None:
-        return Refusal(RefusalReason.NOT_A_HOST, *_no_rule(node.op))
+        return _no_rule(node.op)
     if not is_linear(node.op) and not passes_scale(node.op, affine):
         return Refusal(
             RefusalReason.ACTIVATION,
@@ -34,10 +34,11 @@ def absorb_backward(node: Node, axis: int, affine: Affine) -> Op | Refusal:
     return rule(node, axis, affine)
 
 
-def _no_rule(op: Op) -> tuple[str, str]:
+def _no_rule(op: Op) -> Refusal:
     if is_activation(op) or op.template is not None:
-        return f"{op.path} ({op.kind.__name__}) is not linear", f"put it before {op.path}"
-    return f"{op.path} ({op.kind.__name__}) has no weights to fold into", ""
+        message = f"{op.path} ({op.kind.__name__}) is not linear"
+        return Refusal(RefusalReason.NOT_A_HOST, message, f"put it before {op.path}")
+    return no_host(op)
 
 
 def channel_axis(node: Node) -> int:

@@ -13,6 +13,7 @@ from .batch_norm import as_affine_op
 from .deduplication import deduplicated
 from .fold_record import FoldRecord
 from .inner_norms import inner_norm_entries, with_inner_affines
+from .own_layers import with_own_layers_opened
 from .plan import PlanEntry, applied, decide
 
 
@@ -43,6 +44,8 @@ def fold(model: Any) -> Folded:
 
 def fold_graph(graph: Graph) -> tuple[Graph, tuple[PlanEntry, ...]]:
     """`fold` on a graph: weights are left in float64, for `rebuild` to round once."""
+    # layers of somebody's own become convolutions where that is what they compute
+    graph = with_own_layers_opened(graph)
     # every layer that computes an affine map becomes an affine node
     graph = expand_nodes(graph, average_as_sum)
     graph = expand_nodes(graph, partial(with_float_cast, graph))

@@ -18,7 +18,7 @@ from .attention import ATTENTION, forward_attention
 from .backward import with_weights
 from .einsum import forward_einsum
 from .recurrent import CELLS, forward_recurrent
-from .refusal import Refusal, RefusalReason
+from .refusal import Refusal, RefusalReason, no_host
 from .wrappers import absorb_wrapped
 
 _L = keras.layers
@@ -49,7 +49,7 @@ def absorb_forward(node: Node, position: int, axis: int, rank: int, affine: Affi
 def _no_rule(op: Op) -> Refusal:
     if is_activation(op):
         return Refusal(RefusalReason.ACTIVATION, f"it must come before the activation {op.path}")
-    return Refusal(RefusalReason.NOT_A_HOST, f"{op.path} ({op.kind.__name__}) has no weights to fold into")
+    return no_host(op)
 
 
 def _input_axis(node: Node, rank: int) -> int:

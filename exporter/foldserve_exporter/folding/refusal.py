@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ..graph import Op
+from ..graph.precision import is_custom_code
+
 
 class RefusalReason(StrEnum):
     """Reasons of a refusal."""
@@ -35,6 +38,19 @@ class Refusal:
     reason: RefusalReason
     message: str
     remedy: str = ""
+
+
+def no_host(op: Op) -> Refusal:
+    """The refusal of a layer that no rule is for; of code of the user's own, with what would have been read."""
+    if not is_custom_code(op.kind) or not op.weights:
+        message = f"{op.path} ({op.kind.__name__}) has no weights to fold into"
+        return Refusal(RefusalReason.NOT_A_HOST, message)
+    return Refusal(
+        RefusalReason.NOT_A_HOST,
+        f"{op.path} is a {op.kind.__name__}, a class of your own that computes more than a convolution or product with "
+        "a kernel made of its weights alone",
+        f"let {op.path} compute nothing else, with keras.ops",
+    )
 
 
 def with_remedies(start: str, *refusals: Refusal) -> str:
