@@ -115,7 +115,7 @@ def test_every_convolution_and_product_of_an_export_is_rounded(exported: Exporte
 
 def test_the_promised_bound_is_in_the_manifest_and_in_the_report(exported: Exported) -> None:
     bound = Bundle.open(exported.path).manifest.tolerances["scores"]
-    assert bound.tf32 is not None and bound.promised < bound.tf32 < 1e-2 * bound.scale
+    assert bound.tf32 is not None and bound.promised < bound.tf32 < 2e-2 * bound.scale
     assert json.loads((exported.path / "report.json").read_text())["tolerances"]["scores"]["tf32"] == bound.tf32
 
 
@@ -132,7 +132,7 @@ def test_the_gate_lets_tf32_pass_and_nothing_coarser(exported: Exported, monkeyp
     content = (exported.path / ONNX).read_bytes()
     passed, deviation = verdict(exported.path, with_tf32(content))
     assert passed and deviation > Bundle.open(exported.path).manifest.tolerances["scores"].promised
-    monkeypatch.setattr("foldserve_exporter.emit.tf32.SPLIT", np.float32((1 << 16) + 1))  # as bfloat16 rounds
+    monkeypatch.setattr("foldserve_exporter.emit.tf32.SPLIT", np.float32((1 << 17) + 1))  # seven bits, not eleven
     assert not verdict(exported.path, with_tf32(content))[0]
 
 

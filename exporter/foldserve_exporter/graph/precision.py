@@ -19,8 +19,8 @@ def lacks_float64_kernel(kind: type[Any]) -> bool:
 
 
 def is_custom_code(kind: type[Any]) -> bool:
-    """True if an op runs Python code that is neither Keras' nor the exporter's own, and so may require float32."""
-    return kind is keras.layers.Lambda or kind.__module__.split(".")[0] not in _KNOWN_CODE
+    """True if an op runs code that is neither Keras' nor the exporter's own, and so may require float32."""
+    return kind in (keras.layers.Lambda, TensorFlowFunction) or kind.__module__.split(".")[0] not in _KNOWN_CODE
 
 
 def float32_only(graph: Graph) -> tuple[str, ...]:

@@ -96,7 +96,7 @@ def choose_rows(
     """
     generator = np.random.default_rng(seed)
     order, chosen = _ordered(samples, golden, generator, ranking if public is None else None)
-    drawn = _taken(samples, order[: max(golden, MIN_JUDGED)])
+    drawn = _taken(samples, order)
     if public is None:
         public, others = _part(drawn, 0, golden), _part(drawn, golden, None)
     else:
@@ -112,7 +112,7 @@ def choose_rows(
 def _ordered(
     samples: Arrays, golden: int, generator: np.random.Generator, ranking: RowRanking | None
 ) -> tuple[Array, int]:
-    """The order in which samples are taken, with the most sensitive ones first; and the number of these."""
+    """The samples that are taken, with the most sensitive ones first, in addition to a fair draw; and their number."""
     order, wanted = generator.permutation(_rows(samples)), max(golden, MIN_JUDGED)
     considered = 0 if ranking is None else min(_CONSIDERED * golden, ranking.most, len(order))
     if ranking is None or considered <= golden:
@@ -121,7 +121,7 @@ def _ordered(
     by_sensitivity = np.argsort(-ranking.sensitivity(_taken(samples, candidates)), kind="stable")
     first = candidates[by_sensitivity[: -(-golden // CHOSEN_SHARE)]]
     others = order[~np.isin(order, first)]
-    return np.concatenate([first, np.sort(others[: wanted - len(first)])]), len(first)
+    return np.concatenate([first, np.sort(others[:wanted])]), len(first)
 
 
 def _taken(arrays: Arrays, rows: Array) -> dict[str, Array]:
