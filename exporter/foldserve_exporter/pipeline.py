@@ -92,7 +92,9 @@ def _make(
             write_golden(expected.golden, options.name, staging.path)
     # other processes verify the artifacts while this one diagnoses the model
     before = staging.seal()
-    verifier = Verifier(expected.reference, expected.rows, folded.signature, loaded.modules, options.trust_code)
+    verifier = Verifier(
+        expected.reference, expected.rows, folded.signature, loaded.modules, options.trust_code, expected.further
+    )
     verification_run = verifier.start(candidates_of(staging.path, keras_file), workers, scratch / "verify")
     with steps.step("diagnose"):
         diagnosis = diagnose_export(loaded, folded, expected)

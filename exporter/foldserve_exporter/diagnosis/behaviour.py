@@ -13,6 +13,7 @@ from ..naming import NamedModel
 from ..predictions.change import Change, changes
 from ..predictions.running import rows_of
 from ..recalibration.locate import lent_values
+from ..samples.input_source import sizes_of, source_for
 from ..samples.rows import choose_rows
 from .batch_dependence import batch_dependent_layer
 from .layer_weights import is_frozen
@@ -72,9 +73,9 @@ def run_untouched(model: Any, graph: Graph, named: NamedModel, inputs: Arrays, o
     if repeated:
         return Behaviour(repeated=repeated, drawing_layer=drawing_layer(model, drew))
     moving = visible(changes(wanted, first))
-    neighbours = _neighbours(model, named, head, first)
+    neighbours = _neighbours(model, graph, named, head, first)
     if moved or neighbours:
-        layer = batch_dependent_layer(graph, head, _behind_outliers(head)) if neighbours else None
+        layer = batch_dependent_layer(graph, head, _behind_outliers(graph, named, head)) if neighbours else None
         return Behaviour(moved=moved, moving=moving if moved else None, neighbours=neighbours, mixing_layer=layer)
     if moving:
         return Behaviour(predict=moving)
@@ -98,18 +99,19 @@ def first_rows(arrays: Arrays, rows: int) -> dict[str, Array]:
     return {name: array[:rows] for name, array in arrays.items()}
 
 
-def _neighbours(model: Any, named: NamedModel, inputs: Arrays, together: Arrays) -> Change | None:
+def _neighbours(model: Any, graph: Graph, named: NamedModel, inputs: Arrays, together: Arrays) -> Change | None:
     """The change of the same rows alone, or behind rows far from the rest."""
     alone = predict_untouched(model, named, inputs, batch_size=1)
     rows = rows_of(inputs)
-    among = predict_untouched(model, named, _behind_outliers(inputs), batch_size=2 * rows)
+    among = predict_untouched(model, named, _behind_outliers(graph, named, inputs), batch_size=2 * rows)
     behind = {name: array[rows:] for name, array in among.items()}
     return visible(changes(together, behind)) or visible(changes(together, alone))
 
 
-def _behind_outliers(inputs: Arrays) -> dict[str, Array]:
-    rows = rows_of(inputs)
-    outliers = choose_rows(inputs, rows, seed=0).inputs
+def _behind_outliers(graph: Graph, named: NamedModel, inputs: Arrays) -> dict[str, Array]:
+    rows, signature = rows_of(inputs), named.signature()
+    source = source_for(graph, named.model, signature, sizes_of(inputs, signature))
+    outliers = choose_rows(inputs, rows, seed=0, whole=source.whole).inputs
     return {name: np.concatenate([outliers[name][-rows:], array]) for name, array in inputs.items()}
 
 

@@ -16,7 +16,7 @@ from ..predictions.scores import fit_labels, score
 from ..recalibration.locate import lent_values
 from ..recalibration.recalibrate import MIN_SAMPLES
 from ..samples.files import fit_samples, read_samples
-from ..samples.synthetic import synthesize
+from ..samples.input_source import refusing_unsuitable, source_for
 from .behaviour import Behaviour, baked_layers, run_untouched
 from .budget import FULL
 from .evidence import Evidence
@@ -53,7 +53,8 @@ def diagnose(
         named = copied(graph)
         inputs, given = _inputs(graph, named, samples, seed)
         fitted = {} if labels is None else fit_labels(labels, named.outputs, rows_of(inputs))
-        outputs = predict(named, inputs)
+        with refusing_unsuitable(named.model, drawn=not given):
+            outputs = predict(named, inputs)
         overflows = _any_not_finite(outputs)
         # values that are not numbers compare with nothing; a baked phase is read off the graph all the same
         behaviour = (
@@ -69,7 +70,7 @@ def _inputs(graph: Graph, named: NamedModel, samples: Any, seed: int) -> tuple[d
     """The samples, or rows that are drawn; and whether samples were given."""
     signature = named.signature()
     if samples is None:
-        return synthesize(graph, signature, _SYNTHETIC, seed), False
+        return source_for(graph, named.model, signature).draw(_SYNTHETIC, seed), False
     if isinstance(samples, str | Path):
         return read_samples(Path(samples), signature), True
     return fit_samples(samples, signature), True

@@ -15,7 +15,7 @@ from .tracer import Tracer
 from .unique_names import tensor_names
 
 
-def trace(model: Any, *, servable: bool = True) -> Graph:
+def trace(model: Any, *, servable: bool = True, custom: bool = False) -> Graph:
     """Read a Keras 3 model into a graph for inference.
 
     Nested models are inlined, at any depth; layers that act in training alone (dropout, noise, augmentation) are
@@ -27,6 +27,7 @@ def trace(model: Any, *, servable: bool = True) -> Graph:
         model: a built `keras.Model`. It is not changed: no weight, flag, name or call history.
         servable: True to leave out outputs that are losses, and to refuse others that cannot be served; False for a
             graph that is going to be cut.
+        custom: True if every custom layer is traced into where that can be, to look at and not to rebuild.
 
     Raises:
         Refused: the model holds something that cannot be served safely; the message names the layer and the remedy.
@@ -35,7 +36,7 @@ def trace(model: Any, *, servable: bool = True) -> Graph:
         raise Refused(f"Expected a Keras model, received {type(model).__name__}. Load the model first.")
     check_model(model)
     start = read_inputs(model)
-    tracer = Tracer(model)
+    tracer = Tracer(model, custom)
     refs = [Ref(INPUT, position) for position in range(len(start.inputs))]
     for ref, spec in zip(refs, start.inputs, strict=True):
         tracer.specs[ref] = spec

@@ -13,15 +13,18 @@ _APPLICATIONS = "keras.src.applications."
 _NORM = keras.layers.BatchNormalization
 
 
-def is_inlined(operation: Any, masked: bool) -> bool:
+def is_inlined(operation: Any, masked: bool, custom: bool = False) -> bool:
     """True if a call has to be traced into: a custom layer that depends on the phase, or a formula of Keras' own.
 
     Args:
         operation: A layer or an operation, not a functional model.
         masked: True if masks travel beside the tensors; a custom layer that takes the phase cannot be read then.
+        custom: True if every custom layer and Lambda is traced into.
     """
     if not isinstance(operation, keras.layers.Layer) or isinstance(operation, _NORM):
         return False
+    if custom and (isinstance(operation, keras.layers.Lambda) or not is_stock(type(operation))):
+        return True
     if is_stock(type(operation)):
         return _is_formula(operation)
     return _contains_phase(operation) or (private.accepts(operation, "training") and not masked)

@@ -28,14 +28,16 @@ class Tracer:
     Attributes:
         masked: True if masks travel beside the tensors of the model.
         float_dtype: The dtype of the symbolic tensors that a layer's ``call`` is followed with.
+        custom: True if every custom layer is traced into.
         nodes: The nodes recorded so far; a node's key is its position here.
         specs: Name, shape and dtype of every tensor recorded so far.
         rows: For a tensor of steps that was made by a reshape of rows, the tensor of rows (see `time_distributed`).
     """
 
-    def __init__(self, model: Any, float_dtype: str = "float32") -> None:
+    def __init__(self, model: Any, float_dtype: str = "float32", custom: bool = False) -> None:
         self.masked = makes_masks(model)
         self.float_dtype = float_dtype
+        self.custom = custom
         self.nodes: list[Node] = []
         self.specs: dict[Ref, TensorInfo] = {}
         self.rows: dict[Ref, Ref] = {}
@@ -165,7 +167,7 @@ class Tracer:
             if lowered is not None:
                 return lowered
         inner = private.functional(operation)
-        if inner is not None or is_inlined(operation, self.masked):
+        if inner is not None or is_inlined(operation, self.masked, self.custom):
             return self._enter_nested(operation, inner, args, kwargs, path)
         check_leaf(operation)
         return self._leaf(operation, lambda: self.op(operation, path), args, kwargs, specs, path)

@@ -21,6 +21,7 @@ from .text_lines import (
     phase_note,
     recalibration_lines,
     reference_line,
+    size_lines,
     verdict,
 )
 

@@ -49,6 +49,7 @@ class Report:
         labels: The names of the classes, where they were given.
         preprocessing: The preprocessing put before the model, if any.
         recalibration: The effect of recalibrating the model; None where it was not recalibrated.
+        sizes: The sizes of open dimensions at which the export was verified, in words; empty where none is open.
         warnings: Messages for the user, although nothing failed.
         seconds: Duration of every step.
     """
@@ -76,6 +77,7 @@ class Report:
     labels: tuple[str, ...] | None
     preprocessing: str | None
     recalibration: RecalibrationEffect | None
+    sizes: tuple[str, ...]
     warnings: tuple[str, ...]
     seconds: Mapping[str, float]
 

@@ -15,6 +15,7 @@ from .text_lines import (
     phase_lines,
     phase_note,
     recalibration_lines,
+    size_lines,
     verdict,
 )
 
@@ -39,6 +40,8 @@ def print_report(report: Report, console: Console) -> None:
     if report.fold:
         console.print(_fold_table(report))
     console.print(_candidate_table(report))
+    for line in size_lines(report):
+        console.print(line, highlight=False)
     console.print(golden_line(report))
     for warning in report.warnings:
         console.print(Text(f"warning: {warning}", style="yellow"))

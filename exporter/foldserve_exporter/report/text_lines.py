@@ -105,6 +105,11 @@ def golden_line(report: Report) -> str:
     return report.golden_check.line()
 
 
+def size_lines(report: Report) -> list[str]:
+    """The sizes of open dimensions at which the export was verified, in one line; empty where none is open."""
+    return [f"verified at these sizes of open dimensions: {'; '.join(report.sizes)}"] if report.sizes else []
+
+
 def reference_line(report: Report) -> str:
     """The reference of the comparison, in one line."""
     line = "The reference is the model before the fold, on moving statistics, in float64"

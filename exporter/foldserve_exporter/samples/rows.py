@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -12,6 +13,7 @@ STRETCHED_SHARE = 4  # golden rows for each stretched one
 STRETCH = 3
 CHOSEN_SHARE = 4  # golden rows for each that is chosen for what it notices
 _CONSIDERED = 4  # samples for each golden row
+NO_ARRAYS: Arrays = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +84,12 @@ class RowRanking:
 
 
 def choose_rows(
-    samples: Arrays, golden: int, seed: int, public: Arrays | None = None, ranking: RowRanking | None = None
+    samples: Arrays,
+    golden: int,
+    seed: int,
+    public: Arrays | None = None,
+    ranking: RowRanking | None = None,
+    whole: Arrays = NO_ARRAYS,
 ) -> VerificationRows:
     """Draws the rows to judge by seed, and mixes more from them where fewer than `MIN_JUDGED` samples were given.
 
@@ -93,6 +100,8 @@ def choose_rows(
         public: Golden rows in place of samples, which then never leave this process.
         ranking: Chooses a part of the golden rows, the first ones, as the most sensitive of several times as many; the
             others are drawn, so that units stay covered that the most sensitive rows leave silent.
+        whole: By input of floats, mask of a row's elements that are whole numbers to look something up by: like
+            integers, they are exchanged among the rows and never changed.
     """
     generator = np.random.default_rng(seed)
     order, chosen = _ordered(samples, golden, generator, ranking if public is None else None)
@@ -101,10 +110,10 @@ def choose_rows(
         public, others = _part(drawn, 0, golden), _part(drawn, golden, None)
     else:
         others = drawn
-    stretched = _stretched(_part(public, 0, -(-golden // STRETCHED_SHARE)), generator)
+    stretched = _map(_part(public, 0, -(-golden // STRETCHED_SHARE)), _stretch, generator, whole)
     missing = MIN_JUDGED - _rows(public) - _rows(others)
-    made = _joined(public, stretched, others, *([_mix(drawn, missing, generator)] if missing > 0 else []))
-    inputs = _joined(made, _map(made, _near, generator), _map(made, _outliers, generator))
+    made = _joined(public, stretched, others, *([_mix(drawn, missing, generator, whole)] if missing > 0 else []))
+    inputs = _joined(made, _map(made, _near, generator, whole), _map(made, _outliers, generator, whole))
     golden_rows = _rows(public) + _rows(stretched)
     return VerificationRows(inputs, _rows(made), golden_rows, _rows(stretched), max(missing, 0), chosen)
 
@@ -128,6 +137,13 @@ def _taken(arrays: Arrays, rows: Array) -> dict[str, Array]:
     return {name: array[rows] for name, array in arrays.items()}
 
 
+def few_rows(samples: Arrays, seed: int, whole: Arrays = NO_ARRAYS) -> VerificationRows:
+    """Rows to judge at other sizes than the golden ones, all of `samples`, with near copies and outliers."""
+    generator = np.random.default_rng(seed)
+    near, outliers = (_map(samples, change, generator, whole) for change in (_near, _outliers))
+    return VerificationRows(_joined(samples, near, outliers), _rows(samples), golden=0)
+
+
 def _rows(arrays: Arrays) -> int:
     return int(next(iter(arrays.values())).shape[0])
 
@@ -141,13 +157,22 @@ def _joined(*parts: Arrays) -> dict[str, Array]:
 
 
 def _map(
-    arrays: Arrays, change: Callable[[Array, np.random.Generator], Array], generator: np.random.Generator
+    arrays: Arrays,
+    change: Callable[[Array, np.random.Generator], Array],
+    generator: np.random.Generator,
+    whole: Arrays,
 ) -> dict[str, Array]:
-    return {name: change(array, generator) for name, array in arrays.items()}
+    return {name: _change(array, change, generator, whole.get(name)) for name, array in arrays.items()}
 
 
-def _stretched(arrays: Arrays, generator: np.random.Generator) -> dict[str, Array]:
-    return _map(arrays, _stretch, generator)
+def _change(
+    array: Array,
+    change: Callable[[Array, np.random.Generator], Array],
+    generator: np.random.Generator,
+    whole: Array | None,
+) -> Array:
+    changed = change(array, generator)
+    return changed if whole is None else np.where(whole, generator.permuted(array, axis=0), changed)
 
 
 def _stretch(array: Array, generator: np.random.Generator) -> Array:
@@ -158,7 +183,7 @@ def _stretch(array: Array, generator: np.random.Generator) -> Array:
     return stretched.astype(array.dtype)
 
 
-def _mix(arrays: Arrays, rows: int, generator: np.random.Generator) -> dict[str, Array]:
+def _mix(arrays: Arrays, rows: int, generator: np.random.Generator, whole: Arrays) -> dict[str, Array]:
     """Makes new rows from pairs of given rows: weighted means of floats, elements of either row for other dtypes."""
     available = _rows(arrays)
     first = generator.integers(0, available, rows)
@@ -167,10 +192,12 @@ def _mix(arrays: Arrays, rows: int, generator: np.random.Generator) -> dict[str,
     mixed = {}
     for name, array in arrays.items():
         weight = share.reshape(-1, *[1] * (array.ndim - 1))
-        if array.dtype.kind == "f":
+        exact = whole.get(name, np.asarray(array.dtype.kind != "f"))
+        if not exact.all():
             mixed[name] = (weight * array[first] + (1 - weight) * array[second]).astype(array.dtype)
-        else:
-            mixed[name] = np.where(generator.uniform(size=array[first].shape) < weight, array[first], array[second])
+        if exact.any():
+            chosen = np.where(generator.uniform(size=array[first].shape) < weight, array[first], array[second])
+            mixed[name] = np.where(exact, chosen, mixed.get(name, chosen))
     return mixed
 
 

@@ -7,16 +7,16 @@ from functools import partial
 
 from foldserve_contract.golden import Golden
 from foldserve_contract.manifest import GoldenInfo
-from foldserve_contract.signature import Array, Arrays, Signature
+from foldserve_contract.signature import Array, Signature
 
 from ..bundle_files import make_golden
 from ..options import ExportOptions
-from ..samples.files import load_samples
-from ..samples.rows import MIN_JUDGED, RowRanking, VerificationRows, choose_rows
-from ..samples.synthetic import synthesize
+from ..samples.input_source import sizes_of
+from ..samples.size_search import sizes_in_words
+from ..samples.rows import VerificationRows
 from ..verify.evaluation import Evaluation, Unfolded
-from ..verify.reference import Reference, finish_reference, start_reference
-from ..verify.row_sensitivity import affordable_rows, row_sensitivity
+from ..verify.reference import Reference, SizedReference, finish_reference, start_reference
+from .draw import DrawnRows, draw_rows
 from .fold import FoldedModel
 
 
@@ -31,6 +31,8 @@ class ReferenceSet:
         golden_info: Their origin.
         given: Mask of the user's samples among the judged rows.
         unfolded: A float32 copy of the model before the fold.
+        further: A few rows at other sizes of the open dimensions, with the right outputs for them.
+        sizes: The sizes of the rows in words; empty where no dimension is open.
     """
 
     rows: VerificationRows
@@ -39,6 +41,8 @@ class ReferenceSet:
     golden_info: GoldenInfo
     given: Array
     unfolded: Unfolded
+    further: tuple[SizedReference, ...] = ()
+    sizes: str = ""
 
     @property
     def promised(self) -> dict[str, float]:
@@ -52,7 +56,6 @@ class ReferenceRun:
 
     Attributes:
         drawn: The rows, including those that will be dropped because they would need other tolerances.
-        synthetic: Whether the golden ones are synthetic.
         given: Whether the user gave samples.
         seed: Seed of the draw.
         signature: The model's.
@@ -60,8 +63,7 @@ class ReferenceRun:
         classes: The outputs that are of class scores, where names of the classes were given.
     """
 
-    drawn: VerificationRows
-    synthetic: bool
+    drawn: DrawnRows
     given: bool
     seed: int
     signature: Signature
@@ -74,11 +76,25 @@ class ReferenceRun:
         Raises:
             Refused: The model's own outputs are not finite, or cannot be computed on this machine.
         """
-        reference, rows = finish_reference(self.evaluation, self.drawn, self.classes)
-        info = GoldenInfo(rows.golden, rows.stretched, self.synthetic, self.seed)
-        given = rows.are_samples(golden=not self.synthetic) & self.given
+        synthetic = self.drawn.synthetic
+        reference, rows = finish_reference(self.evaluation, self.drawn.rows, self.classes)
+        info = GoldenInfo(rows.golden, rows.stretched, synthetic, self.seed)
+        given = rows.are_samples(golden=not synthetic) & self.given
         golden = make_golden(rows, reference, self.signature)
-        return ReferenceSet(rows, reference, golden, info, given, self.evaluation.unfolded("float32"))
+        unfolded = self.evaluation.unfolded("float32")
+        return ReferenceSet(
+            rows, reference, golden, info, given, unfolded, self._further(), self._sizes(self.drawn.rows)
+        )
+
+    def _further(self) -> tuple[SizedReference, ...]:
+        """The references at other sizes."""
+        finished = [
+            finish_reference(self.evaluation, rows, self.classes, number) for number, rows in enumerate(self.drawn.further, 1)
+        ]
+        return tuple(SizedReference(self._sizes(rows), rows, reference) for reference, rows in finished)
+
+    def _sizes(self, rows: VerificationRows) -> str:
+        return sizes_in_words(sizes_of(rows.inputs, self.signature), self.signature)
 
 
 @contextmanager
@@ -88,11 +104,12 @@ def reference_run(folded: FoldedModel, options: ExportOptions) -> Iterator[Refer
     Raises:
         SamplesError: The samples cannot be read or do not fit the model.
     """
-    drawn, synthetic = _draw_rows(folded, options)
-    with Evaluation(folded.graph, drawn.judged_inputs) as evaluation:
+    drawn = draw_rows(folded, options)
+    inputs = [rows.judged_inputs for rows in (drawn.rows, *drawn.further)]
+    with Evaluation(folded.graph, *inputs, drawn=drawn.synthetic) as evaluation:
         start_reference(evaluation)
         given, seed = options.samples is not None, options.seed
-        yield ReferenceRun(drawn, synthetic, given, seed, folded.signature, evaluation, folded.classified)
+        yield ReferenceRun(drawn, given, seed, folded.signature, evaluation, folded.classified)
 
 
 def make_reference(folded: FoldedModel, options: ExportOptions) -> ReferenceSet:
@@ -104,28 +121,3 @@ def make_reference(folded: FoldedModel, options: ExportOptions) -> ReferenceSet:
     """
     with reference_run(folded, options) as run:
         return run.result()
-
-
-def _draw_rows(folded: FoldedModel, options: ExportOptions) -> tuple[VerificationRows, bool]:
-    """Chooses the rows to judge, the first of which become golden; also returns whether those are synthetic."""
-    wanted = max(options.golden, MIN_JUDGED)
-    synthetic = options.samples is None or options.golden_synthetic
-    drawn = synthesize(folded.graph, folded.signature, wanted, options.seed) if synthetic else None
-    if drawn is not None and options.samples is None:
-        rows = choose_rows(drawn, options.golden, options.seed)
-    else:
-        assert options.samples is not None
-        samples = load_samples(options.samples, folded.signature, folded.unused)
-        head, ranking = _head(drawn, options.golden), _ranking(folded, samples, options.seed)
-        rows = choose_rows(samples, options.golden, options.seed, head, ranking)
-    return rows, synthetic
-
-
-def _ranking(folded: FoldedModel, samples: Arrays, seed: int) -> RowRanking:
-    """The ranking of samples by the folded model: served, and already without dropout."""
-    most = affordable_rows(folded.graph, samples)
-    return RowRanking(partial(row_sensitivity, folded.model, seed=seed), most)
-
-
-def _head(drawn: Arrays | None, rows: int) -> Arrays | None:
-    return None if drawn is None else {name: array[:rows] for name, array in drawn.items()}

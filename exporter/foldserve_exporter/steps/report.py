@@ -68,6 +68,7 @@ def make_report(name: str, version: int, results: StepResults, seconds: Mapping[
         labels=folded.labels,
         preprocessing=folded.preprocessing,
         recalibration=_effect(folded.recalibration),
+        sizes=(expected.sizes, *results.verification.sizes) if expected.sizes else (),
         warnings=(
             *loaded.notes,
             *folded.graph.notes,

@@ -1,20 +1,17 @@
 """Outputs of the unfolded graph, computed in a background thread: TensorFlow releases Python's lock."""
 
-import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import tensorflow as tf
 
 from foldserve_contract.signature import Array, Arrays
 
-from ..errors import Refused
 from ..graph import Graph, rebuild
 from ..naming import NamedModel
+from ..samples.input_source import refusing_unsuitable
 from ..tracing import TracedFunction, traced
 
 _CHUNK = 16  # rows; float64 activations of a large network are large
@@ -34,12 +31,13 @@ class Evaluation:
     The functions are traced in the caller's thread before any of them runs; at the end of the `with` block none runs.
     """
 
-    def __init__(self, graph: Graph, inputs: Arrays) -> None:
-        """Stores the graph and its inputs; `start` begins the computation."""
+    def __init__(self, graph: Graph, *inputs: Arrays, drawn: bool = False) -> None:
+        """Stores the graph and its inputs, in one or several sizes, and whether some were drawn; `start` begins."""
         self._graph = graph
+        self._drawn = drawn
         self._inputs = inputs
         self._thread = ThreadPoolExecutor(1, "evaluation")
-        self._parts: dict[str, list[Future[dict[str, Array]]]] = {}
+        self._parts: dict[str, list[list[Future[dict[str, Array]]]]] = {}
         self._models: dict[str, Unfolded] = {}
 
     def __enter__(self) -> Self:
@@ -63,26 +61,29 @@ class Evaluation:
         named = NamedModel.of(rebuild(self._graph, dtype), self._graph)
         run = traced(named, training=False)
         self._models[dtype] = Unfolded(named, run)
-        wide = {name: array.astype(dtype) if array.dtype.kind == "f" else array for name, array in self._inputs.items()}
-        rows = next(iter(wide.values())).shape[0]
-        chunks = (
-            {name: array[start : start + _CHUNK] for name, array in wide.items()} for start in range(0, rows, _CHUNK)
-        )
-        self._parts[dtype] = [self._thread.submit(run, chunk) for chunk in chunks]
+        self._parts[dtype] = [
+            [self._thread.submit(run, chunk) for chunk in _chunks(inputs, dtype)] for inputs in self._inputs
+        ]
 
     def unfolded(self, dtype: str) -> "Unfolded":
         """The model that is evaluated in `dtype`; wait for its outputs before using it otherwise."""
         return self._models[dtype]
 
-    def outputs(self, dtype: str) -> dict[str, Array]:
-        """Waits for the outputs in `dtype`.
+    def outputs(self, dtype: str, number: int = 0) -> dict[str, Array]:
+        """Waits for the outputs in `dtype` for the inputs of this number.
 
         Raises:
-            Refused: TensorFlow cannot compute the model on this machine.
+            Refused: TensorFlow cannot compute the model on these inputs, or on this machine.
         """
-        with _refusing_what_tensorflow_lacks():
-            parts = [part.result() for part in self._parts[dtype]]
+        with refusing_unsuitable(self._models[dtype].named.model, drawn=self._drawn):
+            parts = [part.result() for part in self._parts[dtype][number]]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _chunks(inputs: Arrays, dtype: str) -> Iterator[dict[str, Array]]:
+    wide = {name: array.astype(dtype) if array.dtype.kind == "f" else array for name, array in inputs.items()}
+    for start in range(0, next(iter(wide.values())).shape[0], _CHUNK):
+        yield {name: array[start : start + _CHUNK] for name, array in wide.items()}
 
 
 def evaluate(graph: Graph, dtype: str, inputs: Arrays) -> dict[str, Array]:
@@ -90,15 +91,3 @@ def evaluate(graph: Graph, dtype: str, inputs: Arrays) -> dict[str, Array]:
     with Evaluation(graph, inputs) as evaluation:
         evaluation.start(dtype)
         return evaluation.outputs(dtype)
-
-
-@contextmanager
-def _refusing_what_tensorflow_lacks() -> Iterator[None]:
-    """Refuses, by the layer's name, an operation that TensorFlow lacks on a CPU (such as dilated Conv2DTranspose)."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        place = re.search(r"\{\{node (?:\S+/)?([^\s/]+)/[^\s/]+\}\}", error.message)
-        reason = re.sub(r"\{\{.*?\}\} |\s*\[\[.*|\s*\[Op:.*", "", error.message, flags=re.DOTALL)
-        where = place[1] if place else "one of its layers"
-        raise Refused(f"the model itself cannot be computed on this machine ({where}): {reason}") from error

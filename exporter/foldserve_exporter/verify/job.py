@@ -63,14 +63,21 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class _RowCounts:
+    """The part of verification rows that is not an array."""
+
+    judged: int
+    golden: int
+    stretched: int
+
+
+@dataclass(frozen=True, slots=True)
 class _JobRecord:
     """The part of a job that is written as JSON; the rows' arrays are a file of their own."""
 
     candidates: tuple[Candidate, ...]
     signature: Signature
-    judged: int
-    golden: int
-    stretched: int
+    rows: tuple["_RowCounts", ...]
     custom_objects: tuple[str, ...]
     trust_code: bool
     search: tuple[str, ...]
@@ -87,6 +94,7 @@ class VerificationJob:
         custom_objects: The user's modules to import before a Keras reload.
         trust_code: Whether Lambda layers may run.
         search: Directories to add to the module search path.
+        further: Rows in other sizes, to run them on in the first batches alone.
     """
 
     candidates: tuple[Candidate, ...]
@@ -95,41 +103,48 @@ class VerificationJob:
     custom_objects: tuple[str, ...] = ()
     trust_code: bool = False
     search: tuple[str, ...] = ()
+    further: tuple[VerificationRows, ...] = ()
+
+    def batches(self, candidate: Candidate) -> tuple[tuple[VerificationRows, tuple[VerificationBatch, ...]], ...]:
+        """The rows in each of their sizes, with the batches to run a candidate on."""
+        return ((self.rows, candidate.batches(self.rows)), *((rows, plan_core_batches(rows)) for rows in self.further))
 
     def write(self, folder: Path) -> None:
         """Writes the job for the workers to read."""
-        record = _JobRecord(
-            self.candidates,
-            self.signature,
-            self.rows.judged,
-            self.rows.golden,
-            self.rows.stretched,
-            self.custom_objects,
-            self.trust_code,
-            self.search,
-        )
+        counts = tuple(_RowCounts(rows.judged, rows.golden, rows.stretched) for rows in (self.rows, *self.further))
+        record = _JobRecord(self.candidates, self.signature, counts, self.custom_objects, self.trust_code, self.search)
         (folder / "job.json").write_text(json.dumps(to_json(record)), encoding="utf-8")
-        write_npz(folder / "rows.npz", self.rows.inputs)
+        for number, rows in enumerate((self.rows, *self.further)):
+            write_npz(folder / f"rows_{number}.npz", rows.inputs)
 
     @classmethod
     def read(cls, folder: Path) -> "VerificationJob":
         """Reads what `write` wrote."""
         record = from_json(_JobRecord, json.loads((folder / "job.json").read_text(encoding="utf-8")))
-        with np.load(folder / "rows.npz", allow_pickle=False) as archive:
-            inputs = {name: archive[name] for name in archive.files}
-        rows = VerificationRows(inputs, record.judged, record.golden, record.stretched)
-        return cls(record.candidates, record.signature, rows, record.custom_objects, record.trust_code, record.search)
+        rows, *further = (
+            _read_rows(folder / f"rows_{number}.npz", counts) for number, counts in enumerate(record.rows)
+        )
+        return cls(
+            record.candidates, record.signature, rows, record.custom_objects, record.trust_code, record.search,
+            tuple(further),
+        )  # fmt: skip
 
 
-def write_outputs(folder: Path, candidate: Candidate, answers: CandidateOutputs) -> None:
-    """Writes a candidate's outputs for the verifier."""
+def _read_rows(path: Path, counts: _RowCounts) -> VerificationRows:
+    with np.load(path, allow_pickle=False) as archive:
+        inputs = {name: archive[name] for name in archive.files}
+    return VerificationRows(inputs, counts.judged, counts.golden, counts.stretched)
+
+
+def write_outputs(folder: Path, candidate: Candidate, answers: CandidateOutputs, number: int = 0) -> None:
+    """Writes a candidate's outputs for the rows of this number, for the verifier."""
     arrays = {f"{index}/{name}": array for index, batch in enumerate(answers.outputs) for name, array in batch.items()}
-    write_npz(folder / f"{candidate.key}.npz", arrays)
+    write_npz(folder / f"{candidate.key}_{number}.npz", arrays)
 
 
-def read_outputs(folder: Path, candidate: Candidate, batches: int) -> CandidateOutputs | None:
-    """Reads a candidate's outputs; None where the worker wrote none."""
-    path = folder / f"{candidate.key}.npz"
+def read_outputs(folder: Path, candidate: Candidate, batches: int, number: int = 0) -> CandidateOutputs | None:
+    """Reads a candidate's outputs for the rows of this number; None where the worker wrote none."""
+    path = folder / f"{candidate.key}_{number}.npz"
     if not path.exists():
         return None
     outputs: list[dict[str, np.ndarray]] = [{} for _ in range(batches)]

@@ -50,6 +50,21 @@ class Reference:
         return tolerance.promised(limit, self.scale[output]) if limit else 0.0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SizedReference:
+    """Right outputs for a few rows at other sizes of the open dimensions.
+
+    Attributes:
+        sizes: The sizes in words, such as `image 96×64`.
+        rows: The rows.
+        reference: The right outputs.
+    """
+
+    sizes: str
+    rows: VerificationRows
+    reference: Reference
+
+
 def start_reference(evaluation: Evaluation) -> None:
     """Starts the evaluation of the unfolded graph in float64 and in float32."""
     evaluation.start("float64")
@@ -57,17 +72,22 @@ def start_reference(evaluation: Evaluation) -> None:
 
 
 def finish_reference(
-    evaluation: Evaluation, rows: VerificationRows, classes: frozenset[str] = frozenset()
+    evaluation: Evaluation, rows: VerificationRows, classes: frozenset[str] = frozenset(), number: int = 0
 ) -> tuple[Reference, VerificationRows]:
     """Waits for the reference; returns it and the rows without the stretched ones that would need other tolerances.
+
+    Args:
+        evaluation: The evaluation in float64 and in float32.
+        rows: The rows that are evaluated.
+        number: Which of the inputs of the evaluation they are.
 
     Raises:
         Refused: An output is not finite, so that nothing could be compared with it, or TensorFlow cannot compute it.
     """
-    outputs = evaluation.outputs("float64")
+    outputs = evaluation.outputs("float64", number)
     plain = ~rows.is_stretched
     _require_finite(_select(outputs, plain), evaluation.weights_that_are_not_finite)
-    float32 = evaluation.outputs("float32")
+    float32 = evaluation.outputs("float32", number)
     noise = {name: tolerance.deviation(float32[name][plain], outputs[name][plain]) for name in outputs}
     scale = {name: tolerance.scale(array[plain]) for name, array in outputs.items()}
     kept: Array = np.logical_or(plain, _as_exact(outputs, float32, noise, scale))

@@ -1,7 +1,7 @@
 """Results of the verification: each candidate's deviation from the reference, and whether that is allowed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,11 @@ class CandidateVerdict:
         """True if the candidate may be published."""
         return not self.failures
 
+    def joined(self, sizes: str, other: "CandidateVerdict") -> "CandidateVerdict":
+        """The same verdict, with the failures at other sizes of the open dimensions."""
+        failures = (*self.failures, *(f"at {sizes}: {failure}" for failure in other.failures))
+        return replace(self, failures=failures, exact=None if self.exact is None else self.exact and other.exact)
+
 
 @dataclass(frozen=True, slots=True)
 class Verification:
@@ -57,11 +62,13 @@ class Verification:
         candidates: A verdict for each.
         rows: The number of judged rows.
         explanation: The cause of a failure in words, where a second run showed it; else empty.
+        sizes: Other sizes of the open dimensions at which a few rows were judged as well.
     """
 
     candidates: tuple[CandidateVerdict, ...]
     rows: int
     explanation: str = ""
+    sizes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:

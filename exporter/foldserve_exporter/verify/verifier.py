@@ -1,6 +1,6 @@
 """Runs every candidate on its batches, each reload in a fresh process, and judges the outputs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from foldserve_contract.signature import Signature
 from ..load.modules import module_search_path
 from ..naming import NamedModel
 from ..samples.rows import VerificationRows
-from ..tracing import traced
+from ..tracing import TracedFunction, traced
 from .batches import CandidateOutputs, VerificationBatch, plan_core_batches, run_batches
 from .job import Candidate, CandidateKind, VerificationJob, read_error, read_outputs
 from .judge import judge
 from .onednn import onednn_explanation
-from .reference import Reference
+from .reference import Reference, SizedReference
 from .verdict import CandidateVerdict, Verification
 from .worker_pool import VerificationWorker
 
@@ -24,13 +24,19 @@ DetailCallback = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Verifier:
-    """Verifies candidates against the reference on the verification rows."""
+    """Verifies candidates against the reference on the verification rows, and on `further` ones in other sizes."""
 
     reference: Reference
     rows: VerificationRows
     signature: Signature
     custom_objects: tuple[str, ...] = ()
     trust_code: bool = False
+    further: tuple[SizedReference, ...] = ()
+
+    @property
+    def row_sets(self) -> tuple[VerificationRows, ...]:
+        """The rows in each of their sizes."""
+        return (self.rows, *(sized.rows for sized in self.further))
 
     def start(
         self, candidates: tuple[Candidate, ...], workers: tuple[VerificationWorker, ...], folder: Path
@@ -44,9 +50,9 @@ class Verifier:
         """
         folder.mkdir()
         search = module_search_path() if self.custom_objects else ()
-        VerificationJob(candidates, self.signature, self.rows, self.custom_objects, self.trust_code, search).write(
-            folder
-        )
+        VerificationJob(
+            candidates, self.signature, self.rows, self.custom_objects, self.trust_code, search, self.row_sets[1:]
+        ).write(folder)
         for worker in workers:
             worker.send_job(folder)
         return VerificationRun(self, candidates, workers, folder)
@@ -54,15 +60,20 @@ class Verifier:
     def judge(
         self,
         name: str,
-        answers: CandidateOutputs,
+        answers: Sequence[CandidateOutputs],
         batches: tuple[VerificationBatch, ...],
-        exact_as: CandidateOutputs | None = None,
+        exact_as: Sequence[CandidateOutputs] | None = None,
     ) -> CandidateVerdict:
-        """Judges a candidate's outputs; `exact_as` are those they must equal bit for bit."""
-        return judge(name, answers, batches, self.reference, self.signature, exact_as)
+        """Judges a candidate's outputs in every size; `exact_as` are those they must equal bit for bit."""
+        exact: Sequence[CandidateOutputs | None] = exact_as or [None] * len(answers)
+        verdict = judge(name, answers[0], batches, self.reference, self.signature, exact[0])
+        for sized, outputs, wanted in zip(self.further, answers[1:], exact[1:], strict=True):
+            core = plan_core_batches(sized.rows)
+            verdict = verdict.joined(sized.sizes, judge(name, outputs, core, sized.reference, self.signature, wanted))
+        return verdict
 
     def judge_reload(
-        self, folder: Path, candidate: Candidate, phase_0: CandidateOutputs | None, end: str | None
+        self, folder: Path, candidate: Candidate, phase_0: Sequence[CandidateOutputs] | None, end: str | None
     ) -> CandidateVerdict:
         """Judges the outputs that a worker process left in the folder.
 
@@ -74,8 +85,10 @@ class Verifier:
             end: The message of a process that ended badly.
         """
         batches = candidate.batches(self.rows)
-        answers = read_outputs(folder, candidate, len(batches))
-        if answers is None:
+        planned = (batches, *(plan_core_batches(rows) for rows in self.row_sets[1:]))
+        read = [read_outputs(folder, candidate, len(plan), number) for number, plan in enumerate(planned)]
+        answers = [outputs for outputs in read if outputs is not None]
+        if len(answers) < len(read):
             reason = read_error(folder, candidate) or end or "it left no answer"
             return CandidateVerdict(candidate.name, {}, (f"it does not answer: {reason}",), None)
         same_runtime = candidate.kind is not CandidateKind.ONNX
@@ -96,8 +109,7 @@ class VerificationRun:
         verifier = self.verifier
         progress("folded model, phases 0 and 1")
         batches = plan_core_batches(verifier.rows)
-        phase_0 = run_batches(traced(folded, training=False), verifier.rows, batches)
-        phase_1 = run_batches(traced(folded, training=True), verifier.rows, batches)
+        phase_0, phase_1 = (_run_all(traced(folded, training=phase), verifier.row_sets) for phase in (False, True))
         progress("reloads in fresh processes")
         ends = {worker.kind: worker.wait() for worker in self.workers}
         verdicts = [
@@ -108,11 +120,18 @@ class VerificationRun:
             # a process may die after some outputs: its other candidates are refused with the reason of its end
             end = ends.get(candidate.kind.worker, "no process was started for it")
             verdicts.append(verifier.judge_reload(self.folder, candidate, phase_0, end))
-        return Verification(tuple(verdicts), verifier.rows.judged, self._explanation(tuple(verdicts)))
+        sizes = tuple(sized.sizes for sized in verifier.further)
+        explanation = self._explanation(tuple(verdicts))
+        return Verification(tuple(verdicts), verifier.rows.judged, explanation, sizes)
 
     def _explanation(self, verdicts: tuple[CandidateVerdict, ...]) -> str:
         folder = self.folder.with_name(f"{self.folder.name}-again")
         return onednn_explanation(self.verifier, self.candidates, verdicts, folder)
+
+
+def _run_all(run: TracedFunction, row_sets: tuple[VerificationRows, ...]) -> list[CandidateOutputs]:
+    """The first batches of the rows in each of their sizes."""
+    return [run_batches(run, rows, plan_core_batches(rows)) for rows in row_sets]
 
 
 def candidates_of(artifacts: Path, keras_file: Path | None) -> tuple[Candidate, ...]:

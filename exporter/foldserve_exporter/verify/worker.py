@@ -43,9 +43,9 @@ def _answer(folder: Path, job: VerificationJob, candidate: Candidate) -> None:
     from .runners import open_candidate
 
     try:
-        write_outputs(
-            folder, candidate, run_batches(open_candidate(candidate, job), job.rows, candidate.batches(job.rows))
-        )
+        run = open_candidate(candidate, job)
+        for number, (rows, batches) in enumerate(job.batches(candidate)):
+            write_outputs(folder, candidate, run_batches(run, rows, batches), number)
     except Exception as error:  # whatever an artifact raises is the verdict over it, not a fault of this process
         traceback.print_exc()
         write_error(folder, candidate, error_text(error))
