@@ -55,6 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _diagnose(options: DiagnoseOptions, step: CurrentStep) -> int:
+    from ..load.given_samples import GivenSamples
     from ..load.loader import load_model  # with TensorFlow: not for --help
     from ..output_files import write_whole
     from ..predictions.labels import read_labels
@@ -64,7 +65,12 @@ def _diagnose(options: DiagnoseOptions, step: CurrentStep) -> int:
     from .html import render_diagnosis
 
     step.step("load")
-    loaded = load_model(options.model, trust_code=options.trust_code, custom_objects=options.custom_objects)
+    loaded = load_model(
+        options.model,
+        trust_code=options.trust_code,
+        custom_objects=options.custom_objects,
+        samples=GivenSamples.read(options.samples),
+    )
     labels = None if options.labels is None else read_labels(options.labels)
     step.step("diagnose")
     diagnosis = diagnose(loaded.model, options.samples, labels=labels)

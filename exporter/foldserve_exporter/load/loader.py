@@ -14,6 +14,7 @@ from ..error_text import error_text
 from ..errors import CannotLoad, ExportError
 from ..graph.tensorflow_function import OWN_LAYER
 from .digest import digest, weights_digest
+from .given_samples import NO_SAMPLES, GivenSamples
 from .legacy.archive import read_archive
 from .legacy.directory import read_directory
 from .legacy.h5_file import read_h5
@@ -42,7 +43,13 @@ class Loaded:
     modules: tuple[str, ...] = ()
 
 
-def load_model(path: Path, *, trust_code: bool = False, custom_objects: Sequence[str] = ()) -> Loaded:
+def load_model(
+    path: Path,
+    *,
+    trust_code: bool = False,
+    custom_objects: Sequence[str] = (),
+    samples: GivenSamples = NO_SAMPLES,
+) -> Loaded:
     """Loads a model that Keras saved whole: `.keras`, `.h5`, or a SavedModel directory of Keras 2.
 
     Args:
@@ -50,6 +57,7 @@ def load_model(path: Path, *, trust_code: bool = False, custom_objects: Sequence
         trust_code: True if code may run: Lambda layers of the file, or that function.
         custom_objects: Modules to import first, whose classes and functions the file may name; or
             `NAME=package.module:object` for an object that the file calls NAME.
+        samples: Inputs for the comparison of both readers of a Keras 2 file; none for drawn ones.
 
     Raises:
         CannotLoad: The path is not such a file, is damaged, or a module cannot be imported.
@@ -73,7 +81,7 @@ def load_model(path: Path, *, trust_code: bool = False, custom_objects: Sequence
     from .legacy import open_legacy
 
     import_modules(modules)
-    model, notes = open_legacy(stored, trust_code=trust_code, custom=of_keras_2(modules))
+    model, notes = open_legacy(stored, trust_code=trust_code, custom=of_keras_2(modules), samples=samples)
     return Loaded(model, source, notes, ("tf-keras",), modules)
 
 

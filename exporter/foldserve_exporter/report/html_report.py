@@ -55,7 +55,8 @@ def _verification(report: Report) -> Iterator[str]:
         f"{report.verification.rows} samples, each alone, in threes, all together, and among near copies and outliers."
         f" {reference_line(report)} A full bar is the limit, 8·noise + 16·ε·scale."
     )
-    yield folded("Every output, and how it was compared", (paragraph(how), framed(heads, rows), _tolerances(report)))
+    compared = (paragraph(how), *map(paragraph, size_lines(report)), framed(heads, rows), _tolerances(report))
+    yield folded("Every output, and how it was compared", compared)
 
 
 def _reasons(report: Report) -> Iterator[str]:

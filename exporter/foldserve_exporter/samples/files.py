@@ -52,6 +52,21 @@ def _without(arrays: Arrays, unused: Collection[str]) -> dict[str, Array]:
     return {name: array for name, array in arrays.items() if name not in unused}
 
 
+def first_rows(samples: Path | str | Array | Arrays | None, rows: int) -> dict[str, Array]:
+    """The first rows of samples as they are, before they are fitted to a model; none of a folder of images.
+
+    Raises:
+        SamplesError: The file is missing or unreadable.
+    """
+    if samples is None or (isinstance(samples, str | Path) and Path(samples).is_dir()):
+        return {}
+    if isinstance(samples, str | Path):
+        arrays = _read(Path(samples), ())
+    else:
+        arrays = dict(samples) if isinstance(samples, Mapping) else {"": np.asarray(samples)}
+    return {name: array[:rows] for name, array in arrays.items() if array.ndim and len(array)}
+
+
 def unreadable_reason(error: Exception) -> str:
     """NumPy's error about an unreadable file, without its advice to unpickle it, which would run code from the file."""
     if "pickle" in str(error):

@@ -12,8 +12,8 @@ from foldserve_contract.signature import Array, Signature
 from ..bundle_files import make_golden
 from ..options import ExportOptions
 from ..samples.input_source import sizes_of
-from ..samples.size_search import sizes_in_words
 from ..samples.rows import VerificationRows
+from ..samples.size_search import sizes_in_words
 from ..verify.evaluation import Evaluation, Unfolded
 from ..verify.reference import Reference, SizedReference, finish_reference, start_reference
 from .draw import DrawnRows, draw_rows

@@ -37,7 +37,7 @@ def onednn_explanation(
 
 def _run_without(verifier: "Verifier", suspects: tuple[Candidate, ...], folder: Path) -> tuple[CandidateVerdict, ...]:
     folder.mkdir()
-    VerificationJob(suspects, verifier.signature, verifier.rows).write(folder)
+    VerificationJob(suspects, verifier.signature, verifier.rows, further=verifier.row_sets[1:]).write(folder)
     worker = VerificationWorker(WorkerKind.TENSORFLOW, {SWITCH: "0"})
     try:
         worker.send_job(folder)

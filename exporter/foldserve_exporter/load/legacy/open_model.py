@@ -5,6 +5,7 @@ from typing import Any
 
 from ...error_text import error_text
 from ...errors import CannotLoad, ExportError
+from ..given_samples import NO_SAMPLES, GivenSamples
 from . import tf_keras_private as private
 from .agreement import require_agreement
 from .convert import convert
@@ -15,11 +16,16 @@ from .stored_model import StoredModel
 
 
 def open_legacy(
-    stored: StoredModel, *, trust_code: bool = False, custom: CustomObjects | None = None
+    stored: StoredModel,
+    *,
+    trust_code: bool = False,
+    custom: CustomObjects | None = None,
+    samples: GivenSamples = NO_SAMPLES,
 ) -> tuple[Any, tuple[str, ...]]:
     """The Keras 3 model, and notes for the user.
 
-    Learning phases that are baked into calls stay in the model; the comparison is made without them.
+    Learning phases that are baked into calls stay in the model; the comparison is made without them, on the samples and
+    on drawn inputs of their sizes.
 
     Raises:
         CannotLoad: The file is damaged, or the converted model does not answer as tf-keras does.
@@ -30,7 +36,7 @@ def open_legacy(
     free = without_training_arguments(config)
     old, notes = _make(stored, free, custom, trust_code)
     converted = convert(old, stored.path, custom)
-    require_agreement(old, converted, stored.path)
+    require_agreement(old, converted, stored.path, samples)
     if free != config:
         converted = convert(_make(stored, config, custom, trust_code)[0], stored.path, custom)
     return converted.model, notes
