@@ -53,6 +53,7 @@ def report(layers: int = 3, *, verification: Verification, findings: tuple[Findi
         preprocessing=None,
         recalibration=None,
         warnings=("mind <this>",),
+        sizes=(),
         seconds={"load": 1.0},
     )
 

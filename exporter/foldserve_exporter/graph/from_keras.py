@@ -36,7 +36,7 @@ def trace(model: Any, *, servable: bool = True, custom: bool = False) -> Graph:
         raise Refused(f"Expected a Keras model, received {type(model).__name__}. Load the model first.")
     check_model(model)
     start = read_inputs(model)
-    tracer = Tracer(model, custom)
+    tracer = Tracer(model, custom=custom)
     refs = [Ref(INPUT, position) for position in range(len(start.inputs))]
     for ref, spec in zip(refs, start.inputs, strict=True):
         tracer.specs[ref] = spec

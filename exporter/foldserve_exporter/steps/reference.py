@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 from foldserve_contract.golden import Golden
 from foldserve_contract.manifest import GoldenInfo
@@ -89,7 +88,8 @@ class ReferenceRun:
     def _further(self) -> tuple[SizedReference, ...]:
         """The references at other sizes."""
         finished = [
-            finish_reference(self.evaluation, rows, self.classes, number) for number, rows in enumerate(self.drawn.further, 1)
+            finish_reference(self.evaluation, rows, self.classes, number)
+            for number, rows in enumerate(self.drawn.further, 1)
         ]
         return tuple(SizedReference(self._sizes(rows), rows, reference) for reference, rows in finished)
 

@@ -79,6 +79,7 @@ def finish_reference(
     Args:
         evaluation: The evaluation in float64 and in float32.
         rows: The rows that are evaluated.
+        classes: The outputs that are of class scores.
         number: Which of the inputs of the evaluation they are.
 
     Raises:

@@ -12,6 +12,7 @@ from foldserve_exporter.load.given_samples import GivenSamples
 from foldserve_exporter.load.legacy.agreement import require_agreement
 from foldserve_exporter.load.legacy.comparison_inputs import comparison_inputs
 from foldserve_exporter.load.legacy.convert import Converted, convert
+from foldserve_exporter.load.legacy.custom import CustomObjects
 from foldserve_exporter.load.loader import load_model
 
 from .old_files import old_keras, randomise, saved
@@ -56,7 +57,7 @@ def test_models_with_open_sizes_and_integers_are_read_and_spoiled_ones_are_not(
 
 
 def converted_model(model: Any) -> Converted:
-    return convert(model, Path("model.h5"), frozenset())
+    return convert(model, Path("model.h5"), CustomObjects())
 
 
 def test_the_samples_are_compared_on_and_their_sizes_are_drawn_in() -> None:
