@@ -13,7 +13,6 @@ import json
 import os
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +26,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.matrix.randomised import application
+from benchmarks.process_memory import run_measured
 from foldserve_exporter.runtime import import_quietly
 
 SIDE = 224
@@ -89,10 +89,10 @@ def peak_mib(who: int) -> float:
 
 def in_fresh_process(exporter: str, side: int) -> dict[str, Any]:
     command = [sys.executable, __file__, "--only", exporter, "--side", str(side)]
-    record: dict[str, Any] = json.loads(
-        subprocess.run(command, check=True, capture_output=True).stdout.splitlines()[-1]
-    )
-    return record
+    run = run_measured(command, os.environ)
+    assert run.code == 0, run.errors
+    record: dict[str, Any] = json.loads(run.output.splitlines()[-1])
+    return {**record, "peak_together_mib": run.peak_mib}
 
 
 def measure(side: int) -> dict[str, Any]:
@@ -121,6 +121,7 @@ def show_steps(exporter: str, record: dict[str, Any]) -> None:
     for step, seconds in record["seconds"].items():
         print(f"{exporter:10} {step:16} {seconds:7.1f} s")
     print(f"{exporter:10} peak memory {record['peak_mib']:,.0f} MiB, {record['before_mib']:,.0f} MiB before it began")
+    print(f"{exporter:10} peak memory of all processes together {record['peak_together_mib']:,.0f} MiB")
     print(f"{exporter:10} ONNX nodes: " + ", ".join(f"{count} {kind}" for kind, count in record["onnx_nodes"].items()))
 
 

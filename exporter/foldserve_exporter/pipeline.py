@@ -15,7 +15,7 @@ from .manifest import require_unchanged
 from .options import Choices, ExportOptions
 from .progress import NoProgress, ProgressListener, StepTimer
 from .report.record import Report
-from .runtime import require_runtime
+from .runtime import require_runtime, return_freed_memory
 from .steps.diagnose import diagnose_export, explain_failure
 from .steps.fold import FoldedModel, fold_model
 from .steps.keras_file import require_savable, write_keras
@@ -87,6 +87,7 @@ def _make(
         with steps.step("emit"):
             write_models(folded.model, folded.signature, staging.path)
             keras_file = write_keras(folded, loaded, options, staging.path if options.keep_keras else scratch)
+            return_freed_memory()  # before the workers load the artifacts
         with steps.step("reference"):
             expected = reference.result()
             write_golden(expected.golden, options.name, staging.path)

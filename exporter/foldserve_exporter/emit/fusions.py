@@ -248,7 +248,15 @@ def _replace_nodes(graph: Any, replaced: dict[str, list[Any]]) -> None:
     nodes = [new for node in graph.node for new in replaced.get(node.output[0], [node])]
     del graph.node[:]
     graph.node.extend(nodes)
+    drop_unused(graph)
+
+
+def drop_unused(graph: Any) -> None:
+    """Removes unused constants, for which ONNX Runtime would log a warning at every load.
+
+    The others stay where they are: protobuf would keep the memory of copied ones until the model is freed.
+    """
     used = set(used_names(graph))
-    kept = [tensor for tensor in graph.initializer if tensor.name in used]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
+    for index in reversed(range(len(graph.initializer))):
+        if graph.initializer[index].name not in used:
+            del graph.initializer[index]

@@ -16,6 +16,7 @@ from foldserve_contract.signature import Array, Signature, TensorSpec
 
 from ..error_text import error_text
 from ..errors import Refused
+from .converter_memory import bounded_memory
 from .handlers import handlers
 from .repairs import repair, restore_captured_weights
 from .saved_model import tensor_specs
@@ -72,7 +73,7 @@ def convert(function: Any, specs: list[Any]) -> Any:
     tf2onnx copies the whole model before each optimisation, to undo it if it fails: a third of the time, and most of
     the memory. So the first attempt makes no copies, and a second one with copies follows where an optimisation fails.
     """
-    with _muted_converter_log():
+    with _muted_converter_log(), bounded_memory():
         try:
             with _without_model_copies():
                 model = _converted(function, specs)

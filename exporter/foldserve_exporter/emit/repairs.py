@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 from foldserve_contract.signature import Array
 
 from .decompositions import decompose
-from .fusions import apply_rewrite, fuse, used_names
+from .fusions import apply_rewrite, drop_unused, fuse
 from .sign_bits import compare_reciprocals
 
 _SPATIAL = (2, 3)
@@ -69,14 +69,6 @@ def _set_resize_sizes(model: Any) -> None:
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     drop_unused(model.graph)
-
-
-def drop_unused(graph: Any) -> None:
-    """Removes unused constants, for which ONNX Runtime would log a warning at every load."""
-    read = set(used_names(graph))
-    kept = [tensor for tensor in graph.initializer if tensor.name in read]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
 
 
 def _keep_padding_before_pooling(model: Any) -> None:
