@@ -14,7 +14,7 @@ from .bundle import MANIFEST
 from .digest import seal_file
 from .errors import UnsafePath, VersionExists
 from .manifest import Manifest, SealedFile
-from .repository import MAX_VERSION, check_name, versions
+from .repository import MAX_VERSION, check_name, list_versions
 
 STAGING = ".staging-"
 _AT_FDCWD = -100
@@ -111,7 +111,7 @@ def _locked(directory: Path) -> Iterator[None]:
 
 def _next_version(root: Path, name: str) -> int:
     staged = [int(path.name.split("-")[1]) for path in (root / name).glob(f"{STAGING}*")]
-    highest = max([*versions(root, name), *staged, 0])
+    highest = max([*list_versions(root, name).versions, *staged, 0])
     if highest == MAX_VERSION:
         raise VersionExists(
             f"{root / name} holds version {highest}, the highest there can be; choose a number below it"

@@ -4,7 +4,8 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import UnsafePath
@@ -55,26 +56,68 @@ def read_small(path: Path, most: int) -> bytes:
         return stream.read(most)
 
 
-def models(root: Path) -> list[str]:
-    """The names of the folders that may hold versions, sorted."""
-    return sorted(path.name for path in root.iterdir() if _NAME.fullmatch(path.name) and _may_be_folder(path))
+@dataclass(frozen=True, slots=True)
+class RepositoryListing:
+    """Entries of a model repository, sorted by name.
+
+    Attributes:
+        models: The names of the folders that may hold versions.
+        passed_over: Folders that may not be a model's, and links that lead nowhere, each with the reason.
+    """
+
+    models: tuple[str, ...]
+    passed_over: Mapping[Path, str]
 
 
-def passed_over(root: Path) -> dict[Path, str]:
-    """Folders that may not be a model's, and links that lead nowhere, each with the reason; sorted."""
-    return _with_reasons(root, _not_a_model, {root / name for name in models(root)})
+@dataclass(frozen=True, slots=True)
+class VersionListing:
+    """Entries of a model's folder.
+
+    Attributes:
+        versions: The version directories by number, ascending; of `7` and `007`, the one without zeros is taken.
+        passed_over: Folders that are no version, and what else is named like one, each with the reason; sorted.
+    """
+
+    versions: Mapping[int, Path]
+    passed_over: Mapping[Path, str]
 
 
-def passed_over_versions(root: Path, name: str) -> dict[Path, str]:
-    """Folders of a model that are no version, and what else is named like one, each with the reason; sorted."""
-    taken = versions(root, name)
-    return _with_reasons(root / name, lambda path: _not_a_version(path, taken), taken.values())
+def list_repository(root: Path) -> RepositoryListing:
+    """Lists a model repository.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    entries = sorted(root.iterdir())
+    models = [path for path in entries if _NAME.fullmatch(path.name) and _may_be_folder(path)]
+    others = [path for path in entries if path not in models]
+    return RepositoryListing(tuple(path.name for path in models), _with_reasons(others, _not_a_model))
 
 
-def _with_reasons(folder: Path, judge: Callable[[Path], str], taken: Collection[Path]) -> dict[Path, str]:
-    """The entries for which `judge` gives a reason, or that cannot be read; not those that are taken or expected."""
+def list_versions(root: Path, name: str) -> VersionListing:
+    """Lists a model's folder.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    directories: dict[int, Path] = {}
+    others: list[Path] = []
+    for path in sorted((root / name).iterdir(), key=lambda path: (len(path.name), path.name)):
+        number = version_of(path.name)
+        if number is None or number in directories or not _may_be_folder(path):
+            others.append(path)
+        else:
+            directories[number] = path
+    reasons = _with_reasons(sorted(others), lambda path: _not_a_version(path, directories))
+    return VersionListing(dict(sorted(directories.items())), reasons)
+
+
+def _with_reasons(paths: Iterable[Path], judge: Callable[[Path], str]) -> dict[Path, str]:
+    """The paths for which `judge` gives a reason, or that cannot be read; not those that are expected."""
     reasons: dict[Path, str] = {}
-    for path in sorted(path for path in folder.iterdir() if path not in taken and not _is_expected(path)):
+    for path in paths:
+        if _is_expected(path):
+            continue
         try:
             path.stat()
         except OSError as error:
@@ -90,7 +133,7 @@ def _not_a_model(path: Path) -> str:
     return "a model's name is letters, digits, '.', '_' and '-', beginning with the first two"
 
 
-def _not_a_version(path: Path, taken: dict[int, Path]) -> str:
+def _not_a_version(path: Path, taken: Mapping[int, Path]) -> str:
     """The reason why a path in a model's folder is passed over; empty where it is a version, or some other file."""
     number = version_of(path.name)
     if number is None:
@@ -110,13 +153,3 @@ def _may_be_folder(path: Path) -> bool:
 
 def _is_expected(path: Path) -> bool:
     return path.name.startswith(".") or path.name == _SYSTEM
-
-
-def versions(root: Path, name: str) -> dict[int, Path]:
-    """The version directories of a model by number, ascending; of `7` and `007`, the one without zeros is taken."""
-    directories: dict[int, Path] = {}
-    for path in sorted((root / name).iterdir(), key=lambda path: (len(path.name), path.name)):
-        number = version_of(path.name)
-        if number is not None and _may_be_folder(path):
-            directories.setdefault(number, path)
-    return dict(sorted(directories.items()))

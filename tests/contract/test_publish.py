@@ -15,7 +15,7 @@ from foldserve_contract.bundle import Bundle
 from foldserve_contract.errors import UnsafePath, VersionExists
 from foldserve_contract.manifest import Manifest
 from foldserve_contract.publish import Staging, stage
-from foldserve_contract.repository import versions
+from foldserve_contract.repository import list_versions
 from tests.bundles import make_bundle
 
 
@@ -115,7 +115,7 @@ with publish.stage(root, "m") as staging:
 def test_a_kill_leaves_no_version_and_the_next_run_cleans_up(tmp_path: Path, template: Manifest) -> None:
     killed = subprocess.run([sys.executable, "-c", KILLED, tmp_path], check=False)
     assert killed.returncode == -signal.SIGKILL
-    assert versions(tmp_path, "m") == {}
+    assert list_versions(tmp_path, "m").versions == {}
     assert len(list((tmp_path / "m").glob(".staging-*"))) == 1
     publish_one(tmp_path, template)
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["1"]
@@ -128,7 +128,7 @@ def test_concurrent_exports_take_different_numbers_and_do_not_disturb_each_other
         assert {first.version, second.version} == {1, 2}
         second.publish(fill(second, template))
         first.publish(fill(first, template))
-    assert list(versions(tmp_path, "m")) == [1, 2]
+    assert list(list_versions(tmp_path, "m").versions) == [1, 2]
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "-x", "a b", "ü", "x" * 200])
@@ -142,4 +142,8 @@ def test_only_numbers_are_versions_and_the_one_without_zeros_wins(tmp_path: Path
     for name in ("1", "007", "7", ".staging-8-x", "nine", "10"):
         (tmp_path / "m" / name).mkdir(parents=True)
     (tmp_path / "m" / "11").write_text("a file")
-    assert {number: path.name for number, path in versions(tmp_path, "m").items()} == {1: "1", 7: "7", 10: "10"}
+    assert {number: path.name for number, path in list_versions(tmp_path, "m").versions.items()} == {
+        1: "1",
+        7: "7",
+        10: "10",
+    }

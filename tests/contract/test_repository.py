@@ -4,7 +4,7 @@ import pytest
 
 from foldserve_contract.errors import UnsafePath, VersionExists
 from foldserve_contract.publish import stage
-from foldserve_contract.repository import MAX_VERSION, passed_over, passed_over_versions, version_of, versions
+from foldserve_contract.repository import MAX_VERSION, list_repository, list_versions, version_of
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_a_version_is_an_int64_as_in_tensorflow_serving(name: str, version: int 
 def test_version_directories_are_ordered_by_number(tmp_path: Path) -> None:
     for name in ("1796077369162000000", "20", "3"):
         (tmp_path / "m" / name).mkdir(parents=True)
-    assert list(versions(tmp_path, "m")) == [3, 20, 1796077369162000000]
+    assert list(list_versions(tmp_path, "m").versions) == [3, 20, 1796077369162000000]
 
 
 def test_what_is_no_version_is_listed_with_the_reason(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_what_is_no_version_is_listed_with_the_reason(tmp_path: Path) -> None:
         (model / name).mkdir(parents=True)
     (model / "9").write_text("a file")
     (model / "config.pbtxt").write_text("Triton's")
-    reasons = {path.name: reason for path, reason in passed_over_versions(tmp_path, "m").items()}
+    reasons = {path.name: reason for path, reason in list_versions(tmp_path, "m").passed_over.items()}
     number = f"its name is not a version, a number from 0 to {MAX_VERSION}"
     assert reasons == {
         "007": "version 7 is 7 already",
@@ -57,7 +57,7 @@ def test_folders_that_may_not_be_models_are_listed(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
     (tmp_path / "read me.txt").write_text("a file")
-    assert [path.name for path in passed_over(tmp_path)] == ["a" * 129, "größe", "my model", "nowhere"]
+    assert [path.name for path in list_repository(tmp_path).passed_over] == ["a" * 129, "größe", "my model", "nowhere"]
 
 
 @pytest.mark.parametrize("version", [-1, MAX_VERSION + 1])

@@ -14,7 +14,7 @@ import pytest
 
 from foldserve_contract.bundle import Bundle
 from foldserve_contract.errors import VersionExists
-from foldserve_contract.repository import models
+from foldserve_contract.repository import list_repository
 from foldserve_engine.device import Device
 from foldserve_engine.gate.bounds import golden_bounds
 from foldserve_engine.gate.golden_check import check_golden
@@ -214,7 +214,7 @@ def test_spoiled_artifacts_are_refused_and_nothing_is_published(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["nested-1.failed.html", "nested-1.failed.json"]
     report = json.loads((tmp_path / "nested-1.failed.json").read_text())
     assert report["published"] is False
-    assert models(tmp_path) == []  # and no folder, which Triton would take for a model
+    assert list_repository(tmp_path).models == ()  # and no folder, which Triton would take for a model
     assert all(path.is_file() for path in tmp_path.iterdir())
 
 

@@ -5,26 +5,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from foldserve_contract.repository import models, passed_over
+from foldserve_contract.repository import list_repository
 
 from ..models.model_config import ModelConfig
+
+
+@dataclass(frozen=True, slots=True)
+class ModelListing:
+    """Models that are to be served.
+
+    Attributes:
+        configs: By name.
+        notices: Entries beside the models that are not served, a line each.
+    """
+
+    configs: Mapping[str, ModelConfig]
+    notices: tuple[str, ...] = ()
 
 
 class ModelSource(Protocol):
     """Source of the models that are to be served."""
 
-    def configs(self) -> Mapping[str, ModelConfig]:
-        """Every model that is to be served.
+    def read(self) -> ModelListing:
+        """Reads which models are to be served.
 
         Raises:
             OSError: They cannot be listed now.
-        """
-
-    def notices(self) -> list[str]:
-        """What is there beside the models and is not served, a line each.
-
-        Raises:
-            OSError: It cannot be listed now.
         """
 
 
@@ -45,18 +51,17 @@ class FolderSource:
     def __str__(self) -> str:
         return str(self.path)
 
-    def configs(self) -> Mapping[str, ModelConfig]:
-        """See `ModelSource.configs`."""
+    def read(self) -> ModelListing:
+        """See `ModelSource.read`."""
         if self.single and self.only is not None:
-            return {self.only: ModelConfig(self.only, self.path)}
-        names = (name for name in models(self.path) if self.only in (None, name))
-        return {name: ModelConfig(name, self.path / name) for name in names}
-
-    def notices(self) -> list[str]:
-        """See `ModelSource.notices`."""
+            return ModelListing({self.only: ModelConfig(self.only, self.path)})
+        listing = list_repository(self.path)
+        names = (name for name in listing.models if self.only in (None, name))
+        configs = {name: ModelConfig(name, self.path / name) for name in names}
         if self.single or self.only is not None:
-            return []
-        return [f"{path} is passed over: {reason}" for path, reason in passed_over(self.path).items()]
+            return ModelListing(configs)
+        notices = (f"{path} is passed over: {reason}" for path, reason in listing.passed_over.items())
+        return ModelListing(configs, tuple(notices))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +78,6 @@ class ListedSource:
     def __str__(self) -> str:
         return self.origin
 
-    def configs(self) -> Mapping[str, ModelConfig]:
-        """See `ModelSource.configs`."""
-        return {model.name: model for model in self.models}
-
-    def notices(self) -> list[str]:
-        """See `ModelSource.notices`: what is not listed is not looked at."""
-        return []
+    def read(self) -> ModelListing:
+        """See `ModelSource.read`: what is beside the models is not looked at."""
+        return ModelListing({model.name: model for model in self.models})

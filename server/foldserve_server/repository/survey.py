@@ -7,7 +7,7 @@ from pathlib import Path
 from foldserve_contract.bundle import MANIFEST
 from foldserve_contract.plain_saved_model import is_plain
 from foldserve_contract.publish import STAGING
-from foldserve_contract.repository import passed_over_versions, versions
+from foldserve_contract.repository import VersionListing, list_versions
 
 from ..models.model_config import ModelConfig
 from .scanner import VersionScanner, VersionSnapshot
@@ -35,15 +35,16 @@ class Survey:
 def survey(source: ModelSource, scanner: VersionScanner) -> Survey:
     """Scans every model's folder."""
     try:
-        configs, odd = source.configs(), source.notices()
+        listed = source.read()
     except OSError as error:
         return Survey(None, {}, (_printable(f"{source} cannot be read: {error}; what serves keeps serving"),))
-    unread: list[str] = []
+    configs, odd, unread = listed.configs, [*listed.notices], list[str]()
     directories: dict[str, Mapping[int, Path]] = {}
     for name, config in configs.items():
         try:
-            directories[name] = versions(config.path.parent, config.path.name)
-            odd += _passed_over(config, directories[name])
+            listing = list_versions(config.path.parent, config.path.name)
+            directories[name] = listing.versions
+            odd += _passed_over(config, listing)
         except OSError as error:
             unread.append(f"{config.path} cannot be read: {error}; what serves of it keeps serving")
     scanner.forget_all_but({path for paths in directories.values() for path in paths.values()})
@@ -55,14 +56,13 @@ def survey(source: ModelSource, scanner: VersionScanner) -> Survey:
     return Survey(configs, listings, tuple(dict.fromkeys(map(_printable, notices))))
 
 
-def _passed_over(config: ModelConfig, directories: Mapping[int, Path]) -> list[str]:
+def _passed_over(config: ModelConfig, listing: VersionListing) -> list[str]:
     """Notices about a model's folder."""
     if (config.path / MANIFEST).exists():
         return [f"{config.path} is a bundle itself: serve the folder two levels above it, MODELS_DIR/NAME/VERSION"]
-    entries = passed_over_versions(config.path.parent, config.path.name)
-    notices = [f"{path} is passed over: {reason}" for path, reason in entries.items()]
+    notices = [f"{path} is passed over: {reason}" for path, reason in listing.passed_over.items()]
     is_being_written = any(config.path.glob(f"{STAGING}*"))
-    if not directories and not notices and not is_being_written:
+    if not listing.versions and not notices and not is_being_written:
         notices.append(f"{config.path} is passed over: it holds no version, a folder named by a number")
     return notices
 
